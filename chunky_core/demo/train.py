@@ -21,15 +21,21 @@ from .training.trainer import CHECKPOINT, TrainingConfig, train_worker
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     defaults = TrainingConfig()
-    parser = argparse.ArgumentParser(prog="python -m chunky_core.demo.train", description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, required=True, help="folder of the run; an existing run is resumed")
+    parser = argparse.ArgumentParser(
+        prog="python -m chunky_core.demo.train", description=__doc__.splitlines()[0]
+    )
+    parser.add_argument(
+        "--out", type=Path, required=True, help="folder of the run; an existing run is resumed"
+    )
     parser.add_argument("--images", type=int, default=defaults.images, help="portraits to present in all")
     parser.add_argument("--renders", type=int, default=defaults.renders, help="different portraits to render")
     parser.add_argument("--batch", type=int, default=defaults.batch)
     parser.add_argument("--seed", type=int, default=defaults.seed)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="workers on a CPU")
-    parser.add_argument("--every", type=float, default=120, help="seconds between checkpoints and sample sheets")
+    parser.add_argument(
+        "--every", type=float, default=120, help="seconds between checkpoints and sample sheets"
+    )
     parser.add_argument("--port", type=int, default=29533, help="local port over which the workers meet")
     parser.add_argument("--stage", choices=("all", "render", "train", "export"), default="all")
     return parser.parse_args(arguments)
@@ -39,7 +45,9 @@ def main(arguments: list[str] | None = None) -> None:
     a = parse(arguments)
     config = replace(TrainingConfig(), images=a.images, renders=a.renders, batch=a.batch, seed=a.seed)
     if a.stage in ("all", "render"):
-        for done, shard in enumerate(render_set(a.out / "renders", config.renders, config.seed, config.resolution, a.processes)):
+        for done, shard in enumerate(
+            render_set(a.out / "renders", config.renders, config.seed, config.resolution, a.processes)
+        ):
             print(f"rendered shard {shard} ({done + 1})", flush=True)
     if a.stage in ("all", "train"):
         world = a.processes if a.device == "cpu" else 1
