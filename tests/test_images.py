@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+import struct
+import zlib
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from chunky_core.errors import InvalidInputError
+from chunky_core.images import (
+    from_uint8,
+    load_image,
+    read_label_map,
+    read_mask,
+    save_image,
+    save_label_map,
+    to_uint8,
+)
+
+
+def test_all_256_levels_survive_the_way_through_floats() -> None:
+    levels = torch.arange(256, dtype=torch.uint8).repeat_interleave(3).reshape(16, 16, 3)
+    image = from_uint8(levels)
+    assert image.shape == (1, 3, 16, 16) and image.min() == -1 and image.max() == 1
+    assert torch.equal(to_uint8(image)[0], levels)
+
+
+def test_levels_are_rounded_and_clipped() -> None:
+    levels = torch.tensor([99.4, 99.6, 254.9, 300.0, -3.0, 0.4])
+    image = (levels / 127.5 - 1).reshape(1, 1, 1, 6).expand(1, 3, 1, 6)
+    assert to_uint8(image)[0, 0, :, 0].tolist() == [99, 100, 255, 255, 0, 0]
+
+
+def test_saved_image_is_read_again_bit_for_bit(tmp_path: Path) -> None:
+    pixels = torch.randint(0, 256, (7, 5, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    path = (
+        tmp_path / "sm\u00f6rg\u00e5s.png"
+    )  # a name that OpenCV's own file functions cannot open everywhere
+    save_image(path, from_uint8(pixels))
+    assert torch.equal(to_uint8(load_image(path))[0], pixels)
+
+
+def test_colours_are_red_green_blue(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "red.png"), np.full((2, 2, 3), (0, 0, 255), np.uint8))
+    assert to_uint8(load_image(tmp_path / "red.png"))[0, 0, 0].tolist() == [255, 0, 0]
+
+
+def test_sixteen_bit_grey_photo_keeps_its_precision(tmp_path: Path) -> None:
+    values = np.array([[0, 1, 32768, 65535]], np.uint16)
+    cv2.imwrite(str(tmp_path / "deep.png"), values)
+    image = load_image(tmp_path / "deep.png")
+    expected = torch.from_numpy(values.astype(np.float32)) / 65535 * 2 - 1
+    assert torch.equal(image, expected.expand(1, 3, 1, 4))
+
+
+def test_transparency_of_a_photo_is_ignored(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "clear.png"), np.full((2, 2, 4), (10, 20, 30, 0), np.uint8))
+    assert to_uint8(load_image(tmp_path / "clear.png"))[0, 1, 1].tolist() == [30, 20, 10]
+
+
+def test_mask_from_grey_alpha_and_opaque_pictures(tmp_path: Path) -> None:
+    grey = np.array([[0, 51, 255]], np.uint8)
+    expected = torch.tensor([[0.0, 0.2, 1.0]])
+    opaque, cut_out = (
+        np.dstack([grey] * 3 + [np.full_like(grey, 255)]),
+        np.dstack([np.full_like(grey, 9)] * 3 + [grey]),
+    )
+    for name, pixels in (
+        ("grey", grey),
+        ("rgb", np.dstack([grey] * 3)),
+        ("opaque", opaque),
+        ("cut_out", cut_out),
+    ):
+        cv2.imwrite(str(tmp_path / f"{name}.png"), pixels)
+        assert torch.allclose(read_mask(tmp_path / f"{name}.png"), expected), name
+
+
+def test_colour_picture_is_no_mask(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "colour.png"), np.full((2, 2, 3), (0, 0, 255), np.uint8))
+    with pytest.raises(InvalidInputError, match="colour picture; expected a grey"):
+        read_mask(tmp_path / "colour.png")
+
+
+def test_label_map_from_grey_and_from_colours(tmp_path: Path) -> None:
+    labels = np.array([[0, 1], [12, 255]], np.uint8)
+    cv2.imwrite(str(tmp_path / "grey.png"), labels)
+    cv2.imwrite(str(tmp_path / "rgb.png"), np.dstack([labels] * 3))
+    for name in ("grey", "rgb"):
+        assert read_label_map(tmp_path / f"{name}.png").tolist() == labels.tolist()
+        assert read_label_map(tmp_path / f"{name}.png").dtype == torch.int64
+
+
+def test_saved_label_map_is_read_again(tmp_path: Path) -> None:
+    labels = torch.arange(256).reshape(8, 32)
+    save_label_map(tmp_path / "labels.png", labels)
+    assert torch.equal(read_label_map(tmp_path / "labels.png"), labels)
+    with pytest.raises(InvalidInputError, match=r"expected whole numbers 0\.\.255"):
+        save_label_map(tmp_path / "labels.png", labels + 1)
+
+
+def test_label_map_with_a_palette(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "parts.png"), np.array([[(0, 0, 255), (0, 0, 0)]], np.uint8))
+    assert read_label_map(tmp_path / "parts.png", {(255, 0, 0): 4, (0, 0, 0): 7}).tolist() == [[4, 7]]
+    with pytest.raises(InvalidInputError, match=r"1 colours that are not in the palette.* \(255, 0, 0\)"):
+        read_label_map(tmp_path / "parts.png", {(0, 0, 0): 7})
+    with pytest.raises(InvalidInputError, match="give its palette"):
+        read_label_map(tmp_path / "parts.png")
+
+
+@pytest.mark.parametrize("depth", [2, 8])
+def test_label_map_from_an_indexed_png(tmp_path: Path, depth: int) -> None:
+    labels = np.array([[0, 1, 2, 3], [3, 2, 1, 0]], np.uint8)
+    (tmp_path / "indexed.png").write_bytes(_indexed_png(labels, depth))
+    assert read_label_map(tmp_path / "indexed.png").tolist() == labels.tolist()
+
+
+def _indexed_png(labels: np.ndarray, depth: int) -> bytes:
+    """A PNG of palette indices; at 8 bits the palette's last entry repeats its first, as padding does."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+        )
+
+    height, width = labels.shape
+    bits = np.unpackbits(labels[..., None], axis=-1)[..., 8 - depth :].reshape(height, width * depth)
+    rows = b"".join(b"\0" + np.packbits(row).tobytes() for row in bits)
+    palette = bytes([0, 0, 0, 255, 0, 0, 0, 200, 9, 40, 40, 40]) + (b"\0\0\0" if depth == 8 else b"")
+    header = struct.pack(">IIBBBBB", width, height, depth, 3, 0, 0, 0)
+    body = chunk(b"IHDR", header) + chunk(b"PLTE", palette) + chunk(b"IDAT", zlib.compress(rows))
+    return b"\x89PNG\r\n\x1a\n" + body + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("read", [load_image, read_mask, read_label_map])
+def test_missing_and_foreign_files_are_named(tmp_path: Path, read) -> None:
+    with pytest.raises(InvalidInputError, match=r"none\.png cannot be read .*check the path"):
+        read(tmp_path / "none.png")
+    for content in (b"", b"no picture at all"):
+        (tmp_path / "text.png").write_bytes(content)
+        with pytest.raises(InvalidInputError, match=r"text\.png is not a picture"):
+            read(tmp_path / "text.png")
+
+
+def test_bad_tensors_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInputError, match=r"\[1,4,2,2\]; expected \[B,3,H,W\]"):
+        to_uint8(torch.zeros(1, 4, 2, 2))
+    with pytest.raises(InvalidInputError, match="NaN"):
+        to_uint8(torch.full((1, 3, 2, 2), torch.nan))
+    with pytest.raises(InvalidInputError, match=r"float32 \[2,2,3\]; expected uint8"):
+        from_uint8(torch.zeros(2, 2, 3))
+    with pytest.raises(InvalidInputError, match="only PNG"):
+        save_image(tmp_path / "a.jpg", torch.zeros(1, 3, 2, 2))
+    with pytest.raises(InvalidInputError, match="batch of 2"):
+        save_image(tmp_path / "a.png", torch.zeros(2, 3, 2, 2))

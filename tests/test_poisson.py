@@ -1,0 +1,196 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from scipy.sparse import coo_matrix, csr_matrix
+from scipy.sparse.linalg import spsolve
+from torch import Tensor
+from torch.nn import functional as F
+
+from chunky_core.compositing import poisson_composite
+from chunky_core.errors import InvalidInputError
+from chunky_core.images import from_uint8, to_uint8
+from chunky_core.segments import blend, mask_box, segments_from_masks
+
+GREY_LEVEL = 2 / 255
+NEIGHBOURS = ((0, 1), (0, -1), (1, 0), (-1, 0))
+
+
+def oracle(
+    picture: Tensor, photo: Tensor, region: Tensor, *, mixed: bool = False, rim: str = "picture"
+) -> Tensor:
+    """Perez et al. 2003, equation 7, pixel by pixel and solved directly. All [3,H,W], region bool [H,W]."""
+    g, f, inside = picture.double().numpy(), photo.double().numpy().copy(), region.numpy()
+    index = np.full(inside.shape, -1)
+    index[inside] = np.arange(inside.sum())
+    entries, b = [], np.zeros((inside.sum(), 3))
+    for y, x in zip(*np.nonzero(inside), strict=True):
+        p = index[y, x]
+        for dy, dx in NEIGHBOURS:
+            v, u = y + dy, x + dx
+            if not (0 <= v < inside.shape[0] and 0 <= u < inside.shape[1]):
+                continue
+            own, of_photo = g[:, y, x] - g[:, v, u], f[:, y, x] - f[:, v, u]
+            guide = np.where(abs(of_photo) > abs(own), of_photo, own) if mixed else own
+            if rim == "photo" and not inside[v, u]:
+                guide = of_photo
+            entries.append((p, p, 1.0))
+            b[p] += guide
+            if inside[v, u]:
+                entries.append((p, index[v, u], -1.0))
+            else:
+                b[p] += f[:, v, u]
+    rows, columns, values = zip(*entries, strict=True)
+    matrix = csr_matrix(coo_matrix((values, (rows, columns))))
+    f[:, inside] = spsolve(matrix.tocsc(), b).reshape(-1, 3).T
+    return torch.from_numpy(f)
+
+
+def scene(height: int, width: int, seed: int) -> tuple[Tensor, Tensor]:
+    """A picture and an unrelated 8-bit photo, smooth with some noise."""
+    rng = torch.Generator().manual_seed(seed)
+    smooth = F.interpolate(torch.randn(2, 3, 5, 5, generator=rng), (height, width), mode="bicubic") * 0.4
+    both = (smooth + 0.1 * torch.randn(2, 3, height, width, generator=rng)).clamp(-1, 1)
+    return both[:1], from_uint8(to_uint8(both[1:]))
+
+
+def region_of(kind: str, height: int, width: int) -> Tensor:
+    y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+    rng = torch.Generator().manual_seed(3)
+    return {
+        "disc": (y - height / 2) ** 2 + (x - width / 2) ** 2 < (0.3 * height) ** 2,
+        "ring": ((y - height / 2) ** 2 + (x - width / 2) ** 2 - (0.3 * height) ** 2).abs() < 2 * height,
+        "corner": (y > 0.6 * height) & (x > 0.5 * width),
+        "bottom": y > 0.5 * height,
+        "scattered": torch.rand(height, width, generator=rng) < 0.55,
+        "all but a corner": (y + x) > 0,
+        "one pixel": (y == 3) & (x == 4),
+    }[kind]
+
+
+@pytest.mark.parametrize(
+    "kind", ["disc", "ring", "corner", "bottom", "scattered", "all but a corner", "one pixel"]
+)
+@pytest.mark.parametrize(("height", "width"), [(48, 48), (37, 53)])
+@pytest.mark.parametrize("options", [{}, {"mixed": True}, {"rim": "photo"}], ids=["seamless", "mixed", "rim"])
+def test_agrees_with_a_sparse_direct_solver(kind: str, height: int, width: int, options: dict) -> None:
+    picture, photo = scene(height, width, seed=height)
+    region = region_of(kind, height, width)
+    result = poisson_composite(picture, photo, region[None, None].float(), **options)
+    expected = oracle(picture[0], photo[0], region, **options)
+    assert (result[0].double() - expected).abs().max() < 0.01 * GREY_LEVEL
+
+
+def test_large_region_reaches_the_image_border() -> None:
+    """At 256 pixels, where a poor solver would stop far from the solution."""
+    picture, photo = scene(256, 256, seed=1)
+    region = region_of("bottom", 256, 256)
+    result = poisson_composite(picture, photo, region[None, None].float())
+    assert (result[0].double() - oracle(picture[0], photo[0], region)).abs().max() < 0.05 * GREY_LEVEL
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_static_pixels_and_inputs_stay_bit_for_bit(seed: int) -> None:
+    picture, photo = scene(33, 40, seed)
+    mask = F.interpolate(
+        torch.randn(1, 1, 5, 5, generator=torch.Generator().manual_seed(seed)), (33, 40)
+    ).clamp(0, 1)
+    before = [t.clone() for t in (picture, photo, mask)]
+    for options in ({}, {"mixed": True}, {"rim": "photo"}, {"band": 2}):
+        result = poisson_composite(picture, photo, mask, **options)
+        outside = (mask == 0).expand_as(photo)
+        assert outside.any() and torch.equal(result[outside], photo[outside])
+        assert result.isfinite().all()
+    assert all(map(torch.equal, before, (picture, photo, mask)))
+
+
+def test_a_harmonic_photo_is_filled_in_exactly() -> None:
+    """A constant picture has no differences, so the result is the harmonic function with that border."""
+    y, x = torch.meshgrid(torch.arange(40.0), torch.arange(40.0), indexing="ij")
+    harmonic = ((x - 20) * (y - 15) / 400 + x / 80 - y / 100).expand(
+        1, 3, 40, 40
+    )  # each term: discrete Laplacian 0
+    mask = region_of("disc", 40, 40)[None, None].float()
+    result = poisson_composite(torch.full_like(harmonic, 0.3), harmonic, mask)
+    assert (result - harmonic).abs().max() < 1e-5
+
+
+@pytest.mark.parametrize("options", [{}, {"mixed": True}, {"rim": "photo"}])
+def test_a_constant_offset_disappears(options: dict) -> None:
+    _, photo = scene(40, 40, seed=2)
+    shift = torch.tensor([0.3, -0.2, 0.1])[:, None, None]
+    mask = region_of("corner", 40, 40)[None, None].float()
+    assert (poisson_composite(photo + shift, photo, mask, **options) - photo).abs().max() < 1e-5
+
+
+def test_rim_photo_removes_the_seam_of_a_blended_picture() -> None:
+    _, photo = scene(40, 40, seed=2)
+    mask = region_of("disc", 40, 40)[None, None].float()
+    blended = photo + 0.3 * mask
+    assert (poisson_composite(blended, photo, mask, rim="photo") - photo).abs().max() < 1e-5
+    assert (
+        poisson_composite(blended, photo, mask) - blended
+    ).abs().max() < 1e-5  # the seam is among its differences
+
+
+def test_a_feathered_blend_loses_its_tint_only_without_the_cross_fade() -> None:
+    """A cross-fade turns the jump of colours into a ramp, which counts as part of the picture."""
+    _, photo = scene(48, 48, seed=9)
+    segments = segments_from_masks({"face": region_of("disc", 48, 48).float()}, feather=2.0)
+    box = mask_box(segments.masks)
+    crops = [(photo + 0.3)[..., box.top : box.bottom, box.left : box.right]]
+    left = [
+        (poisson_composite(picture, photo, 1 - segments.static, rim="photo") - photo).abs().max()
+        for picture in (blend(photo, segments, crops, [box], cross_fade=fade) for fade in (True, False))
+    ]
+    assert left[0] > 0.25 and left[1] < 1e-5
+
+
+def test_band_leaves_the_depth_of_the_region_alone() -> None:
+    picture, photo = scene(60, 60, seed=4)
+    region = region_of("disc", 60, 60)
+    mask = region[None, None].float()
+    result = poisson_composite(picture, photo, mask, band=4)
+    deep = region & (F.max_pool2d(1 - mask, 11, 1, 5)[0, 0] == 0)
+    assert deep.any() and torch.equal(result[..., deep], picture[..., deep])
+    wide = poisson_composite(picture, photo, mask, band=60)
+    assert (wide - poisson_composite(picture, photo, mask)).abs().max() < 0.01 * GREY_LEVEL
+    assert (result - wide).abs().max() > GREY_LEVEL
+
+
+def test_empty_region_gives_the_photo_and_a_full_one_its_mean() -> None:
+    picture, photo = scene(20, 20, seed=5)
+    empty = poisson_composite(picture, photo, torch.zeros(1, 1, 20, 20))
+    assert torch.equal(empty, photo) and empty.data_ptr() != photo.data_ptr()
+    full = torch.ones(1, 1, 20, 20)
+    shifted = poisson_composite(picture, photo, full)
+    mean = (photo - picture).mean(dim=(2, 3), keepdim=True)
+    assert (shifted - (picture + mean)).abs().max() < 1e-5
+    mixed = poisson_composite(picture, photo, full, mixed=True)
+    assert torch.allclose(mixed.mean(dim=(2, 3)), photo.mean(dim=(2, 3)), atol=1e-5)
+
+
+def test_every_photo_of_a_batch_is_solved_with_its_own_mask() -> None:
+    pictures, photos = (torch.cat(t) for t in zip(scene(24, 24, 6), scene(24, 24, 7), strict=True))
+    masks = torch.stack([region_of("disc", 24, 24), region_of("corner", 24, 24)])[:, None].float()
+    both = poisson_composite(pictures, photos, masks)
+    for i in range(2):
+        alone = poisson_composite(pictures[i : i + 1], photos[i : i + 1], masks[i : i + 1])
+        assert torch.equal(both[i : i + 1], alone)
+    assert torch.equal(poisson_composite(pictures, photos, masks[:1])[:1], both[:1])
+
+
+def test_bad_input_is_named() -> None:
+    picture, photo = scene(8, 8, seed=8)
+    mask = torch.ones(1, 1, 8, 8)
+    with pytest.raises(InvalidInputError, match=r"picture is \[1, 3, 8, 7\], the photo \[1, 3, 8, 8\]"):
+        poisson_composite(picture[..., 1:], photo, mask)
+    with pytest.raises(InvalidInputError, match=r"mask is \[1, 1, 8, 7\]"):
+        poisson_composite(picture, photo, mask[..., 1:])
+    with pytest.raises(InvalidInputError, match="the picture contains NaN"):
+        poisson_composite(picture * torch.nan, photo, mask)
+    with pytest.raises(InvalidInputError, match="rim is 'edge'"):
+        poisson_composite(picture, photo, mask, rim="edge")  # type: ignore[arg-type]
+    with pytest.raises(InvalidInputError, match="band is 0"):
+        poisson_composite(picture, photo, mask, band=0)
