@@ -3,10 +3,17 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint check clean
+.PHONY: demo astronaut test lint check clean
 
 demo: $(VENV)/.runtime
 	$(BIN)/python -m chunky_core demo --out out/demo
+
+# The same on a real photograph, with roughly drawn masks.
+astronaut: $(VENV)/.development
+	mkdir -p out/astronaut
+	PYTHONPATH=. $(BIN)/python examples/astronaut/crop.py out/astronaut/photo.png
+	$(BIN)/python -m chunky_core edit out/astronaut/photo.png --masks examples/astronaut/labels.png \
+		--static background,cloth --edit mouth:mouth_open=1 --edit eyes:gaze=-1.5 --out out/astronaut
 
 test: $(VENV)/.development lint
 	$(BIN)/python -m pytest

@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from ...generator.architecture import GeneratorModule
 from ...generator.files import load_generator, save_generator
 from ...generator.generator import Generator
 from ...generator.stylegan2 import SynthesisNetwork
@@ -45,11 +46,9 @@ def assemble(checkpoint: dict) -> tuple[Generator, dict[str, Tensor]]:
     network.load_state_dict(checkpoint["average"])
     mapping = build_mapping(network.num_ws, config["seed"])
     readout = build_readout(mapping, config["seed"])
-    generator = Generator(mapping, fold(network, readout), metadata={
-        "name": "ChunkyGAN demo portraits",
-        "licence": "MIT",
-        "source": f"chunky_core.demo.train, seed {config['seed']}, {checkpoint['counters']['seen']} portraits",
-    })
+    source = f"chunky_core.demo.train, seed {config['seed']}, {checkpoint['counters']['seen']} portraits"
+    metadata = {"name": "ChunkyGAN demo portraits", "licence": "MIT", "source": source}
+    generator = Generator(GeneratorModule(mapping, fold(network, readout)), metadata)
     tensors = {"readout/weight": readout.weight, "readout/bias": readout.bias}
     for name, (attribute, _) in DIRECTIONS.items():
         tensors[f"directions/{name}"] = readout.directions[INDEX[attribute]]
@@ -66,7 +65,10 @@ def measure(generator: Generator, readout_weight: Tensor, readout_bias: Tensor, 
         codes = torch.linalg.solve(readout_weight, (u - readout_bias).T).T
         return torch.cat([generator.synthesis(part) for part in codes.split(16)])
 
-    images, labels = (torch.cat(parts) for parts in zip(*(render(u, generator.img_resolution) for u in attributes.split(16)), strict=True))
+    images, labels = (
+        torch.cat(parts)
+        for parts in zip(*(render(u, generator.img_resolution) for u in attributes.split(16)), strict=True)
+    )
     made = torch.cat([generator.synthesis(part) for part in w.split(16)])
     figures: dict = {key: round(value, 2) for key, value in held_out_quality(made, images, labels).items()}
     gains = gain_table(generate, attributes[:24], ATTRIBUTES)
@@ -75,7 +77,7 @@ def measure(generator: Generator, readout_weight: Tensor, readout_bias: Tensor, 
 
 
 def export_assets(checkpoint: dict, folder: Path) -> dict:
-    """Write generator.safetensors (fp16), directions.safetensors and figures.json; returns the figures of the fp16 file."""
+    """Write generator.safetensors (fp16), directions.safetensors, figures.json; returns the fp16 file's figures."""
     folder.mkdir(parents=True, exist_ok=True)
     generator, tensors = assemble(checkpoint)
     save_generator(generator, folder / "generator.safetensors", dtype=torch.float16)

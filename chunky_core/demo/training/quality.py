@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ...evaluation.metrics import psnr
 from ...evaluation.sheets import tile
 from ...images import save_image
 from ..portraits import INDEX, LABELS, render
@@ -25,26 +27,28 @@ PARTS = {
 SMALLEST = 10  # pixels; a part with fewer is not counted
 
 
-def psnr(made: Tensor, target: Tensor, mask: Tensor | None = None) -> float:
-    """Mean over the pictures of the PSNR in dB. made, target: [B,3,H,W] in [-1,1]; mask: [B,H,W] in {0,1}."""
-    error = ((made.clamp(-1, 1) - target) / 2).square().mean(1)
-    if mask is None:
-        per_image = error.mean((1, 2))
-    else:
-        area = mask.sum((1, 2))
-        per_image = ((error * mask).sum((1, 2)) / area.clamp(min=1))[area > SMALLEST]
-    return float((-10 * per_image.clamp(min=1e-12).log10()).mean())
+def mean_psnr(made: Tensor, target: Tensor, masks: Tensor | None = None) -> float:
+    """Mean over the pictures of the PSNR in dB. made, target: [B,3,H,W] in [-1,1]; masks: [B,1,H,W] in {0,1}.
+
+    A picture where the mask has fewer than `SMALLEST` pixels is left out; NaN if none is left.
+    """
+    rows = range(len(made)) if masks is None else [i for i in range(len(made)) if masks[i].sum() >= SMALLEST]
+    values = [
+        psnr(made[i : i + 1], target[i : i + 1], None if masks is None else masks[i : i + 1]) for i in rows
+    ]
+    return sum(values) / len(values) if values else math.nan
 
 
 def held_out_quality(made: Tensor, images: Tensor, labels: Tensor) -> dict[str, float]:
     """PSNR overall at the size of `made`, and inside each part's label at full size (made is enlarged to it)."""
     shrink = images.shape[-1] // made.shape[-1]
-    result = {"psnr": psnr(made, F.avg_pool2d(images, shrink) if shrink > 1 else images)}
+    made = made.clamp(-1, 1)
+    result = {"psnr": mean_psnr(made, F.avg_pool2d(images, shrink) if shrink > 1 else images)}
     if shrink > 1:
         made = F.interpolate(made, size=images.shape[-2:], mode="bilinear")
     for part, names in PARTS.items():
         ids = torch.tensor([LABELS.index(name) for name in names])
-        result[part] = psnr(made, images, torch.isin(labels.long(), ids).float())
+        result[part] = mean_psnr(made, images, torch.isin(labels.long(), ids)[:, None].float())
     return result
 
 
@@ -53,7 +57,9 @@ SEEN_BETTER_WITH = {"glasses": -1.5, "beard": -0.8, "fringe": -0.5}
 
 
 @torch.no_grad()
-def attribute_gain(generate: Callable[[Tensor], Tensor], attributes: Tensor, name: str, move: float = 1.5) -> tuple[float, float]:
+def attribute_gain(
+    generate: Callable[[Tensor], Tensor], attributes: Tensor, name: str, move: float = 1.5
+) -> tuple[float, float]:
     """(gain, cosine) of one attribute: ⟨ΔG,ΔR⟩/⟨ΔR,ΔR⟩ over a move of ±`move` standard deviations.
 
     generate: attributes [B,K] -> pictures; attributes: [B,K] starting points; the attribute itself starts at 0,
@@ -72,7 +78,9 @@ def attribute_gain(generate: Callable[[Tensor], Tensor], attributes: Tensor, nam
     return float(product / true.square().sum()), float(product / (made.norm() * true.norm()))
 
 
-def gain_table(generate: Callable[[Tensor], Tensor], attributes: Tensor, names: Sequence[str]) -> dict[str, tuple[float, float]]:
+def gain_table(
+    generate: Callable[[Tensor], Tensor], attributes: Tensor, names: Sequence[str]
+) -> dict[str, tuple[float, float]]:
     """`attribute_gain` for each name."""
     return {name: attribute_gain(generate, attributes, name) for name in names}
 

@@ -65,14 +65,17 @@ def build_readout(mapping: MappingNetwork, seed: int) -> Readout:
 def fold(network: SynthesisNetwork, readout: Readout) -> SynthesisNetwork:
     """Turn a synthesis network that reads attributes u into the same network that reads w (exact: u is affine in w)."""
     folded = SynthesisNetwork(
-        w_dim=W_DIM, img_resolution=network.img_resolution, channel_base=network.channel_base, channel_max=network.channel_max
+        w_dim=W_DIM,
+        img_resolution=network.img_resolution,
+        channel_base=network.channel_base,
+        channel_max=network.channel_max,
     )
     state = dict(network.state_dict())
     for name in [n for n in state if n.endswith("affine.weight")]:
         weight = state[name]
         bias = name.replace("weight", "bias")
         gain = weight.shape[1] ** -0.5
-        state[bias] = state[bias] + weight @ readout.bias * gain
-        state[name] = weight @ readout.weight * (gain / W_DIM**-0.5)
+        state[bias] = state[bias] + weight @ readout.bias.to(weight) * gain
+        state[name] = weight @ readout.weight.to(weight) * (gain / W_DIM**-0.5)
     folded.load_state_dict(state)
     return folded

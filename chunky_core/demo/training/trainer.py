@@ -41,7 +41,12 @@ class TrainingConfig:
     adam_lr: float = 4e-3
     momentum: float = 0.9
     decay: float = 0.6  # the learning rate falls linearly over this last share of the run
-    grow: tuple[tuple[int, float], ...] = ((32, 0.18), (64, 0.42), (128, 0.8), (256, 1.0))  # resolution, until
+    grow: tuple[tuple[int, float], ...] = (
+        (32, 0.18),
+        (64, 0.42),
+        (128, 0.8),
+        (256, 1.0),
+    )  # resolution, until
 
     def resolution_at(self, progress: float) -> int:
         """Output resolution trained at this share of the run."""
@@ -192,7 +197,9 @@ class Trainer:
         resolution = self.config.resolution_at(min(self.progress, 1 - 1e-9))
         images, labels, attributes = self.data.held_out(samples)
         with torch.no_grad():
-            parts = [self._pyramid(u.to(self.place.device), resolution)[-1].cpu() for u in attributes.split(16)]
+            parts = [
+                self._pyramid(u.to(self.place.device), resolution)[-1].cpu() for u in attributes.split(16)
+            ]
         made = torch.cat(parts)
         row = {"seen": self.seen, "minutes": self.seconds / 60, "resolution": resolution, "loss": loss}
         row |= held_out_quality(made, images, labels)
@@ -211,7 +218,9 @@ def save_checkpoint(trainer: Trainer) -> None:
     path.with_suffix(".new").rename(path)
 
 
-def train_worker(rank: int, world: int, config: TrainingConfig, folder: str, device: str, every: float, port: int) -> None:
+def train_worker(
+    rank: int, world: int, config: TrainingConfig, folder: str, device: str, every: float, port: int
+) -> None:
     """Train to the end of the budget. every: seconds between checkpoints, reports and sample sheets."""
     if device == "cpu":
         torch.set_num_threads(max(1, (os.cpu_count() or 1) // world))
