@@ -8,17 +8,22 @@ from pathlib import Path
 import pytest
 import torch
 
-from chunky_core.demo.portraits import ATTRIBUTES, INDEX
+from chunky_core.demo.portraits import ATTRIBUTES, INDEX, render
 from chunky_core.demo.training import renders
 from chunky_core.demo.training.losses import label_weights, portrait_loss
 from chunky_core.demo.training.muon import Muon, orthogonalise
 from chunky_core.demo.training.quality import attribute_gain
 from chunky_core.demo.training.readout import W_DIM, Z_DIM, build_mapping, build_readout, fold
 from chunky_core.demo.training.trainer import Place, Trainer, TrainingConfig, new_network
-from chunky_core.demo.portraits import render
 
 TINY = TrainingConfig(
-    images=96, renders=64, batch=4, resolution=32, channel_base=256, channel_max=16, grow=((16, 0.5), (32, 1.0))
+    images=96,
+    renders=64,
+    batch=4,
+    resolution=32,
+    channel_base=256,
+    channel_max=16,
+    grow=((16, 0.5), (32, 1.0)),
 )
 
 
