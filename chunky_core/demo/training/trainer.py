@@ -30,7 +30,7 @@ from .renders import RenderedSet
 class TrainingConfig:
     """Budget and hyperparameters; the defaults are those of the shipped generator."""
 
-    images: int = 84_000  # portraits presented, all resolutions together
+    images: int = 95_000  # portraits presented, all resolutions together
     renders: int = 24_576  # different portraits
     batch: int = 16  # over all processes; twice that at 32×32 and below
     seed: int = 7

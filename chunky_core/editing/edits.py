@@ -1,0 +1,91 @@
+"""Edits: X_i + strength x direction on the codes of chosen segments (P2 = Subrtova et al. 2022)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+
+from torch import Tensor
+
+from ..errors import InvalidInputError
+from ..generator.generator import Generator
+from ..generator.spaces import SPACES, Direction, LatentCode, convert
+from ..inversion.inversion import Edit
+from ..segments.segments import Segments
+
+
+def edited_code(generator: Generator, code: LatentCode, edits: Iterable[Edit]) -> LatentCode:
+    """`code` moved by the edits, all of which are taken to apply to it; strengths of 0 are left out.
+
+    A direction of W moves a W+ code in every layer and an S code by what the affine layers make of it; a Z
+    code is mapped to W first, and in general a code moves to the direction's space if that comes later.
+    Without an effective edit the very same code comes back. Raises InvalidInputError where a direction
+    doesn't fit the generator.
+    """
+    effective = [edit for edit in edits if edit.strength != 0.0]
+    if not effective:
+        return code
+    space = max("w", code.space, *(edit.direction.space for edit in effective), key=SPACES.index)
+    moved = convert(generator, code, space)
+    tensor = moved.tensor
+    for edit in effective:
+        offset = _offset(generator, edit.direction, space).to(tensor)
+        tensor = tensor + edit.strength * offset
+    return LatentCode(space, tensor)
+
+
+def applicable_edits(segments: Segments, name: str, edits: Sequence[Edit]) -> list[Edit]:
+    """The edits, in order, whose segments include `name`."""
+    return [edit for edit in edits if name in segments.resolve(edit.segments)]
+
+
+def parse_edit(text: str, directions: Mapping[str, Direction]) -> Edit:
+    """Read "SEGMENTS:DIRECTION=STRENGTH", e.g. "mouth:smile=2" or "left_eye+right_eye:gaze=-1.5"; "age=1"
+    means all.
+
+    Raises InvalidInputError that shows the form or lists the known directions. Segment names are checked
+    where the edit meets an inversion.
+    """
+    target, colon, assignment = text.rpartition(":")
+    name, equals, number = (part.strip() for part in assignment.partition("="))
+    segments = tuple(part.strip() for part in target.split("+")) if colon else ("all",)
+    if not equals or not name or not all(segments):
+        raise InvalidInputError(
+            f"edit {text!r} can't be read; write SEGMENT+SEGMENT:DIRECTION=STRENGTH, as mouth:smile=2"
+        )
+    if name not in directions:
+        raise InvalidInputError(
+            f"direction {name!r} of edit {text!r} is unknown; there are {', '.join(sorted(directions))}"
+        )
+    return Edit(directions[name], _strength(text, number), segments)
+
+
+def _strength(text: str, number: str) -> float:
+    try:
+        strength = float(number)
+    except ValueError:
+        strength = math.nan
+    if not math.isfinite(strength):
+        raise InvalidInputError(
+            f"strength {number!r} of edit {text!r} is no number; write one such as 1.5 or -2"
+        )
+    return strength
+
+
+def _offset(generator: Generator, direction: Direction, space: str) -> Tensor:
+    """What strength 1 adds to a code of `space`, ready to broadcast over the batch."""
+    tensor = direction.tensor.to(generator.device)
+    widths = {"w": (generator.w_dim,), "w+": (generator.num_ws, generator.w_dim)}
+    expected = widths.get(direction.space, (sum(width for _, width in generator.style_layout),))
+    if tuple(tensor.shape) != expected:
+        raise InvalidInputError(
+            f"direction {direction.name!r} has shape {tuple(tensor.shape)} in {direction.space}; this "
+            f"generator needs {expected}, so use directions made for it"
+        )
+    if direction.space == space or (direction.space, space) == ("w", "w+"):
+        return tensor[None]
+    # The affine layers: A(w + d) - A(w) = A(d) - A(0) for every w.
+    there, origin = (
+        convert(generator, LatentCode(direction.space, t[None]), space).tensor for t in (tensor, 0 * tensor)
+    )
+    return there - origin

@@ -1,0 +1,115 @@
+"""Latent codes, the spaces they live in and the way from one space to the next: z -> w -> w+ -> s.
+
+z: what is drawn at random; w: the mapping network's output; w+: one w per layer (Abdal et al. 2019);
+s: the channel-wise styles, outputs of all affine layers in a row (Wu et al. 2021).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from ..errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from .generator import Generator
+
+SPACES = ("z", "w", "w+", "s")
+
+
+@dataclass(frozen=True, eq=False)
+class LatentCode:
+    """A code of a generator. tensor: z [B,z_dim], w [B,w_dim], w+ [B,num_ws,w_dim], s [B, sum of all style
+    channels].
+
+    Raises InvalidInputError for an unknown space or a wrong number of dimensions.
+    """
+
+    space: str
+    tensor: Tensor
+
+    def __post_init__(self) -> None:
+        if self.space not in SPACES:
+            raise InvalidInputError(f"the space is {self.space!r}; expected one of {SPACES}")
+        expected = 3 if self.space == "w+" else 2
+        if self.tensor.ndim != expected:
+            shape = tuple(self.tensor.shape)
+            raise InvalidInputError(
+                f"a code in {self.space} is {shape}; expected {expected} dimensions, batch first"
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class Direction:
+    """A direction of editing; strength 1.0 moves a code by one standard deviation of the attribute.
+
+    tensor: w [w_dim], w+ [num_ws,w_dim] or s [sum of all style channels].
+    Raises InvalidInputError for an unknown space or a wrong number of dimensions.
+    """
+
+    name: str
+    space: str
+    tensor: Tensor
+    description: str = ""
+
+    def __post_init__(self) -> None:
+        if self.space not in SPACES[1:]:
+            raise InvalidInputError(
+                f"direction {self.name} is in {self.space!r}; expected one of {SPACES[1:]}"
+            )
+        expected = 2 if self.space == "w+" else 1
+        if self.tensor.ndim != expected:
+            shape = tuple(self.tensor.shape)
+            raise InvalidInputError(
+                f"direction {self.name} is {shape}; expected {expected} dimensions, no batch"
+            )
+
+
+def convert(generator: Generator, code: LatentCode, space: str) -> LatentCode:
+    """`code` in `space`, which must be the same or come later in z, w, w+, s; differentiable.
+
+    Raises InvalidInputError for the way back, which does not exist, and for codes that do not fit the
+    generator.
+    """
+    if space not in SPACES or SPACES.index(space) < SPACES.index(code.space):
+        message = f"a code in {code.space} cannot become one in {space!r}; the way is {' -> '.join(SPACES)}"
+        raise InvalidInputError(message)
+    _check(generator, code)
+    while code.space != space:
+        code = _next(generator, code)
+    return code
+
+
+def synthesis_input(generator: Generator, code: LatentCode) -> Tensor | list[Tensor]:
+    """What `Generator.synthesis` takes for `code`: ws [B,num_ws,w_dim], or for a code in s the list of
+    styles.
+    """
+    if code.space == "s":
+        _check(generator, code)
+        return list(code.tensor.split([channels for _, channels in generator.style_layout], dim=1))
+    return convert(generator, code, "w+").tensor
+
+
+def _next(generator: Generator, code: LatentCode) -> LatentCode:
+    """A code one space further on."""
+    if code.space == "z":
+        return LatentCode("w", generator.mapping(code.tensor)[:, 0])
+    if code.space == "w":
+        return LatentCode("w+", code.tensor.unsqueeze(1).expand(-1, generator.num_ws, -1))
+    return LatentCode("s", torch.cat(generator.styles(code.tensor), dim=1))
+
+
+def _check(generator: Generator, code: LatentCode) -> None:
+    shapes = {
+        "z": (generator.z_dim,),
+        "w": (generator.w_dim,),
+        "w+": (generator.num_ws, generator.w_dim),
+        "s": (sum(channels for _, channels in generator.style_layout),),
+    }
+    if tuple(code.tensor.shape[1:]) != shapes[code.space]:
+        found, expected = tuple(code.tensor.shape), ("B", *shapes[code.space])
+        message = f"a code in {code.space} is {found}; expected {expected}; it belongs to another generator"
+        raise InvalidInputError(message)

@@ -1,0 +1,71 @@
+"""Where a projection sets out from: the generator's mean code, or the codes of an earlier inversion."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from ..errors import InvalidInputError
+from ..generator.generator import Generator
+from ..generator.spaces import LatentCode, convert
+from .inversion import Inversion, check_generator
+
+_SAMPLES = 1000  # of w, enough for its deviation to within a few percent
+
+
+def starting_codes(
+    generator: Generator, names: Sequence[str], space: str, seed: int, start: Inversion | None
+) -> list[Tensor]:
+    """One code of `space` per name: the mean code, or that of the segment of that name in `start` (or its
+    only one).
+
+    Raises WrongGeneratorError if `start` belongs to another generator, InvalidInputError if it lacks a name
+    or its codes can't be brought into `space`.
+    """
+    if start is None:
+        mean = mean_code(generator, space, seed)
+        return [mean.clone() for _ in names]
+    check_generator(start, generator)
+    known = {segment.name: segment.code for segment in start.segments}
+    if len(known) == 1:
+        known = dict.fromkeys(names, *known.values())
+    missing = [name for name in names if name not in known]
+    if missing:
+        raise InvalidInputError(
+            f"the earlier inversion has no segment {', '.join(missing)} (it has {', '.join(known)}); "
+            "start from one with the same segments or with a single one"
+        )
+    return [_moved(generator, known[name], space) for name in names]
+
+
+def mean_code(generator: Generator, space: str, seed: int) -> Tensor:
+    """The mean code in `space`: w_avg in W, W+ and S; in Z, which has no such point, of `_SAMPLES` seeded
+    draws the one whose w is nearest to w_avg.
+    """
+    w_avg = generator.w_avg.detach().clone()[None]
+    if space != "z":
+        return convert(generator, LatentCode("w", w_avg), space).tensor.detach().float().clone()
+    z, w = _draws(generator, seed)
+    return z[(w - w_avg).square().sum(dim=1).argmin()][None].clone()
+
+
+def code_spread(generator: Generator, seed: int) -> float:
+    """Deviation of w from its mean, sqrt(E ||w - w_avg||^2), as in the projector of Karras et al. 2020."""
+    _, w = _draws(generator, seed)
+    return (w - generator.w_avg).square().sum(dim=1).mean().sqrt().item()
+
+
+def _draws(generator: Generator, seed: int) -> tuple[Tensor, Tensor]:
+    rng = torch.Generator().manual_seed(seed)
+    z = torch.randn(_SAMPLES, generator.z_dim, generator=rng).to(generator.device)
+    with torch.no_grad():
+        return z, generator.mapping(z)[:, 0].float()
+
+
+def _moved(generator: Generator, code: LatentCode, space: str) -> Tensor:
+    # A clone first: codes that were loaded in inference mode can't take part in anything that records
+    # gradients.
+    own = LatentCode(code.space, code.tensor.detach().clone().to(generator.device))
+    return convert(generator, own, space).tensor.detach().float().clone()

@@ -1,0 +1,22 @@
+"""The node pack: thin nodes over chunky_core. Only this package imports the host."""
+
+from __future__ import annotations
+
+from comfy_api.latest import ComfyExtension, io
+
+from . import compositing, editing, generators, inversion_files, portraits, projection, segments
+
+THEMES = (generators, portraits, segments, projection, editing, compositing, inversion_files)
+
+
+class ChunkyGANExtension(ComfyExtension):
+    async def on_load(self) -> None:
+        generators.register_folders()
+        editing.register_folders()
+
+    async def get_node_list(self) -> list[type[io.ComfyNode]]:
+        return [node for theme in THEMES for node in theme.NODES]
+
+
+async def comfy_entrypoint() -> ChunkyGANExtension:
+    return ChunkyGANExtension()

@@ -1,0 +1,119 @@
+"""From inversions to pictures: Render Inversion, Poisson Composite and Poisson Blend."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import torch
+from comfy_api.latest import io
+from torch import Tensor
+
+from ..chunky_core.compositing.poisson import poisson_composite
+from ..chunky_core.compositing.render import render
+from ..chunky_core.generator.generator import Generator
+from ..chunky_core.inversion import Inversion
+from .host import HostedGenerator, each_photo, loaded, per_photo, plain_tensors, to_host
+from .types import GeneratorIO, InversionBatch, InversionIO
+
+
+class RenderInversion(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="ChunkyGAN_RenderInversion",
+            display_name="Render Inversion",
+            category="ChunkyGAN/compositing",
+            description="Draws an inversion: every segment by its own code, static areas from the photo.",
+            search_aliases=["reconstruction", "decode inversion", "synthesis"],
+            inputs=[
+                GeneratorIO.Input("generator", tooltip="The generator that the inversion was made with."),
+                InversionIO.Input("inversion", tooltip="The inversion to draw."),
+                io.Boolean.Input(
+                    "edited", default=True, tooltip="On = with its edits, off = the plain reconstruction."
+                ),
+            ],
+            outputs=[
+                io.Image.Output(display_name="image", tooltip="The picture, softly blended, one per photo.")
+            ],
+        )
+
+    @classmethod
+    def execute(cls, generator: HostedGenerator, inversion: InversionBatch, edited: bool) -> io.NodeOutput:
+        return io.NodeOutput(pictures(generator, inversion, partial(render, edited=edited)))
+
+
+class PoissonComposite(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="ChunkyGAN_PoissonComposite",
+            display_name="Poisson Composite",
+            category="ChunkyGAN/compositing",
+            description="Draws an inversion and sets it into its photo without seams. Static areas stay "
+            "exactly the photo.",
+            search_aliases=["poisson", "seamless clone", "gradient domain", "paste back"],
+            inputs=[
+                GeneratorIO.Input("generator", tooltip="The generator that the inversion was made with."),
+                InversionIO.Input("inversion", tooltip="The inversion with its edits."),
+            ],
+            outputs=[
+                io.Image.Output(
+                    display_name="image", tooltip="The edited photo; static pixels are the photo's own."
+                ),
+                io.Image.Output(display_name="photo", tooltip="The photo as it was, for comparison."),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, generator: HostedGenerator, inversion: InversionBatch) -> io.NodeOutput:
+        photo = to_host(torch.cat([record.photo for record in inversion]))
+        return io.NodeOutput(pictures(generator, inversion, composite), photo)
+
+
+class PoissonBlend(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="ChunkyGAN_PoissonBlend",
+            display_name="Poisson Blend",
+            category="ChunkyGAN/compositing",
+            description="Sets any picture into a photo without seams, inside a mask.",
+            search_aliases=["poisson", "seamless clone", "gradient domain"],
+            inputs=[
+                io.Image.Input(
+                    "picture", tooltip="What to set in; its details are kept, its colours follow the photo."
+                ),
+                io.Image.Input("photo", tooltip="What surrounds it, in the same size."),
+                io.Mask.Input(
+                    "mask", tooltip="1 = the picture; everywhere else the photo stays exactly as it is."
+                ),
+            ],
+            outputs=[io.Image.Output(display_name="image", tooltip="The blended picture.")],
+        )
+
+    @classmethod
+    def execute(cls, picture: Tensor, photo: Tensor, mask: Tensor) -> io.NodeOutput:
+        with plain_tensors():
+            sources = each_photo(picture)
+            targets = per_photo(tuple(each_photo(photo)), len(sources), "photos")
+            masks = per_photo(mask.clone().float()[:, None].split(1), len(sources), "masks")
+            blended = [poisson_composite(*parts) for parts in zip(sources, targets, masks, strict=True)]
+            return io.NodeOutput(to_host(torch.cat(blended)))
+
+
+def pictures(
+    hosted: HostedGenerator, inversions: InversionBatch, draw: Callable[[Generator, Inversion], Tensor]
+) -> Tensor:
+    """Draw every inversion of a batch -> host IMAGE."""
+    with loaded(hosted) as generator:
+        return to_host(torch.cat([draw(generator, record).cpu() for record in inversions]))
+
+
+def composite(generator: Generator, inversion: Inversion) -> Tensor:
+    """The edited picture without seams toward the photo, [1,3,H,W] in [-1,1]."""
+    picture = render(generator, inversion)
+    return poisson_composite(picture, inversion.photo, 1 - inversion.static_mask, rim="photo")
+
+
+NODES = [RenderInversion, PoissonComposite, PoissonBlend]

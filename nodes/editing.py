@@ -1,0 +1,126 @@
+"""Latent Edit: one more entry in the list of edits of an inversion."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import folder_paths
+from comfy_api.latest import io
+
+from ..chunky_core.compositing.render import render
+from ..chunky_core.editing import load_directions
+from ..chunky_core.errors import ChunkyError, InvalidInputError
+from ..chunky_core.generator.spaces import Direction
+from ..chunky_core.inversion import Edit
+from .compositing import pictures
+from .host import HostedGenerator
+from .segments import split_names
+from .types import GeneratorIO, InversionBatch, InversionIO
+
+FOLDER = "stylegan_directions"
+
+
+def register_folders() -> None:
+    """Make models/stylegan_directions known to the host."""
+    folder_paths.add_model_folder_path(FOLDER, str(Path(folder_paths.models_dir) / FOLDER))
+
+
+class LatentEdit(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        options = direction_names()
+        return io.Schema(
+            node_id="ChunkyGAN_LatentEdit",
+            display_name="Latent Edit",
+            category="ChunkyGAN/editing",
+            description="Moves the codes of chosen segments along a direction. Chain several; every edit "
+            "stays removable.",
+            search_aliases=["edit", "smile", "gaze", "age", "direction", "attribute", "interfacegan"],
+            inputs=[
+                GeneratorIO.Input("generator", tooltip="The generator that the inversion was made with."),
+                InversionIO.Input("inversion", tooltip="The inversion to edit; it stays as it is."),
+                io.Combo.Input(
+                    "direction",
+                    options=options,
+                    default="smile" if "smile" in options else None,
+                    tooltip="What to change. 'file/name' comes from "
+                    "models/stylegan_directions/*.safetensors.",
+                ),
+                io.Float.Input(
+                    "strength",
+                    default=1.5,
+                    min=-5.0,
+                    max=5.0,
+                    step=0.1,
+                    tooltip="In standard deviations of what the generator has seen: 1 to 2 is clear, "
+                    "above 3 it breaks up; "
+                    "negative = the opposite, 0 = no change.",
+                ),
+                io.String.Input(
+                    "segments",
+                    default="all",
+                    tooltip="Which segments, separated by commas: their names, a pair such as 'eyes', or "
+                    "'all' (also if blank).",
+                ),
+                io.Boolean.Input(
+                    "enabled", default=True, tooltip="Off = pass the inversion on without this edit."
+                ),
+            ],
+            outputs=[
+                InversionIO.Output(
+                    display_name="inversion", tooltip="The inversion with this edit appended."
+                ),
+                io.Image.Output(
+                    display_name="image", tooltip="The edited picture, before Poisson compositing."
+                ),
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        generator: HostedGenerator,
+        inversion: InversionBatch,
+        direction: str,
+        strength: float,
+        segments: str,
+        enabled: bool,
+    ) -> io.NodeOutput:
+        edited = inversion
+        if enabled:
+            edit = Edit(direction_by_name(direction), strength, tuple(split_names(segments)) or ("all",))
+            edited = tuple(record.with_edits(edit) for record in inversion)
+        return io.NodeOutput(edited, pictures(generator, edited, render))
+
+
+def direction_names() -> list[str]:
+    """The demo's directions, then 'file/name' for every direction of every file of the folder."""
+    names = names_in("demo")
+    for file in folder_paths.get_filename_list(FOLDER):
+        names += [f"{file}/{name}" for name in names_in(folder_paths.get_full_path_or_raise(FOLDER, file))]
+    return names
+
+
+def names_in(source: str) -> list[str]:
+    """Names of a file's directions without their aliases.
+
+    None if it holds something else: one stray file in the folder must not take the node away.
+    """
+    try:
+        return sorted(name for name, direction in load_directions(source).items() if direction.name == name)
+    except ChunkyError:
+        return []
+
+
+def direction_by_name(choice: str) -> Direction:
+    """The direction behind a choice of the list. Raises InvalidInputError."""
+    file, _, name = choice.rpartition("/")
+    known = load_directions(folder_paths.get_full_path_or_raise(FOLDER, file) if file else "demo")
+    if name not in known:
+        raise InvalidInputError(
+            f"no direction '{name}' in {file or 'the demo'}; it has {', '.join(sorted(known))}"
+        )
+    return known[name]
+
+
+NODES = [LatentEdit]

@@ -1,0 +1,137 @@
+"""What the nodes need of the host: device and memory, progress and previews, pictures in its format."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import comfy.model_management as memory
+import comfy.model_patcher
+import comfy.utils
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from ..chunky_core.errors import InvalidInputError
+from ..chunky_core.generator.generator import Generator
+from ..chunky_core.images import to_uint8
+
+PREVIEW_SIZE = 512  # longest side in pixels of a live preview
+GRID_TOLERANCE = 1e-3  # in 8-bit grey levels
+
+
+@dataclass(frozen=True)
+class HostedGenerator:
+    """A generator whose weights the host may move to its device and back."""
+
+    generator: Generator
+    patcher: comfy.model_patcher.ModelPatcher
+
+
+@contextmanager
+def plain_tensors() -> Iterator[None]:
+    """Leave the host's inference mode: no record shall hold a tensor that autograd refuses to save."""
+    with torch.inference_mode(False), torch.no_grad():
+        yield
+
+
+def host_generator(generator: Generator) -> HostedGenerator:
+    """Put a generator under the host's memory management."""
+    device, offload = memory.get_torch_device(), memory.unet_offload_device()
+    return HostedGenerator(generator, comfy.model_patcher.ModelPatcher(generator.module, device, offload))
+
+
+@contextmanager
+def loaded(hosted: HostedGenerator, memory_required: int = 0) -> Iterator[Generator]:
+    """The generator on the host's device, ready for autograd, outside inference mode.
+
+    memory_required: bytes of working memory to keep free beside the weights.
+    """
+    with plain_tensors():
+        memory.load_models_gpu([hosted.patcher], memory_required=memory_required, force_full_load=True)
+        thaw(hosted.generator.module)
+        yield hosted.generator
+    memory.soft_empty_cache()
+
+
+def thaw(module: nn.Module) -> None:
+    """Replace inference tensors among parameters and buffers by clones.
+
+    The host unloads models in inference mode, and autograd cannot save what was moved there, frozen or not.
+    """
+    for part in module.modules():
+        for name, parameter in list(part.named_parameters(recurse=False)):
+            if parameter.is_inference():
+                setattr(
+                    part,
+                    name,
+                    nn.Parameter(parameter.detach().clone(), requires_grad=parameter.requires_grad),
+                )
+        for name, buffer in list(part.named_buffers(recurse=False)):
+            if buffer.is_inference():
+                setattr(part, name, buffer.clone())
+
+
+def to_core(image: Tensor) -> Tensor:
+    """Host IMAGE [B,H,W,C >= 3] in 0..1 -> a new float32 [B,3,H,W] in [-1,1]. Raises InvalidInputError."""
+    if image.ndim != 4 or image.shape[-1] < 3:
+        raise InvalidInputError(
+            f"the image is {tuple(image.shape)}, expected [batch, height, width, 3]; give a colour IMAGE"
+        )
+    levels = on_grid(image[..., :3].detach().clone().float() * 255)
+    return (levels / 127.5 - 1).movedim(-1, 1).contiguous()
+
+
+def to_host(image: Tensor) -> Tensor:
+    """[B,3,H,W] in [-1,1] -> host IMAGE [B,H,W,3] in 0..1 on the host's device for results."""
+    levels = on_grid((image.detach().float().clamp(-1, 1) + 1) * 127.5)
+    return (levels / 255).movedim(1, -1).contiguous().to(memory.intermediate_device())
+
+
+def on_grid(levels: Tensor) -> Tensor:
+    """Grey levels 0..255, with what is a whole level but for rounding errors made exactly whole.
+
+    The host's savers truncate: without this, the last bit lost on the way through [-1,1] would turn a quarter
+    of all untouched grey levels of an 8-bit photo into their lower neighbour.
+    """
+    whole = levels.round()
+    return torch.where((levels - whole).abs() < GRID_TOLERANCE, whole, levels)
+
+
+def mask_to_host(mask: Tensor) -> Tensor:
+    """[B,1,H,W] -> host MASK [B,H,W] on the host's device for results."""
+    return mask.detach().float()[:, 0].clone().to(memory.intermediate_device())
+
+
+def each_photo(image: Tensor) -> list[Tensor]:
+    """Host IMAGE batch -> its photos as [1,3,H,W] in [-1,1]."""
+    return list(to_core(image).split(1))
+
+
+def per_photo(records: tuple, count: int, what: str) -> tuple:
+    """One record for each of `count` photos; a single record serves all. Raises InvalidInputError."""
+    if len(records) == count:
+        return records
+    if len(records) == 1:
+        return records * count
+    raise InvalidInputError(f"{len(records)} {what} for {count} photos; give one for all, or one for each")
+
+
+def step_reporter(total_steps: int, done: int = 0) -> Callable[[int, int, Tensor | None], None]:
+    """A callback(step, total, image) for the core: progress bar, live previews, interruption.
+
+    It raises the host's own exception within one step of the user's wish. `done`: steps of earlier photos.
+    """
+    bar = comfy.utils.ProgressBar(total_steps)
+
+    def report(step: int, total: int, image: Tensor | None) -> None:
+        memory.throw_exception_if_processing_interrupted()
+        bar.update_absolute(done + step, total_steps, None if image is None else preview(image))
+
+    return report
+
+
+def preview(image: Tensor) -> tuple[str, Image.Image, int]:
+    """The first of [B,3,H,W] in [-1,1] as the host's preview triple."""
+    return "JPEG", Image.fromarray(to_uint8(image)[0].cpu().numpy()), PREVIEW_SIZE

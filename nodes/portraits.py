@@ -1,0 +1,102 @@
+"""Demo Portrait: an invented photo with everything known about it, so that the pack can be tried at once."""
+
+from __future__ import annotations
+
+import torch
+from comfy_api.latest import io
+from torch import Tensor
+
+from ..chunky_core.demo.photos import demo_photo
+from ..chunky_core.demo.portraits import EXTRAS, LABELS, PALETTE
+from ..chunky_core.images import from_uint8
+from .host import mask_to_host, plain_tensors, to_host
+from .types import LabelMap, LabelMapIO
+
+ABOUT_EXTRAS = {
+    "bindi": "A dot on the forehead.",
+    "face_mask": "A cloth mask over nose and mouth.",
+    "hand": "A hand before the cheek.",
+    "hat": "A hat.",
+    "jewellery": "Ear-rings and a necklace.",
+    "odd_glasses": "Glasses of a kind that the generator has never seen.",
+}
+
+
+class DemoPortrait(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        extras = [io.Boolean.Input(name, default=False, tooltip=ABOUT_EXTRAS[name]) for name in EXTRAS]
+        return io.Schema(
+            node_id="ChunkyGAN_DemoPortrait",
+            display_name="Demo Portrait",
+            category="ChunkyGAN/demo",
+            description="Draws a photo of an invented person, with exact masks and labels of all its parts.",
+            search_aliases=["test portrait", "synthetic face", "sample photo", "label map"],
+            inputs=[
+                io.Int.Input(
+                    "seed",
+                    default=7,
+                    min=0,
+                    max=0xFFFFFFFF,
+                    control_after_generate=True,
+                    tooltip="Another number is another person.",
+                ),
+                io.Int.Input(
+                    "size",
+                    default=256,
+                    min=64,
+                    max=1024,
+                    step=64,
+                    tooltip="Width and height in pixels; the built-in generator needs 256.",
+                ),
+                io.Float.Input(
+                    "part_deviation",
+                    default=0.8,
+                    min=0.0,
+                    max=1.5,
+                    step=0.05,
+                    tooltip="How far every part goes its own way: 0 = all parts fit together, "
+                    "0.8 = two different eyes, a half smile, as in real photos.",
+                ),
+                io.Boolean.Input(
+                    "nuisances",
+                    default=True,
+                    tooltip="Freckles, moles, loose hair, patterned clothes, colour cast and grain, "
+                    "none of which the generator knows.",
+                ),
+                *extras,
+            ],
+            outputs=[
+                io.Image.Output(display_name="image", tooltip="The photo."),
+                io.Mask.Output(display_name="masks", tooltip="One mask for each part that can be seen."),
+                io.String.Output(display_name="names", tooltip="The names of the masks, in their order."),
+                LabelMapIO.Output(display_name="label_map", tooltip="Which part each pixel shows."),
+                io.Image.Output(display_name="label_image", tooltip="The label map in colours."),
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls, seed: int, size: int, part_deviation: float, nuisances: bool, **extras: bool
+    ) -> io.NodeOutput:
+        chosen = [name for name in EXTRAS if extras[name]]
+        with plain_tensors():
+            photo = demo_photo(
+                seed, resolution=size, extras=chosen, part_deviation=part_deviation, nuisances=nuisances
+            )
+            present = photo.labels.unique().tolist()
+            return io.NodeOutput(
+                to_host(photo.image),
+                mask_to_host(masks_of(photo.labels, present)),
+                ", ".join(LABELS[label] for label in present),
+                LabelMap(photo.labels[None], dict(enumerate(LABELS))),
+                to_host(from_uint8(PALETTE[photo.labels.long()])),
+            )
+
+
+def masks_of(labels: Tensor, present: list[int]) -> Tensor:
+    """[H,W] -> one mask [N,1,H,W] for each of the labels."""
+    return torch.stack([(labels == label).float() for label in present])[:, None]
+
+
+NODES = [DemoPortrait]

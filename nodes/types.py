@@ -1,0 +1,28 @@
+"""What travels along the links between the nodes; for a batch of photos, a tuple with one record each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import torch
+from comfy_api.latest import io
+
+from ..chunky_core.inversion import Inversion
+from ..chunky_core.segments import Segments
+
+GeneratorIO = io.Custom("CHUNKYGAN_GENERATOR")  # host.HostedGenerator
+LabelMapIO = io.Custom("CHUNKYGAN_LABEL_MAP")  # LabelMap
+SegmentsIO = io.Custom("CHUNKYGAN_SEGMENTS")  # SegmentsBatch
+InversionIO = io.Custom("CHUNKYGAN_INVERSION")  # InversionBatch
+
+SegmentsBatch: TypeAlias = tuple[Segments, ...]
+InversionBatch: TypeAlias = tuple[Inversion, ...]
+
+
+@dataclass(frozen=True)
+class LabelMap:
+    """labels: uint8 [B,H,W]; names: what each number means."""
+
+    labels: torch.Tensor
+    names: dict[int, str]

@@ -1,0 +1,61 @@
+"""Fixtures for all tests: reference files where they exist, and small generators with random but seeded weights."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from chunky_core.generator.architecture import GeneratorModule
+from chunky_core.generator.generator import Generator
+from chunky_core.generator.stylegan2 import MappingNetwork, SynthesisNetwork
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of reference files that are not part of this repository; skips the test where it is absent."""
+    beside = Path(__file__).resolve().parent.parent.parent / "shared"
+    folder = Path(os.environ.get("CHUNKYGAN_SHARED", beside))
+    if not folder.is_dir():
+        pytest.skip(f"reference files are absent: {folder} (set CHUNKYGAN_SHARED)")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def make_generator() -> Callable[..., Generator]:
+    """A function that makes a small generator: make_generator(seed=0, resolution=64, w_dim=32, channel_base=1024)."""
+    return _make_generator
+
+
+@pytest.fixture(scope="session")
+def generator() -> Generator:
+    """A generator of 64x64 pixels, w_dim 32, float32, on the CPU. Do not modify it."""
+    return _make_generator()
+
+
+def _make_generator(
+    seed: int = 0, resolution: int = 64, w_dim: int = 32, channel_base: int = 1024, channel_max: int = 64
+) -> Generator:
+    synthesis = SynthesisNetwork(
+        w_dim=w_dim, img_resolution=resolution, channel_base=channel_base, channel_max=channel_max
+    )
+    mapping = MappingNetwork(z_dim=w_dim, w_dim=w_dim, num_ws=synthesis.num_ws, num_layers=4)
+    module = GeneratorModule(mapping, synthesis)
+    rng = torch.Generator().manual_seed(seed)
+    for name, tensor in module.state_dict().items():
+        if not name.endswith("resample_filter"):  # nothing stays zero, so nothing can be left out unnoticed
+            tensor.normal_(0.0, _deviation(name), generator=rng)
+        if name.endswith("affine.bias"):
+            tensor.add_(1.0)
+    return Generator(module, {"licence": "CC0-1.0", "source": "random"})
+
+
+def _deviation(name: str) -> float:
+    if name.startswith("mapping.fc"):
+        return 100.0 if name.endswith("weight") else 30.0
+    if name.endswith(("bias", "noise_strength")):
+        return 0.3
+    return 1.0

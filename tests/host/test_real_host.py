@@ -1,0 +1,231 @@
+"""The pack in the real ComfyUI: its executor in a process of its own, then its server.
+
+Set COMFYUI_PATH to a checkout of ComfyUI, and COMFYUI_PYTHON to its Python if that is another one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from tests.pack_on_double import ROOT, SIZE, TINY, write_tiny_models
+from tests.workflow_tools import to_prompt, widgets_of_info
+
+HOST = os.environ.get("COMFYUI_PATH", "")
+PYTHON = os.environ.get("COMFYUI_PYTHON", sys.executable)
+STEPS = 30
+
+pytestmark = pytest.mark.skipif(not HOST, reason="COMFYUI_PATH names no ComfyUI checkout")
+
+
+def small_prompt(**changes: dict[str, Any]) -> dict[str, Any]:
+    """All the way on the tiny generator; `changes` replaces inputs of nodes by their key here."""
+    nodes: dict[str, tuple[str, dict[str, Any]]] = {
+        "portrait": (
+            "ChunkyGAN_DemoPortrait",
+            {"seed": 3, "size": SIZE, "part_deviation": 0.8, "nuisances": True, "bindi": False, "hat": True}
+            | dict.fromkeys(("face_mask", "hand", "jewellery", "odd_glasses"), False),
+        ),
+        "generator": ("ChunkyGAN_LoadStyleGAN", {"name": TINY}),
+        "segments": (
+            "ChunkyGAN_SegmentMasks",
+            {"image": ["portrait", 0], "masks": ["portrait", 1], "names": ["portrait", 2]}
+            | {"static": "background", "grow": 1, "feather": 1.0, "gaps": "static"},
+        ),
+        "shown": (
+            "ChunkyGAN_SegmentPreview",
+            {"image": ["portrait", 0], "segments": ["segments", 0], "opacity": 0.5},
+        ),
+        "projection": (
+            "ChunkyGAN_SegmentedProjection",
+            {"generator": ["generator", 0], "image": ["portrait", 0], "segments": ["segments", 0]}
+            | {"space": "w+", "steps": STEPS, "seed": 0, "learning_rate": 0.1, "l2": 1.0, "ms_ssim": 0.0}
+            | {"lpips": 0.0, "lambda_reg": 0.0, "warmup": 0.3, "lambda_mean": 0.0, "code_noise": 0.0}
+            | {"dilation": 3, "lpips_net": "vgg"},
+        ),
+        "edit": (
+            "ChunkyGAN_LatentEdit",
+            {"generator": ["generator", 0], "inversion": ["projection", 0], "direction": f"{TINY}/smile"}
+            | {"strength": 2.0, "segments": "mouth, eyes", "enabled": True},
+        ),
+        "composite": (
+            "ChunkyGAN_PoissonComposite",
+            {"generator": ["generator", 0], "inversion": ["edit", 0]},
+        ),
+        "kept": ("ChunkyGAN_SaveInversion", {"inversion": ["edit", 0], "filename_prefix": "kept/one"}),
+        "photo": ("SaveImage", {"images": ["portrait", 0], "filename_prefix": "photo"}),
+        "picture": ("SaveImage", {"images": ["composite", 0], "filename_prefix": "picture"}),
+        "mask": ("MaskToImage", {"mask": ["portrait", 1]}),
+        "masks": ("SaveImage", {"images": ["mask", 0], "filename_prefix": "mask"}),
+    }
+    for key, given in changes.items():
+        nodes[key][1].update(given)
+    return {key: {"class_type": kind, "inputs": inputs} for key, (kind, inputs) in nodes.items()}
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A base folder for the host, with the tiny generator and this pack."""
+    folder = tmp_path_factory.mktemp("comfyui")
+    for name in ("custom_nodes", "input", "output", "temp", "user/default"):
+        (folder / name).mkdir(parents=True)
+    write_tiny_models(folder / "models", "chunky_core")
+    (folder / "custom_nodes" / "ComfyUI-ChunkyGAN").symlink_to(ROOT, target_is_directory=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def results(base: Path) -> list[dict[str, Any]]:
+    """Four prompts in one process: fresh, after an unload in inference mode, interrupted, with a wrong name."""
+    jobs = [
+        {"prompt": small_prompt()},
+        {"prompt": small_prompt(projection={"seed": 1}), "unload_first": True},
+        {"prompt": small_prompt(projection={"seed": 2, "steps": 2000}), "interrupt_at": 3},
+        {"prompt": small_prompt(edit={"segments": "wings"})},
+    ]
+    (base / "jobs.json").write_text(json.dumps(jobs), encoding="utf-8")
+    program = Path(__file__).parent / "executor.py"
+    done = subprocess.run(
+        [PYTHON, str(program), str(ROOT), str(base), str(base / "jobs.json")],
+        env=os.environ | {"COMFYUI_PATH": HOST},
+        capture_output=True,
+        text=True,
+        cwd=base,
+        timeout=600,
+    )
+    lines = [line for line in done.stdout.splitlines() if line.startswith("RESULTS ")]
+    assert lines, done.stderr[-3000:]
+    return json.loads(lines[-1].removeprefix("RESULTS "))
+
+
+def pictures(base: Path, result: dict[str, Any], node: str) -> list[np.ndarray]:
+    entries = result["outputs"][node]["images"]
+    return [cv2.imread(str(base / one["type"] / one["subfolder"] / one["filename"])) for one in entries]
+
+
+def test_the_whole_graph_runs_in_the_executor(base: Path, results: list[dict[str, Any]]) -> None:
+    assert results[0]["success"], results[0]["errors"]
+    assert results[0]["previews"] == 2 and results[0]["last_step"] == STEPS
+    assert len(list((base / "output" / "kept").glob("one_*.safetensors"))) >= 1
+    assert pictures(base, results[0], "shown")[0].shape[0] >= 512
+
+
+def test_static_pixels_of_the_saved_file_equal_the_photo(base: Path, results: list[dict[str, Any]]) -> None:
+    photo, picture = (pictures(base, results[0], node)[0] for node in ("photo", "picture"))
+    background = pictures(base, results[0], "masks")[0][..., 0] == 255  # label 0 is the background
+    static = (
+        cv2.erode(background.astype(np.uint8), np.ones((9, 9), np.uint8)) > 0
+    )  # without the feathered rim
+    assert static.mean() > 0.1
+    assert np.array_equal(photo[static], picture[static])
+    assert (photo != picture).any()
+
+
+def test_a_model_that_was_unloaded_in_inference_mode_still_projects(results: list[dict[str, Any]]) -> None:
+    assert results[1]["success"], results[1]["errors"]
+
+
+def test_interruption_stops_within_a_step(results: list[dict[str, Any]]) -> None:
+    assert results[2]["interrupted"] and results[2]["last_step"] == results[2]["asked_at"] < 2000
+
+
+def test_errors_say_what_to_do_in_their_first_line(results: list[dict[str, Any]]) -> None:
+    assert not results[3]["success"]
+    first = results[3]["errors"]["exception_message"].splitlines()[0]
+    assert "there is no segment 'wings'" in first and "mouth" in first
+
+
+@pytest.fixture(scope="module")
+def server(base: Path) -> Iterator[str]:
+    """The address of a running host."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [
+        PYTHON,
+        "main.py",
+        "--cpu",
+        "--listen",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        "--disable-auto-launch",
+    ]
+    command += ["--base-directory", str(base), "--disable-api-nodes", "--database-url", "sqlite:///:memory:"]
+    with (base / "server.log").open("w") as log:
+        process = subprocess.Popen(command, cwd=HOST, stdout=log, stderr=subprocess.STDOUT)
+        try:
+            address = f"http://127.0.0.1:{port}"
+            wait_for(lambda: ask(f"{address}/system_stats"), process, 180)
+            yield address
+        finally:
+            process.terminate()
+            process.wait(timeout=30)
+
+
+def ask(address: str, body: Any = None) -> Any:
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(address, data, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        return json.load(answer)
+
+
+def wait_for(question: Any, process: subprocess.Popen[bytes], seconds: float) -> Any:
+    """The first true answer; connection errors count as not yet."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and process.poll() is None:
+        try:
+            if answer := question():
+                return answer
+        except OSError:
+            pass
+        time.sleep(0.5)
+    raise AssertionError("the host gave no answer in time")
+
+
+def run_prompt(server: str, prompt: dict[str, Any], seconds: float = 300) -> dict[str, Any]:
+    sent = ask(f"{server}/prompt", {"prompt": prompt, "client_id": "test"})
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if history := ask(f"{server}/history/{sent['prompt_id']}"):
+            return history[sent["prompt_id"]]
+        time.sleep(0.5)
+    raise AssertionError("the prompt did not end in time")
+
+
+def test_the_server_knows_every_node_and_help_page(server: str) -> None:
+    known = [name for name in ask(f"{server}/object_info") if name.startswith("ChunkyGAN_")]
+    pages = sorted(path.stem for path in (ROOT / "web" / "docs").glob("*.md"))
+    assert sorted(known) == pages
+    page = f"{server}/extensions/ComfyUI-ChunkyGAN/docs/{pages[0]}.md"
+    with urllib.request.urlopen(page, timeout=30) as answer:
+        assert answer.read().decode().startswith("# ")
+
+
+def test_the_first_workflow_runs_on_the_server(base: Path, server: str) -> None:
+    info = ask(f"{server}/object_info")
+    workflow = json.loads((ROOT / "workflows" / "start_here.json").read_text(encoding="utf-8"))
+    prompt = to_prompt(workflow, {name: widgets_of_info(one) for name, one in info.items()})
+    for node in prompt.values():
+        if node["class_type"] == "ChunkyGAN_SegmentedProjection":
+            node["inputs"]["steps"] = 10  # that it runs, not how well it fits
+    done = run_prompt(server, prompt)
+    assert done["status"]["status_str"] == "success", done["status"]["messages"]
+    saved = [key for key, node in prompt.items() if node["class_type"] == "SaveImage"]
+    assert pictures(base, done, saved[0])[0].shape == (256, 256, 3)
+
+
+def test_the_first_workflow_is_offered_as_a_template(server: str) -> None:
+    assert "start_here" in ask(f"{server}/workflow_templates")["ComfyUI-ChunkyGAN"]

@@ -1,0 +1,1 @@
+"""Double of the host's comfy package, see ../README.md."""

@@ -1,0 +1,1 @@
+"""Double of the host's comfy_api, see ../README.md."""

@@ -1,0 +1,313 @@
+"""The projection on a small random generator: it converges, and keeps the project's invariants."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor
+
+from chunky_core.compositing.render import render
+from chunky_core.errors import InvalidInputError, MissingWeightsError, WrongGeneratorError
+from chunky_core.generator.generator import Generator
+from chunky_core.inversion import Inversion, ProjectionConfig, project
+from chunky_core.inversion.fit import Fit, Region
+from chunky_core.inversion.losses import SegmentLoss
+from chunky_core.segments import Segments, blend, mask_box, segments_from_masks, single
+
+SHORT = ProjectionConfig(steps=12, dilation=1)
+
+
+def pieces(size: int) -> Segments:
+    """A small block, a wide band and the rest, with soft edges and static rows at the bottom."""
+    block, band, rest, static = (torch.zeros(size, size) for _ in range(4))
+    block[size // 4 : size // 4 + 5, size // 4 : size // 4 + 6] = 1
+    band[size // 2 : size // 2 + 6] = 1
+    static[-3:] = 1
+    rest[:-3] = 1
+    masks = {"rest": rest, "band": band, "block": block, "keep": static}
+    return segments_from_masks(masks, static=("keep",), feather=0.7)
+
+
+def photo_of_parts(generator: Generator, segments: Segments, seed: int = 3) -> Tensor:
+    """A photo that the generator can draw segment by segment: one random code each."""
+    z = torch.randn(len(segments.names), generator.z_dim, generator=torch.Generator().manual_seed(seed))
+    images = generator.synthesis(generator.mapping(z))
+    boxes = [mask_box(mask) for mask in segments.masks]
+    crops = [
+        image[None, :, b.top : b.bottom, b.left : b.right] for image, b in zip(images, boxes, strict=True)
+    ]
+    return blend(torch.zeros_like(images[:1]), segments, crops, boxes)
+
+
+@pytest.fixture(scope="module")
+def generator(make_generator: Callable[..., Generator]) -> Generator:
+    return make_generator(seed=1, resolution=32, channel_base=512, channel_max=32)
+
+
+@pytest.fixture(scope="module")
+def segments(generator: Generator) -> Segments:
+    return pieces(generator.img_resolution)
+
+
+@pytest.fixture(scope="module")
+def photo(generator: Generator, segments: Segments) -> Tensor:
+    return photo_of_parts(generator, segments)
+
+
+def codes(inversion: Inversion) -> list[Tensor]:
+    return [segment.code.tensor for segment in inversion.segments]
+
+
+def assert_same(one: Inversion, other: Inversion) -> None:
+    assert all(torch.equal(a, b) for a, b in zip(codes(one), codes(other), strict=True))
+    assert one.losses == other.losses
+
+
+def test_every_segment_converges_and_beats_the_global_code(
+    generator: Generator, photo: Tensor, segments: Segments
+) -> None:
+    config = ProjectionConfig(steps=60, dilation=1)
+    inversion = project(generator, photo, segments, config)
+    whole = project(generator, photo, single(segments.size), config)
+    assert inversion.stopped is None and inversion.fingerprint == generator.fingerprint
+    ours, globally = render(generator, inversion), render(generator, whole)
+    for name, mask in zip(segments.names, segments.masks, strict=True):
+        assert inversion.losses[name][-1] < 0.1 * inversion.losses[name][0]
+        error, global_error = (((x - photo).square() * mask).sum() for x in (ours, globally))
+        assert error < global_error
+    assert torch.equal(ours[..., -1, :], photo[..., -1, :])  # static
+
+
+@pytest.mark.parametrize("space", ["w", "s", "z"])
+def test_other_spaces_converge_too(
+    generator: Generator, photo: Tensor, segments: Segments, space: str
+) -> None:
+    inversion = project(generator, photo, segments, replace(SHORT, space=space, steps=25))
+    assert all(segment.code.space == space for segment in inversion.segments)
+    assert all(min(curve) < 0.8 * curve[0] for curve in inversion.losses.values())
+
+
+def test_one_all_ones_segment_is_plain_global_projection(generator: Generator, photo: Tensor) -> None:
+    """Against the textbook loop: Adam on the mean squared error of the whole picture, from w_avg."""
+    steps = 8
+    config = ProjectionConfig(steps=steps, lambda_reg=0.3, warmup=0.5)
+    inversion = project(generator, photo, single((photo.shape[-2], photo.shape[-1])), config)
+    ws = generator.w_avg.repeat(1, generator.num_ws, 1).requires_grad_()
+    optimizer = torch.optim.Adam([ws])
+    curve = []
+    for step in range(steps):
+        t = (step + 0.5) / steps
+        optimizer.param_groups[0]["lr"] = 0.1 * min(1, t / 0.05) * (1 - math_cos(min(1, (1 - t) / 0.25))) / 2
+        loss = (generator.synthesis(ws) - photo).square().mean()
+        curve.append(loss.item())
+        if step == steps - 1:
+            break
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert inversion.losses["all"] == pytest.approx(curve, rel=1e-4)
+    assert torch.allclose(codes(inversion)[0], ws.detach(), atol=1e-3)
+
+
+def math_cos(fraction: float) -> float:
+    return torch.cos(torch.tensor(torch.pi * fraction, dtype=torch.float64)).item()
+
+
+def test_same_seed_same_result_and_no_global_state(
+    generator: Generator, photo: Tensor, segments: Segments
+) -> None:
+    config = replace(SHORT, code_noise=0.05, seed=5)
+    before = torch.random.get_rng_state()
+    one, other = (project(generator, photo, segments, config) for _ in range(2))
+    assert torch.equal(before, torch.random.get_rng_state())
+    assert_same(one, other)
+    different = project(generator, photo, segments, replace(config, seed=6))
+    assert not torch.equal(codes(one)[0], codes(different)[0])
+
+
+def test_inputs_are_not_modified(generator: Generator, photo: Tensor, segments: Segments) -> None:
+    photo, masks, weights = photo.clone(), segments.masks.clone(), generator.w_avg.clone()
+    kept = photo.clone()
+    project(generator, photo, segments, replace(SHORT, steps=3))
+    assert torch.equal(photo, kept) and torch.equal(segments.masks, masks)
+    assert torch.equal(generator.w_avg, weights)
+    assert all(parameter.grad is None for parameter in generator.module.parameters())
+
+
+def test_runs_under_the_hosts_inference_mode(generator: Generator, photo: Tensor, segments: Segments) -> None:
+    """Photo, masks and weights made in inference mode, as the host makes them; same result as outside."""
+    outside = project(generator, photo, segments, SHORT)
+    with torch.inference_mode():
+        made_inside = Segments(segments.names, segments.masks.clone(), segments.static.clone())
+        module = generator.architecture.empty_module()
+        module.load_state_dict({k: v.clone() for k, v in generator.module.state_dict().items()}, assign=True)
+        hosted = Generator(module, fingerprint=generator.fingerprint)
+        assert hosted.w_avg.is_inference() and made_inside.masks.is_inference()
+        inside = project(hosted, photo.clone(), made_inside, SHORT)
+        again = project(hosted, photo.clone(), made_inside, replace(SHORT, steps=2), start=inside)
+        render(hosted, again)
+    assert_same(inside, outside)
+    assert not any(code.requires_grad or code.is_inference() for code in codes(inside))
+
+
+def test_callback_counts_every_step_and_gets_previews(
+    generator: Generator, photo: Tensor, segments: Segments
+) -> None:
+    seen: list[tuple[int, int, Tensor | None]] = []
+    project(generator, photo, segments, SHORT, callback=lambda *report: seen.append(report), preview_every=5)
+    assert [(step, total) for step, total, _ in seen] == [(step, 12) for step in range(1, 13)]
+    previews = {step: image for step, _, image in seen if image is not None}
+    assert list(previews) == [5, 10, 12]
+    static = (segments.static == 1).expand_as(photo)
+    for image in previews.values():
+        assert image.shape == photo.shape and not image.requires_grad
+        assert torch.equal(image[static], photo[static])
+    assert (previews[12] - photo).square().mean() < (previews[5] - photo).square().mean()
+
+
+class Interrupted(BaseException):
+    """As the host's own, which is no Exception."""
+
+
+def test_an_exception_of_the_callback_stops_within_the_step(
+    generator: Generator, photo: Tensor, segments: Segments
+) -> None:
+    steps = []
+
+    def interrupt(step: int, total: int, image: Tensor | None) -> None:
+        steps.append(step)
+        if step == 3:
+            raise Interrupted
+
+    with pytest.raises(Interrupted):
+        project(generator, photo, segments, SHORT, callback=interrupt)
+    assert steps == [1, 2, 3]
+
+
+def test_a_nan_stops_with_the_last_good_codes(
+    generator: Generator, photo: Tensor, segments: Segments, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = 0
+    healthy = SegmentLoss.__call__
+
+    def failing(self: SegmentLoss, prediction: Tensor, target: Tensor, mask: Tensor) -> Tensor:
+        nonlocal calls
+        calls += 1
+        loss = healthy(self, prediction, target, mask)
+        return loss * float("nan") if calls == 20 else loss
+
+    monkeypatch.setattr(SegmentLoss, "__call__", failing)
+    inversion = project(generator, photo, segments, replace(SHORT, warmup=0.0))
+    # 3 segments: call 20 is the second one of step 7.
+    assert inversion.stopped is not None
+    assert "step 7 of 12" in inversion.stopped and "'band'" in inversion.stopped
+    assert [len(curve) for curve in inversion.losses.values()] == [6, 6, 6]
+    assert all(torch.isfinite(code).all() for code in codes(inversion))
+    assert torch.isfinite(render(generator, inversion)).all()
+
+
+def test_an_absurd_learning_rate_never_ends_worse_than_the_start(
+    generator: Generator, photo: Tensor, segments: Segments
+) -> None:
+    inversion = project(generator, photo, segments, replace(SHORT, learning_rate=1e20, warmup=0.0))
+    error = (render(generator, inversion) - photo).square().mean()
+    start = render(generator, project(generator, photo, segments, replace(SHORT, steps=1, warmup=0.0)))
+    assert all(torch.isfinite(code).all() for code in codes(inversion))
+    assert error <= (start - photo).square().mean() * 1.0001
+
+
+def test_a_split_fit_goes_on_as_if_nothing_had_happened() -> None:
+    """The warm-up hands over the optimiser's moments: on a quadratic, split and unsplit runs are the same."""
+    region = Region(mask_box(torch.ones(1, 1)), torch.zeros(1), torch.ones(1))
+    plain, fit = (Fit([torch.tensor([3.0, -2.0])], [region]) for _ in range(2))
+    for step in range(10):
+        if step == 4:
+            fit = fit.split([region, region])
+        for each in (plain, fit):
+            losses = [code.square().sum().item() for code in each.codes]
+            each.step(losses, [2 * code.detach() for code in each.codes], 0.1)
+    assert all(torch.equal(code, plain.codes[0]) for code in fit.codes)
+
+
+def test_the_pull_to_the_mean_code_pulls(generator: Generator, photo: Tensor, segments: Segments) -> None:
+    def dispersion(weight: float) -> float:
+        inversion = project(generator, photo, segments, replace(SHORT, steps=16, lambda_reg=weight))
+        stacked = torch.stack(codes(inversion))
+        return (stacked - stacked.mean(dim=0)).square().mean().item()
+
+    free, pulled, tight = dispersion(0.0), dispersion(1.0), dispersion(100.0)
+    assert tight < pulled < free
+
+
+def test_going_on_from_an_earlier_inversion(generator: Generator, photo: Tensor, segments: Segments) -> None:
+    first = project(generator, photo, segments, replace(SHORT, space="w", steps=30))
+    second = project(generator, photo, segments, SHORT, start=first)
+    for name, curve in second.losses.items():
+        assert curve[0] == pytest.approx(min(first.losses[name]), rel=0.05)
+    whole = project(generator, photo, single(segments.size), SHORT)
+    parts = project(generator, photo, segments, replace(SHORT, steps=1), start=whole)
+    assert all(torch.equal(code, codes(whole)[0]) for code in codes(parts))
+
+
+def test_a_start_that_does_not_fit_is_refused(
+    generator: Generator, photo: Tensor, segments: Segments
+) -> None:
+    first = project(generator, photo, segments, replace(SHORT, steps=1))
+    with pytest.raises(WrongGeneratorError, match="0123"):
+        project(generator, photo, segments, SHORT, start=replace(first, fingerprint="0123"))
+    with pytest.raises(InvalidInputError, match="cannot become"):
+        project(generator, photo, segments, replace(SHORT, space="w"), start=first)
+    renamed = Segments(("rest", "band", "other"), segments.masks, segments.static)
+    with pytest.raises(InvalidInputError, match=r"no segment other \(it has rest, band, block\)"):
+        project(generator, photo, renamed, SHORT, start=first)
+
+
+def test_bad_input_is_named(generator: Generator, photo: Tensor, segments: Segments) -> None:
+    size = generator.img_resolution
+    broken = photo.clone()
+    broken[0, 0, 0, 0] = float("nan")
+    cases = [
+        (broken, segments, "NaN"),
+        (torch.zeros(1, 3, size, 2 * size), segments, f"{2 * size}x{size}.*{size}x{size}"),
+        (torch.zeros(2, 3, size, size), segments, "one by one"),
+        (torch.full_like(photo, 255.0), segments, "255"),
+        (photo, single((2 * size, 2 * size)), f"{size}x{size}, the masks are {2 * size}x{2 * size}"),
+    ]
+    for bad_photo, bad_segments, message in cases:
+        with pytest.raises(InvalidInputError, match=message):
+            project(generator, bad_photo, bad_segments, SHORT)
+    with pytest.raises(InvalidInputError, match="preview_every is 0"):
+        project(generator, photo, segments, SHORT, preview_every=0)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"steps": 0}, "steps is 0"),
+        ({"space": "f"}, "w"),
+        ({"l2": 0.0}, "one above 0"),
+        ({"l1": -1.0}, "none below 0"),
+        ({"warmup": 1.0}, "warmup is 1.0"),
+        ({"learning_rate": 0.0}, "learning_rate is 0.0"),
+        ({"dilation": -1}, "dilation is -1"),
+    ],
+)
+def test_bad_settings_are_named(settings: dict[str, object], message: str) -> None:
+    with pytest.raises(InvalidInputError, match=message):
+        ProjectionConfig(**settings)  # type: ignore[arg-type]
+
+
+def test_lpips_without_weights_is_refused_before_the_first_step(
+    generator: Generator, photo: Tensor, segments: Segments, monkeypatch: pytest.MonkeyPatch, tmp_path: object
+) -> None:
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    with pytest.raises(MissingWeightsError, match="vgg16"):
+        project(generator, photo, segments, replace(SHORT, lpips=1.0), callback=pytest.fail)
+
+
+def test_structural_losses_converge(generator: Generator, photo: Tensor, segments: Segments) -> None:
+    inversion = project(generator, photo, segments, replace(SHORT, l2=0.2, l1=0.5, ms_ssim=1.0, steps=30))
+    assert all(min(curve) < 0.6 * curve[0] for curve in inversion.losses.values())
