@@ -29,7 +29,7 @@ def compare(generator, seed: int, config: ProjectionConfig, extras: tuple[str, .
     """L2 and CPU seconds of both ways on one photo."""
     photo = demo_photo(seed, resolution=generator.img_resolution, extras=extras)
     ways = {
-        "global": single(photo.image.shape[-2:]),
+        "global": single(tuple(photo.image.shape[-2:])),
         "segments": segments_from_label_map(photo.labels, LABEL_NAMES, grow=4, feather=1.5, gaps="static"),
     }
     row: dict[str, float] = {"seed": seed}

@@ -9,8 +9,7 @@ import torch
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..chunky_core.compositing.poisson import poisson_composite
-from ..chunky_core.compositing.render import render
+from ..chunky_core.compositing import composite, poisson_composite, render
 from ..chunky_core.generator.generator import Generator
 from ..chunky_core.inversion import Inversion
 from .host import HostedGenerator, each_photo, loaded, per_photo, plain_tensors, to_host
@@ -108,12 +107,6 @@ def pictures(
     """Draw every inversion of a batch -> host IMAGE."""
     with loaded(hosted) as generator:
         return to_host(torch.cat([draw(generator, record).cpu() for record in inversions]))
-
-
-def composite(generator: Generator, inversion: Inversion) -> Tensor:
-    """The edited picture without seams toward the photo, [1,3,H,W] in [-1,1]."""
-    picture = render(generator, inversion)
-    return poisson_composite(picture, inversion.photo, 1 - inversion.static_mask, rim="photo")
 
 
 NODES = [RenderInversion, PoissonComposite, PoissonBlend]

@@ -94,9 +94,7 @@ def write_tiny_models(models: Path, core_name: str) -> None:
         (models / folder).mkdir(parents=True)
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        synthesis = networks.SynthesisNetwork(
-            w_dim=32, img_resolution=SIZE, channel_base=512, channel_max=16
-        )
+        synthesis = networks.SynthesisNetwork(w_dim=32, img_resolution=SIZE, channel_base=512, channel_max=16)
         mapping = networks.MappingNetwork(z_dim=32, w_dim=32, num_ws=synthesis.num_ws, num_layers=2)
     tiny = generator.Generator(architecture.GeneratorModule(mapping, synthesis))
     files.save_generator(tiny, models / "stylegan" / TINY)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..editing import load_directions, parse_edit
 from ..errors import InvalidInputError
-from ..generator import load_generator
+from ..generator.files import load_generator
 from ..images import load_image, read_label_map, read_mask
 from ..inversion import ProjectionConfig
 from ..segments import Segments, segments_from_label_map, segments_from_masks

@@ -9,11 +9,10 @@ from time import monotonic
 
 from torch import Tensor
 
-from ..compositing import poisson_composite
-from ..compositing.render import render
+from ..compositing import composite, render
 from ..evaluation.metrics import l2
 from ..evaluation.sheets import contact_sheet, heat_map, segment_overlay
-from ..generator import Generator
+from ..generator.generator import Generator
 from ..images import save_image, to_uint8
 from ..inversion import Edit, Inversion, ProjectionConfig, project, save_inversion
 from ..segments import Segments, single
@@ -41,20 +40,19 @@ def run_job(job: Job, folder: Path) -> dict:
     inversion = project(job.generator, job.photo, job.segments, job.config, callback=progress_bar(label))
     inversion = inversion.with_edits(*job.edits)
     reconstruction = render(job.generator, inversion, edited=False)
-    picture = render(job.generator, inversion)
-    if job.poisson:
-        picture = poisson_composite(picture, job.photo, 1 - inversion.static_mask, rim="photo")
+    picture = (composite if job.poisson else render)(job.generator, inversion)
     panels = [("photo", job.photo), ("segments", segment_overlay(job.photo, job.segments))]
     space = job.config.space.replace("+", "_plus")
-    figures: dict = {f"segmented_{space}": {"l2": l2(reconstruction, job.photo)}}
+    moving = 1 - inversion.static_mask  # where the photo itself shows, nothing is to be won
+    figures: dict = {f"segmented_{space}": {"l2": l2(reconstruction, job.photo, moving)}}
     if job.compare_global:
-        one = single(job.photo.shape[-2:])
+        one = single(job.segments.size)
         whole = project(
             job.generator, job.photo, one, job.config, callback=progress_bar(f"global ({job.config.space})")
         )
         global_picture = render(job.generator, whole)
         panels.append((f"global {job.config.space}", global_picture))
-        figures[f"global_{space}"] = {"l2": l2(global_picture, job.photo)}
+        figures[f"global_{space}"] = {"l2": l2(global_picture, job.photo, moving)}
     panels += [
         (f"segmented {job.config.space}", reconstruction),
         ("edited", picture),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from .composite import composite
 from .poisson import poisson_composite
+from .render import render
 
-__all__ = ["poisson_composite"]
+__all__ = ["composite", "poisson_composite", "render"]

@@ -19,7 +19,7 @@ def poisson_composite(
     mask: Tensor,
     *,
     mixed: bool = False,
-    rim: Literal["picture", "photo"] = "picture",
+    rim: Literal["picture", "photo", "soft"] = "picture",
     band: int | None = None,
 ) -> Tensor:
     """The picture set into the photo with its gradients, but the photo's colours at the border of the mask.
@@ -31,7 +31,9 @@ def poisson_composite(
     rim: whose differences count between a pixel inside and one outside. "picture" is the paper's choice and
         needs a picture that continues outside the region. "photo" is for a picture that was already set into
         the photo: there the picture's difference is the seam itself. Use `blend(..., cross_fade=False)` for
-        that, since a cross-fade's ramp of colours would be kept like any other detail.
+        that, since a cross-fade's ramp of colours would be kept like any other detail. "soft": throughout
+        the region the photo's differences count with its share of the mask, 1 - mask; for soft masks along an
+        outline, whose own edge must come from the photo as far as the photo shows.
     band: solve only within so many pixels of the region's border; deeper inside the picture stays as it is,
         which keeps the photo's colours from bleeding far into it.
 
@@ -45,16 +47,17 @@ def poisson_composite(
     """
     _check(picture, photo, mask, rim, band)
     picture, mask = picture.to(photo), mask.to(photo.device)
-    regions = (mask[:, 0] > 0).expand(len(photo), -1, -1)
+    masks = mask[:, 0].expand(len(photo), -1, -1)
     return torch.stack(
-        [_composite(*one, mixed, rim == "photo", band) for one in zip(picture, photo, regions, strict=True)]
+        [_composite(*one, mixed, rim, band) for one in zip(picture, photo, masks, strict=True)]
     )
 
 
 def _composite(
-    picture: Tensor, photo: Tensor, region: Tensor, mixed: bool, photo_rim: bool, band: int | None
+    picture: Tensor, photo: Tensor, mask: Tensor, mixed: bool, rim: str, band: int | None
 ) -> Tensor:
-    """`poisson_composite` of one picture [3,H,W] with a bool region [H,W]."""
+    """`poisson_composite` of one picture [3,H,W] with a mask [H,W]."""
+    region = mask > 0
     unknown = region if band is None else region & (grow((~region).float(), band) > 0)
     everywhere = bool(region.all())
     if everywhere:
@@ -64,46 +67,42 @@ def _composite(
     if unknown.any():
         top, left, bottom, right = mask_box(unknown, margin=1)
         window = (..., slice(top, bottom), slice(left, right))
-        result[window] += _change(
-            picture[window], photo[window], region[window], unknown[window], mixed, photo_rim
-        )
+        result[window] += _change(picture[window], photo[window], mask[window], unknown[window], mixed, rim)
     if everywhere:
         result += (photo - result).mean(dim=(1, 2), keepdim=True)
     return torch.where(region, result, photo)
 
 
-def _change(
-    picture: Tensor, photo: Tensor, region: Tensor, unknown: Tensor, mixed: bool, photo_rim: bool
-) -> Tensor:
+def _change(picture: Tensor, photo: Tensor, mask: Tensor, unknown: Tensor, mixed: bool, rim: str) -> Tensor:
     """u = f - picture [3,h,w]; its Laplacian is 0 wherever the picture's differences count."""
     # Double precision where the device has it: the condition number grows with the square of the region's
     # width.
     dtype = torch.float32 if photo.device.type == "mps" else torch.float64
-    picture, photo = picture.to(dtype), photo.to(dtype)
+    picture, photo, mask = picture.to(dtype), photo.to(dtype), mask.to(dtype)
     missing = photo - picture
-    fixed = torch.where(
-        region, 0, missing
-    )  # u where it is known; 0 also in the region's depth if a band is solved
+    # u where it is known; 0 also in the region's depth if a band is solved
+    fixed = torch.where(mask > 0, 0, missing)
     b = torch.zeros_like(missing)
     for axis in (-1, -2):
-        by_photo = _photo_counts(picture, photo, region, axis, mixed, photo_rim)
+        share = _photo_share(picture, photo, mask, axis, mixed, rim)
         (first, second), (fixed_first, fixed_second) = _pairs(missing, axis), _pairs(fixed, axis)
-        jump = torch.where(by_photo, first - second, 0)
+        jump = share * (first - second)
         b_first, b_second = _pairs(b, axis)
         b_first += fixed_second + jump
         b_second += fixed_first - jump
     return solve_poisson(unknown, b).to(picture)
 
 
-def _photo_counts(
-    picture: Tensor, photo: Tensor, region: Tensor, axis: int, mixed: bool, photo_rim: bool
-) -> Tensor:
-    """For each pair of neighbours along the axis: does the photo's difference count, not the picture's?"""
-    inside_first, inside_second = _pairs(region, axis)
-    by_photo = (inside_first ^ inside_second) & photo_rim
+def _photo_share(picture: Tensor, photo: Tensor, mask: Tensor, axis: int, mixed: bool, rim: str) -> Tensor:
+    """For each pair of neighbours along the axis: how far the photo's difference counts, 0..1, not the picture's."""
+    first, second = _pairs(mask, axis)
+    if rim == "soft":
+        share = 1 - (first + second) / 2
+    else:
+        share = ((first > 0) ^ (second > 0)).to(mask) * (rim == "photo")
     if mixed:
-        by_photo = by_photo | (photo.diff(dim=axis).abs() > picture.diff(dim=axis).abs())
-    return by_photo
+        return torch.where(photo.diff(dim=axis).abs() > picture.diff(dim=axis).abs(), 1.0, share)
+    return share
 
 
 def _pairs(values: Tensor, axis: int) -> tuple[Tensor, Tensor]:
@@ -126,7 +125,7 @@ def _check(picture: Tensor, photo: Tensor, mask: Tensor, rim: str, band: int | N
     for name, tensor in (("picture", picture), ("photo", photo), ("mask", mask)):
         if not tensor.isfinite().all():
             raise InvalidInputError(f"the {name} contains NaN or infinite values; expected numbers only")
-    if rim not in ("picture", "photo"):
-        raise InvalidInputError(f'rim is {rim!r}; expected "picture" or "photo"')
+    if rim not in ("picture", "photo", "soft"):
+        raise InvalidInputError(f'rim is {rim!r}; expected "picture", "photo" or "soft"')
     if band is not None and band < 1:
         raise InvalidInputError(f"band is {band}; expected at least 1 pixel, or None for the whole region")

@@ -16,12 +16,14 @@ from ..segments.masks import mask_box
 
 
 @torch.no_grad()
-def render(generator: Generator, inversion: Inversion, *, edited: bool = True) -> Tensor:
+def render(
+    generator: Generator, inversion: Inversion, *, edited: bool = True, cross_fade: bool = True
+) -> Tensor:
     """[1,3,H,W] on the photo's device: every segment synthesised on its mask's box and blended; where the
     static mask is 1, the photo.
 
-    edited: False leaves all edits out. Raises WrongGeneratorError if the inversion belongs to another
-    generator, InvalidInputError if a direction doesn't fit it.
+    edited: False leaves all edits out. cross_fade: see `blend`. Raises WrongGeneratorError if the
+    inversion belongs to another generator, InvalidInputError if a direction doesn't fit it.
     """
     check_generator(inversion, generator)
     masks, crops, boxes = inversion.masks(), [], []
@@ -32,4 +34,4 @@ def render(generator: Generator, inversion: Inversion, *, edited: bool = True) -
         boxes.append(mask_box(segment.mask, margin=0))
         crop = generator.synthesis(synthesis_input(generator, code), box=boxes[-1])
         crops.append(crop.to(inversion.photo))
-    return blend(inversion.photo, masks, crops, boxes)
+    return blend(inversion.photo, masks, crops, boxes, cross_fade=cross_fade)

@@ -49,10 +49,11 @@ class Muon(torch.optim.Optimizer):
                     self._update(weight, group["lr"], group["momentum"])
 
     def _update(self, weight: Tensor, lr: float, momentum: float) -> None:
-        state = self.state[weight]
+        state, gradient = self.state[weight], weight.grad
+        assert gradient is not None
         if not state:
             state["momentum"] = torch.zeros_like(weight)
             state["scale"] = (weight.norm() / min(weight.shape[0], weight[0].numel()) ** 0.5).clone()
-        state["momentum"].lerp_(weight.grad, 1 - momentum)
-        direction = torch.lerp(weight.grad, state["momentum"], momentum).reshape(len(weight), -1)
+        state["momentum"].lerp_(gradient, 1 - momentum)
+        direction = torch.lerp(gradient, state["momentum"], momentum).reshape(len(weight), -1)
         weight.sub_(orthogonalise(direction).view_as(weight) * state["scale"], alpha=lr)

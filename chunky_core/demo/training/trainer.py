@@ -89,7 +89,8 @@ def new_network(config: TrainingConfig) -> SynthesisNetwork:
 
 def split_parameters(network: nn.Module) -> tuple[list[Tensor], list[Tensor]]:
     """(for Muon: kernels and style matrices; for Adam: the rest). Noise strengths stay zero: portraits have none."""
-    matrices, rest = [], []
+    matrices: list[Tensor] = []
+    rest: list[Tensor] = []
     for name, parameter in network.named_parameters():
         if name.endswith("noise_strength"):
             parameter.requires_grad_(False)
