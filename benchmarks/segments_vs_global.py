@@ -45,6 +45,7 @@ def compare(generator, seed: int, config: ProjectionConfig, extras: tuple[str, .
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--photos", type=int, default=20)
+    parser.add_argument("--first", type=int, default=FIRST_SEED, help="seed of the first photo")
     parser.add_argument("--steps", type=int, default=100)
     parser.add_argument("--space", default="w+")
     parser.add_argument(
@@ -57,7 +58,7 @@ def main() -> None:
     extras = tuple(name for name in options.extras.split(",") if name)
     print("| photo | global L2 | segments L2 | ratio | CPU time segments / global |\n|---|---|---|---|---|")
     rows = []
-    for seed in range(FIRST_SEED, FIRST_SEED + options.photos):
+    for seed in range(options.first, options.first + options.photos):
         row = compare(generator, seed, config, extras)
         rows.append(row)
         cost = row["segments_seconds"] / row["global_seconds"]
