@@ -87,7 +87,9 @@ def _write(image: Tensor, texts: Sequence[tuple[str, float, float]], dark: bool 
         x = int(min(max(column - width / 2, 1), max(canvas.shape[1] - width - 1, 1)))
         place = (x, int(row + height / 2))
         if not dark:
-            cv2.putText(canvas, text, place, cv2.FONT_HERSHEY_SIMPLEX, scale, (0, 0, 0), 3, cv2.LINE_AA)
+            for dx, dy in ((-1, 0), (1, 0), (0, -1), (0, 1)):
+                shifted = (place[0] + dx, place[1] + dy)
+                cv2.putText(canvas, text, shifted, cv2.FONT_HERSHEY_SIMPLEX, scale, (0, 0, 0), 1, cv2.LINE_AA)
         colour = (30, 30, 30) if dark else (255, 255, 255)
         cv2.putText(canvas, text, place, cv2.FONT_HERSHEY_SIMPLEX, scale, colour, 1, cv2.LINE_AA)
     return torch.from_numpy(canvas).permute(2, 0, 1)[None].to(image) / 127.5 - 1
