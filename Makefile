@@ -20,8 +20,8 @@ test: $(VENV)/.development lint
 
 lint: $(VENV)/.development
 	$(BIN)/ruff check .
-	mkdir -p $(VENV)/types && ln -sfn $(CURDIR) $(VENV)/types/chunkygan_pack  # the folder's own name may be no identifier
-	cd $(VENV)/types && $(CURDIR)/$(BIN)/mypy --config-file $(CURDIR)/pyproject.toml -p chunkygan_pack.nodes -p chunkygan_pack.chunky_core
+	mkdir -p $(VENV)/types && ln -sfn "$(CURDIR)" $(VENV)/types/chunkygan_pack  # the folder's own name may be no identifier
+	cd $(VENV)/types && "$(CURDIR)/$(BIN)/mypy" --config-file "$(CURDIR)/pyproject.toml" -p chunkygan_pack.nodes -p chunkygan_pack.chunky_core
 
 $(VENV)/.runtime: requirements.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
