@@ -71,8 +71,9 @@ def test_edit_writes_pictures_and_figures(studio: Path, masks: str):
         (["--generator", "absent.safetensors"], "labels.png", "absent.safetensors"),
     ],
 )
-def test_bad_input_is_one_line_that_names_what_is_there(studio: Path, capsys, arguments, masks, hint):
+def test_bad_input_is_one_line_before_any_work(studio: Path, capsys, arguments, masks, hint):
     assert edit(studio, *arguments, masks=masks) == 2
+    assert not (studio / "out").exists()
     error = capsys.readouterr().err.strip().splitlines()[-1]
     assert error.startswith("error: ") and hint in error
 

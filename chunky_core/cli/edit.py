@@ -12,6 +12,7 @@ from torch import Tensor
 from ..editing import load_directions, parse_edit
 from ..errors import InvalidInputError
 from ..generator.files import load_generator
+from ..generator.spaces import SPACES
 from ..images import load_image, read_label_map, read_mask
 from ..inversion import ProjectionConfig
 from ..segments import Segments, segments_from_label_map, segments_from_masks
@@ -48,7 +49,7 @@ def add_job_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder for the pictures and figures.json")
     parser.add_argument("--generator", default="demo", help="a ChunkyGAN .safetensors file, or 'demo'")
     parser.add_argument("--directions", default="demo", help="a directions file, or 'demo'")
-    parser.add_argument("--space", choices=("w", "w+"), default=defaults.space)
+    parser.add_argument("--space", choices=SPACES, default=defaults.space)
     parser.add_argument("--steps", type=int, default=defaults.steps)
     parser.add_argument("--seed", type=int, default=defaults.seed)
     parser.add_argument(

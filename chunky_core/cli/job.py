@@ -34,6 +34,8 @@ class Job:
 
 def run_job(job: Job, folder: Path) -> dict:
     """Project, edit, composite; write the pictures, inversion.safetensors and figures.json; return the figures."""
+    for edit in job.edits:
+        job.segments.resolve(edit.segments)  # a wrong name is found now, not after the projection
     start = monotonic()
     folder.mkdir(parents=True, exist_ok=True)
     label = f"segments ({job.config.space})"
