@@ -85,7 +85,7 @@ def _write(image: Tensor, texts: Sequence[tuple[str, float, float]], dark: bool 
     for text, row, column in texts:
         (width, height), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, 1)
         x = int(min(max(column - width / 2, 1), max(canvas.shape[1] - width - 1, 1)))
-        place = (x, int(row + height / 2))
+        place = (x, int(min(max(row + height / 2, height + 2), canvas.shape[0] - 4)))
         if not dark:
             for dx, dy in ((-1, 0), (1, 0), (0, -1), (0, 1)):
                 shifted = (place[0] + dx, place[1] + dy)
