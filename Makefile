@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo astronaut test lint check clean
+.PHONY: demo astronaut test lint check fuzz clean
 
 demo: $(VENV)/.runtime
 	$(BIN)/python -m chunky_core demo --out out/demo
@@ -22,6 +22,14 @@ lint: $(VENV)/.development
 	$(BIN)/ruff check .
 	mkdir -p $(VENV)/types && ln -sfn "$(CURDIR)" $(VENV)/types/chunkygan_pack  # the folder's own name may be no identifier
 	cd $(VENV)/types && "$(CURDIR)/$(BIN)/mypy" --config-file "$(CURDIR)/pyproject.toml" -p chunkygan_pack.nodes -p chunkygan_pack.chunky_core
+
+# Damaged checkpoints of every format; `make test` runs 2000 of each.
+FUZZ_COUNT ?= 100000
+FUZZ_SEED ?= 1
+FORMATS := ada tensorflow stylegan3 rosinality e4e whole legacy plain own
+fuzz: $(FORMATS:%=fuzz-%)
+fuzz-%: $(VENV)/.development
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz.run --format $* --count $(FUZZ_COUNT) --seed $(FUZZ_SEED)
 
 $(VENV)/.runtime: requirements.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

@@ -11,7 +11,8 @@ import torch
 
 from chunky_core.generator.architecture import GeneratorModule
 from chunky_core.generator.generator import Generator
-from chunky_core.generator.stylegan2 import MappingNetwork, SynthesisNetwork
+from chunky_core.generator.mapping import MappingNetwork
+from chunky_core.generator.stylegan2 import SynthesisNetwork
 
 
 @pytest.fixture(scope="session")

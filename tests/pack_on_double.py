@@ -89,13 +89,14 @@ def write_tiny_models(models: Path, core_name: str) -> None:
     architecture = importlib.import_module(f"{core_name}.generator.architecture")
     generator = importlib.import_module(f"{core_name}.generator.generator")
     files = importlib.import_module(f"{core_name}.generator.files")
+    mappings = importlib.import_module(f"{core_name}.generator.mapping")
     networks = importlib.import_module(f"{core_name}.generator.stylegan2")
     for folder in ("stylegan", "stylegan_directions"):
         (models / folder).mkdir(parents=True)
     with torch.random.fork_rng():
         torch.manual_seed(0)
         synthesis = networks.SynthesisNetwork(w_dim=32, img_resolution=SIZE, channel_base=512, channel_max=16)
-        mapping = networks.MappingNetwork(z_dim=32, w_dim=32, num_ws=synthesis.num_ws, num_layers=2)
+        mapping = mappings.MappingNetwork(z_dim=32, w_dim=32, num_ws=synthesis.num_ws, num_layers=2)
     tiny = generator.Generator(architecture.GeneratorModule(mapping, synthesis))
     files.save_generator(tiny, models / "stylegan" / TINY)
     rng = torch.Generator().manual_seed(1)

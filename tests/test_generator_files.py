@@ -149,8 +149,8 @@ def test_not_finite_weights_are_named(file: Path) -> None:
     [
         (b"", "is empty"),
         (b"hello, I am no generator", "a text file"),
-        (b"PK\x03\x04" + bytes(100), "PyTorch archive"),
-        (b"\x80\x02}q\x00.", "serialised Python object"),
+        (b"PK\x03\x04" + bytes(100), "damaged"),
+        (b"\x80\x02}q\x00.", "an empty dict"),
         (bytes(range(200)), "unknown format"),
     ],
 )
@@ -165,7 +165,7 @@ def test_truncated_files_are_refused(file: Path) -> None:
     content = file.read_bytes()
     for length in (len(content) - 1, len(content) // 2, 100):
         file.write_bytes(content[:length])
-        with pytest.raises(UnsupportedCheckpointError, match="truncated or damaged"):
+        with pytest.raises(UnsupportedCheckpointError, match="damaged"):
             load_generator(file)
 
 
@@ -209,10 +209,6 @@ def damage_resolution(state: dict[str, Tensor], metadata: dict[str, str]) -> Non
     metadata["img_resolution"] = "128"
 
 
-def damage_format(state: dict[str, Tensor], metadata: dict[str, str]) -> None:
-    metadata["format"] = "pt"
-
-
 def damage_version(state: dict[str, Tensor], metadata: dict[str, str]) -> None:
     metadata["version"] = "2"
 
@@ -228,7 +224,6 @@ def damage_version(state: dict[str, Tensor], metadata: dict[str, str]) -> None:
         (damage_colours, "1 channels; expected 3"),
         (damage_first_layer, r"mapping\.fc0\.weight is missing"),
         (damage_resolution, "img_resolution = '128'"),
-        (damage_format, "format 'pt'"),
         (damage_version, "version '2'"),
     ],
 )

@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from chunky_core.errors import InvalidInputError
-from chunky_core.generator.architecture import Architecture, build_module
+from chunky_core.generator.architecture import StyleGAN2Architecture, architecture_from, build_module
 from chunky_core.generator.generator import Generator
 from chunky_core.generator.stylegan2 import SynthesisNetwork
 
@@ -26,7 +26,7 @@ def official(reference: dict[str, Tensor]) -> Generator:
     state = {
         name.removeprefix("state/"): tensor for name, tensor in reference.items() if name.startswith("state/")
     }
-    architecture = Architecture.from_shapes({name: tensor.shape for name, tensor in state.items()})
+    architecture = architecture_from({name: tensor.shape for name, tensor in state.items()})
     return Generator(build_module(architecture, state, "cpu", torch.float32))
 
 
@@ -37,7 +37,7 @@ def error(found: Tensor, expected: Tensor) -> float:
 def test_state_names_are_the_official_ones(official: Generator, reference: dict[str, Tensor]) -> None:
     names = {name.removeprefix("state/") for name in reference if name.startswith("state/")}
     assert set(official.module.state_dict()) == names
-    assert official.architecture == Architecture(64, 64, 64, 3, 1024, 64, 8)
+    assert official.architecture == StyleGAN2Architecture(64, 64, 0, 64, 3, 1024, 64, 8)
 
 
 def test_mapping(official: Generator, reference: dict[str, Tensor]) -> None:

@@ -3,75 +3,100 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..errors import UnsupportedCheckpointError
-from .stylegan2 import MappingNetwork, SynthesisNetwork
+from .mapping import LR_MULTIPLIER, MappingNetwork, mapping_dimensions
+from .module import (
+    MAX_RESOLUTION,
+    Architecture,
+    GeneratorModule,
+    Shapes,
+    check_shapes,
+    number_from,
+    shape_of,
+    shapes_of,
+)
+from .stylegan2 import SynthesisNetwork
 
-NAME = "stylegan2-skip"
-MAX_RESOLUTION = 4096
+__all__ = [
+    "Architecture",
+    "GeneratorModule",
+    "StyleGAN2Architecture",
+    "architecture_from",
+    "architecture_of",
+    "build_module",
+    "metadata_hints",
+]
 
-
-class GeneratorModule(nn.Module):
-    """Mapping and synthesis network under NVlabs' names `mapping.*` and `synthesis.*`."""
-
-    def __init__(self, mapping: MappingNetwork, synthesis: SynthesisNetwork) -> None:
-        super().__init__()
-        self.synthesis = synthesis
-        self.mapping = mapping
+_STYLEGAN3_NAME = re.compile(r"synthesis\.(L\d+_.*|input\.freqs)")
 
 
 @dataclass(frozen=True)
-class Architecture:
-    """The dimensions of a StyleGAN2 with RGB skips; a resolution has min(base // resolution, max) channels."""
+class StyleGAN2Architecture:
+    """The dimensions of a StyleGAN2; a resolution has min(channel_base // resolution, channel_max) channels.
+
+    block: "skip", "resnet" or "orig"; conv_clamp: bound of the layers' outputs, None where there is none;
+    lr_multiplier: what the mapping network's weights are scaled with.
+    """
 
     z_dim: int
     w_dim: int
+    c_dim: int
     img_resolution: int
     img_channels: int
     channel_base: int
     channel_max: int
     mapping_layers: int
+    block: str = "skip"
+    conv_clamp: float | None = None
+    lr_multiplier: float = LR_MULTIPLIER
 
     @classmethod
-    def of(cls, module: GeneratorModule) -> Architecture:
-        """The dimensions of given networks."""
-        return cls.from_shapes({name: tuple(tensor.shape) for name, tensor in module.state_dict().items()})
-
-    @classmethod
-    def from_shapes(cls, shapes: Mapping[str, Sequence[int]]) -> Architecture:
+    def from_shapes(cls, shapes: Shapes, hints: Mapping[str, Any] | None = None) -> StyleGAN2Architecture:
         """The dimensions behind a state dict's names and shapes.
 
+        hints: what these can't tell, "conv_clamp" and "lr_multiplier"; NVlabs' defaults where absent.
         Raises UnsupportedCheckpointError where a tensor is missing, left over or of another shape than this
         architecture's.
         """
+        hints = hints or {}
         found = (re.match(r"synthesis\.b([0-9]{1,5})\.", name) for name in shapes)
         resolutions = {4, *(int(match[1]) for match in found if match)}
         largest = max(resolutions)
-        output = _shape(shapes, f"synthesis.b{largest}.torgb.weight", 4)
-        first = _shape(shapes, "mapping.fc0.weight", 2)
-        channel_max = max(_shape(shapes, f"synthesis.b{r}.conv1.weight", 4)[0] for r in resolutions)
+        output = shape_of(shapes, f"synthesis.b{largest}.torgb.weight", 4)
+        shape_of(shapes, "mapping.fc0.weight", 2)
+        channel_max = max(shape_of(shapes, f"synthesis.b{r}.conv1.weight", 4)[0] for r in resolutions)
         architecture = cls(
-            z_dim=first[1],
-            w_dim=first[0],
+            **mapping_dimensions(shapes),
             img_resolution=largest,
             img_channels=output[0],
             channel_base=output[1] * largest,
             channel_max=channel_max,
-            mapping_layers=sum(bool(re.fullmatch(r"mapping\.fc\d+\.weight", name)) for name in shapes),
+            block=_block_kind(shapes),
+            conv_clamp=hints.get("conv_clamp"),
+            lr_multiplier=hints.get("lr_multiplier", LR_MULTIPLIER),
         )
         architecture.check(shapes)
         return architecture
 
     def empty_module(self) -> GeneratorModule:
-        """The networks without memory for their weights (on torch's "meta" device)."""
+        """The networks without memory for their weights (on torch's "meta" device).
+
+        Raises UnsupportedCheckpointError for impossible dimensions.
+        """
         if self.img_resolution > MAX_RESOLUTION or self.img_resolution & (self.img_resolution - 1):
             raise UnsupportedCheckpointError(
                 f"resolution {self.img_resolution} found; expected a power of two up to {MAX_RESOLUTION}"
+            )
+        if self.z_dim < 1:
+            raise UnsupportedCheckpointError(
+                "the mapping network takes labels only; expected one that takes z"
             )
         with torch.device("meta"):
             synthesis = SynthesisNetwork(
@@ -80,60 +105,91 @@ class Architecture:
                 img_channels=self.img_channels,
                 channel_base=self.channel_base,
                 channel_max=self.channel_max,
+                block=self.block,
+                conv_clamp=self.conv_clamp,
             )
             mapping = MappingNetwork(
-                z_dim=self.z_dim, w_dim=self.w_dim, num_ws=synthesis.num_ws, num_layers=self.mapping_layers
+                z_dim=self.z_dim,
+                w_dim=self.w_dim,
+                num_ws=synthesis.num_ws,
+                num_layers=self.mapping_layers,
+                c_dim=self.c_dim,
+                lr_multiplier=self.lr_multiplier,
             )
         return GeneratorModule(mapping, synthesis)
 
-    def check(self, shapes: Mapping[str, Sequence[int]]) -> None:
+    def check(self, shapes: Shapes) -> None:
         """Raises UnsupportedCheckpointError unless `shapes` are exactly this architecture's."""
-        expected = {name: tuple(tensor.shape) for name, tensor in self.empty_module().state_dict().items()}
-        for name in sorted(expected.keys() | shapes.keys()):
-            if name not in shapes:
-                raise UnsupportedCheckpointError(f"the tensor {name} is missing; {self._hint()}")
-            if name not in expected:
-                raise UnsupportedCheckpointError(f"the tensor {name} is unknown; {self._hint()}")
-            if tuple(shapes[name]) != expected[name]:
-                found = tuple(shapes[name])
-                message = f"the tensor {name} is {found}; expected {expected[name]}; {self._hint()}"
-                raise UnsupportedCheckpointError(message)
+        size = f"{self.img_resolution}x{self.img_resolution}"
+        hint = f"expected all of a {self._name()} and no more (read as {size}, w_dim {self.w_dim})"
+        check_shapes(shapes, self.empty_module(), hint)
 
     def as_metadata(self) -> dict[str, str]:
-        """The dimensions as strings, for a file's header."""
-        return {"architecture": NAME, **{key: str(value) for key, value in asdict(self).items()}}
+        """The dimensions as strings, for a file's header; what has its default value is left out."""
+        defaults = {"c_dim": 0, "conv_clamp": None, "lr_multiplier": LR_MULTIPLIER, "block": self.block}
+        values = {key: value for key, value in asdict(self).items() if defaults.get(key, "") != value}
+        return {"architecture": self._name(), **{key: str(value) for key, value in values.items()}}
 
-    def _hint(self) -> str:
-        size = f"{self.img_resolution}x{self.img_resolution}"
-        return (
-            f"only unconditional StyleGAN2 with RGB skips is supported (read as {size}, w_dim {self.w_dim})"
-        )
+    @staticmethod
+    def metadata_hints(metadata: Mapping[str, str]) -> dict[str, Any]:
+        """The hints for `from_shapes` in what `as_metadata` wrote."""
+        return {**number_from(metadata, "conv_clamp"), **number_from(metadata, "lr_multiplier")}
+
+    def _name(self) -> str:
+        return f"stylegan2-{self.block}"
+
+
+def architecture_from(shapes: Shapes, hints: Mapping[str, Any] | None = None) -> Architecture:
+    """The architecture behind a state dict's names and shapes, told apart by the names.
+
+    hints: what the shapes can't tell, see the architectures' `from_shapes`.
+    Raises UnsupportedCheckpointError where they fit none.
+    """
+    if any(_STYLEGAN3_NAME.match(name) for name in shapes):
+        from .stylegan3 import StyleGAN3Architecture
+
+        return StyleGAN3Architecture.from_shapes(shapes, hints or {})
+    return StyleGAN2Architecture.from_shapes(shapes, hints or {})
+
+
+def architecture_of(module: GeneratorModule) -> Architecture:
+    """The architecture of given networks."""
+    return architecture_from(shapes_of(module.state_dict()), module.hints())
+
+
+def metadata_hints(metadata: Mapping[str, str]) -> dict[str, Any]:
+    """The hints for `architecture_from` in a file's header, which an architecture's `as_metadata` wrote.
+
+    Raises UnsupportedCheckpointError where one is malformed.
+    """
+    if metadata.get("architecture", "").startswith("stylegan3"):
+        from .stylegan3 import StyleGAN3Architecture
+
+        return StyleGAN3Architecture.metadata_hints(metadata)
+    return StyleGAN2Architecture.metadata_hints(metadata)
 
 
 def build_module(
     architecture: Architecture, state: Mapping[str, Tensor], device: torch.device | str, dtype: torch.dtype
 ) -> GeneratorModule:
-    """The networks with copies of the weights `state`: synthesis in `dtype`, mapping in at least float32.
+    """The frozen networks with copies of the weights `state`: synthesis in `dtype`, mapping in at least float32.
 
     Works in inference mode too: the weights become ordinary tensors, which autograd can save.
     """
     mapping_dtype = torch.promote_types(dtype, torch.float32)
     with torch.inference_mode(False):
         module = architecture.empty_module()
+        module.synthesis.freeze()  # first, so that each weight is copied right into its final layout
         copies = {}
-        for name, tensor in state.items():
+        for name, empty in module.state_dict().items():
             target = mapping_dtype if name.startswith("mapping.") else dtype
-            copies[name] = tensor.detach().to(device, target, copy=True)
+            copies[name] = torch.empty_like(empty, device=device, dtype=target).copy_(state[name].detach())
         module.load_state_dict(copies, assign=True)
         return module.requires_grad_(False).eval()
 
 
-def _shape(shapes: Mapping[str, Sequence[int]], name: str, dimensions: int) -> Sequence[int]:
-    """The shape of a tensor that any StyleGAN2 has."""
-    if name not in shapes:
-        message = f"the tensor {name} is missing among {len(shapes)}; expected a StyleGAN2 with NVlabs' names"
-        raise UnsupportedCheckpointError(message)
-    if len(shapes[name]) != dimensions or 0 in shapes[name]:
-        message = f"the tensor {name} is {tuple(shapes[name])}; expected {dimensions} dimensions, none empty"
-        raise UnsupportedCheckpointError(message)
-    return shapes[name]
+def _block_kind(shapes: Shapes) -> str:
+    """How the resolutions are joined: "skip" where each has its RGB output, else "resnet" or "orig"."""
+    if "synthesis.b4.torgb.weight" in shapes:
+        return "skip"
+    return "resnet" if "synthesis.b8.skip.weight" in shapes else "orig"

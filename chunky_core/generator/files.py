@@ -1,51 +1,68 @@
-"""Generators on disk: one .safetensors file, weights under NVlabs' names, a header of strings. Nothing is
-executed.
+"""Generators on disk: reads every format that StyleGAN's tools write, writes one .safetensors format. Nothing in
+a file is executed.
 """
 
 from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from ..errors import InvalidInputError, MissingWeightsError, UnsupportedCheckpointError
-from .architecture import Architecture, build_module
+from .architecture import architecture_from, build_module
+from .checkpoints import own
+from .checkpoints.checkpoint import Checkpoint, Draft
+from .checkpoints.completion import complete, mean_code
+from .checkpoints.content import Content, open_content
+from .checkpoints.detect import find_draft
+from .checkpoints.own import FORMAT, VERSION
 from .generator import Generator
+from .module import shapes_of
 
-FORMAT = "chunkygan-generator"
-VERSION = 1
 DEMO = Path(__file__).parent.parent / "demo" / "assets" / "generator.safetensors"
+MARGIN = 64 << 20  # bytes that a small file's tensors may need beyond twice its size
 
 
 def load_generator(
     path: str | os.PathLike[str], device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
 ) -> Generator:
-    """Reads a generator saved by `save_generator`; "demo" is the one that comes with this package.
+    """Reads a generator of any supported format, told apart by content; "demo" is the one of this package.
 
-    May be called in inference mode; the result can be differentiated through outside of it. Warns, naming the
-    tensor, where weights are not finite.
+    Its metadata has "format", "source" (the file's name unless the file says more) and "notes". May be called
+    in inference mode; the result can be differentiated through outside of it. Warns, naming the tensors, where
+    weights are not finite.
     Raises MissingWeightsError for a missing file, UnsupportedCheckpointError where it is something else.
     """
-    file = DEMO if path == "demo" else Path(path)
+    with torch.inference_mode(False), read_checkpoint(path) as checkpoint:
+        _warn_if_not_finite(_file(path), checkpoint.state)
+        module = build_module(checkpoint.architecture, checkpoint.state, device, dtype)
+        return Generator(module, checkpoint.metadata)
+
+
+@contextmanager
+def read_checkpoint(path: str | os.PathLike[str]) -> Iterator[Checkpoint]:
+    """What a weights file holds, without copying it; the state's tensors are valid inside the `with`.
+
+    Raises MissingWeightsError for a missing file, UnsupportedCheckpointError where it holds no supported
+    generator.
+    """
+    file = _file(path)
     if not file.is_file():
         raise MissingWeightsError(
             f"there is no generator file {file}; check the path or reinstall the package"
         )
-    with torch.inference_mode(False):
-        metadata, state = _read(file)
+    with open_content(file) as content:
         try:
-            architecture = Architecture.from_shapes({name: tuple(t.shape) for name, t in state.items()})
+            checkpoint = _interpreted(file, content)
         except UnsupportedCheckpointError as error:
             raise UnsupportedCheckpointError(f"{file.name}: {error}") from error
-        _check_header(file, metadata, architecture)
-        _warn_if_not_finite(file, state)
-        return Generator(build_module(architecture, state, "cpu", torch.float32), metadata).to(device, dtype)
+        yield checkpoint
 
 
 def save_generator(
@@ -64,10 +81,53 @@ def save_generator(
         raise InvalidInputError(f"dtype is {dtype}; expected torch.float32 or torch.float16")
     state = {name: _storable(name, tensor, dtype) for name, tensor in generator.module.state_dict().items()}
     header = {**generator.metadata, **(extra_metadata or {}), **generator.architecture.as_metadata()}
+    if header.get("format", FORMAT) != FORMAT:
+        header["source_format"] = header["format"]
     target = Path(path)
     temporary = target.with_name(target.name + ".part")
     save_file(state, temporary, {**header, "format": FORMAT, "version": str(VERSION)})
     temporary.replace(target)
+
+
+def _file(path: str | os.PathLike[str]) -> Path:
+    return DEMO if path == "demo" else Path(path)
+
+
+def _interpreted(file: Path, content: Content) -> Checkpoint:
+    draft = find_draft(content, 2 * file.stat().st_size + MARGIN)
+    native = own.is_own(content.metadata)
+    estimate = not native and complete(draft)
+    architecture = architecture_from(shapes_of(draft.state), draft.hints)
+    if architecture.img_channels != 3:
+        raise UnsupportedCheckpointError(
+            f"it makes images of {architecture.img_channels} channels; expected 3"
+        )
+    if native:
+        own.check_header(content.metadata, architecture)
+    if estimate:
+        draft.state["mapping.w_avg"] = mean_code(architecture, draft.state)
+    metadata = dict(content.metadata) if native else _metadata(file, draft, architecture.as_metadata())
+    return Checkpoint(
+        draft.format, architecture, draft.state, tuple(draft.ignored), tuple(draft.notes), metadata
+    )
+
+
+def _metadata(file: Path, draft: Draft, dimensions: Mapping[str, str]) -> dict[str, str]:
+    notes = {"notes": "; ".join(draft.notes)} if draft.notes else {}
+    return {**dimensions, "format": draft.format, "source": file.name, **notes}
+
+
+def _warn_if_not_finite(file: Path, state: Mapping[str, Tensor]) -> None:
+    """A sum is finite only where all its terms are, and costs far less than looking at each."""
+    spoilt = [
+        name
+        for name, tensor in state.items()
+        if not bool(tensor.sum(dtype=torch.float32).isfinite()) and not bool(tensor.isfinite().all())
+    ]
+    if spoilt:
+        named = ", ".join(spoilt[:8]) + (f" and {len(spoilt) - 8} more" if len(spoilt) > 8 else "")
+        message = f"{file.name}: the tensor {named} holds NaN or infinity, so images will be spoilt"
+        warnings.warn(message, stacklevel=3)
 
 
 def _storable(name: str, tensor: Tensor, dtype: torch.dtype) -> Tensor:
@@ -75,69 +135,3 @@ def _storable(name: str, tensor: Tensor, dtype: torch.dtype) -> Tensor:
     if bool(stored.isinf().any()) and not bool(tensor.isinf().any()):
         raise InvalidInputError(f"the tensor {name} exceeds the range of float16; save it as torch.float32")
     return stored
-
-
-def _read(file: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
-    """The header and the tensors of a file."""
-    try:
-        with safe_open(file, framework="pt") as content:
-            metadata = content.metadata() or {}
-            state = {name: content.get_tensor(name) for name in content.keys()}  # noqa: SIM118 (not a dict)
-    except SafetensorError as error:
-        message = (
-            f"{file.name} is {_describe(file)}; expected a generator saved by this package as .safetensors"
-        )
-        raise UnsupportedCheckpointError(f"{message} ({error})") from error
-    for name, tensor in state.items():
-        if not tensor.is_floating_point():
-            raise UnsupportedCheckpointError(
-                f"{file.name}: the tensor {name} holds {tensor.dtype}; expected floats"
-            )
-    return metadata, state
-
-
-def _describe(file: Path) -> str:
-    """What a file that is not .safetensors looks like."""
-    with file.open("rb") as content:
-        start = content.read(256)
-    if not start:
-        return "empty"
-    if start.startswith(b"PK"):
-        return "a PyTorch archive (.pt, .pth)"
-    if start.startswith(b"\x80"):
-        return "a serialised Python object (.pkl)"
-    if start[8:9] == b"{":
-        return "a truncated or damaged .safetensors file"
-    if all(byte in b"\t\n\r" or byte >= 32 for byte in start):
-        return "a text file"
-    return "of an unknown format"
-
-
-def _check_header(file: Path, metadata: Mapping[str, str], architecture: Architecture) -> None:
-    """Raises UnsupportedCheckpointError where the header names another format, version or other
-    dimensions.
-    """
-    found = metadata.get("format")
-    if found != FORMAT:
-        message = f"{file.name} has format {found!r}; expected {FORMAT!r}; convert it with save_generator"
-        raise UnsupportedCheckpointError(message)
-    if architecture.img_channels != 3:
-        message = f"{file.name} makes images of {architecture.img_channels} channels; expected 3"
-        raise UnsupportedCheckpointError(message)
-    version = metadata.get("version", "")
-    if not version.isdecimal() or int(version) > VERSION:
-        message = f"{file.name} has version {version!r}; expected at most {VERSION}; update this package"
-        raise UnsupportedCheckpointError(message)
-    for key, value in architecture.as_metadata().items():
-        if metadata.get(key) != value:
-            message = (
-                f"{file.name} says {key} = {metadata.get(key)!r}, its tensors say {value!r}; it is damaged"
-            )
-            raise UnsupportedCheckpointError(message)
-
-
-def _warn_if_not_finite(file: Path, state: Mapping[str, Tensor]) -> None:
-    for name, tensor in state.items():
-        if not bool(tensor.isfinite().all()):
-            message = f"{file.name}: the tensor {name} holds NaN or infinity, so images will be spoilt"
-            warnings.warn(message, stacklevel=3)

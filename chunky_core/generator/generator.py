@@ -7,19 +7,20 @@ from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from ..errors import InvalidInputError
-from .architecture import Architecture, GeneratorModule, build_module
+from .architecture import Architecture, GeneratorModule, architecture_of, build_module
 from .region import Box
 
 
 class Generator:
-    """A StyleGAN2: z -> w -> image, of the whole picture or of just a box of it.
+    """A StyleGAN2 or StyleGAN3: z -> w -> image, of the whole picture or of just a box of it.
 
-    Attributes: z_dim, w_dim, num_ws, img_resolution; style_layout: (layer, channels) of each style in the
-    order of synthesis; fingerprint: SHA-256 of the weights in float32, which identifies the generator
-    whatever its device and dtype; metadata: what the file says of itself (architecture, licence, source,
-    ...); module: the networks, with NVlabs' parameter names.
+    Attributes: architecture; z_dim, w_dim, num_ws, img_resolution; c_dim: length of the class labels, 0 for
+    a generator without; supports_boxes: whether a box is cheaper than the whole picture; style_layout:
+    (layer, channels) of each style in the order of synthesis; metadata: what the file says of itself
+    (architecture, licence, source, ...); module: the networks, with NVlabs' parameter names.
     """
 
     def __init__(
@@ -27,20 +28,36 @@ class Generator:
         module: GeneratorModule,
         metadata: Mapping[str, str] | None = None,
         fingerprint: str | None = None,
+        architecture: Architecture | None = None,
     ) -> None:
-        """Takes `module` over: it is frozen and put into evaluation mode."""
+        """Takes `module` over: it is frozen and put into evaluation mode.
+
+        fingerprint, architecture: the module's, where they are known already.
+        """
         self.module = module.requires_grad_(False).eval()
         module.synthesis.freeze()
-        self.architecture = Architecture.of(module)
+        self.architecture = architecture or architecture_of(module)
         self.z_dim = self.architecture.z_dim
         self.w_dim = self.architecture.w_dim
+        self.c_dim = self.architecture.c_dim
         self.img_resolution = self.architecture.img_resolution
         self.num_ws = module.synthesis.num_ws
+        self.supports_boxes = module.synthesis.exact_boxes
         self.style_layout = tuple(
             (name, layer.in_channels) for name, layer in module.synthesis.styled_layers()
         )
         self.metadata = dict(metadata or {})
-        self.fingerprint = fingerprint or weights_fingerprint(module.state_dict())
+        self._fingerprint = fingerprint
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the weights in float32, which identifies the generator whatever its device and dtype.
+
+        Computed when first asked for: on a large generator that takes longer than loading it.
+        """
+        if self._fingerprint is None:
+            self._fingerprint = weights_fingerprint(self.module.state_dict())
+        return self._fingerprint
 
     @property
     def w_avg(self) -> Tensor:
@@ -57,19 +74,23 @@ class Generator:
         return self.module.synthesis.dtype
 
     def mapping(
-        self, z: Tensor, c: None = None, truncation_psi: float = 1.0, truncation_cutoff: int | None = None
+        self,
+        z: Tensor,
+        c: Tensor | int | None = None,
+        truncation_psi: float = 1.0,
+        truncation_cutoff: int | None = None,
     ) -> Tensor:
         """z: [B,z_dim], normally distributed -> ws: [B,num_ws,w_dim].
 
-        c: class labels, which no supported generator has. truncation_psi: 1 keeps w, 0 gives w_avg;
-        truncation_cutoff: truncate only the first that many of the num_ws vectors (None: all).
-        Raises InvalidInputError for a wrong shape or given labels.
+        c: the class of all or, as integers [B], of each, or labels [B,c_dim]; None for a generator without
+        classes. truncation_psi: 1 keeps w, 0 gives w_avg; truncation_cutoff: truncate only the first that
+        many of the num_ws vectors (None: all). Raises InvalidInputError for a wrong shape, and for classes
+        that are missing, out of range or given where there are none.
         """
-        if c is not None:
-            raise InvalidInputError("class labels were given; this generator has no classes, pass c=None")
         if z.ndim != 2 or z.shape[1] != self.z_dim:
             raise InvalidInputError(f"z is {tuple(z.shape)}; expected [B,{self.z_dim}]")
-        return self.module.mapping(z.to(self.w_avg.dtype), truncation_psi, truncation_cutoff)
+        labels = self._labels(c, z.shape[0])
+        return self.module.mapping(z.to(self.w_avg.dtype), labels, truncation_psi, truncation_cutoff)
 
     def styles(self, ws: Tensor) -> list[Tensor]:
         """ws: [B,num_ws,w_dim], or w: [B,w_dim] for all layers -> the styles [B,C] of `style_layout`."""
@@ -90,7 +111,8 @@ class Generator:
         codes: ws [B,num_ws,w_dim], w [B,w_dim], or the list of styles [B,C] of `style_layout`;
         differentiable. box: (top, left, bottom, right), half-open output pixels: only these are made, equal
         to the crop of the whole. noise_mode: "const", "none" or "random" (from `rng`). out_resolution: a
-        lower power of two, for a preview. Raises InvalidInputError for wrong shapes, boxes or modes.
+        lower power of two, for a preview (StyleGAN2 with RGB skips only).
+        Raises InvalidInputError for wrong shapes, boxes or modes.
         """
         styles = self.styles(codes) if isinstance(codes, Tensor) else self._checked_styles(codes)
         return self.module.synthesis(styles, box, noise_mode, rng, out_resolution)
@@ -108,7 +130,33 @@ class Generator:
             return self
         with torch.inference_mode(False):
             module = build_module(self.architecture, state, device, dtype)
-            return Generator(module, self.metadata, self.fingerprint)
+            keeps = dtype in (torch.float32, torch.float64)  # so the copy can find out its own fingerprint
+            fingerprint = self._fingerprint if keeps else self.fingerprint
+            return Generator(module, self.metadata, fingerprint, self.architecture)
+
+    def _labels(self, c: Tensor | int | None, batch: int) -> Tensor | None:
+        """c of `mapping` as labels [batch,c_dim], or None for a generator without classes."""
+        if self.c_dim == 0:
+            if c is not None:
+                raise InvalidInputError("class labels were given; this generator has no classes, pass c=None")
+            return None
+        if c is None:
+            raise InvalidInputError(f"no class was given; pass c, a class from 0 to {self.c_dim - 1}")
+        labels = torch.full((batch,), c) if isinstance(c, int) else c
+        if labels.ndim == 1 and not labels.is_floating_point():
+            labels = self._one_hot(labels)
+        if labels.shape != (batch, self.c_dim):
+            message = (
+                f"c is {tuple(labels.shape)}; expected classes [{batch}] or labels [{batch},{self.c_dim}]"
+            )
+            raise InvalidInputError(message)
+        return labels.to(self.w_avg)
+
+    def _one_hot(self, classes: Tensor) -> Tensor:
+        outside = classes[(classes < 0) | (classes >= self.c_dim)]
+        if outside.numel():
+            raise InvalidInputError(f"the class {int(outside[0])} was given; expected 0 to {self.c_dim - 1}")
+        return functional.one_hot(classes.long(), self.c_dim)
 
     def _checked_styles(self, styles: Sequence[Tensor]) -> list[Tensor]:
         found = [tuple(style.shape) for style in styles]
@@ -125,5 +173,5 @@ def weights_fingerprint(state: Mapping[str, Tensor]) -> str:
     for name in sorted(state):
         values = state[name].detach().to("cpu", torch.float32).contiguous()
         digest.update(f"{name}{tuple(values.shape)}".encode())
-        digest.update(values.numpy().tobytes())
+        digest.update(values.reshape(-1).numpy().data)
     return digest.hexdigest()

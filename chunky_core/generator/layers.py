@@ -8,56 +8,64 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
-from .ops import conv3x3, demodulation, scaled_leaky_relu, upsampling_conv3x3, weight_energy
+from .mapping import FullyConnectedLayer
+from .ops import (
+    conv3x3,
+    convolve,
+    demodulation,
+    drawn,
+    scaled_leaky_relu,
+    upsample_rgb,
+    upsampling_conv3x3,
+    weight_energy,
+)
 from .region import Box
+
+_TAPS = (1.0, 3.0, 3.0, 1.0)
 
 
 def fir_filter() -> Tensor:
     """The low-pass filter of up-sampling: [4,4], outer product of [1,3,3,1], sums to 1."""
-    taps = torch.tensor([1.0, 3.0, 3.0, 1.0])
-    return torch.outer(taps, taps) / 64
-
-
-class FullyConnectedLayer(nn.Module):
-    """Linear layer; its weights have unit variance and are scaled at run time (Karras et al. 2018, sec. 4.1)."""
-
-    def __init__(
-        self, in_features: int, out_features: int, *, bias_init: float = 0.0, lr_multiplier: float = 1.0
-    ) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.randn(out_features, in_features) / lr_multiplier)
-        self.bias = nn.Parameter(torch.full((out_features,), bias_init))
-        self.weight_gain = lr_multiplier / math.sqrt(in_features)
-        self.bias_gain = lr_multiplier
-
-    def forward(self, x: Tensor) -> Tensor:
-        """x: [B,in_features] -> [B,out_features]."""
-        bias = self.bias if self.bias_gain == 1.0 else self.bias * self.bias_gain
-        return torch.addmm(bias, x, self.weight.t(), alpha=self.weight_gain)
+    return torch.tensor([[down * across / 64 for across in _TAPS] for down in _TAPS])
 
 
 class SynthesisLayer(nn.Module):
-    """Modulated 3x3 convolution, optionally doubling the resolution, then noise, bias and leaky ReLU."""
+    """Modulated 3x3 convolution, optionally doubling the resolution, then noise, bias and leaky ReLU.
+
+    gain: of the result; conv_clamp: bound of the result before this gain, None where there is none.
+    """
 
     resample_filter: Tensor
     noise_const: Tensor
     energy: Tensor | None
 
-    def __init__(self, in_channels: int, out_channels: int, *, w_dim: int, resolution: int, up: bool) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        *,
+        w_dim: int,
+        resolution: int,
+        up: bool,
+        gain: float = 1.0,
+        conv_clamp: float | None = None,
+    ) -> None:
         super().__init__()
-        self.resolution, self.up = resolution, up
+        self.resolution, self.up, self.frozen = resolution, up, False
+        self.gain, self.clamp = gain, None if conv_clamp is None else conv_clamp * gain
         self.in_channels, self.out_channels = in_channels, out_channels
         self.weight_gain = 1 / math.sqrt(in_channels * 9)
         self.affine = FullyConnectedLayer(w_dim, in_channels, bias_init=1.0)
-        self.weight = nn.Parameter(torch.randn(out_channels, in_channels, 3, 3))
+        self.weight = nn.Parameter(drawn(out_channels, in_channels, 3, 3))
         self.noise_strength = nn.Parameter(torch.zeros([]))
         self.bias = nn.Parameter(torch.zeros(out_channels))
         self.register_buffer("energy", None, persistent=False)
-        self.register_buffer("noise_const", torch.randn(resolution, resolution))
+        self.register_buffer("noise_const", drawn(resolution, resolution))
         self.register_buffer("resample_filter", fir_filter())
 
     def forward(self, x: Tensor, styles: Tensor, noise: Tensor | None, source: Box, target: Box) -> Tensor:
@@ -73,55 +81,101 @@ class SynthesisLayer(nn.Module):
             x = upsampling_conv3x3(x, self.weight, self.resample_filter, source, target)
         else:
             x = conv3x3(x, self.weight, source, target)
-        energy = weight_energy(self.weight) if self.energy is None else self.energy
         noise = None if noise is None else noise * self.noise_strength
-        return scaled_leaky_relu(x, demodulation(scaled, energy), self.bias, noise)
+        factors = demodulation(scaled, self._weight_energy())
+        return scaled_leaky_relu(x, factors, self.bias, noise, self.gain, self.clamp)
 
     def freeze(self) -> None:
-        """Prepares what depends on the weights only; until then they may change from call to call."""
+        """Lets it keep what depends on the weights only; until then they may change from call to call."""
         weight = self.weight.detach()
         if self.up:  # the same values, laid out as the transposed convolution reads them
             weight = weight.transpose(0, 1).contiguous().transpose(0, 1)
         self.weight = nn.Parameter(weight, requires_grad=False)
-        self.energy = weight_energy(weight)
+        self.frozen, self.energy = True, None
+
+    def _weight_energy(self) -> Tensor:
+        if not self.frozen:
+            return weight_energy(self.weight)
+        if self.energy is None:
+            with torch.inference_mode(False):  # autograd can't save what inference mode makes
+                self.energy = weight_energy(self.weight)
+        return self.energy
 
 
 class ToRGBLayer(nn.Module):
-    """Modulated 1x1 convolution to the image's channels, without demodulation."""
+    """Modulated 1x1 convolution to the image's channels, without demodulation; clamped to +-conv_clamp."""
 
-    def __init__(self, in_channels: int, img_channels: int, *, w_dim: int) -> None:
+    def __init__(
+        self, in_channels: int, img_channels: int, *, w_dim: int, conv_clamp: float | None = None
+    ) -> None:
         super().__init__()
-        self.in_channels = in_channels
+        self.in_channels, self.clamp = in_channels, conv_clamp
         self.weight_gain = 1 / math.sqrt(in_channels)
         self.affine = FullyConnectedLayer(w_dim, in_channels, bias_init=1.0)
-        self.weight = nn.Parameter(torch.randn(img_channels, in_channels, 1, 1))
+        self.weight = nn.Parameter(drawn(img_channels, in_channels, 1, 1))
         self.bias = nn.Parameter(torch.zeros(img_channels))
 
     def forward(self, x: Tensor, styles: Tensor) -> Tensor:
         """x: [B,in_channels,h,w]; styles: [B,in_channels] -> [B,img_channels,h,w], at least float32."""
         weight = self.weight[:, :, 0, 0] * (styles * self.weight_gain)[:, None, :]
         rgb = torch.baddbmm(self.bias[:, None], weight, x.flatten(2))
+        if self.clamp is not None:
+            rgb = rgb.clamp(-self.clamp, self.clamp)
         return rgb.unflatten(2, x.shape[2:]).to(torch.promote_types(x.dtype, torch.float32))
 
 
+class SkipLayer(nn.Module):
+    """The other way through a residual block: a 1x1 convolution, then doubling; its gain is sqrt(1/2)."""
+
+    resample_filter: Tensor
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.weight_gain = math.sqrt(0.5 / in_channels)
+        self.weight = nn.Parameter(drawn(out_channels, in_channels, 1, 1))
+        self.register_buffer("resample_filter", fir_filter())
+
+    def forward(self, x: Tensor, source: Box, target: Box) -> Tensor:
+        """x: [B,in_channels,..], the input's pixels `source` -> [B,out_channels,h,w], the pixels `target`."""
+        x = convolve(x, self.weight * self.weight_gain)
+        return upsample_rgb(x, self.resample_filter, source, target)
+
+
 class SynthesisBlock(nn.Module):
-    """Both convolutions and the RGB output of one resolution (4x4: one convolution on a learnt constant)."""
+    """Both convolutions of one resolution (4x4: one on a learnt constant) and what goes with them.
+
+    kind: "skip" has an RGB output, "resnet" a way past both convolutions, "orig" neither; the last block has
+    an RGB output whatever its kind.
+    """
 
     resample_filter: Tensor
 
     def __init__(
-        self, in_channels: int, out_channels: int, *, w_dim: int, resolution: int, img_channels: int
+        self,
+        in_channels: int,
+        out_channels: int,
+        *,
+        w_dim: int,
+        resolution: int,
+        img_channels: int,
+        kind: str = "skip",
+        is_last: bool = False,
+        conv_clamp: float | None = None,
     ) -> None:
         super().__init__()
         self.resolution = resolution
+        residual = kind == "resnet" and resolution > 4
+        make = partial(SynthesisLayer, w_dim=w_dim, resolution=resolution, conv_clamp=conv_clamp)
         if resolution == 4:
-            self.const = nn.Parameter(torch.randn(out_channels, 4, 4))
+            self.const = nn.Parameter(drawn(out_channels, 4, 4))
         else:
-            self.conv0 = SynthesisLayer(
-                in_channels, out_channels, w_dim=w_dim, resolution=resolution, up=True
-            )
-        self.conv1 = SynthesisLayer(out_channels, out_channels, w_dim=w_dim, resolution=resolution, up=False)
-        self.torgb = ToRGBLayer(out_channels, img_channels, w_dim=w_dim)
+            self.conv0 = make(in_channels, out_channels, up=True)
+        self.conv1 = make(out_channels, out_channels, up=False, gain=math.sqrt(0.5) if residual else 1.0)
+        shown = is_last or kind == "skip"
+        self.torgb = (
+            ToRGBLayer(out_channels, img_channels, w_dim=w_dim, conv_clamp=conv_clamp) if shown else None
+        )
+        self.skip = SkipLayer(in_channels, out_channels) if residual else None
         self.register_buffer("resample_filter", fir_filter())
 
     def styled_layers(self) -> Iterator[tuple[str, SynthesisLayer | ToRGBLayer]]:
@@ -129,4 +183,5 @@ class SynthesisBlock(nn.Module):
         if self.resolution > 4:
             yield "conv0", self.conv0
         yield "conv1", self.conv1
-        yield "torgb", self.torgb
+        if self.torgb is not None:
+            yield "torgb", self.torgb

@@ -16,27 +16,51 @@ LRELU_SLOPE = 0.2
 LRELU_GAIN = math.sqrt(2.0)
 
 
+def drawn(*shape: int) -> Tensor:
+    """A new weight's start values, normally distributed; on the meta device nothing but the shape.
+
+    Drawing there would cost more than loading a large network, through torch's own stand-ins for kernels.
+    """
+    if torch.get_default_device().type == "meta":
+        return torch.empty(shape)
+    return torch.randn(shape)
+
+
 def leaky_relu(x: Tensor) -> Tensor:
     """StyleGAN's activation, any shape: slope 0.2 below zero, then gain sqrt(2)."""
     return functional.leaky_relu(x, LRELU_SLOPE) * LRELU_GAIN
 
 
-def scaled_leaky_relu(x: Tensor, factors: Tensor, bias: Tensor, noise: Tensor | None) -> Tensor:
-    """leaky_relu(x * factors + bias + noise); x: [B,C,H,W], factors: [B,C], bias: [C], noise: [1 or B,1,H,W].
+def scaled_leaky_relu(
+    x: Tensor,
+    factors: Tensor,
+    bias: Tensor,
+    noise: Tensor | None,
+    gain: float = 1.0,
+    clamp: float | None = None,
+) -> Tensor:
+    """gain * leaky_relu(x * factors + bias + noise), clamped to +-clamp (None: not at all).
 
-    Only the result is kept for the backward pass: the activation can be inverted. Differentiable once.
+    x: [B,C,H,W], factors: [B,C], bias: [C], noise: [1 or B,1,H,W]. Only the result is kept for the backward
+    pass: the activation can be inverted, and where it is clamped the gradient is zero. Differentiable once.
     """
-    noise = None if noise is None else noise * LRELU_GAIN
-    return _ScaledLeakyRelu.apply(x, (factors * LRELU_GAIN)[:, :, None, None], bias * LRELU_GAIN, noise)
+    gain *= LRELU_GAIN
+    noise = None if noise is None else noise * gain
+    return _ScaledLeakyRelu.apply(x, (factors * gain)[:, :, None, None], bias * gain, noise, clamp)
 
 
 class _ScaledLeakyRelu(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, factors: Tensor, bias: Tensor, noise: Tensor | None) -> Tensor:
+    def forward(
+        ctx: Any, x: Tensor, factors: Tensor, bias: Tensor, noise: Tensor | None, clamp: float | None
+    ) -> Tensor:
         result = torch.addcmul(bias[:, None, None], x, factors)
         if noise is not None:
             result += noise
         functional.leaky_relu_(result, LRELU_SLOPE)
+        if clamp is not None:
+            result.clamp_(-clamp, clamp)
+        ctx.clamp = clamp
         ctx.save_for_backward(factors, bias, noise, result)
         return result
 
@@ -44,6 +68,8 @@ class _ScaledLeakyRelu(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         factors, bias, noise, result = ctx.saved_tensors
+        if ctx.clamp is not None:
+            grad = grad.masked_fill(result.abs() >= ctx.clamp, 0.0)
         grad_sum = torch.ops.aten.leaky_relu_backward(grad, result, LRELU_SLOPE, True)
         per_channel = grad_sum.sum(dim=(2, 3), keepdim=True)
         grad_factors = grad_noise = None
@@ -55,7 +81,7 @@ class _ScaledLeakyRelu(torch.autograd.Function):
             grad_factors = product / factors
         if ctx.needs_input_grad[3]:
             grad_noise = grad_sum.sum_to_size(noise.shape)
-        return grad_sum.mul_(factors), grad_factors, per_channel.sum(dim=(0, 2, 3)), grad_noise
+        return grad_sum.mul_(factors), grad_factors, per_channel.sum(dim=(0, 2, 3)), grad_noise, None
 
 
 def convolve(

@@ -126,8 +126,13 @@ def cost(network: SynthesisNetwork, box: Box | tuple[int, int, int, int] | None 
         if boxes.features_in is not None:
             macs += 9 * block.conv0.in_channels * out_channels * boxes.features_in.area
             macs += 16 * out_channels * boxes.conv0.area
+            if block.skip is not None:
+                macs += block.conv0.in_channels * out_channels * boxes.features_in.area
+                macs += 4 * out_channels * boxes.conv1.area
             activations += out_channels * boxes.conv0.area
-        macs += (9 * out_channels + network.img_channels) * out_channels * boxes.conv1.area
+        macs += 9 * out_channels**2 * boxes.conv1.area
+        if block.torgb is not None:
+            macs += network.img_channels * out_channels * boxes.conv1.area
         activations += out_channels * boxes.conv1.area
     return Cost(macs, activations)
 

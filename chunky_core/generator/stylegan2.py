@@ -1,4 +1,4 @@
-"""StyleGAN2's mapping and synthesis networks (Karras et al. 2020, with RGB skips), able to make just a box.
+"""StyleGAN2's synthesis network (Karras et al. 2020), able to make just a box.
 
 Parameters and buffers carry the names of NVlabs' stylegan2-ada-pytorch, so its weights fit without renaming.
 """
@@ -6,50 +6,28 @@ Parameters and buffers carry the names of NVlabs' stylegan2-ada-pytorch, so its 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from ..errors import InvalidInputError
-from .layers import FullyConnectedLayer, SynthesisBlock, SynthesisLayer, ToRGBLayer
-from .ops import crop, leaky_relu, upsample_rgb
+from .layers import SynthesisBlock, SynthesisLayer, ToRGBLayer
+from .ops import crop, upsample_rgb
 from .region import BlockPlan, Box, full_box, plan_region
 
 NOISE_MODES = ("const", "none", "random")
-
-
-class MappingNetwork(nn.Module):
-    """z -> w: normalises z, then `num_layers` fully connected layers with leaky ReLU."""
-
-    w_avg: Tensor
-
-    def __init__(self, *, z_dim: int, w_dim: int, num_ws: int, num_layers: int = 8) -> None:
-        super().__init__()
-        self.z_dim, self.w_dim, self.num_ws, self.num_layers = z_dim, w_dim, num_ws, num_layers
-        for index in range(num_layers):
-            layer = FullyConnectedLayer(z_dim if index == 0 else w_dim, w_dim, lr_multiplier=0.01)
-            self.add_module(f"fc{index}", layer)
-        self.register_buffer("w_avg", torch.zeros(w_dim))
-
-    def forward(self, z: Tensor, truncation_psi: float = 1.0, truncation_cutoff: int | None = None) -> Tensor:
-        """z: [B,z_dim], normally distributed -> ws: [B,num_ws,w_dim].
-
-        truncation_psi: 1 leaves w as it is, 0 gives w_avg; truncation_cutoff: only the first that many of the
-        num_ws vectors are truncated (None: all).
-        """
-        x = z * (z.square().mean(dim=1, keepdim=True) + 1e-8).rsqrt()
-        for index in range(self.num_layers):
-            x = leaky_relu(self.get_submodule(f"fc{index}")(x))
-        ws = x.unsqueeze(1).expand(-1, self.num_ws, -1)
-        if truncation_psi == 1.0:
-            return ws.contiguous()
-        cutoff = self.num_ws if truncation_cutoff is None else truncation_cutoff
-        truncated = self.w_avg.lerp(ws[:, :cutoff], truncation_psi)
-        return torch.cat([truncated, ws[:, cutoff:]], dim=1)
+BLOCKS = ("skip", "resnet", "orig")
 
 
 class SynthesisNetwork(nn.Module):
-    """w -> image: a learnt 4x4 constant, one block per resolution, the RGB outputs of all blocks summed."""
+    """w -> image: a learnt 4x4 constant, then one block per resolution.
+
+    block: "skip" sums the RGB outputs of all blocks, "resnet" has residual blocks and "orig" plain ones, with
+    an RGB output of the last block only. conv_clamp: bound of all layers' outputs, None where there is none.
+    """
+
+    exact_boxes = True
 
     def __init__(
         self,
@@ -59,10 +37,15 @@ class SynthesisNetwork(nn.Module):
         img_channels: int = 3,
         channel_base: int = 32768,
         channel_max: int = 512,
+        block: str = "skip",
+        conv_clamp: float | None = None,
     ) -> None:
         super().__init__()
         if img_resolution < 4 or img_resolution & (img_resolution - 1):
             raise InvalidInputError(f"img_resolution is {img_resolution}; expected a power of two from 4 up")
+        if block not in BLOCKS:
+            raise InvalidInputError(f"block is {block!r}; expected one of {BLOCKS}")
+        self.block, self.conv_clamp = block, conv_clamp
         self.w_dim, self.img_resolution, self.img_channels = w_dim, img_resolution, img_channels
         self.channel_base, self.channel_max = channel_base, channel_max
         self.block_resolutions = [2**i for i in range(2, img_resolution.bit_length())]
@@ -70,10 +53,17 @@ class SynthesisNetwork(nn.Module):
         in_channels = 0
         for resolution in self.block_resolutions:
             out_channels = min(channel_base // resolution, channel_max)
-            block = SynthesisBlock(
-                in_channels, out_channels, w_dim=w_dim, resolution=resolution, img_channels=img_channels
+            layers = SynthesisBlock(
+                in_channels,
+                out_channels,
+                w_dim=w_dim,
+                resolution=resolution,
+                img_channels=img_channels,
+                kind=block,
+                is_last=resolution == img_resolution,
+                conv_clamp=conv_clamp,
             )
-            self.add_module(f"b{resolution}", block)
+            self.add_module(f"b{resolution}", layers)
             in_channels = out_channels
 
     @property
@@ -94,6 +84,10 @@ class SynthesisNetwork(nn.Module):
             for name, layer in block.styled_layers():
                 yield f"b{block.resolution}.{name}", layer
 
+    def hints(self) -> dict[str, Any]:
+        """What the tensors' shapes don't tell."""
+        return {"conv_clamp": self.conv_clamp}
+
     def freeze(self) -> SynthesisNetwork:
         """Makes the weights constants, which spares each pass some work on them. For good: build anew to train."""
         self.requires_grad_(False)
@@ -104,7 +98,8 @@ class SynthesisNetwork(nn.Module):
 
     def styles(self, ws: Tensor) -> list[Tensor]:
         """ws: [B,num_ws,w_dim] -> the affine layers' outputs [B,C], in the order of synthesis: b4.conv1,
-        b4.torgb, b8.conv0, b8.conv1, b8.torgb, ...; a toRGB layer and the convolution after it read the same w.
+        b4.torgb, b8.conv0, b8.conv1, b8.torgb, ... (see `styled_layers`). A toRGB layer
+        and the convolution after it read the same w.
         """
         if ws.ndim != 3 or ws.shape[1:] != (self.num_ws, self.w_dim):
             raise InvalidInputError(f"ws is {tuple(ws.shape)}; expected [B,{self.num_ws},{self.w_dim}]")
@@ -128,8 +123,8 @@ class SynthesisNetwork(nn.Module):
         box: (top, left, bottom, right), half-open output pixels; just these are made, equal to the crop of
         the whole image. noise_mode: "const" (the stored noise), "none" or "random" (drawn from `rng`; the
         same seed gives a box and the whole image the same noise). out_resolution: stop at this resolution and
-        return the RGB image there; `box` counts its pixels. pyramid: return the RGB images of all resolutions,
-        from 4x4 up; with a box, the pixels of each that the box depends on.
+        return the RGB image there; `box` counts its pixels. pyramid: return the RGB images of all resolutions
+        that have one, from the lowest up; with a box, the pixels of each that the box depends on.
         Raises InvalidInputError for a bad box, noise mode, resolution or number of styles.
         """
         resolution = self.img_resolution if out_resolution is None else out_resolution
@@ -141,6 +136,8 @@ class SynthesisNetwork(nn.Module):
         source = Box(0, 0, 0, 0)
         for block, boxes in zip(self.blocks(), plan, strict=False):
             features = self._features(block, boxes, features, remaining, noise_mode, rng)
+            if block.torgb is None:
+                continue
             # cropping the image afterwards spares a copy of the features
             image = crop(block.torgb(features, next(remaining)), boxes.rgb.within(boxes.conv1))
             if rgb is not None:
@@ -159,17 +156,21 @@ class SynthesisNetwork(nn.Module):
         rng: torch.Generator | None,
     ) -> Tensor:
         """The pixels `boxes.conv1` of a block's features from those of the block before."""
+        skipped = None
         first = next(styles)
         batch = first.shape[0]
         if boxes.features_in is None:
             features = crop(block.const, boxes.conv0).expand(batch, -1, -1, -1)
             second = first
         else:
+            if block.skip is not None:
+                skipped = block.skip(features, boxes.features_in, boxes.conv1)
             noise = _noise(block.conv0, batch, boxes.conv0, noise_mode, rng)
             features = block.conv0(features, first, noise, boxes.features_in, boxes.conv0)
             second = next(styles)
         noise = _noise(block.conv1, batch, boxes.conv1, noise_mode, rng)
-        return block.conv1(features, second, noise, boxes.conv0, boxes.conv1)
+        features = block.conv1(features, second, noise, boxes.conv0, boxes.conv1)
+        return features if skipped is None else features + skipped
 
     def _check(
         self, styles: Sequence[Tensor], noise_mode: str, rng: torch.Generator | None, resolution: int
@@ -177,7 +178,12 @@ class SynthesisNetwork(nn.Module):
         if resolution not in self.block_resolutions:
             message = f"out_resolution is {resolution}; expected one of {self.block_resolutions}"
             raise InvalidInputError(message)
-        needed = 3 * (self.block_resolutions.index(resolution) + 1) - 1
+        if self.block != "skip" and resolution != self.img_resolution:
+            message = (
+                f"out_resolution is {resolution}; this generator makes {self.img_resolution} pixels only"
+            )
+            raise InvalidInputError(message)
+        needed = sum(block.resolution <= resolution for block in self.blocks() for _ in block.styled_layers())
         if len(styles) < needed:
             raise InvalidInputError(f"{len(styles)} styles given; expected {needed} for {resolution} pixels")
         if noise_mode not in NOISE_MODES:

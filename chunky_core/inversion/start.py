@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor
 
 from ..errors import InvalidInputError
 from ..generator.generator import Generator
 from ..generator.spaces import LatentCode, convert
+from ..generator.statistics import draw_codes
 from .inversion import Inversion, check_generator
 
 _SAMPLES = 1000  # of w, enough for its deviation to within a few percent
@@ -47,21 +47,14 @@ def mean_code(generator: Generator, space: str, seed: int) -> Tensor:
     w_avg = generator.w_avg.detach().clone()[None]
     if space != "z":
         return convert(generator, LatentCode("w", w_avg), space).tensor.detach().float().clone()
-    z, w = _draws(generator, seed)
+    z, w = draw_codes(generator, _SAMPLES, seed)
     return z[(w - w_avg).square().sum(dim=1).argmin()][None].clone()
 
 
 def code_spread(generator: Generator, seed: int) -> float:
     """Deviation of w from its mean, sqrt(E ||w - w_avg||^2), as in the projector of Karras et al. 2020."""
-    _, w = _draws(generator, seed)
+    _, w = draw_codes(generator, _SAMPLES, seed)
     return (w - generator.w_avg).square().sum(dim=1).mean().sqrt().item()
-
-
-def _draws(generator: Generator, seed: int) -> tuple[Tensor, Tensor]:
-    rng = torch.Generator().manual_seed(seed)
-    z = torch.randn(_SAMPLES, generator.z_dim, generator=rng).to(generator.device)
-    with torch.no_grad():
-        return z, generator.mapping(z)[:, 0].float()
 
 
 def _moved(generator: Generator, code: LatentCode, space: str) -> Tensor:

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ...generator.stylegan2 import MappingNetwork, SynthesisNetwork
+from ...generator.mapping import MappingNetwork
+from ...generator.stylegan2 import SynthesisNetwork
 from ..portraits import ATTRIBUTES
 
 Z_DIM = 64

@@ -1,0 +1,229 @@
+"""The list of globals that pickled StyleGAN files may name, and what each gives.
+
+No name is ever imported or looked up: each stands for a function of this module. A class that needs to be
+recognised but not understood becomes a `Record` of its name, arguments and state.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+
+from .rebuild import (
+    EmptyArray,
+    Function,
+    Known,
+    NumpyType,
+    Record,
+    TensorRef,
+    array,
+    as_key,
+    damaged,
+    dimensions,
+    instance,
+    sequence,
+    tensor_ref,
+)
+
+
+def _tensor_v2(storage: Any, offset: Any, size: Any, stride: Any, *_: Any) -> TensorRef:
+    return tensor_ref(storage, offset, size, stride)
+
+
+def _tensor_v3(
+    storage: Any, offset: Any, size: Any, stride: Any, _grad: Any, _hooks: Any, dtype: Any, *_: Any
+) -> TensorRef:
+    if not isinstance(dtype, torch.dtype):
+        raise damaged("it has a tensor without a dtype")
+    return tensor_ref(storage, offset, size, stride, dtype)
+
+
+def _parameter(data: Any, *_: Any) -> TensorRef:
+    if not isinstance(data, TensorRef):
+        raise damaged("it has a parameter that is not a tensor")
+    return data
+
+
+def _dtype(spelling: Any, *_: Any) -> NumpyType:
+    if not isinstance(spelling, str) or not re.fullmatch(
+        r"b1|[iu][1248]|f[248]|c8|c16|[SU][1-9]\d{0,3}", spelling
+    ):
+        raise damaged("it has an array of objects or of an unusual type; expected numbers or text")
+    return NumpyType(np.dtype(spelling))
+
+
+def _array_of_buffer(data: Any, dtype: Any, shape: Any, order: Any = "C", *_: Any) -> np.ndarray:
+    return array(data, dtype, shape, order == "F")
+
+
+def _scalar(dtype: Any, data: Any) -> Any:
+    return array(data, dtype, ()).item()
+
+
+def _encode(text: Any, encoding: Any = "latin1") -> bytes:
+    if not isinstance(text, str) or encoding not in ("latin1", "latin-1"):
+        raise damaged("it has bytes in an unusual encoding")
+    return text.encode("latin-1")
+
+
+def _same_bytes(data: Any = b"", *encoding: Any) -> Any:
+    if isinstance(data, memoryview | bytes):
+        return data
+    return _encode(data, *encoding)
+
+
+def _set(values: Any = ()) -> set[Any]:
+    return {as_key(value) for value in sequence(values)}
+
+
+def _frozenset(values: Any = ()) -> frozenset[Any]:
+    return frozenset(_set(values))
+
+
+def _dict(entries: Any = (), *_: Any) -> dict[Any, Any]:
+    if isinstance(entries, dict):
+        return dict(entries)
+    result = {}
+    for entry in sequence(entries):
+        name, value = sequence(entry)
+        result[as_key(name)] = value
+    return result
+
+
+def _default_dict(_factory: Any = None, *entries: Any) -> dict[Any, Any]:
+    return _dict(*entries)
+
+
+def _complex(real: Any, imaginary: Any = 0.0) -> complex:
+    if not isinstance(real, int | float) or not isinstance(imaginary, int | float):
+        raise damaged("it makes a number from something else")
+    return complex(real, imaginary)
+
+
+def _size(values: Any = ()) -> tuple[int, ...]:
+    return dimensions(values)
+
+
+def _empty_array(kind: Any, *_: Any) -> EmptyArray:
+    if not isinstance(kind, Known) or kind.name != "numpy.ndarray":
+        raise damaged("it makes an array of an unusual class")
+    return EmptyArray()
+
+
+def _reconstructed(kind: Any, _base: Any = None, contents: Any = None) -> Any:
+    return instance(kind, () if contents is None else (contents,))
+
+
+_STORAGES = {
+    "Float": torch.float32, "Half": torch.float16, "BFloat16": torch.bfloat16, "Double": torch.float64,
+    "Int": torch.int32, "Long": torch.int64, "Short": torch.int16, "Char": torch.int8, "Byte": torch.uint8,
+    "Bool": torch.bool,
+}  # fmt: skip
+# What may be called. Where a class is also used by NEWOBJ, it is in _CLASSES too.
+_FUNCTIONS: dict[str, Function] = {
+    "torch._utils _rebuild_tensor": _tensor_v2,
+    "torch._utils _rebuild_tensor_v2": _tensor_v2,
+    "torch._utils _rebuild_tensor_v3": _tensor_v3,
+    "torch._utils _rebuild_parameter": _parameter,
+    "torch._utils _rebuild_parameter_with_state": _parameter,
+    "torch Size": _size,
+    "collections OrderedDict": _dict,
+    "collections defaultdict": _default_dict,
+    "collections Counter": _dict,
+    "dnnlib.util EasyDict": _dict,
+    "dnnlib EasyDict": _dict,
+    "easydict EasyDict": _dict,
+    "_codecs encode": _encode,
+    "numpy dtype": _dtype,
+}
+_BUILTINS: dict[str, Function | None] = {
+    "set": _set, "frozenset": _frozenset, "complex": _complex, "bytearray": _same_bytes, "bytes": _same_bytes,
+    "object": None, "list": None, "dict": None, "tuple": None, "int": None, "float": None, "bool": None, "str": None,
+}  # fmt: skip
+_ARRAYS: dict[str, Function] = {"_reconstruct": _empty_array, "scalar": _scalar}
+_CLASSES = {name for name in _FUNCTIONS if name.endswith("Dict")}
+_RECORDS = (
+    "torch_utils.persistence _reconstruct_persistent_obj",
+    "dnnlib.tflib.network Network",
+    "torch.nn.parameter Parameter",
+    "torch device",
+    "argparse Namespace",
+    "builtins slice",
+    "builtins range",
+    "__builtin__ slice",
+    "__builtin__ xrange",
+)
+_PATHS = ("PosixPath", "WindowsPath", "PurePosixPath", "PureWindowsPath", "Path", "PurePath")
+_NAMED = (
+    "Generator|Discriminator|PixelNorm|EqualLinear|EqualConv2d|Upsample|Downsample|Blur|ScaledLeakyReLU|"
+    "ModulatedConv2d|NoiseInjection|ConstantInput|StyledConv|ToRGB|ConvLayer|ResBlock|FusedLeakyReLU"
+)
+# Classes whose instances become records: torch's own layers, rosinality's and their copies in encoder projects.
+_LAYER = re.compile(
+    r"torch\.nn\.modules\.[a-z]+ [A-Z][A-Za-z0-9]*"
+    rf"|(models\.)?(stylegan2\.)?(model|op\.fused_act) ({_NAMED})"
+)
+
+
+def find(module: str, name: str) -> Known | torch.dtype | None:
+    """What a global stands for; None where it is not on the list."""
+    spelled = f"{module} {name}"
+    if spelled in _TABLE:
+        return _TABLE[spelled]
+    return _recorded(spelled) if _LAYER.fullmatch(spelled) else None
+
+
+def _recorded(spelled: str) -> Known:
+    dotted = spelled.replace(" ", ".")
+    make = partial(_record, dotted)
+    return Known(dotted, call=make, new=make)
+
+
+def _record(dotted: str, *args: Any) -> Record:
+    return Record(dotted, args)
+
+
+def _known(spelled: str, function: Function | None) -> Known:
+    return Known(spelled.replace(" ", "."), call=function, new=function if spelled in _CLASSES else None)
+
+
+def _table() -> dict[str, Known | torch.dtype]:
+    table: dict[str, Known | torch.dtype] = {name: _known(name, made) for name, made in _FUNCTIONS.items()}
+    table |= {name: _recorded(name) for name in _RECORDS}
+    for module in ("pathlib", "pathlib._local"):
+        table |= {f"{module} {name}": _recorded(f"{module} {name}") for name in _PATHS}
+    for module in ("builtins", "__builtin__"):
+        table |= {f"{module} {name}": _known(f"builtins {name}", made) for name, made in _BUILTINS.items()}
+    for module in ("copyreg", "copy_reg"):
+        table[f"{module} _reconstructor"] = Known("copyreg._reconstructor", call=_reconstructed)
+    table |= _numpy_entries() | _torch_entries()
+    return table
+
+
+def _numpy_entries() -> dict[str, Known | torch.dtype]:
+    table: dict[str, Known | torch.dtype] = {"numpy ndarray": Known("numpy.ndarray")}
+    for core in ("numpy", "numpy.core", "numpy._core"):
+        table |= {
+            f"{core}.multiarray {name}": Known(f"{core}.{name}", call=made) for name, made in _ARRAYS.items()
+        }
+        table[f"{core}.numeric _frombuffer"] = Known(f"{core}.numeric._frombuffer", call=_array_of_buffer)
+    return table
+
+
+def _torch_entries() -> dict[str, Known | torch.dtype]:
+    table: dict[str, Known | torch.dtype] = {}
+    for name, dtype in _STORAGES.items():
+        table[str(dtype).replace(".", " ")] = dtype
+        table |= {
+            f"{module} {name}Storage": Known(f"torch.{name}Storage", dtype=dtype)
+            for module in ("torch", "torch.cuda")
+        }
+    untyped = Known("torch.storage.UntypedStorage", dtype=torch.uint8)
+    return table | {"torch.storage UntypedStorage": untyped, "torch UntypedStorage": untyped}
+
+
+_TABLE = _table()

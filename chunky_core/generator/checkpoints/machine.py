@@ -1,0 +1,111 @@
+"""The state of reading one pickle, a stack and a memo, and the limits of the work that it may cause."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from .known_globals import find
+from .rebuild import EmptyArray, Known, damaged, refused
+
+
+@dataclass
+class Budget:
+    """What reading a file may still cost; shared by all pickles in it.
+
+    operations: opcodes and copied entries (real files take up to 100 000); text: bytes copied out of the file.
+    """
+
+    operations: int = 2_000_000
+    text: int = 512 << 20
+
+    def spend(self, operations: int = 0, text: int = 0) -> None:
+        self.operations -= operations
+        self.text -= text
+        if self.operations < 0 or self.text < 0:
+            raise damaged("it asks for far more work than any StyleGAN file needs")
+
+
+@dataclass
+class Rules:
+    """What one pickle may use besides the common list.
+
+    persistent: turns a persistent id into an object, None where there are none; extra: more globals by
+    "module name".
+    """
+
+    budget: Budget = field(default_factory=Budget)
+    persistent: Callable[[Any], Any] | None = None
+    extra: Mapping[str, Known] = field(default_factory=dict)
+
+
+class Machine:
+    """The state of reading one pickle."""
+
+    def __init__(self, data: memoryview, rules: Rules, position: int) -> None:
+        self.data = data
+        self.rules = rules
+        self.position = position
+        self.stack: list[Any] = []
+        self.marks: list[int] = []
+        self.memo: dict[int, Any] = {}
+
+    def take(self, count: int) -> memoryview:
+        """The next `count` bytes, as a view."""
+        end = self.position + count
+        if count < 0 or end > len(self.data):
+            raise damaged("it ends in the middle of its contents")
+        view = self.data[self.position : end]
+        self.position = end
+        return view
+
+    def number(self, form: str) -> int:
+        """The next number, in a struct format."""
+        return int(struct.unpack(form, self.take(struct.calcsize(form)))[0])
+
+    def spend_text(self, count: int) -> None:
+        self.rules.budget.spend(text=count)
+
+    def pop(self) -> Any:
+        if len(self.stack) <= (self.marks[-1] if self.marks else 0):
+            raise damaged("it takes more from the stack than there is")
+        return self.stack.pop()
+
+    def pop_many(self, count: int) -> tuple[Any, ...]:
+        return tuple(self.pop() for _ in range(count))[::-1]
+
+    def pop_mark(self) -> list[Any]:
+        """Everything above the last mark."""
+        if not self.marks:
+            raise damaged("it takes a group from the stack where there is none")
+        mark = self.marks.pop()
+        values = self.stack[mark:]
+        del self.stack[mark:]
+        return values
+
+    def top(self) -> Any:
+        if len(self.stack) <= (self.marks[-1] if self.marks else 0):
+            raise damaged("it takes more from the stack than there is")
+        return self.stack[-1]
+
+    def put(self, key: int) -> None:
+        value = self.top()
+        if isinstance(value, EmptyArray):
+            value.places.append(key)
+        self.memo[key] = value
+
+    def get(self, key: int) -> None:
+        if key not in self.memo:
+            raise damaged(f"it refers to the object {key}, which is not there")
+        self.stack.append(self.memo[key])
+
+    def find(self, module: object, name: object) -> None:
+        if not isinstance(module, str) or not isinstance(name, str):
+            raise damaged("it names a function by something that is not text")
+        extra = self.rules.extra.get(f"{module} {name}")
+        known = extra if extra is not None else find(module, name)
+        if known is None:
+            raise refused(f"{module}.{name}")
+        self.stack.append(known)

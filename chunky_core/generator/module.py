@@ -1,0 +1,146 @@
+"""What every architecture gives: its dimensions, and a mapping and a synthesis network behind one interface."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import UnsupportedCheckpointError
+from .mapping import MappingNetwork
+from .region import Box
+
+MAX_RESOLUTION = 4096
+
+Shapes = Mapping[str, Sequence[int]]
+
+
+class StyledLayer(Protocol):
+    """A layer that takes a style of `in_channels` numbers."""
+
+    in_channels: int
+
+
+class Synthesis(Protocol):
+    """A synthesis network: a torch module, which maps ws to styles and styles to an image.
+
+    exact_boxes: whether making a box costs less than the whole image; either way it equals the crop.
+    """
+
+    exact_boxes: bool
+    num_ws: int
+    img_resolution: int
+
+    @property
+    def dtype(self) -> torch.dtype: ...
+
+    def hints(self) -> dict[str, Any]:
+        """What its tensors' shapes don't tell, for `architecture_from`."""
+
+    def styles(self, ws: Tensor) -> list[Tensor]:
+        """ws: [B,num_ws,w_dim] -> the styles [B,C] in the order of `styled_layers`."""
+
+    def styled_layers(self) -> Iterable[tuple[str, StyledLayer]]: ...
+
+    def freeze(self) -> Any:
+        """Makes the weights constants."""
+
+    def __call__(
+        self,
+        styles: Sequence[Tensor],
+        box: Box | tuple[int, int, int, int] | None = None,
+        noise_mode: str = "const",
+        rng: torch.Generator | None = None,
+        out_resolution: int | None = None,
+        pyramid: bool = False,
+    ) -> Any:
+        """The image [B,C,h,w]; with `pyramid` a list of images."""
+
+    def parameters(self) -> Iterator[nn.Parameter]: ...
+
+
+class GeneratorModule(nn.Module):
+    """Mapping and synthesis network under NVlabs' names `mapping.*` and `synthesis.*`."""
+
+    def __init__(self, mapping: MappingNetwork, synthesis: Synthesis) -> None:
+        super().__init__()
+        self.synthesis = synthesis
+        self.mapping = mapping
+
+    def hints(self) -> dict[str, Any]:
+        """What the tensors' shapes don't tell, for `architecture_from`."""
+        return {**self.mapping.hints(), **self.synthesis.hints()}
+
+
+class Architecture(Protocol):
+    """The dimensions of a generator."""
+
+    @property
+    def z_dim(self) -> int: ...
+    @property
+    def w_dim(self) -> int: ...
+    @property
+    def c_dim(self) -> int: ...
+    @property
+    def img_resolution(self) -> int: ...
+    @property
+    def img_channels(self) -> int: ...
+
+    def empty_module(self) -> GeneratorModule:
+        """The networks without memory for their weights (on torch's "meta" device)."""
+
+    def check(self, shapes: Shapes) -> None:
+        """Raises UnsupportedCheckpointError unless `shapes` are exactly this architecture's."""
+
+    def as_metadata(self) -> dict[str, str]:
+        """The dimensions as strings, for a file's header."""
+
+
+def shapes_of(state: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
+    """The names and shapes of a state dict."""
+    return {name: tuple(tensor.shape) for name, tensor in state.items()}
+
+
+def shape_of(shapes: Shapes, name: str, dimensions: int) -> Sequence[int]:
+    """The shape of a tensor that any generator of its kind has.
+
+    Raises UnsupportedCheckpointError where it is missing, empty or of another number of dimensions.
+    """
+    if name not in shapes:
+        message = f"the tensor {name} is missing among {len(shapes)}; expected a StyleGAN with NVlabs' names"
+        raise UnsupportedCheckpointError(message)
+    if len(shapes[name]) != dimensions or 0 in shapes[name]:
+        message = f"the tensor {name} is {tuple(shapes[name])}; expected {dimensions} dimensions, none empty"
+        raise UnsupportedCheckpointError(message)
+    return shapes[name]
+
+
+def check_shapes(shapes: Shapes, module: nn.Module, hint: str) -> None:
+    """Raises UnsupportedCheckpointError, ending in `hint`, unless `shapes` are exactly `module`'s."""
+    expected = shapes_of(module.state_dict())
+    for name in sorted(expected.keys() | shapes.keys()):
+        if name not in shapes:
+            raise UnsupportedCheckpointError(f"the tensor {name} is missing; {hint}")
+        if name not in expected:
+            raise UnsupportedCheckpointError(f"the tensor {name} is unknown; {hint}")
+        if tuple(shapes[name]) != expected[name]:
+            found = tuple(shapes[name])
+            raise UnsupportedCheckpointError(
+                f"the tensor {name} is {found}; expected {expected[name]}; {hint}"
+            )
+
+
+def number_from(metadata: Mapping[str, str], key: str) -> dict[str, float]:
+    """The hint `key` of a file's header as a number, or nothing where the header lacks it.
+
+    Raises UnsupportedCheckpointError where it is no number.
+    """
+    if key not in metadata:
+        return {}
+    try:
+        return {key: float(metadata[key])}
+    except ValueError as error:
+        message = f"the header's {key} is {metadata[key]!r}; expected a number"
+        raise UnsupportedCheckpointError(message) from error

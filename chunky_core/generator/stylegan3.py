@@ -1,0 +1,327 @@
+"""StyleGAN3's synthesis network (Karras et al. 2021), configurations T and R.
+
+Parameters and buffers carry the names of NVlabs' stylegan3, so its weights fit without renaming.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import InvalidInputError, UnsupportedCheckpointError
+from .mapping import LR_MULTIPLIER, MappingNetwork, mapping_dimensions
+from .module import MAX_RESOLUTION, GeneratorModule, Shapes, check_shapes, shape_of
+from .ops import crop
+from .region import Box, check_box
+from .stylegan2 import NOISE_MODES
+from .stylegan3_layers import FilteredLayer, FourierFeatures, OutputLayer, Signal
+
+_LAYER = re.compile(r"synthesis\.L([0-9]{1,3})_([0-9]{1,5})_([0-9]{1,5})\.")
+# What names and shapes don't tell, with the largest value that still makes sense
+_HINTED: dict[str, float] = {
+    "channel_base": 2**24,
+    "channel_max": 2**16,
+    "num_critical": 128,
+    "first_cutoff": MAX_RESOLUTION,
+    "first_stopband": MAX_RESOLUTION,
+    "last_stopband_rel": 16,
+    "margin_size": 256,
+    "output_scale": 1e6,
+    "filter_size": 64,
+    "lrelu_upsampling": 8,
+    "conv_clamp": 1e30,
+    "lr_multiplier": 1e6,
+}
+
+
+@dataclass(frozen=True)
+class StyleGAN3Architecture:
+    """The dimensions of a StyleGAN3; the defaults are those of NVlabs.
+
+    num_layers: without the Fourier features and the RGB output; num_critical: how many of these, at the end,
+    are sampled critically; first_cutoff, first_stopband: frequencies of the first layer, in periods per image;
+    last_stopband_rel: the last stopband relative to the cutoff; margin_size: pixels around the image;
+    conv_kernel: 3 in configuration T, 1 in R, which has use_radial_filters too; conv_clamp: bound of the
+    activations, None where there is none; lr_multiplier: what the mapping network's weights are scaled with.
+    """
+
+    z_dim: int
+    w_dim: int
+    c_dim: int
+    img_resolution: int
+    img_channels: int = 3
+    channel_base: int = 32768
+    channel_max: int = 512
+    mapping_layers: int = 2
+    num_layers: int = 14
+    num_critical: int = 2
+    first_cutoff: float = 2.0
+    first_stopband: float = 2**2.1
+    last_stopband_rel: float = 2**0.3
+    margin_size: int = 10
+    output_scale: float = 0.25
+    filter_size: int = 6
+    lrelu_upsampling: int = 2
+    conv_kernel: int = 3
+    use_radial_filters: bool = False
+    conv_clamp: float | None = 256.0
+    lr_multiplier: float = LR_MULTIPLIER
+
+    @classmethod
+    def from_shapes(cls, shapes: Shapes, hints: Mapping[str, Any] | None = None) -> StyleGAN3Architecture:
+        """The dimensions behind a state dict's names and shapes.
+
+        hints: what these can't tell, e.g. "margin_size" and "conv_clamp"; NVlabs' defaults where absent.
+        Raises UnsupportedCheckpointError where a tensor is missing, left over or of another shape than this
+        architecture's, or where a hint makes no sense.
+        """
+        names = {int(m[1]): m for m in map(_LAYER.match, shapes) if m}
+        count = max(names, default=0)
+        if len(names) != count + 1 or count < 2:
+            message = f"the layers {sorted(names)} were found; expected L0 to the last one, without gaps"
+            raise UnsupportedCheckpointError(message)
+        shape_of(shapes, "mapping.fc0.weight", 2)
+        weight = shape_of(shapes, f"{names[0][0]}weight", 4)
+        known = _known_hints(hints or {})
+        channels = [int(names[index][3]) for index in range(count)]
+        resolution = int(names[count][2])
+        known.setdefault("channel_base", channels[-1] * resolution)
+        known.setdefault("channel_max", max(channels))
+        if f"{names[0][0]}up_filter" in shapes:
+            known["filter_size"] = _filter_size(shapes, f"{names[0][0]}up_filter", known)
+        architecture = cls(
+            **mapping_dimensions(shapes),
+            img_resolution=resolution,
+            img_channels=int(names[count][3]),
+            num_layers=count,
+            conv_kernel=weight[3],
+            use_radial_filters=any(n.endswith(".down_filter") and len(s) == 2 for n, s in shapes.items()),
+            **known,
+        )
+        architecture.check(shapes)
+        return architecture
+
+    def signals(self) -> list[Signal]:
+        """What comes out of the layers L0, L1, ... and, last, of the RGB output (ibid., sec. 3.2)."""
+        last = self.img_resolution / 2
+        critical = self.num_layers - self.num_critical
+        result = []
+        for index in range(self.num_layers + 1):
+            progress = min(index / critical, 1)
+            cutoff = self.first_cutoff * (last / self.first_cutoff) ** progress
+            stopbands = last * self.last_stopband_rel / self.first_stopband
+            stopband = self.first_stopband * stopbands**progress
+            rate = 2 ** math.ceil(math.log2(min(stopband * 2, self.img_resolution)))
+            at_end = index >= self.num_layers - 1
+            size = self.img_resolution if at_end else rate + self.margin_size * 2
+            channels = round(min(self.channel_base / 2 / cutoff, self.channel_max))
+            result.append(Signal(channels, size, rate, cutoff, max(stopband, rate / 2) - cutoff))
+        return [*result[:-1], result[-1]._replace(channels=self.img_channels)]
+
+    def empty_module(self) -> GeneratorModule:
+        """The networks without memory for their weights (on torch's "meta" device).
+
+        Raises UnsupportedCheckpointError for impossible dimensions.
+        """
+        self._check_dimensions()
+        with torch.device("meta"):
+            synthesis = StyleGAN3Synthesis(self)
+            mapping = MappingNetwork(
+                z_dim=self.z_dim,
+                w_dim=self.w_dim,
+                num_ws=synthesis.num_ws,
+                num_layers=self.mapping_layers,
+                c_dim=self.c_dim,
+                lr_multiplier=self.lr_multiplier,
+            )
+        return GeneratorModule(mapping, synthesis)
+
+    def check(self, shapes: Shapes) -> None:
+        """Raises UnsupportedCheckpointError unless `shapes` are exactly this architecture's."""
+        size = f"{self.img_resolution}x{self.img_resolution}"
+        hint = f"expected all of a {self._name()} and no more (read as {size}, w_dim {self.w_dim})"
+        check_shapes(shapes, self.empty_module(), hint)
+
+    def as_metadata(self) -> dict[str, str]:
+        """The dimensions as strings, for a file's header."""
+        return {"architecture": self._name(), **{key: str(value) for key, value in asdict(self).items()}}
+
+    @staticmethod
+    def metadata_hints(metadata: Mapping[str, str]) -> dict[str, Any]:
+        """The hints for `from_shapes` in what `as_metadata` wrote.
+
+        Raises UnsupportedCheckpointError where one is malformed.
+        """
+        return _known_hints({key: _parsed(key, metadata[key]) for key in _HINTED if key in metadata})
+
+    def hints(self) -> dict[str, Any]:
+        """What `from_shapes` cannot read off the shapes."""
+        return {key: value for key, value in asdict(self).items() if key in _HINTED}
+
+    def _name(self) -> str:
+        return "stylegan3-r" if self.use_radial_filters else "stylegan3-t"
+
+    def _check_dimensions(self) -> None:
+        resolution = self.img_resolution
+        if not 4 <= resolution <= MAX_RESOLUTION or resolution & (resolution - 1):
+            raise UnsupportedCheckpointError(
+                f"resolution {resolution} found; expected a power of two from 4 to {MAX_RESOLUTION}"
+            )
+        if self.z_dim < 1:
+            raise UnsupportedCheckpointError("the mapping network takes labels only; expected one that takes z")
+        if not 1 <= self.num_critical < self.num_layers:
+            raise UnsupportedCheckpointError(
+                f"num_critical is {self.num_critical}; expected 1 to {self.num_layers - 1}"
+            )
+        if self.first_cutoff >= resolution / 2 or self.first_stopband <= self.first_cutoff:
+            found = f"first_cutoff is {self.first_cutoff}, first_stopband {self.first_stopband}"
+            raise UnsupportedCheckpointError(f"{found}; expected growing numbers up to {resolution // 2}")
+
+
+class StyleGAN3Synthesis(nn.Module):
+    """w -> image: Fourier features, then convolutions without aliasing, then the RGB output.
+
+    Each pixel depends on far more than its surroundings, so a box costs as much as the whole image.
+    """
+
+    exact_boxes = False
+
+    def __init__(self, architecture: StyleGAN3Architecture) -> None:
+        super().__init__()
+        self.architecture = architecture
+        self.img_resolution, self.w_dim = architecture.img_resolution, architecture.w_dim
+        self.num_ws = architecture.num_layers + 2
+        signals = architecture.signals()
+        self.input = FourierFeatures(signals[0], self.w_dim)
+        self.layer_names = [f"L{i}_{s.size}_{s.channels}" for i, s in enumerate(signals)]
+        sources = [signals[0], *signals[:-1]]
+        for index, name in enumerate(self.layer_names):
+            self.add_module(name, self._layer(index, sources[index], signals[index]))
+
+    def _layer(self, index: int, source: Signal, target: Signal) -> FilteredLayer | OutputLayer:
+        a = self.architecture
+        if index == a.num_layers:
+            return OutputLayer(source, target.channels, w_dim=a.w_dim, conv_clamp=a.conv_clamp)
+        return FilteredLayer(
+            source,
+            target,
+            w_dim=a.w_dim,
+            conv_kernel=a.conv_kernel,
+            filter_size=a.filter_size,
+            lrelu_upsampling=a.lrelu_upsampling,
+            radial=a.use_radial_filters and index < a.num_layers - a.num_critical,
+            conv_clamp=a.conv_clamp,
+        )
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What the convolutions compute in."""
+        return self.input.weight.dtype
+
+    def styled_layers(self) -> Iterator[tuple[str, FourierFeatures | FilteredLayer | OutputLayer]]:
+        """All layers that take styles, as ("input", layer), ("L0_36_512", layer), ... in the order of synthesis."""
+        yield "input", self.input
+        for name in self.layer_names:
+            layer = self.get_submodule(name)
+            assert isinstance(layer, FilteredLayer | OutputLayer)
+            yield name, layer
+
+    def hints(self) -> dict[str, Any]:
+        """What the tensors' shapes don't tell."""
+        return {k: v for k, v in self.architecture.hints().items() if k != "lr_multiplier"}
+
+    def freeze(self) -> StyleGAN3Synthesis:
+        """Makes the weights constants, which spares each pass some work on them. For good: build anew to train."""
+        self.requires_grad_(False)
+        for _, layer in self.styled_layers():
+            if isinstance(layer, FilteredLayer):
+                layer.freeze()
+        return self
+
+    def styles(self, ws: Tensor) -> list[Tensor]:
+        """ws: [B,num_ws,w_dim] -> the affine layers' outputs, in the order of `styled_layers`: [B,4] for the
+        Fourier features, [B,in_channels] for each layer; every one reads a w of its own.
+        """
+        if ws.ndim != 3 or ws.shape[1:] != (self.num_ws, self.w_dim):
+            raise InvalidInputError(f"ws is {tuple(ws.shape)}; expected [B,{self.num_ws},{self.w_dim}]")
+        return [layer.affine(ws[:, index]) for index, (_, layer) in enumerate(self.styled_layers())]
+
+    def forward(
+        self,
+        styles: Sequence[Tensor],
+        box: Box | tuple[int, int, int, int] | None = None,
+        noise_mode: str = "const",
+        rng: torch.Generator | None = None,
+        out_resolution: int | None = None,
+        pyramid: bool = False,
+    ) -> Tensor | list[Tensor]:
+        """Makes the image [B,img_channels,h,w], nominally in [-1,1], from `styles` (see `styles()`).
+
+        box: (top, left, bottom, right), half-open output pixels, cut from the whole image. noise_mode, rng:
+        without effect, there is no noise. out_resolution: none but the image's. pyramid: return [image].
+        Raises InvalidInputError for a bad box, noise mode, resolution or number of styles.
+        """
+        self._check(styles, noise_mode, out_resolution)
+        if box is not None:
+            box = check_box(box, self.img_resolution)
+        x = self.input(styles[0])
+        for name, style in zip(self.layer_names, styles[1:], strict=True):
+            x = self.get_submodule(name)(x, style)
+        image = x * self.architecture.output_scale
+        if box is not None:
+            image = crop(image, box)
+        return [image] if pyramid else image
+
+    def _check(self, styles: Sequence[Tensor], noise_mode: str, resolution: int | None) -> None:
+        if resolution not in (None, self.img_resolution):
+            message = f"out_resolution is {resolution}; this generator makes {self.img_resolution} pixels only"
+            raise InvalidInputError(message)
+        if len(styles) != self.num_ws:
+            raise InvalidInputError(f"{len(styles)} styles given; expected {self.num_ws}")
+        if noise_mode not in NOISE_MODES:
+            raise InvalidInputError(f"noise_mode is {noise_mode!r}; expected one of {NOISE_MODES}")
+
+
+def _filter_size(shapes: Shapes, name: str, known: Mapping[str, Any]) -> int:
+    """Taps per sample of the first layer's up-sampling filter, whose factor is lrelu_upsampling."""
+    factor = int(known.get("lrelu_upsampling", 2))
+    taps = shape_of(shapes, name, 1)[0]
+    if taps % factor or taps > _HINTED["filter_size"] * factor:
+        raise UnsupportedCheckpointError(f"{name} has {taps} taps; expected a multiple of {factor}")
+    return taps // factor
+
+
+def _known_hints(hints: Mapping[str, Any]) -> dict[str, Any]:
+    """The hints that count, of the fields' types. Raises UnsupportedCheckpointError for senseless ones."""
+    kinds = {field.name: field.type for field in fields(StyleGAN3Architecture)}
+    known: dict[str, Any] = {}
+    for key, largest in _HINTED.items():
+        if key not in hints:
+            continue
+        value = hints[key]
+        if value is None and key == "conv_clamp":
+            known[key] = None
+            continue
+        whole = kinds[key] == "int"
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= largest:
+            raise UnsupportedCheckpointError(f"{key} is {value!r}; expected a number from 0 to {largest:g}")
+        if (whole and value != int(value)) or (value == 0 and key != "margin_size"):
+            raise UnsupportedCheckpointError(f"{key} is {value!r}; expected a positive whole number")
+        known[key] = int(value) if whole else float(value)
+    return known
+
+
+def _parsed(key: str, text: str) -> float | None:
+    """A header's number. Raises UnsupportedCheckpointError where it is none."""
+    if text == "None":
+        return None
+    try:
+        return float(text)
+    except ValueError as error:
+        raise UnsupportedCheckpointError(f"the header's {key} is {text!r}; expected a number") from error

@@ -1,0 +1,1 @@
+"""Mutates good checkpoints and watches what loading them does."""

@@ -1,0 +1,46 @@
+"""The good generators that the fuzzer damages: as small as each architecture allows, all weights alike."""
+
+from __future__ import annotations
+
+from chunky_core.generator.architecture import GeneratorModule
+from chunky_core.generator.generator import Generator
+from chunky_core.generator.mapping import MappingNetwork
+from chunky_core.generator.stylegan2 import SynthesisNetwork
+from chunky_core.generator.stylegan3 import StyleGAN3Architecture, StyleGAN3Synthesis
+
+from .mutate import WEIGHT
+
+CODE = 8
+
+
+def seed_generator(kind: str) -> Generator:
+    """A generator for a format of `checkpoint_writers.WRITERS`."""
+    if kind == "stylegan3":
+        return _stylegan3()
+    synthesis = SynthesisNetwork(w_dim=CODE, img_resolution=8, channel_base=64, channel_max=8)
+    mapping = MappingNetwork(z_dim=CODE, w_dim=CODE, num_ws=synthesis.num_ws, num_layers=2)
+    return _alike(GeneratorModule(mapping, synthesis))
+
+
+def _alike(module: GeneratorModule) -> Generator:
+    for name, tensor in module.state_dict().items():
+        if not name.endswith(("_filter", "freqs", "phases", "transform")):
+            tensor.fill_(WEIGHT)
+    return Generator(module)
+
+
+def _stylegan3() -> Generator:
+    architecture = StyleGAN3Architecture(
+        z_dim=CODE,
+        w_dim=CODE,
+        c_dim=0,
+        img_resolution=16,
+        channel_base=32,
+        channel_max=4,
+        num_layers=4,
+        margin_size=2,
+        conv_kernel=1,
+    )
+    synthesis = StyleGAN3Synthesis(architecture)
+    mapping = MappingNetwork(z_dim=CODE, w_dim=CODE, num_ws=synthesis.num_ws, num_layers=2)
+    return _alike(GeneratorModule(mapping, synthesis))
