@@ -17,7 +17,7 @@ from chunky_core.generator.mapping import MappingNetwork
 from chunky_core.generator.module import GeneratorModule, Synthesis
 from chunky_core.generator.spaces import SPACES, LatentCode, convert, synthesis_input
 from chunky_core.generator.stylegan2 import SynthesisNetwork
-from chunky_core.generator.stylegan3 import StyleGAN3Synthesis
+from chunky_core.generator.stylegan3 import StyleGAN3Architecture, StyleGAN3Synthesis
 from tests.checkpoint_writers import WRITERS
 
 PAGE = Path(__file__).parent / "checkpoints.md"
@@ -59,8 +59,11 @@ def seeded(kind: str) -> Generator:
     """A small network with weights that leave nothing at zero."""
     synthesis: Synthesis
     if kind in "TR":
-        size = {"channel_base": 256, "channel_max": 16, "conv_kernel": 3 if kind == "T" else 1}
-        synthesis = StyleGAN3Synthesis(w_dim=16, img_resolution=32, use_radial_filters=kind == "R", **size)
+        kernel, radial = (3, False) if kind == "T" else (1, True)
+        dimensions = StyleGAN3Architecture(
+            16, 16, 0, 32, channel_base=256, channel_max=16, conv_kernel=kernel, use_radial_filters=radial
+        )
+        synthesis = StyleGAN3Synthesis(dimensions)
     else:
         block = "skip" if kind == "conditional" else kind
         synthesis = SynthesisNetwork(w_dim=16, img_resolution=32, channel_base=256, channel_max=16, block=block)

@@ -70,10 +70,10 @@ def test_truncated_anywhere(kind: str, good: Callable[[str], Path]) -> None:
     refusal(written(path, data[:-1]))
 
 
-@pytest.mark.parametrize("nested", [b"]" * 1_000_000, b"(" * 1_000_000, b"N" + b"\x85" * 500_000], ids=range(3))
+@pytest.mark.parametrize("nested", [b"]" * 200_000, b"(" * 200_000, b"N" + b"\x85" * 200_000], ids=range(3))
 def test_nesting_deeper_than_any_real_file(nested: bytes, tmp_path: Path) -> None:
     start = time.perf_counter()
-    for tail in (b".", b"a" * 999_999 + b".", b"t" * 999_999 + b"."):
+    for tail in (b".", b"a" * 199_999 + b".", b"t" * 199_999 + b"."):
         refusal(written(tmp_path / "deep.pkl", b"\x80\x04" + nested + tail))
     assert time.perf_counter() - start < 30
     assert sys.getrecursionlimit() < 5000

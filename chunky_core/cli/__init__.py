@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from ..errors import ChunkyError
-from . import demo, edit
+from . import convert, demo, edit, inspect_file
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -16,7 +16,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="python -m chunky_core", description="Edit photos by segments with StyleGAN."
     )
     commands = parser.add_subparsers(dest="command", required=True)
-    for command in (edit, demo):
+    for command in (edit, demo, inspect_file, convert):
         command.add_parser(commands)
     options = parser.parse_args(arguments)
     try:

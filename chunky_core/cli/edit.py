@@ -47,7 +47,7 @@ def add_job_options(parser: argparse.ArgumentParser) -> None:
         help="for example mouth:smile=2 or eyes:gaze=-1.5; may be given several times",
     )
     parser.add_argument("--out", type=Path, required=True, help="folder for the pictures and figures.json")
-    parser.add_argument("--generator", default="demo", help="a ChunkyGAN .safetensors file, or 'demo'")
+    parser.add_argument("--generator", default="demo", help="any StyleGAN file, see `inspect`, or 'demo'")
     parser.add_argument("--directions", default="demo", help="a directions file, or 'demo'")
     parser.add_argument("--space", choices=SPACES, default=defaults.space)
     parser.add_argument("--steps", type=int, default=defaults.steps)

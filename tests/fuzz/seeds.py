@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import torch
+
 from chunky_core.generator.architecture import GeneratorModule
 from chunky_core.generator.generator import Generator
 from chunky_core.generator.mapping import MappingNetwork
@@ -23,8 +25,11 @@ def seed_generator(kind: str) -> Generator:
 
 
 def _alike(module: GeneratorModule) -> Generator:
+    rng = torch.Generator().manual_seed(0)
     for name, tensor in module.state_dict().items():
-        if not name.endswith(("_filter", "freqs", "phases", "transform")):
+        if name.endswith(("freqs", "phases")):
+            tensor.normal_(generator=rng)
+        elif not name.endswith(("_filter", "transform")):
             tensor.fill_(WEIGHT)
     return Generator(module)
 

@@ -91,7 +91,9 @@ def as_tensor(name: str, value: TensorRef | np.ndarray) -> Tensor:
     if value.dtype.kind != "f" or value.dtype.itemsize > 8:
         raise UnsupportedCheckpointError(f"the tensor {name} holds {value.dtype}; expected floats")
     native = value.astype(value.dtype.newbyteorder("="), copy=False)
-    return torch.from_numpy(np.require(native, requirements=["C", "W"]))
+    if min(native.strides, default=0) < 0:
+        native = native.copy()
+    return torch.from_numpy(np.require(native, requirements=["W"]))
 
 
 def summary(names: list[str]) -> list[str]:

@@ -1,0 +1,49 @@
+"""`convert`: any StyleGAN checkpoint to one .safetensors file of ours."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+from pathlib import Path
+
+import torch
+
+from ..errors import InvalidInputError
+from ..generator.files import load_generator, save_generator
+
+DTYPES = {"fp32": torch.float32, "fp16": torch.float16}
+
+
+def add_parser(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser(
+        "convert", help="any StyleGAN checkpoint to .safetensors"
+    )
+    parser.add_argument("input", type=Path, metavar="IN", help="a .pkl, .pt, .pth or .safetensors of any tool")
+    parser.add_argument("output", type=Path, metavar="OUT", help="the .safetensors file to write")
+    parser.add_argument("--dtype", choices=DTYPES, default="fp32", help="fp16 halves the file and rounds weights")
+    parser.add_argument("--licence", metavar="TEXT", help="kept in the file's header; the authors' licence stays")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Read, write, say so. Raises a ChunkyError for a file that is no generator or a bad target."""
+    source, target = options.input, options.output
+    if target.suffix != ".safetensors":
+        raise InvalidInputError(f"the output is {target.name}; expected a name that ends in .safetensors")
+    if target.exists() and source.exists() and target.samefile(source):
+        raise InvalidInputError(f"{target} is the input itself; give another name for the output")
+    if not target.parent.is_dir():
+        raise InvalidInputError(f"the folder {target.parent} does not exist; make it first")
+    generator = load_generator(source)
+    header = {"source": source.name, "source_sha256": sha256(source)}
+    if options.licence:
+        header["licence"] = options.licence
+    save_generator(generator, target, DTYPES[options.dtype], header)
+    size = target.stat().st_size / 1e6
+    print(f"{target}: {generator.metadata['format']}, {generator.img_resolution} pixels, {size:.1f} MB")
+
+
+def sha256(path: Path) -> str:
+    """The hash of a file's bytes, hex."""
+    with path.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()

@@ -1,0 +1,52 @@
+"""`inspect`: what a StyleGAN checkpoint holds, without running anything in it."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+
+from ..generator.checkpoints.checkpoint import Checkpoint
+from ..generator.files import read_checkpoint
+from ..generator.generator import weights_fingerprint
+
+
+def add_parser(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser(
+        "inspect", help="what a StyleGAN checkpoint holds"
+    )
+    parser.add_argument("file", type=Path, metavar="FILE")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Print one line per property. Raises a ChunkyError for a file that holds no generator."""
+    with read_checkpoint(options.file) as checkpoint:
+        for label, text in properties(checkpoint):
+            print(f"{label + ':':14}{text}")
+
+
+def properties(checkpoint: Checkpoint) -> Iterator[tuple[str, str]]:
+    """Label and text of everything worth knowing."""
+    architecture, metadata = checkpoint.architecture, checkpoint.architecture.as_metadata()
+    count = sum(tensor.numel() for tensor in checkpoint.state.values())
+    types = sorted({str(tensor.dtype).removeprefix("torch.") for tensor in checkpoint.state.values()})
+    yield "format", checkpoint.format
+    yield "architecture", metadata["architecture"]
+    yield "resolution", f"{architecture.img_resolution} x {architecture.img_resolution}"
+    yield "spaces", f"z {architecture.z_dim}, w {architecture.w_dim}, {_extended(checkpoint)}"
+    yield "classes", str(architecture.c_dim or "none")
+    yield "parameters", f"{count:,} ({', '.join(types)})"
+    yield "fingerprint", weights_fingerprint(checkpoint.state)
+    yield "licence", checkpoint.metadata.get("licence", "not stated in the file")
+    if "source" in checkpoint.metadata:
+        yield "source", checkpoint.metadata["source"]
+    yield from (("ignored", name) for name in checkpoint.ignored)
+    yield from (("note", note) for note in checkpoint.notes)
+
+
+def _extended(checkpoint: Checkpoint) -> str:
+    """The sizes of w+ and s."""
+    module = checkpoint.architecture.empty_module()
+    channels = sum(layer.in_channels for _, layer in module.synthesis.styled_layers())
+    return f"w+ {module.synthesis.num_ws} x {checkpoint.architecture.w_dim}, s {channels}"
