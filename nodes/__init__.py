@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from comfy_api.latest import ComfyExtension, io
 
-from . import compositing, editing, generators, inversion_files, portraits, projection, segments
+from . import compositing, editing, generators, inversion_files, portraits, projection, sampling, segments
 
-THEMES = (generators, portraits, segments, projection, editing, compositing, inversion_files)
+THEMES = (generators, sampling, portraits, segments, projection, editing, compositing, inversion_files)
 
 
 class ChunkyGANExtension(ComfyExtension):

@@ -13,31 +13,45 @@ from .types import GeneratorIO
 
 DEMO = "demo (built in)"
 FOLDER = "stylegan"
+ENDINGS = (".safetensors", ".pkl", ".pt", ".pth")
 
 
 def register_folders() -> None:
     """Make models/stylegan known to the host. Extensions are left alone: other packs share the folder."""
-    folder_paths.add_model_folder_path(FOLDER, str(Path(folder_paths.models_dir) / FOLDER))
+    folder_paths.add_model_folder_path(FOLDER, str(models_folder()))
+
+
+def models_folder() -> Path:
+    return Path(folder_paths.models_dir) / FOLDER
+
+
+def stylegan_files() -> list[str]:
+    """Every file with one of ENDINGS below the registered folders, relative to them.
+
+    Not the host's own list: that follows the extensions of whichever pack registered the folder first.
+    """
+    roots = folder_paths.get_folder_paths(FOLDER)
+    found = {name for root in roots for name in folder_paths.recursive_search(root, [".git"])[0]}
+    return sorted(name for name in found if name.lower().endswith(ENDINGS))
 
 
 class LoadStyleGAN(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
-        files = [name for name in folder_paths.get_filename_list(FOLDER) if name.endswith(".safetensors")]
         return io.Schema(
             node_id="ChunkyGAN_LoadStyleGAN",
             display_name="Load StyleGAN",
             category="ChunkyGAN/generator",
-            description="Loads a StyleGAN2 generator: the built-in demo portraits, or a file from "
-            "models/stylegan.",
-            search_aliases=["stylegan", "stylegan2", "gan loader", "generator", "chunkygan"],
+            description="Loads a StyleGAN2 or StyleGAN3 generator: the built-in demo portraits, or a file "
+            "from models/stylegan. Nothing stored in a file is executed.",
+            search_aliases=["stylegan", "stylegan2", "stylegan3", "gan loader", "pkl", "generator"],
             inputs=[
                 io.Combo.Input(
                     "name",
-                    options=[DEMO, *files],
+                    options=[DEMO, *stylegan_files()],
                     default=DEMO,
-                    tooltip="The generator. Files are .safetensors in models/stylegan; press R to refresh "
-                    "the list.",
+                    tooltip="The generator. Files are .safetensors, .pkl, .pt or .pth in models/stylegan, "
+                    "subfolders too; press R to refresh the list.",
                 )
             ],
             outputs=[

@@ -11,6 +11,7 @@ from comfy_api.latest import io
 from ..chunky_core.inversion import Inversion
 from ..chunky_core.segments import Segments
 
+CodeIO = io.Custom("CHUNKYGAN_CODE")  # LatentCode, one or a batch
 GeneratorIO = io.Custom("CHUNKYGAN_GENERATOR")  # host.HostedGenerator
 LabelMapIO = io.Custom("CHUNKYGAN_LABEL_MAP")  # LabelMap
 SegmentsIO = io.Custom("CHUNKYGAN_SEGMENTS")  # SegmentsBatch

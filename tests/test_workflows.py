@@ -12,7 +12,13 @@ from tests.pack_on_double import ROOT, Pack, pack  # noqa: F401  # pack is a fix
 from tests.workflow_tools import CONTROLS, NOTES, WIDGET_TYPES, widget_values, widgets_of_schema
 
 WORKFLOWS = sorted((ROOT / "workflows").glob("*.json"))
-CORE_OUTPUTS = {"SaveImage": ["IMAGE"], "PreviewImage": ["IMAGE"], "ImageStitch": ["IMAGE"]}
+CORE_OUTPUTS = {
+    "SaveImage": ["IMAGE"],
+    "PreviewImage": ["IMAGE"],
+    "ImageStitch": ["IMAGE"],
+    "PreviewAny": ["STRING"],
+}
+ANY = "*"
 PYTHON_TYPES = {"INT": int, "FLOAT": (int, float), "STRING": str, "BOOLEAN": bool, "COMBO": str}
 
 
@@ -65,7 +71,7 @@ def test_links_are_typed_and_required_inputs_connected(pack: Pack, workflow: dic
     for _, source, output, target, slot, kind in workflow["links"]:
         assert outputs_of(nodes[source], schemas)[output] == kind
         entry = nodes[target]["inputs"][slot]
-        assert entry["type"] == kind
+        assert entry["type"] in (kind, ANY)
         if nodes[target]["type"] in schemas:
             declared = {one.id: one.io_type for one in schemas[nodes[target]["type"]].inputs}
             assert declared[entry["name"]] == kind

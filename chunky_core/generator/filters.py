@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,7 +23,7 @@ from .ops import LRELU_GAIN, LRELU_SLOPE
 BLOCK = 32  # samples at the higher rate per block: few wasted products, yet large enough matrices
 CACHED = 2**19  # values that are filtered at once on a CPU, so that they stay in its cache
 DEVICE_CHUNK = 2**26  # on other devices, which bounds the memory of the high rates
-RANK_TOLERANCE = 1e-8
+RANK_TOLERANCE = 1e-7  # what float32 cannot tell from zero
 
 
 def lowpass_filter(taps: int, cutoff: float, width: float, rate: float, *, radial: bool = False) -> Tensor:
@@ -80,12 +81,16 @@ class Resampler:
         blocks = -(-size_out // width)
         self.padding = (-first, (blocks - 1) * self.step + last + 1 - size_in)
 
-    def rows(self, x: Tensor) -> Tensor:
-        """Changes the number of rows: [N,size_in,W] -> [N,size_out,W]."""
-        windows = functional.pad(x, (0, 0, *self.padding)).unfold(1, len(self.matrix), self.step).mT
-        blocks = windows.reshape(-1, *windows.shape[2:])
+    def row_windows(self, x: Tensor) -> Tensor:
+        """x: [N,size_in,W] -> the overlapping rows [N,blocks,n,W] that each block of the result depends on."""
+        windows = functional.pad(x, (0, 0, *self.padding)).unfold(1, len(self.matrix), self.step)
+        return windows.mT.contiguous()
+
+    def rows(self, windows: Tensor) -> Tensor:
+        """Changes the number of rows: `row_windows` of [N,size_in,W] -> [N,size_out,W]."""
+        blocks = windows.flatten(0, 1)
         y = torch.bmm(self.matrix.t().expand(len(blocks), -1, -1), blocks)
-        return y.view(len(x), -1, x.shape[2])[:, : self.size_out]
+        return y.view(len(windows), -1, windows.shape[3])[:, : self.size_out]
 
     def columns(self, x: Tensor) -> Tensor:
         """Changes the number of columns: [N,H,size_in] -> [N,H,size_out]."""
@@ -137,12 +142,11 @@ def filtering(
     before = (between - 1 + len(up_filter) - size_in * up + up) // 2  # zeros before the first sample
     taps = up_filter * up * math.sqrt(LRELU_GAIN)
     upsampler = Resampler(taps, up, 1, len(taps) - 1 - before, size_in, between)
-    downsamplers = [
-        tuple(Resampler(t, 1, down, len(t) - 1, between, size_out) for t in term)
-        for term in separable_terms(down_filter)
-    ]
     ups = [(upsampler, upsampler)]
-    downs = [(rows, columns) for rows, columns in downsamplers]
+    make = partial(
+        Resampler, up=1, down=down, offset=len(down_filter) - 1, size_in=between, size_out=size_out
+    )
+    downs = [(make(rows), make(columns)) for rows, columns in separable_terms(down_filter)]
     return Filtering(ups, downs, _transposed(ups), _transposed(downs), clamp)
 
 
@@ -164,7 +168,9 @@ class _FilteredLeakyRelu(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, factors: Tensor, bias: Tensor, filters: Filtering) -> Tensor:
         ctx.save_for_backward(x, factors, bias)
         ctx.filters = filters
-        parts = [_filter(_activate(part, filters), filters.down) for part in _parts(x, factors, bias, filters)]
+        parts = [
+            _filter(_activate(part, filters), filters.down) for part in _parts(x, factors, bias, filters)
+        ]
         return torch.cat(parts).unflatten(0, x.shape[:2])
 
     @staticmethod
@@ -206,9 +212,8 @@ def _gradient(part: Tensor, grad: Tensor, filters: Filtering) -> Tensor:
 
 def _filter(x: Tensor, terms: Terms) -> Tensor:
     """x: [N,h,w] -> [N,H,W], the sum of the separable terms' results."""
-    result = None
-    for rows, columns in terms:
-        y = rows.rows(columns.columns(x))
-        result = y if result is None else result + y
-    assert result is not None
+    windows = terms[0][0].row_windows(x)  # the same for all terms
+    result, *others = (columns.columns(rows.rows(windows)) for rows, columns in terms)
+    for other in others:
+        result += other
     return result

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
@@ -20,24 +20,10 @@ from .module import MAX_RESOLUTION, GeneratorModule, Shapes, check_shapes, shape
 from .ops import crop
 from .region import Box, check_box
 from .stylegan2 import NOISE_MODES
+from .stylegan3_hints import HINTED, known_hints, parsed
 from .stylegan3_layers import FilteredLayer, FourierFeatures, OutputLayer, Signal
 
 _LAYER = re.compile(r"synthesis\.L([0-9]{1,3})_([0-9]{1,5})_([0-9]{1,5})\.")
-# What names and shapes don't tell, with the largest value that still makes sense
-_HINTED: dict[str, float] = {
-    "channel_base": 2**24,
-    "channel_max": 2**16,
-    "num_critical": 128,
-    "first_cutoff": MAX_RESOLUTION,
-    "first_stopband": MAX_RESOLUTION,
-    "last_stopband_rel": 16,
-    "margin_size": 256,
-    "output_scale": 1e6,
-    "filter_size": 64,
-    "lrelu_upsampling": 8,
-    "conv_clamp": 1e30,
-    "lr_multiplier": 1e6,
-}
 
 
 @dataclass(frozen=True)
@@ -88,7 +74,7 @@ class StyleGAN3Architecture:
             raise UnsupportedCheckpointError(message)
         shape_of(shapes, "mapping.fc0.weight", 2)
         weight = shape_of(shapes, f"{names[0][0]}weight", 4)
-        known = _known_hints(hints or {})
+        known = known_hints(hints or {})
         channels = [int(names[index][3]) for index in range(count)]
         resolution = int(names[count][2])
         known.setdefault("channel_base", channels[-1] * resolution)
@@ -158,11 +144,11 @@ class StyleGAN3Architecture:
 
         Raises UnsupportedCheckpointError where one is malformed.
         """
-        return _known_hints({key: _parsed(key, metadata[key]) for key in _HINTED if key in metadata})
+        return known_hints({key: parsed(key, metadata[key]) for key in HINTED if key in metadata})
 
     def hints(self) -> dict[str, Any]:
         """What `from_shapes` cannot read off the shapes."""
-        return {key: value for key, value in asdict(self).items() if key in _HINTED}
+        return {key: value for key, value in asdict(self).items() if key in HINTED}
 
     def _name(self) -> str:
         return "stylegan3-r" if self.use_radial_filters else "stylegan3-t"
@@ -174,7 +160,9 @@ class StyleGAN3Architecture:
                 f"resolution {resolution} found; expected a power of two from 4 to {MAX_RESOLUTION}"
             )
         if self.z_dim < 1:
-            raise UnsupportedCheckpointError("the mapping network takes labels only; expected one that takes z")
+            raise UnsupportedCheckpointError(
+                "the mapping network takes labels only; expected one that takes z"
+            )
         if not 1 <= self.num_critical < self.num_layers:
             raise UnsupportedCheckpointError(
                 f"num_critical is {self.num_critical}; expected 1 to {self.num_layers - 1}"
@@ -182,6 +170,9 @@ class StyleGAN3Architecture:
         if self.first_cutoff >= resolution / 2 or self.first_stopband <= self.first_cutoff:
             found = f"first_cutoff is {self.first_cutoff}, first_stopband {self.first_stopband}"
             raise UnsupportedCheckpointError(f"{found}; expected growing numbers up to {resolution // 2}")
+        if round(min(self.channel_base / resolution, self.channel_max)) < 1:
+            found = f"channel_base is {self.channel_base}, channel_max {self.channel_max}"
+            raise UnsupportedCheckpointError(f"{found}; this leaves layers without channels")
 
 
 class StyleGAN3Synthesis(nn.Module):
@@ -280,7 +271,9 @@ class StyleGAN3Synthesis(nn.Module):
 
     def _check(self, styles: Sequence[Tensor], noise_mode: str, resolution: int | None) -> None:
         if resolution not in (None, self.img_resolution):
-            message = f"out_resolution is {resolution}; this generator makes {self.img_resolution} pixels only"
+            message = (
+                f"out_resolution is {resolution}; this generator makes {self.img_resolution} pixels only"
+            )
             raise InvalidInputError(message)
         if len(styles) != self.num_ws:
             raise InvalidInputError(f"{len(styles)} styles given; expected {self.num_ws}")
@@ -292,36 +285,6 @@ def _filter_size(shapes: Shapes, name: str, known: Mapping[str, Any]) -> int:
     """Taps per sample of the first layer's up-sampling filter, whose factor is lrelu_upsampling."""
     factor = int(known.get("lrelu_upsampling", 2))
     taps = shape_of(shapes, name, 1)[0]
-    if taps % factor or taps > _HINTED["filter_size"] * factor:
+    if taps % factor or taps > HINTED["filter_size"] * factor:
         raise UnsupportedCheckpointError(f"{name} has {taps} taps; expected a multiple of {factor}")
     return taps // factor
-
-
-def _known_hints(hints: Mapping[str, Any]) -> dict[str, Any]:
-    """The hints that count, of the fields' types. Raises UnsupportedCheckpointError for senseless ones."""
-    kinds = {field.name: field.type for field in fields(StyleGAN3Architecture)}
-    known: dict[str, Any] = {}
-    for key, largest in _HINTED.items():
-        if key not in hints:
-            continue
-        value = hints[key]
-        if value is None and key == "conv_clamp":
-            known[key] = None
-            continue
-        whole = kinds[key] == "int"
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= largest:
-            raise UnsupportedCheckpointError(f"{key} is {value!r}; expected a number from 0 to {largest:g}")
-        if (whole and value != int(value)) or (value == 0 and key != "margin_size"):
-            raise UnsupportedCheckpointError(f"{key} is {value!r}; expected a positive whole number")
-        known[key] = int(value) if whole else float(value)
-    return known
-
-
-def _parsed(key: str, text: str) -> float | None:
-    """A header's number. Raises UnsupportedCheckpointError where it is none."""
-    if text == "None":
-        return None
-    try:
-        return float(text)
-    except ValueError as error:
-        raise UnsupportedCheckpointError(f"the header's {key} is {text!r}; expected a number") from error

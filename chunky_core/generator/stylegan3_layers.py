@@ -122,7 +122,9 @@ class FilteredLayer(nn.Module):
         scaled = styles * self.magnitude_ema.rsqrt()
         x = convolve(x * scaled[:, :, None, None], self.weight, (self.conv_kernel - 1, self.conv_kernel - 1))
         energy = self._constant_energy() if self.frozen else weight_energy(self.weight)
-        mean = energy.mean(dim=1, keepdim=True)  # weights of any size are fine: the result does not depend on it
+        mean = energy.mean(
+            dim=1, keepdim=True
+        )  # weights of any size are fine: the result does not depend on it
         factors = demodulation(styles, energy / mean) * mean.rsqrt().t().to(styles.dtype)
         return filtered_leaky_relu(x, factors, self.bias, self._filtering())
 
@@ -141,7 +143,13 @@ class FilteredLayer(nn.Module):
             return self._filters
         sizes, clamp = self.sizes, self.conv_clamp
         filters = filtering(
-            self.up_filter, self.down_filter, self.weight, up=self.up, down=self.down, sizes=sizes, clamp=clamp
+            self.up_filter,
+            self.down_filter,
+            self.weight,
+            up=self.up,
+            down=self.down,
+            sizes=sizes,
+            clamp=clamp,
         )
         if self.frozen:
             self._filters = filters

@@ -75,6 +75,26 @@ def small_prompt(**changes: dict[str, Any]) -> dict[str, Any]:
     return {key: {"class_type": kind, "inputs": inputs} for key, (kind, inputs) in nodes.items()}
 
 
+def sampling_prompt(name: str, seed: int) -> dict[str, Any]:
+    """Pictures and a description of a generator, and a file of it."""
+    nodes: dict[str, tuple[str, dict[str, Any]]] = {
+        "generator": ("ChunkyGAN_LoadStyleGAN", {"name": name}),
+        "sample": (
+            "ChunkyGAN_SampleStyleGAN",
+            {"generator": ["generator", 0], "seed": seed, "truncation_psi": 0.7, "batch_size": 2}
+            | {"class_label": -1, "noise_mode": "const"},
+        ),
+        "picture": ("SaveImage", {"images": ["sample", 0], "filename_prefix": "sample"}),
+        "info": ("ChunkyGAN_StyleGANInfo", {"generator": ["generator", 0]}),
+        "text": ("PreviewAny", {"source": ["info", 0]}),
+        "file": (
+            "ChunkyGAN_SaveStyleGAN",
+            {"generator": ["generator", 0], "name": "saved/copy", "precision": "fp32", "licence": "CC0"},
+        ),
+    }
+    return {key: {"class_type": kind, "inputs": inputs} for key, (kind, inputs) in nodes.items()}
+
+
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A base folder for the host, with the tiny generator and this pack."""
@@ -88,12 +108,17 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def results(base: Path) -> list[dict[str, Any]]:
-    """Four prompts in one process: fresh, after an unload in inference mode, interrupted, with a wrong name."""
+    """Prompts in one process: fresh, after an unload in inference mode, interrupted, with a wrong name; sampled,
+    then differentiated after an unload, then sampled from the saved file.
+    """
     jobs = [
         {"prompt": small_prompt()},
         {"prompt": small_prompt(projection={"seed": 1}), "unload_first": True},
         {"prompt": small_prompt(projection={"seed": 2, "steps": 2000}), "interrupt_at": 3},
         {"prompt": small_prompt(edit={"segments": "wings"})},
+        {"prompt": sampling_prompt(TINY, seed=3)},
+        {"prompt": small_prompt(projection={"seed": 4}), "unload_first": True},
+        {"prompt": sampling_prompt("saved/copy.safetensors", seed=3), "unload_first": True},
     ]
     (base / "jobs.json").write_text(json.dumps(jobs), encoding="utf-8")
     program = Path(__file__).parent / "executor.py"
@@ -145,6 +170,17 @@ def test_errors_say_what_to_do_in_their_first_line(results: list[dict[str, Any]]
     assert not results[3]["success"]
     first = results[3]["errors"]["exception_message"].splitlines()[0]
     assert "there is no segment 'wings'" in first and "mouth" in first
+
+
+def test_a_sampled_generator_can_be_differentiated_after_an_unload(
+    base: Path, results: list[dict[str, Any]]
+) -> None:
+    for result in results[4:7]:
+        assert result["success"], result["errors"]
+    assert "architecture: stylegan2-skip" in results[4]["outputs"]["text"]["text"][0]
+    first, copy = (pictures(base, results[index], "picture") for index in (4, 6))
+    assert len(first) == 2 and not np.array_equal(*first)
+    assert np.array_equal(first, copy)
 
 
 @pytest.fixture(scope="module")
@@ -227,5 +263,14 @@ def test_the_first_workflow_runs_on_the_server(base: Path, server: str) -> None:
     assert pictures(base, done, saved[0])[0].shape == (256, 256, 3)
 
 
-def test_the_first_workflow_is_offered_as_a_template(server: str) -> None:
-    assert "start_here" in ask(f"{server}/workflow_templates")["ComfyUI-ChunkyGAN"]
+def test_the_sampling_workflow_runs_on_the_server(base: Path, server: str) -> None:
+    info = ask(f"{server}/object_info")
+    workflow = json.loads((ROOT / "workflows" / "sample_stylegan.json").read_text(encoding="utf-8"))
+    done = run_prompt(server, to_prompt(workflow, {name: widgets_of_info(one) for name, one in info.items()}))
+    assert done["status"]["status_str"] == "success", done["status"]["messages"]
+    made = [value["images"] for value in done["outputs"].values() if "images" in value]
+    assert [len(images) for images in made] == [4]
+
+
+def test_the_workflows_are_offered_as_templates(server: str) -> None:
+    assert {"start_here", "sample_stylegan"} <= set(ask(f"{server}/workflow_templates")["ComfyUI-ChunkyGAN"])

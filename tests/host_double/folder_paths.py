@@ -29,6 +29,17 @@ def add_model_folder_path(folder_name: str, full_folder_path: str, is_default: b
     folder_names_and_paths.setdefault(folder_name, ([], set()))[0].append(full_folder_path)
 
 
+def get_folder_paths(folder_name: str) -> list[str]:
+    return list(folder_names_and_paths[folder_name][0])
+
+
+def recursive_search(
+    directory: str, excluded_dir_names: list[str] | None = None
+) -> tuple[list[str], dict[str, float]]:
+    files = (path for path in Path(directory).rglob("*") if path.is_file())
+    return [path.relative_to(directory).as_posix() for path in files], {}
+
+
 def get_filename_list(folder_name: str) -> list[str]:
     roots = map(Path, folder_names_and_paths[folder_name][0])
     return sorted(

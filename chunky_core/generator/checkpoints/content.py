@@ -120,7 +120,7 @@ def _safetensors(data: memoryview) -> Content:
     (length,) = struct.unpack("<Q", data[:8])
     if length > len(data) - 8:
         raise damaged("it is a truncated or damaged .safetensors file")
-    header = json.loads(bytes(data[8 : 8 + length]))
+    header = json.loads(str(data[8 : 8 + length], "utf-8"))
     if not isinstance(header, dict):
         raise damaged("its header is not a list of tensors")
     metadata = header.pop("__metadata__", {})

@@ -1,0 +1,148 @@
+"""Sample StyleGAN and StyleGAN Info: what a generator draws by itself, and what is known of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import folder_paths
+from comfy_api.latest import io, ui
+
+from ..chunky_core.errors import InvalidInputError
+from ..chunky_core.generator import save_generator
+from ..chunky_core.generator.generator import Generator
+from ..chunky_core.generator.sampling import NOISE_MODES, SEEDS, sample
+from ..chunky_core.generator.statistics import GeneratorStatistics, cache_folder, statistics
+from .host import HostedGenerator, loaded, step_reporter, to_host
+from .types import CodeIO, GeneratorIO
+
+
+class SampleStyleGAN(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="ChunkyGAN_SampleStyleGAN",
+            display_name="Sample StyleGAN",
+            category="ChunkyGAN/generator",
+            description="Draws random pictures with a generator. Seeds mean the same as in NVIDIA's own scripts.",
+            search_aliases=["generate", "random face", "stylegan sample", "truncation", "seed", "latent"],
+            inputs=sampling_inputs(),
+            outputs=[
+                io.Image.Output(display_name="image", tooltip="The pictures, one for each seed."),
+                CodeIO.Output(display_name="code", tooltip="Their codes in w, truncated."),
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        generator: HostedGenerator,
+        seed: int,
+        truncation_psi: float,
+        batch_size: int,
+        class_label: int,
+        noise_mode: str,
+    ) -> io.NodeOutput:
+        with loaded(generator) as network:
+            label = chosen_class(network, class_label)
+            report = step_reporter(batch_size)
+            images, code = sample(network, seed, batch_size, truncation_psi, label, noise_mode, report)
+            return io.NodeOutput(to_host(images), code)
+
+
+def sampling_inputs() -> list[io.Input]:
+    return [
+        GeneratorIO.Input("generator", tooltip="The generator that draws."),
+        io.Int.Input(
+            "seed",
+            default=0,
+            min=0,
+            max=SEEDS - 1,
+            control_after_generate=True,
+            tooltip="Another number is another picture; a batch draws this seed and those after it.",
+        ),
+        io.Float.Input(
+            "truncation_psi",
+            default=0.7,
+            min=-1.0,
+            max=2.0,
+            step=0.05,
+            tooltip="How far from the average picture: 1 = full variety, 0.7 = fewer failures, 0 = the average.",
+        ),
+        io.Int.Input("batch_size", default=1, min=1, max=64, tooltip="How many pictures."),
+        io.Int.Input(
+            "class_label",
+            default=-1,
+            min=-1,
+            max=100_000,
+            tooltip="The class, for a generator that was trained with classes; -1 = a random one for each "
+            "picture, and the only choice for a generator without.",
+        ),
+        io.Combo.Input(
+            "noise_mode",
+            options=list(NOISE_MODES),
+            default="const",
+            tooltip="Fine detail in StyleGAN2: const = the noise stored in the file, none = smooth, random = "
+            "drawn from the seed. StyleGAN3 has no noise.",
+        ),
+    ]
+
+
+def chosen_class(generator: Generator, label: int) -> int | None:
+    """What the core takes for the widget's number. Raises InvalidInputError for a class that there is not."""
+    if label < 0:
+        return None
+    if label >= generator.c_dim:
+        known = f"0 to {generator.c_dim - 1}, or -1 for any" if generator.c_dim else "-1, it has no classes"
+        raise InvalidInputError(f"class_label is {label}; this generator takes {known}")
+    return label
+
+
+class StyleGANInfo(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="ChunkyGAN_StyleGANInfo",
+            display_name="StyleGAN Info",
+            category="ChunkyGAN/generator",
+            description="Says what a generator is: format, size, classes, spaces, licence, and how its codes "
+            "are spread.",
+            search_aliases=["inspect", "stylegan info", "checkpoint info", "statistics", "fingerprint"],
+            is_output_node=True,
+            inputs=[GeneratorIO.Input("generator", tooltip="The generator to describe.")],
+            outputs=[io.String.Output(display_name="text", tooltip="One property per line.")],
+        )
+
+    @classmethod
+    def execute(cls, generator: HostedGenerator) -> io.NodeOutput:
+        with loaded(generator) as network:
+            known = statistics(network, statistics_folders())
+            text = "\n".join(f"{label}: {value}" for label, value in properties(network, known))
+        return io.NodeOutput(text, ui=ui.PreviewText(text))
+
+
+def statistics_folders() -> list[Path]:
+    """Where statistics are looked for; the first one that can be written to keeps them."""
+    return [Path(folder_paths.models_dir) / "chunkygan" / "statistics", cache_folder()]
+
+
+def properties(generator: Generator, known: GeneratorStatistics) -> Iterator[tuple[str, str]]:
+    """Label and text of everything worth knowing."""
+    metadata = generator.metadata
+    size = generator.w_dim
+    weights = sum(tensor.numel() for tensor in generator.module.state_dict().values())
+    channels = sum(channels for _, channels in generator.style_layout)
+    yield "format", metadata.get("source_format") or metadata.get("format", "unknown")
+    yield "architecture", generator.architecture.as_metadata()["architecture"]
+    yield "resolution", f"{generator.img_resolution} x {generator.img_resolution}"
+    yield "classes", str(generator.c_dim or "none")
+    yield "spaces", f"z {generator.z_dim}, w {size}, w+ {generator.num_ws} x {size}, s {channels}"
+    yield "parameters", f"{weights:,}"
+    yield "w sigma", f"{known.w_std.mean():.4g} per component, {known.w_spread:.4g} from the mean in all"
+    yield "s sigma", f"{known.style_std.mean():.4g} per channel"
+    yield "fingerprint", generator.fingerprint
+    yield "licence", metadata.get("licence", "not stated in the file")
+    yield from ((name, metadata[name]) for name in ("source", "notes") if name in metadata)
+
+
+NODES = [SampleStyleGAN, StyleGANInfo]
