@@ -1,4 +1,4 @@
-"""Sample StyleGAN and StyleGAN Info: what a generator draws by itself, and what is known of it."""
+"""Sample, Info and Save StyleGAN: what a generator draws by itself, what is known of it, and a file of it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import folder_paths
+import torch
 from comfy_api.latest import io, ui
 
 from ..chunky_core.errors import InvalidInputError
@@ -13,8 +14,12 @@ from ..chunky_core.generator import save_generator
 from ..chunky_core.generator.generator import Generator
 from ..chunky_core.generator.sampling import NOISE_MODES, SEEDS, sample
 from ..chunky_core.generator.statistics import GeneratorStatistics, cache_folder, statistics
-from .host import HostedGenerator, loaded, step_reporter, to_host
+from .generators import FOLDER, models_folder
+from .host import HostedGenerator, loaded, plain_tensors, step_reporter, to_host
 from .types import CodeIO, GeneratorIO
+
+SUFFIX = ".safetensors"
+PRECISIONS = {"fp32": torch.float32, "fp16": torch.float16}
 
 
 class SampleStyleGAN(io.ComfyNode):
@@ -64,7 +69,7 @@ def sampling_inputs() -> list[io.Input]:
         io.Float.Input(
             "truncation_psi",
             default=0.7,
-            min=-1.0,
+            min=0.0,
             max=2.0,
             step=0.05,
             tooltip="How far from the average picture: 1 = full variety, 0.7 = fewer failures, 0 = the average.",
@@ -110,7 +115,7 @@ class StyleGANInfo(io.ComfyNode):
             search_aliases=["inspect", "stylegan info", "checkpoint info", "statistics", "fingerprint"],
             is_output_node=True,
             inputs=[GeneratorIO.Input("generator", tooltip="The generator to describe.")],
-            outputs=[io.String.Output(display_name="text", tooltip="One property per line.")],
+            outputs=[io.String.Output(display_name="info", tooltip="One property per line.")],
         )
 
     @classmethod
@@ -145,4 +150,66 @@ def properties(generator: Generator, known: GeneratorStatistics) -> Iterator[tup
     yield from ((name, metadata[name]) for name in ("source", "notes") if name in metadata)
 
 
-NODES = [SampleStyleGAN, StyleGANInfo]
+class SaveStyleGAN(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="ChunkyGAN_SaveStyleGAN",
+            display_name="Save StyleGAN",
+            category="ChunkyGAN/generator",
+            description="Writes a generator, whatever file it came from, to models/stylegan as .safetensors: "
+            "a format that cannot run code.",
+            search_aliases=["convert stylegan", "export generator", "pkl to safetensors", "convert pkl"],
+            is_output_node=True,
+            inputs=[
+                GeneratorIO.Input("generator", tooltip="The generator to write."),
+                io.String.Input(
+                    "name",
+                    default="generator",
+                    tooltip="Name of the file inside models/stylegan, folders allowed. Where it is taken, a "
+                    "number is appended: nothing is overwritten.",
+                ),
+                io.Combo.Input(
+                    "precision",
+                    options=list(PRECISIONS),
+                    default="fp32",
+                    tooltip="fp32 = exactly the same weights; fp16 = half the size, weights rounded.",
+                ),
+                io.String.Input(
+                    "licence",
+                    default="",
+                    tooltip="The licence of the weights, noted in the file; empty = what the original says.",
+                ),
+            ],
+            outputs=[io.String.Output(display_name="file", tooltip="The path of the file written.")],
+        )
+
+    @classmethod
+    def execute(cls, generator: HostedGenerator, name: str, precision: str, licence: str) -> io.NodeOutput:
+        path = free_path(models_folder(), name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        extra = {"licence": licence.strip()} if licence.strip() else {}
+        with plain_tensors():
+            save_generator(generator.generator, path, PRECISIONS[precision], extra)
+        return io.NodeOutput(str(path))
+
+
+def free_path(folder: Path, name: str) -> Path:
+    """The .safetensors file `name` inside `folder`, with the first number from 2 on where it is taken.
+
+    Raises InvalidInputError for a name that is empty or leads out of the folder.
+    """
+    stem = name.strip().removesuffix(SUFFIX)
+    wanted = (folder / f"{stem}{SUFFIX}").resolve()
+    if not stem or stem[-1] in "/\\" or not wanted.is_relative_to(folder.resolve()):
+        raise InvalidInputError(
+            f"the name is {name!r}; expected one inside models/{FOLDER}, as in 'faces/mine'"
+        )
+    path, number = wanted, 1
+    while path.exists():
+        number += 1
+        path = wanted.with_name(f"{wanted.stem}_{number}{SUFFIX}")
+    return path
+
+
+NODES = [StyleGANInfo, SampleStyleGAN, SaveStyleGAN]
