@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 ROOT = Path(__file__).parent.parent
 DOUBLE = ROOT / "tests" / "host_double"
@@ -102,3 +102,14 @@ def write_tiny_models(models: Path, core_name: str) -> None:
     rng = torch.Generator().manual_seed(1)
     directions = {f"directions/{name}": torch.randn(32, generator=rng) for name in ("smile", "gaze_x")}
     save_file(directions, models / "stylegan_directions" / TINY)
+
+
+def recorded_generator(pack: Pack, name: str) -> Any:
+    """A hosted generator from the weights in tests/data/<name>.safetensors."""
+    recorded = load_file(ROOT / "tests" / "data" / f"{name}.safetensors")
+    state = {key.removeprefix("state/"): value for key, value in recorded.items() if key.startswith("state/")}
+    core = importlib.import_module(f"{NAME}.chunky_core.generator.architecture")
+    shapes = {key: tuple(tensor.shape) for key, tensor in state.items()}
+    module = core.build_module(core.architecture_from(shapes), state, "cpu", torch.float32)
+    networks = importlib.import_module(f"{NAME}.chunky_core.generator.generator")
+    return pack.host.host_generator(networks.Generator(module))
