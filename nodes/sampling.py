@@ -11,6 +11,7 @@ from comfy_api.latest import io, ui
 
 from ..chunky_core.errors import InvalidInputError
 from ..chunky_core.generator import save_generator
+from ..chunky_core.generator.description import dimensions
 from ..chunky_core.generator.generator import Generator
 from ..chunky_core.generator.sampling import NOISE_MODES, SEEDS, sample
 from ..chunky_core.generator.statistics import GeneratorStatistics, cache_folder, statistics
@@ -134,15 +135,8 @@ def statistics_folders() -> list[Path]:
 def properties(generator: Generator, known: GeneratorStatistics) -> Iterator[tuple[str, str]]:
     """Label and text of everything worth knowing."""
     metadata = generator.metadata
-    size = generator.w_dim
-    weights = sum(tensor.numel() for tensor in generator.module.state_dict().values())
-    channels = sum(channels for _, channels in generator.style_layout)
     yield "format", metadata.get("source_format") or metadata.get("format", "unknown")
-    yield "architecture", generator.architecture.as_metadata()["architecture"]
-    yield "resolution", f"{generator.img_resolution} x {generator.img_resolution}"
-    yield "classes", str(generator.c_dim or "none")
-    yield "spaces", f"z {generator.z_dim}, w {size}, w+ {generator.num_ws} x {size}, s {channels}"
-    yield "parameters", f"{weights:,}"
+    yield from dimensions(generator.architecture, generator.module.state_dict())
     yield "w sigma", f"{known.w_std.mean():.4g} per component, {known.w_spread:.4g} from the mean in all"
     yield "s sigma", f"{known.style_std.mean():.4g} per channel"
     yield "fingerprint", generator.fingerprint

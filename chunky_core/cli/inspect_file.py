@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..generator.checkpoints.checkpoint import Checkpoint
+from ..generator.description import dimensions
 from ..generator.files import read_checkpoint
 from ..generator.generator import weights_fingerprint
 
@@ -28,25 +29,11 @@ def run(options: argparse.Namespace) -> None:
 
 def properties(checkpoint: Checkpoint) -> Iterator[tuple[str, str]]:
     """Label and text of everything worth knowing."""
-    architecture, metadata = checkpoint.architecture, checkpoint.architecture.as_metadata()
-    count = sum(tensor.numel() for tensor in checkpoint.state.values())
-    types = sorted({str(tensor.dtype).removeprefix("torch.") for tensor in checkpoint.state.values()})
     yield "format", checkpoint.format
-    yield "architecture", metadata["architecture"]
-    yield "resolution", f"{architecture.img_resolution} x {architecture.img_resolution}"
-    yield "spaces", f"z {architecture.z_dim}, w {architecture.w_dim}, {_extended(checkpoint)}"
-    yield "classes", str(architecture.c_dim or "none")
-    yield "parameters", f"{count:,} ({', '.join(types)})"
+    yield from dimensions(checkpoint.architecture, checkpoint.state)
     yield "fingerprint", weights_fingerprint(checkpoint.state)
     yield "licence", checkpoint.metadata.get("licence", "not stated in the file")
     if "source" in checkpoint.metadata:
         yield "source", checkpoint.metadata["source"]
     yield from (("ignored", name) for name in checkpoint.ignored)
     yield from (("note", note) for note in checkpoint.notes)
-
-
-def _extended(checkpoint: Checkpoint) -> str:
-    """The sizes of w+ and s."""
-    module = checkpoint.architecture.empty_module()
-    channels = sum(layer.in_channels for _, layer in module.synthesis.styled_layers())
-    return f"w+ {module.synthesis.num_ws} x {checkpoint.architecture.w_dim}, s {channels}"
