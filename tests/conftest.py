@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,8 @@ from chunky_core.generator.architecture import GeneratorModule
 from chunky_core.generator.generator import Generator
 from chunky_core.generator.mapping import MappingNetwork
 from chunky_core.generator.stylegan2 import SynthesisNetwork
+from tests.checkpoint_writers import WRITERS
+from tests.fuzz.seeds import seed_generator
 
 
 @pytest.fixture(scope="session")
@@ -60,3 +62,26 @@ def _deviation(name: str) -> float:
     if name.endswith(("bias", "noise_strength")):
         return 0.3
     return 1.0
+
+
+@pytest.fixture
+def good(tmp_path: Path) -> Callable[[str], Path]:
+    """A function that writes a good file of a format."""
+
+    def write(kind: str) -> Path:
+        path = tmp_path / f"good_{kind}"
+        WRITERS[kind](seed_generator(kind), path)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def nothing_created(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Runs the test in an empty folder; fails where anything is in it afterwards."""
+    folder = tmp_path / "here"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    yield folder
+    assert list(folder.iterdir()) == []
+    assert not (tmp_path / "PWNED").exists()

@@ -251,3 +251,11 @@ def test_the_package_is_light_until_used() -> None:
     subprocess.run([sys.executable, "-c", code], check=True, cwd=root)
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = chunky_core.nothing
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_a_file_has_one_fingerprint_in_every_precision(
+    generator: Generator, tmp_path: Path, dtype: torch.dtype
+) -> None:
+    save_generator(generator, tmp_path / "g.safetensors")
+    assert load_generator(tmp_path / "g.safetensors", dtype=dtype).fingerprint == generator.fingerprint

@@ -7,7 +7,7 @@ import struct
 import sys
 import time
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -26,27 +26,7 @@ from tests.hostile_tools import ZIPS, refusal, with_member, written
 LARGEST = 9223372036854775807
 
 
-@pytest.fixture
-def good(tmp_path: Path) -> Callable[[str], Path]:
-    """A function that writes a good file of a format."""
-
-    def write(kind: str) -> Path:
-        path = tmp_path / f"good_{kind}"
-        WRITERS[kind](seed_generator(kind), path)
-        return path
-
-    return write
-
-
-@pytest.fixture(autouse=True)
-def nothing_created(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Runs the test in an empty folder; fails where anything is in it afterwards."""
-    folder = tmp_path / "here"
-    folder.mkdir()
-    monkeypatch.chdir(folder)
-    yield folder
-    assert list(folder.iterdir()) == []
-    assert not (tmp_path / "PWNED").exists()
+pytestmark = pytest.mark.usefixtures("nothing_created")
 
 
 @pytest.mark.parametrize("kind", WRITERS)

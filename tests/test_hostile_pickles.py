@@ -14,8 +14,6 @@ import torch
 from fickling.fickle import Pickled
 from picklescan.scanner import _unsafe_globals, scan_file_path
 
-from tests.checkpoint_writers import WRITERS
-from tests.fuzz.seeds import seed_generator
 from tests.hostile_tools import PICKLES, ZIPS, refusal, with_member, written
 
 
@@ -29,27 +27,7 @@ class Intruder:
         return os.mkdir, (str(self.path),)
 
 
-@pytest.fixture
-def good(tmp_path: Path) -> Callable[[str], Path]:
-    """A function that writes a good file of a format."""
-
-    def write(kind: str) -> Path:
-        path = tmp_path / f"good_{kind}"
-        WRITERS[kind](seed_generator(kind), path)
-        return path
-
-    return write
-
-
-@pytest.fixture(autouse=True)
-def nothing_created(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Runs the test in an empty folder; fails where anything is in it afterwards."""
-    folder = tmp_path / "here"
-    folder.mkdir()
-    monkeypatch.chdir(folder)
-    yield folder
-    assert list(folder.iterdir()) == []
-    assert not (tmp_path / "PWNED").exists()
+pytestmark = pytest.mark.usefixtures("nothing_created")
 
 
 @pytest.mark.parametrize("name", ["hostile_os_system.pkl", "hostile_eval.pt"])

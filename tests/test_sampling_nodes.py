@@ -185,11 +185,3 @@ def test_names_outside_the_folder_are_refused(pack: Pack, name: str) -> None:  #
     (hosted,) = pack.run(LOAD, name=TINY)
     with pytest.raises(pack.errors.InvalidInputError, match="expected one inside models/stylegan"):
         pack.run(SAVE, generator=hosted, name=name)
-
-
-def test_a_model_can_be_saved_after_an_unload(pack: Pack, models: Path) -> None:  # noqa: F811
-    (hosted,) = pack.run(LOAD, name=TINY)
-    with torch.inference_mode():
-        hosted.patcher.model.to(torch.float64).to(torch.float32)
-    (file,) = pack.run(SAVE, generator=hosted)
-    assert load_generator(file).fingerprint == load_generator(models / TINY).fingerprint

@@ -22,7 +22,7 @@ from .checkpoints.completion import complete, mean_code
 from .checkpoints.content import Content, open_content
 from .checkpoints.detect import find_draft
 from .checkpoints.own import FORMAT, VERSION
-from .generator import Generator
+from .generator import Generator, weights_fingerprint
 from .module import shapes_of
 
 DEMO = Path(__file__).parent.parent / "demo" / "assets" / "generator.safetensors"
@@ -42,7 +42,9 @@ def load_generator(
     with torch.inference_mode(False), read_checkpoint(path) as checkpoint:
         _warn_if_not_finite(_file(path), checkpoint.state)
         module = build_module(checkpoint.architecture, checkpoint.state, device, dtype)
-        return Generator(module, checkpoint.metadata)
+        exact = dtype in (torch.float32, torch.float64)  # else the module's weights are rounded
+        fingerprint = None if exact else weights_fingerprint(checkpoint.state)
+        return Generator(module, checkpoint.metadata, fingerprint)
 
 
 @contextmanager

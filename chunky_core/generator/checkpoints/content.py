@@ -67,9 +67,8 @@ def open_content(path: str | os.PathLike[str]) -> Iterator[Content]:
 @contextmanager
 def _mapped(file: Path) -> Iterator[memoryview]:
     try:
-        with file.open(
-            "rb"
-        ) as handle:  # torch wants memory that could be written, hence a private copy on write
+        with file.open("rb") as handle:
+            # torch wants memory that could be written, hence a private copy on write
             pages = mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_COPY)
     except OSError as error:
         raise MissingWeightsError(
