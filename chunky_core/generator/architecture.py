@@ -11,13 +11,14 @@ import torch
 from torch import Tensor
 
 from ..errors import UnsupportedCheckpointError
-from .mapping import LR_MULTIPLIER, MappingNetwork, mapping_dimensions
+from .mapping import LR_MULTIPLIER, mapping_dimensions
 from .module import (
     MAX_RESOLUTION,
     Architecture,
     GeneratorModule,
     Shapes,
     check_shapes,
+    new_mapping,
     number_from,
     shape_of,
     shapes_of,
@@ -94,10 +95,6 @@ class StyleGAN2Architecture:
             raise UnsupportedCheckpointError(
                 f"resolution {self.img_resolution} found; expected a power of two up to {MAX_RESOLUTION}"
             )
-        if self.z_dim < 1:
-            raise UnsupportedCheckpointError(
-                "the mapping network takes labels only; expected one that takes z"
-            )
         with torch.device("meta"):
             synthesis = SynthesisNetwork(
                 w_dim=self.w_dim,
@@ -108,15 +105,7 @@ class StyleGAN2Architecture:
                 block=self.block,
                 conv_clamp=self.conv_clamp,
             )
-            mapping = MappingNetwork(
-                z_dim=self.z_dim,
-                w_dim=self.w_dim,
-                num_ws=synthesis.num_ws,
-                num_layers=self.mapping_layers,
-                c_dim=self.c_dim,
-                lr_multiplier=self.lr_multiplier,
-            )
-        return GeneratorModule(mapping, synthesis)
+            return GeneratorModule(new_mapping(self, synthesis.num_ws), synthesis)
 
     def check(self, shapes: Shapes) -> None:
         """Raises UnsupportedCheckpointError unless `shapes` are exactly this architecture's."""

@@ -84,6 +84,10 @@ class Architecture(Protocol):
     @property
     def c_dim(self) -> int: ...
     @property
+    def mapping_layers(self) -> int: ...
+    @property
+    def lr_multiplier(self) -> float: ...
+    @property
     def img_resolution(self) -> int: ...
     @property
     def img_channels(self) -> int: ...
@@ -96,6 +100,23 @@ class Architecture(Protocol):
 
     def as_metadata(self) -> dict[str, str]:
         """The dimensions as strings, for a file's header."""
+
+
+def new_mapping(architecture: Architecture, num_ws: int) -> MappingNetwork:
+    """The mapping network of an architecture.
+
+    Raises UnsupportedCheckpointError where it takes no z.
+    """
+    if architecture.z_dim < 1:
+        raise UnsupportedCheckpointError("the mapping network takes labels only; expected one that takes z")
+    return MappingNetwork(
+        z_dim=architecture.z_dim,
+        w_dim=architecture.w_dim,
+        num_ws=num_ws,
+        num_layers=architecture.mapping_layers,
+        c_dim=architecture.c_dim,
+        lr_multiplier=architecture.lr_multiplier,
+    )
 
 
 def shapes_of(state: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import InvalidInputError, UnsupportedCheckpointError
-from .mapping import LR_MULTIPLIER, MappingNetwork, mapping_dimensions
-from .module import MAX_RESOLUTION, GeneratorModule, Shapes, check_shapes, shape_of
+from .mapping import LR_MULTIPLIER, mapping_dimensions
+from .module import MAX_RESOLUTION, GeneratorModule, Shapes, check_shapes, new_mapping, shape_of
 from .ops import crop
 from .region import Box, check_box
 from .stylegan2 import NOISE_MODES
@@ -118,15 +118,7 @@ class StyleGAN3Architecture:
         self._check_dimensions()
         with torch.device("meta"):
             synthesis = StyleGAN3Synthesis(self)
-            mapping = MappingNetwork(
-                z_dim=self.z_dim,
-                w_dim=self.w_dim,
-                num_ws=synthesis.num_ws,
-                num_layers=self.mapping_layers,
-                c_dim=self.c_dim,
-                lr_multiplier=self.lr_multiplier,
-            )
-        return GeneratorModule(mapping, synthesis)
+            return GeneratorModule(new_mapping(self, synthesis.num_ws), synthesis)
 
     def check(self, shapes: Shapes) -> None:
         """Raises UnsupportedCheckpointError unless `shapes` are exactly this architecture's."""
@@ -158,10 +150,6 @@ class StyleGAN3Architecture:
         if not 4 <= resolution <= MAX_RESOLUTION or resolution & (resolution - 1):
             raise UnsupportedCheckpointError(
                 f"resolution {resolution} found; expected a power of two from 4 to {MAX_RESOLUTION}"
-            )
-        if self.z_dim < 1:
-            raise UnsupportedCheckpointError(
-                "the mapping network takes labels only; expected one that takes z"
             )
         if not 1 <= self.num_critical < self.num_layers:
             raise UnsupportedCheckpointError(
