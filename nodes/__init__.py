@@ -4,15 +4,41 @@ from __future__ import annotations
 
 from comfy_api.latest import ComfyExtension, io
 
-from . import compositing, editing, generators, inversion_files, portraits, projection, sampling, segments
+from . import (
+    compositing,
+    curves,
+    editing,
+    generators,
+    inversion_files,
+    losses,
+    mask_sources,
+    portraits,
+    projection,
+    sampling,
+    segments,
+)
 
-THEMES = (generators, sampling, portraits, segments, projection, editing, compositing, inversion_files)
+THEMES = (
+    generators,
+    sampling,
+    portraits,
+    mask_sources,
+    segments,
+    losses,
+    projection,
+    curves,
+    editing,
+    compositing,
+    inversion_files,
+)
 
 
 class ChunkyGANExtension(ComfyExtension):
     async def on_load(self) -> None:
         generators.register_folders()
         editing.register_folders()
+        losses.register_folders()
+        mask_sources.register_folders()
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         return [node for theme in THEMES for node in theme.NODES]

@@ -11,8 +11,9 @@ from torch import Tensor
 
 from ..chunky_core.compositing import composite, poisson_composite, render
 from ..chunky_core.generator.generator import Generator
-from ..chunky_core.inversion import Inversion
+from ..chunky_core.inversion.inversion import Inversion
 from .host import HostedGenerator, each_photo, loaded, per_photo, plain_tensors, to_host
+from .photos import PHOTO_TIP, photos_of, with_photos
 from .types import GeneratorIO, InversionBatch, InversionIO
 
 
@@ -31,6 +32,7 @@ class RenderInversion(io.ComfyNode):
                 io.Boolean.Input(
                     "edited", default=True, tooltip="On = with its edits, off = the plain reconstruction."
                 ),
+                io.Image.Input("photo", optional=True, tooltip=PHOTO_TIP),
             ],
             outputs=[
                 io.Image.Output(display_name="image", tooltip="The picture, softly blended, one per photo.")
@@ -38,8 +40,11 @@ class RenderInversion(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, generator: HostedGenerator, inversion: InversionBatch, edited: bool) -> io.NodeOutput:
-        return io.NodeOutput(pictures(generator, inversion, partial(render, edited=edited)))
+    def execute(
+        cls, generator: HostedGenerator, inversion: InversionBatch, edited: bool, photo: Tensor | None = None
+    ) -> io.NodeOutput:
+        records = with_photos(inversion, photo)
+        return io.NodeOutput(pictures(generator, records, partial(render, edited=edited)))
 
 
 class PoissonComposite(io.ComfyNode):
@@ -55,6 +60,7 @@ class PoissonComposite(io.ComfyNode):
             inputs=[
                 GeneratorIO.Input("generator", tooltip="The generator that the inversion was made with."),
                 InversionIO.Input("inversion", tooltip="The inversion with its edits."),
+                io.Image.Input("photo", optional=True, tooltip=PHOTO_TIP),
             ],
             outputs=[
                 io.Image.Output(
@@ -65,9 +71,11 @@ class PoissonComposite(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, generator: HostedGenerator, inversion: InversionBatch) -> io.NodeOutput:
-        photo = to_host(torch.cat([record.photo for record in inversion]))
-        return io.NodeOutput(pictures(generator, inversion, composite), photo)
+    def execute(
+        cls, generator: HostedGenerator, inversion: InversionBatch, photo: Tensor | None = None
+    ) -> io.NodeOutput:
+        records = with_photos(inversion, photo)
+        return io.NodeOutput(pictures(generator, records, composite), photos_of(records))
 
 
 class PoissonBlend(io.ComfyNode):

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import folder_paths
 from comfy_api.latest import io
+from torch import Tensor
 
-from ..chunky_core.inversion import load_inversion, save_inversion
-from .host import plain_tensors, to_host
+from ..chunky_core.inversion.files import load_inversion, save_inversion
+from .host import plain_tensors
+from .photos import PHOTO_TIP, photos_of, with_photos
 from .types import InversionBatch, InversionIO
 
 SUFFIX = ".safetensors"
@@ -21,8 +23,8 @@ class SaveInversion(io.ComfyNode):
             node_id="ChunkyGAN_SaveInversion",
             display_name="Save Inversion",
             category="ChunkyGAN/inversion",
-            description="Writes each inversion, with its photo, masks and edits, to a file in the output "
-            "folder.",
+            description="Writes each inversion, with codes, masks, edits and, if wanted, its photo, to a file "
+            "in the output folder.",
             search_aliases=["export inversion", "save latent"],
             is_output_node=True,
             inputs=[
@@ -33,17 +35,26 @@ class SaveInversion(io.ComfyNode):
                     tooltip="Folder and beginning of the name inside the output folder; a number is "
                     "appended.",
                 ),
+                io.Boolean.Input(
+                    "with_photo",
+                    default=True,
+                    optional=True,
+                    tooltip="On = the file holds the photo. Off = it holds a checksum only, and the photo has to "
+                    "be given when it is opened. The codes show the person either way.",
+                ),
             ],
             outputs=[io.String.Output(display_name="files", tooltip="The files written, one per line.")],
         )
 
     @classmethod
-    def execute(cls, inversion: InversionBatch, filename_prefix: str) -> io.NodeOutput:
+    def execute(
+        cls, inversion: InversionBatch, filename_prefix: str, with_photo: bool = True
+    ) -> io.NodeOutput:
         output = folder_paths.get_output_directory()
         folder, stem, counter, _, _ = folder_paths.get_save_image_path(filename_prefix, output)
         paths = [Path(folder) / f"{stem}_{counter + index:05}_{SUFFIX}" for index in range(len(inversion))]
         for record, path in zip(inversion, paths, strict=True):
-            save_inversion(record, path)
+            save_inversion(record, path, with_photo=with_photo)
         return io.NodeOutput("\n".join(map(str, paths)))
 
 
@@ -62,7 +73,8 @@ class LoadInversion(io.ComfyNode):
                     options=saved_files(),
                     tooltip="The file, newest first. '[output]' = it lies in the output folder. Press R "
                     "to refresh the list.",
-                )
+                ),
+                io.Image.Input("photo", optional=True, tooltip=PHOTO_TIP),
             ],
             outputs=[
                 InversionIO.Output(
@@ -79,14 +91,15 @@ class LoadInversion(io.ComfyNode):
         return f"there is no inversion file '{file}' in the input or output folder; save one first or press R"
 
     @classmethod
-    def fingerprint_inputs(cls, file: str) -> str:
+    def fingerprint_inputs(cls, file: str, photo: None = None) -> str:
         return f"{file} {Path(folder_paths.get_annotated_filepath(file)).stat().st_mtime}"
 
     @classmethod
-    def execute(cls, file: str) -> io.NodeOutput:
+    def execute(cls, file: str, photo: Tensor | None = None) -> io.NodeOutput:
         with plain_tensors():
-            record = load_inversion(folder_paths.get_annotated_filepath(file))
-            return io.NodeOutput((record,), to_host(record.photo))
+            opened = (load_inversion(folder_paths.get_annotated_filepath(file)),)
+        records = with_photos(opened, photo)
+        return io.NodeOutput(records, photos_of(records))
 
 
 def saved_files() -> list[str]:

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import folder_paths
 import torch
 from comfy_api.latest import io
 from torch import Tensor
 
 from ..chunky_core.compositing.render import render
-from ..chunky_core.inversion import ProjectionConfig, project
+from ..chunky_core.errors import ChunkyError, InvalidInputError
+from ..chunky_core.inversion import Inversion, LossConfig, ProjectionConfig, project, save_inversion
+from ..chunky_core.segments.label_names import split_names
 from .host import HostedGenerator, each_photo, loaded, per_photo, plain_tensors, step_reporter, to_host
-from .types import GeneratorIO, InversionBatch, InversionIO, SegmentsBatch, SegmentsIO
+from .losses import weight_folders
+from .projection_inputs import CONTINUE, projection_inputs
+from .types import GeneratorIO, InversionBatch, InversionIO, LossIO, SegmentsBatch, SegmentsIO
 
-DEFAULTS = ProjectionConfig()
 PREVIEW_EVERY = 25  # steps
+INTERRUPTED = "chunkygan/interrupted"  # below the output folder
 
 
 class SegmentedProjection(io.ComfyNode):
@@ -28,14 +38,18 @@ class SegmentedProjection(io.ComfyNode):
                 GeneratorIO.Input("generator", tooltip="The generator that is to redraw the photo."),
                 io.Image.Input("image", tooltip="The photo in the generator's own size, or several."),
                 SegmentsIO.Input("segments", tooltip="The segments of the photo; one set serves all photos."),
+                LossIO.Input(
+                    "loss",
+                    optional=True,
+                    tooltip="From Perceptual Loss. Without it the squared colour difference is used.",
+                ),
                 InversionIO.Input(
                     "start",
                     optional=True,
-                    tooltip="Go on from the codes of this inversion instead of the mean code.",
+                    tooltip="An earlier inversion to set out from instead of the mean code, or an interrupted "
+                    "one to finish; see start_as.",
                 ),
-                *search_inputs(),
-                *loss_inputs(),
-                *expert_inputs(),
+                *projection_inputs(),
             ],
             outputs=[
                 InversionIO.Output(
@@ -51,152 +65,31 @@ class SegmentedProjection(io.ComfyNode):
         generator: HostedGenerator,
         image: Tensor,
         segments: SegmentsBatch,
-        space: str,
-        steps: int,
-        seed: int,
-        learning_rate: float,
-        l2: float,
-        ms_ssim: float,
-        lpips: float,
-        lambda_reg: float,
-        warmup: float,
-        lambda_mean: float,
-        code_noise: float,
-        dilation: int,
-        lpips_net: str,
+        spaces: str,
+        start_as: str,
+        loss: LossConfig | None = None,
         start: InversionBatch | None = None,
+        **knobs: Any,
     ) -> io.NodeOutput:
-        config = ProjectionConfig(
-            space=space,
-            steps=steps,
-            seed=seed,
-            learning_rate=learning_rate,
-            l2=l2,
-            ms_ssim=ms_ssim,
-            lpips=lpips,
-            lambda_reg=lambda_reg,
-            warmup=warmup,
-            lambda_mean=lambda_mean,
-            code_noise=code_noise,
-            dilation=dilation,
-            lpips_net=lpips_net,
-        )
-        inversions = project_photos(generator, image, segments, start or (None,), config)
-        return io.NodeOutput(*inversions)
+        config = ProjectionConfig(losses=loss or LossConfig(), spaces=spaces_by_segment(spaces), **knobs)
+        resume = start is not None and start_as == CONTINUE
+        results = project_photos(generator, image, segments, start or (None,), config, resume=resume)
+        return io.NodeOutput(*results)
 
 
-def search_inputs() -> list[io.Input]:
-    return [
-        io.Combo.Input(
-            "space",
-            options=["w+", "w", "s", "z"],
-            default=DEFAULTS.space,
-            tooltip="w+ = closest likeness; w = coarser, edits more cleanly; s = per channel; z = only "
-            "typical faces.",
-        ),
-        io.Int.Input(
-            "steps",
-            default=DEFAULTS.steps,
-            min=1,
-            max=2000,
-            tooltip="Steps of the optimiser; 100 is good, 300 better.",
-        ),
-        io.Int.Input(
-            "seed",
-            default=0,
-            min=0,
-            max=0xFFFFFFFF,
-            control_after_generate=True,
-            tooltip="Seed of the code noise, and of the starting point in z. The same seed gives the same "
-            "result.",
-        ),
-        io.Float.Input(
-            "learning_rate",
-            default=DEFAULTS.learning_rate,
-            min=0.001,
-            max=1.0,
-            step=0.001,
-            tooltip="Highest step size of Adam; 0.1 is usual. Lower it if the run stops as diverging.",
-            advanced=True,
-        ),
-    ]
-
-
-def loss_inputs() -> list[io.Input]:
-    return [
-        weight_input(
-            "l2", "Weight of the squared colour difference; 1 with the others at 0 is quick and good."
-        ),
-        weight_input("ms_ssim", "Weight of MS-SSIM, which looks at structure over several scales; 0 = off."),
-        weight_input(
-            "lpips", "Weight of the perceptual loss LPIPS; slow, needs its network's weights; 0 = off."
-        ),
-        io.Float.Input(
-            "lambda_reg",
-            default=DEFAULTS.lambda_reg,
-            min=0.0,
-            max=1.0,
-            step=0.001,
-            round=False,
-            tooltip="Pull of all codes to their mean: more = segments agree better, likeness drops; 0 = off.",
-        ),
-    ]
-
-
-def weight_input(name: str, tooltip: str) -> io.Input:
-    return io.Float.Input(
-        name, default=getattr(DEFAULTS, name), min=0.0, max=10.0, step=0.05, tooltip=tooltip
-    )
-
-
-def expert_inputs() -> list[io.Input]:
-    return [
-        io.Float.Input(
-            "warmup",
-            default=DEFAULTS.warmup,
-            min=0.0,
-            max=0.95,
-            step=0.05,
-            tooltip="Part of the steps that first finds one code for the whole photo, from which each "
-            "segment sets out.",
-            advanced=True,
-        ),
-        io.Float.Input(
-            "lambda_mean",
-            default=DEFAULTS.lambda_mean,
-            min=0.0,
-            max=1.0,
-            step=0.001,
-            round=False,
-            tooltip="Pull of each code to the generator's mean code; keeps codes editable; 0 = off.",
-            advanced=True,
-        ),
-        io.Float.Input(
-            "code_noise",
-            default=DEFAULTS.code_noise,
-            min=0.0,
-            max=1.0,
-            step=0.01,
-            tooltip="Noise on the codes early in the run, in deviations of w; helps out of bad "
-            "beginnings; 0 = off.",
-            advanced=True,
-        ),
-        io.Int.Input(
-            "dilation",
-            default=DEFAULTS.dilation,
-            min=0,
-            max=64,
-            tooltip="Pixels by which each segment looks beyond its edge while it is fitted.",
-            advanced=True,
-        ),
-        io.Combo.Input(
-            "lpips_net",
-            options=["vgg", "alex", "squeeze"],
-            default=DEFAULTS.lpips_net,
-            tooltip="The network behind LPIPS; only used when its weight is above 0.",
-            advanced=True,
-        ),
-    ]
+def spaces_by_segment(text: str) -> dict[str, str]:
+    """'mouth=s, eyes=w' -> the space of each. Raises InvalidInputError."""
+    found: dict[str, str] = {}
+    for entry in split_names(text):
+        name, sign, space = (part.strip() for part in entry.partition("="))
+        if not (name and sign and space):
+            raise InvalidInputError(
+                f"spaces holds {entry!r}; expected segment=space, such as 'mouth=s, eyes=w'"
+            )
+        if name in found:
+            raise InvalidInputError(f"spaces names {name!r} twice; give each segment one space")
+        found[name] = space.lower()
+    return found
 
 
 def project_photos(
@@ -205,6 +98,8 @@ def project_photos(
     segments: SegmentsBatch,
     start: InversionBatch | tuple[None],
     config: ProjectionConfig,
+    *,
+    resume: bool,
 ) -> tuple[InversionBatch, Tensor]:
     """Every photo of the batch in turn -> the inversions, and their reconstructions as a host IMAGE."""
     with plain_tensors():
@@ -215,16 +110,48 @@ def project_photos(
         per_photo(start, len(photos), "starting inversions"),
         strict=True,
     )
-    inversions = []
+    done: list[Inversion] = []
     with loaded(hosted) as generator:
         for index, (photo, masks, first) in enumerate(jobs):
-            report = step_reporter(config.steps * len(photos), done=config.steps * index)
-            inversions.append(
-                project(
-                    generator, photo, masks, config, callback=report, preview_every=PREVIEW_EVERY, start=first
-                )
+            inversion = project(
+                generator,
+                photo,
+                masks,
+                config,
+                callback=step_reporter(config.steps * len(photos), done=config.steps * index),
+                preview_every=PREVIEW_EVERY,
+                start=first,
+                resume=resume,
+                keep=keeper(done),
+                folders=weight_folders(),
             )
-        return tuple(inversions), to_host(torch.cat([render(generator, one).cpu() for one in inversions]))
+            done.append(inversion)
+        return tuple(done), to_host(torch.cat([render(generator, one).cpu() for one in done]))
+
+
+def keeper(done: list[Inversion]) -> Callable[[Inversion], None]:
+    """What becomes of a run that is cut short: this photo's inversion so far, and the finished ones before it,
+    go to files that Load Inversion opens.
+    """
+
+    def keep(unfinished: Inversion) -> None:
+        folder, stem, counter, _, _ = folder_paths.get_save_image_path(
+            INTERRUPTED, folder_paths.get_output_directory()
+        )
+        for number, record in enumerate([*done, unfinished], counter):
+            path = Path(folder) / f"{stem}_{number:05}_.safetensors"
+            try:
+                save_inversion(record, path)
+            except (OSError, ChunkyError) as error:  # the user's wish to stop matters more than this
+                logging.error("The unfinished inversion could not be saved: %s", error)
+            else:
+                logging.warning(
+                    "The projection was cut short; the inversion so far is in %s. To go on, open it with Load "
+                    "Inversion, connect it to start and set start_as to continue.",
+                    path,
+                )
+
+    return keep
 
 
 NODES = [SegmentedProjection]

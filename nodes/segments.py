@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import torch
@@ -13,10 +12,18 @@ from torch import Tensor
 from ..chunky_core.errors import InvalidInputError
 from ..chunky_core.evaluation.sheets import segment_overlay
 from ..chunky_core.segments import Segments, segments_from_label_map, segments_from_masks
+from ..chunky_core.segments.label_names import (
+    Renames,
+    parse_renames,
+    renamed_labels,
+    renamed_masks,
+    split_names,
+)
 from .host import each_photo, per_photo, plain_tensors, to_host
 from .types import LabelMap, LabelMapIO, SegmentsIO
 
 BACKGROUND = "background"
+SUBJECT = "subject"
 LEGIBLE_SIDE = 768  # pixels
 
 
@@ -27,9 +34,9 @@ class SegmentMasks(io.ComfyNode):
             node_id="ChunkyGAN_SegmentMasks",
             display_name="Segment Masks",
             category="ChunkyGAN/segments",
-            description="Turns a label map, or a batch of masks with names, into soft segments that add "
-            "up to one.",
-            search_aliases=["segments", "masks", "label map", "face parsing", "chunks"],
+            description="Turns a label map, a batch of masks with names, or a picture's transparency into "
+            "soft segments that add up to one.",
+            search_aliases=["segments", "masks", "label map", "alpha", "merge labels", "chunks"],
             inputs=[
                 io.Image.Input(
                     "image", tooltip="The photo, or several of one size. It sets the size of the segments."
@@ -37,7 +44,7 @@ class SegmentMasks(io.ComfyNode):
                 LabelMapIO.Input(
                     "label_map",
                     optional=True,
-                    tooltip="Numbered areas with names. Connect this or masks, not both.",
+                    tooltip="Numbered areas with names. Connect one of label_map, masks and alpha.",
                 ),
                 io.Mask.Input(
                     "masks",
@@ -54,9 +61,9 @@ class SegmentMasks(io.ComfyNode):
                 io.String.Input(
                     "static",
                     default=BACKGROUND,
-                    tooltip="Areas that never change, by name, separated by commas. 'background' may be "
-                    "named always: "
-                    "without a mask of that name it is what no mask covers.",
+                    tooltip="Areas that never change, by name (after renaming), separated by commas. "
+                    "'background' may be named always: without an area of that name it is what nothing "
+                    "covers.",
                 ),
                 io.Int.Input(
                     "grow",
@@ -82,6 +89,20 @@ class SegmentMasks(io.ComfyNode):
                     "the nearest segment.",
                     advanced=True,
                 ),
+                io.Mask.Input(
+                    "alpha",
+                    optional=True,
+                    tooltip="The mask of a loader for pictures with transparency, 1 = transparent. What is "
+                    "opaque becomes the segment 'subject', the rest is static.",
+                ),
+                io.String.Input(
+                    "rename",
+                    optional=True,
+                    default="",
+                    multiline=True,
+                    tooltip="Renames and merges areas: 'hair + hat = hair, l_eye = left_eye'. One rule per "
+                    "line, or separated by commas.",
+                ),
             ],
             outputs=[SegmentsIO.Output(display_name="segments", tooltip="The segments, one set per photo.")],
         )
@@ -97,19 +118,24 @@ class SegmentMasks(io.ComfyNode):
         gaps: str,
         label_map: LabelMap | None = None,
         masks: Tensor | None = None,
+        alpha: Tensor | None = None,
+        rename: str = "",
     ) -> io.NodeOutput:
-        kept, size = split_names(static), (image.shape[1], image.shape[2])
+        kept, size, renames = split_names(static), (image.shape[1], image.shape[2]), parse_renames(rename)
         options = {"grow": grow, "feather": feather, "gaps": gaps}
+        check_one_source({"label_map": label_map, "masks": masks, "alpha": alpha})
+        batch: list[Segments] = []
         with plain_tensors():
-            if masks is not None and label_map is None:
-                batch = [segments_of_masks(masks.clone(), split_names(names), kept, size, options)]
-            elif label_map is not None and masks is None:
-                batch = segments_of_labels(label_map, kept, size, options)
-            else:
-                found = "neither" if masks is None else "both"
-                raise InvalidInputError(
-                    f"{found} of label_map and masks is connected; connect one of the two"
-                )
+            if label_map is not None:
+                batch = segments_of_labels(label_map, kept, renames, size, options)
+            elif masks is not None:
+                named = named_masks(masks.clone(), split_names(names))
+                batch = [segments_of_masks(named, kept, renames, size, options)]
+            elif alpha is not None:
+                # nothing is known of what is transparent, so that it can't be a segment
+                kept.append(renames.get(BACKGROUND, BACKGROUND))
+                areas = [areas_of_alpha(plane) for plane in alpha.clone()]
+                batch = [segments_of_masks(named, kept, renames, size, options) for named in areas]
             return io.NodeOutput(per_photo(tuple(batch), len(image), "sets of segments"))
 
 
@@ -160,29 +186,57 @@ def legible(photo: Tensor, segments: Segments) -> tuple[Tensor, Segments]:
     return larger(photo), Segments(segments.names, larger(segments.masks), larger(segments.static))
 
 
-def split_names(text: str) -> list[str]:
-    """Names separated by commas, semicolons or lines, without blanks around them."""
-    return [name.strip() for name in re.split(r"[,;\n]", text) if name.strip()]
+def check_one_source(sources: Mapping[str, object]) -> None:
+    """Raises InvalidInputError unless exactly one of label_map, masks and alpha is connected."""
+    given = [name for name, value in sources.items() if value is not None]
+    if not given:
+        raise InvalidInputError("neither of label_map and masks is connected, nor alpha; connect one of them")
+    if len(given) > 1:
+        raise InvalidInputError(f"{' and '.join(given)} are connected together; connect one of them only")
 
 
-def segments_of_masks(
-    masks: Tensor, names: list[str], static: list[str], size: tuple[int, int], options: Mapping[str, Any]
-) -> Segments:
+def named_masks(masks: Tensor, names: list[str]) -> dict[str, Tensor]:
     """Host MASK [N,H,W] with N names. Raises InvalidInputError."""
     if len(names) != len(masks):
         raise InvalidInputError(
             f"{len(names)} names for {len(masks)} masks; write one name per mask, separated by commas"
         )
     if len(set(names)) != len(names):
-        raise InvalidInputError(f"a name occurs twice among {', '.join(names)}; give every mask its own name")
-    kept = [
-        name for name in static if name in names or name != BACKGROUND
-    ]  # else it is the gaps, static as well
-    return segments_from_masks(dict(zip(names, masks, strict=True)), static=kept, size=size, **options)
+        raise InvalidInputError(
+            f"a name occurs twice among {', '.join(names)}; give every mask its own name, and merge with rename"
+        )
+    return dict(zip(names, masks, strict=True))
+
+
+def areas_of_alpha(transparent: Tensor) -> dict[str, Tensor]:
+    """Host alpha [H,W], 1 = transparent -> the opaque subject and, if anything is transparent, the rest."""
+    rest = {BACKGROUND: transparent} if transparent.any() else {}
+    return {SUBJECT: 1 - transparent, **rest}
+
+
+def segments_of_masks(
+    masks: Mapping[str, Tensor],
+    static: list[str],
+    renames: Renames,
+    size: tuple[int, int],
+    options: Mapping[str, Any],
+) -> Segments:
+    """Name -> [H,W]. Raises InvalidInputError."""
+    masks = renamed_masks(masks, renames)
+    return segments_from_masks(masks, static=known_static(static, masks), size=size, **options)
+
+
+def known_static(static: list[str], names: Collection[str]) -> list[str]:
+    """Without "background" if no area is called so: then it is the gaps, which are static as well."""
+    return [name for name in static if name in names or name != BACKGROUND]
 
 
 def segments_of_labels(
-    label_map: LabelMap, static: list[str], size: tuple[int, int], options: Mapping[str, Any]
+    label_map: LabelMap,
+    static: list[str],
+    renames: Renames,
+    size: tuple[int, int],
+    options: Mapping[str, Any],
 ) -> list[Segments]:
     """Each map of the batch gives the segments of the labels that occur in it. Raises InvalidInputError."""
     labels = label_map.labels.clone()
@@ -191,7 +245,9 @@ def segments_of_labels(
         raise InvalidInputError(
             f"the label map is {found}, the image is {wanted}; use the picture it belongs to"
         )
-    return [segments_from_label_map(one, label_map.names, static=static, **options) for one in labels]
+    names = renamed_labels(label_map.names, renames)
+    kept = known_static(static, names.values())
+    return [segments_from_label_map(one, names, static=kept, **options) for one in labels]
 
 
 NODES = [SegmentMasks, SegmentPreview]

@@ -16,6 +16,7 @@ GeneratorIO = io.Custom("CHUNKYGAN_GENERATOR")  # host.HostedGenerator
 LabelMapIO = io.Custom("CHUNKYGAN_LABEL_MAP")  # LabelMap
 SegmentsIO = io.Custom("CHUNKYGAN_SEGMENTS")  # SegmentsBatch
 InversionIO = io.Custom("CHUNKYGAN_INVERSION")  # InversionBatch
+LossIO = io.Custom("CHUNKYGAN_LOSS")  # LossConfig
 
 SegmentsBatch: TypeAlias = tuple[Segments, ...]
 InversionBatch: TypeAlias = tuple[Inversion, ...]

@@ -68,7 +68,7 @@ def pack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pack]:
     finally:
         sys.path.remove(str(DOUBLE))
         for name in set(sys.modules) - before:
-            if name.split(".")[0] in {NAME, "comfy", "comfy_api", "folder_paths"}:
+            if name.split(".")[0] in {NAME, "comfy", "comfy_api", "comfy_execution", "folder_paths"}:
                 del sys.modules[name]
 
 

@@ -1,73 +1,92 @@
-"""Inversions saved and reopened: the same pixels, and clear errors for everything else."""
+"""Inversions saved and reopened: the same pixels, with or without the photo in the file."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-from safetensors import safe_open
 from safetensors.torch import save_file
-from torch import Tensor
 
 from chunky_core.compositing.render import render
 from chunky_core.errors import ChunkyError, InvalidInputError, WrongGeneratorError
 from chunky_core.generator.generator import Generator
-from chunky_core.generator.spaces import Direction, LatentCode, convert
-from chunky_core.images import from_uint8
-from chunky_core.inversion import Edit, Inversion, Segment, check_generator, load_inversion, save_inversion
-from chunky_core.segments import segments_from_masks
+from chunky_core.images import to_uint8
+from chunky_core.inversion import Inversion, check_generator, files, load_inversion, save_inversion
+from tests.inversion_tools import TUNED, make_inversion, read_file, rewritten
 
-RNG = torch.Generator().manual_seed(8)
+
+@pytest.fixture(scope="module")
+def inversion(generator: Generator) -> Inversion:
+    return make_inversion(generator)
 
 
 @pytest.fixture
-def inversion(generator: Generator) -> Inversion:
-    """Three segments with random codes of three spaces, a static row, an 8-bit photo and two edits."""
-    size = generator.img_resolution
-    masks = {name: torch.zeros(size, size) for name in ("left_eye", "right_eye", "skin", "keep")}
-    masks["left_eye"][5:9, 4:9] = 1
-    masks["right_eye"][5:9, 14:19] = 1
-    masks["skin"][:-2] = 1
-    masks["keep"][-2:] = 1
-    parts = segments_from_masks(masks, static=("keep",), feather=0.8)
-    z = LatentCode("z", torch.randn(1, generator.z_dim, generator=RNG))
-    codes = [convert(generator, z, space) for space in ("w", "s", "w+")]
-    directions = [
-        Direction("gaze_x", "w", torch.randn(generator.w_dim, generator=RNG), "looks aside"),
-        Direction("age", "w+", torch.randn(generator.num_ws, generator.w_dim, generator=RNG)),
-    ]
-    return Inversion(
-        photo=from_uint8(torch.randint(0, 256, (1, size, size, 3), generator=RNG, dtype=torch.uint8)),
-        segments=tuple(
-            Segment(name, mask[None], LatentCode(code.space, code.tensor.contiguous()))
-            for name, mask, code in zip(parts.names, parts.masks, codes, strict=True)
-        ),
-        static_mask=parts.static,
-        fingerprint=generator.fingerprint,
-        edits=(Edit(directions[0], -1.5, ("eyes",)), Edit(directions[1], 0.7)),
-        settings={"space": "w+", "steps": 3},
-        losses={name: [1.0, 0.1, 1 / 3] for name in parts.names},
-        stopped="diverged",
-    )
+def saved(inversion: Inversion, tmp_path: Path) -> Path:
+    path = tmp_path / "saved.safetensors"
+    save_inversion(inversion, path)
+    return path
 
 
-def test_reopened_renders_the_same_pixels(generator: Generator, inversion: Inversion, tmp_path: Path) -> None:
-    save_inversion(inversion, tmp_path / "one.safetensors")
-    loaded = load_inversion(tmp_path / "one.safetensors")
+def test_reopened_renders_the_same_pixels(generator: Generator, inversion: Inversion, saved: Path) -> None:
+    loaded = load_inversion(saved)
     for edited in (True, False):
         assert torch.equal(
             render(generator, loaded, edited=edited), render(generator, inversion, edited=edited)
         )
-    assert torch.equal(loaded.photo, inversion.photo)
-    for name in ("names", "settings", "losses", "stopped", "fingerprint"):
+
+
+def test_everything_comes_back(inversion: Inversion, saved: Path) -> None:
+    loaded = load_inversion(saved)
+    for name in ("names", "settings", "losses", "stopped", "fingerprint", "alignment", "photo_digest"):
         assert getattr(loaded, name) == getattr(inversion, name)
     assert [(e.strength, e.segments, e.direction.name, e.direction.description) for e in loaded.edits] == [
         (-1.5, ("eyes",), "gaze_x", "looks aside"),
         (0.7, ("all",), "age", ""),
     ]
+    assert torch.equal(loaded.photo, inversion.photo)
+    assert [segment.code.space for segment in loaded.segments] == ["w", "s", "w+"]
+    assert [list(segment.delta) for segment in loaded.segments] == [[TUNED], [], []]
+    delta = loaded.segments[0].delta[TUNED]
+    assert delta.dtype == torch.float16 and torch.equal(delta, inversion.segments[0].delta[TUNED])
+    assert all(map(torch.equal, loaded.noise, inversion.noise))
+    assert (loaded.state.step, loaded.state.numbers) == (2, {"rate": 0.1, "best": float("inf")})
+    assert loaded.state.tensors["rng"].tolist() == [1, 2]
+    assert torch.equal(loaded.state.tensors["moments/0"], torch.ones(2, 3))
+
+
+def test_without_extras_it_is_as_plain_as_before(inversion: Inversion, tmp_path: Path) -> None:
+    plain = replace(inversion, noise=(), alignment=None, state=None)
+    save_inversion(plain, tmp_path / "x.safetensors")
+    loaded = load_inversion(tmp_path / "x.safetensors")
+    assert (loaded.noise, loaded.alignment, loaded.state) == ((), None, None)
+
+
+def test_the_photo_can_stay_at_home(generator: Generator, inversion: Inversion, tmp_path: Path) -> None:
+    path = tmp_path / "x.safetensors"
+    save_inversion(inversion, path, with_photo=False)
+    assert "photo" not in read_file(path)[1]
+    loaded = load_inversion(path)
+    assert loaded.photo is None and loaded.photo_digest == inversion.photo_digest
+    back = loaded.with_photo(inversion.photo)
+    assert torch.equal(render(generator, back), render(generator, inversion))
+    other = inversion.photo.clone()
+    other[0, 0, 0, 0] = other[0, 0, 0, 0].neg() + 1 / 255
+    with pytest.raises(InvalidInputError, match="is not the one that was inverted"):
+        loaded.with_photo(other)
+    with pytest.raises(InvalidInputError, match="the photo is 32x32, its masks are 64x64"):
+        loaded.with_photo(other[..., :32, :32])
+    save_inversion(loaded, path)  # and once more without
+    assert load_inversion(path).photo_digest == inversion.photo_digest
+
+
+def test_the_digest_is_that_of_the_8_bit_photo(inversion: Inversion) -> None:
+    nearly = inversion.photo + 1e-4
+    assert torch.equal(to_uint8(nearly), to_uint8(inversion.photo))
+    assert replace(inversion, photo=nearly).photo_digest == inversion.photo_digest
+    turned = inversion.photo.transpose(2, 3)
+    assert replace(inversion, photo=turned).photo_digest != inversion.photo_digest
 
 
 def test_a_photo_is_stored_in_8_bits_only_if_nothing_is_lost(inversion: Inversion, tmp_path: Path) -> None:
@@ -75,8 +94,7 @@ def test_a_photo_is_stored_in_8_bits_only_if_nothing_is_lost(inversion: Inversio
     for record, dtype in ((inversion, torch.uint8), (finer, torch.float32)):
         path = tmp_path / f"{dtype}.safetensors"
         save_inversion(record, path)
-        with safe_open(str(path), framework="pt") as file:
-            assert file.get_tensor("photo").dtype == dtype
+        assert read_file(path)[1]["photo"].dtype == dtype
         assert torch.equal(load_inversion(path).photo, record.photo)
 
 
@@ -96,23 +114,23 @@ def test_another_generator_is_refused_with_both_fingerprints(
     check_generator(inversion, generator)
 
 
-def rewritten(
-    path: Path, change: dict[str, object], tensors: dict[str, Tensor] | None = None, version: str = "1.0"
-) -> Path:
-    """A saved file with parts of its document and tensors replaced."""
-    with safe_open(str(path), framework="pt") as file:
-        document = json.loads(file.metadata()["inversion"]) | change
-        kept = {name: file.get_tensor(name) for name in list(file.keys())} | (tensors or {})
-    metadata = {"format": "chunkygan-inversion", "version": version, "inversion": json.dumps(document)}
-    save_file(kept, str(path), metadata=metadata)
-    return path
+def test_files_of_version_1_0_are_read(generator: Generator, inversion: Inversion, saved: Path) -> None:
+    added = ("photo_digest", "deltas", "noise", "alignment", "state")
+    old = load_inversion(rewritten_as_1_0(saved, added))
+    plain = replace(
+        inversion,
+        segments=tuple(replace(segment, delta={}) for segment in inversion.segments),
+        noise=(),
+        alignment=None,
+        state=None,
+    )
+    assert torch.equal(render(generator, old), render(generator, plain))
 
 
-@pytest.fixture
-def saved(inversion: Inversion, tmp_path: Path) -> Path:
-    path = tmp_path / "saved.safetensors"
-    save_inversion(inversion, path)
-    return path
+def rewritten_as_1_0(path: Path, added: tuple[str, ...]) -> Path:
+    """Version 1.0 had always a photo and no entry that says so."""
+    photo = read_file(path)[1]["photo"]
+    return rewritten(path, {}, {"photo": photo}, "1.0", without=(*added, "photo"))
 
 
 def test_later_additions_are_ignored_and_later_majors_refused(saved: Path) -> None:
@@ -121,35 +139,41 @@ def test_later_additions_are_ignored_and_later_majors_refused(saved: Path) -> No
         load_inversion(rewritten(saved, {}, version="2.0"))
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"names": ["left_eye", "left_eye", "skin"]},
-        {"names": ["one"]},
-        {"names": None},
-        {"spaces": ["w", "w", "w"]},
-        {"spaces": ["q", "s", "w+"]},
-        {"edits": [{"name": "x"}]},
-        {"edits": [{"name": "x", "space": "w", "strength": float("nan"), "segments": ["all"]}]},
-        {"edits": [{"name": "x", "space": "w", "strength": 1, "segments": ["hat"]}]},
-        {"losses": [1, 2]},
-        {"settings": 3},
-    ],
-)
-def test_a_damaged_document_is_an_input_error(saved: Path, change: dict[str, object]) -> None:
-    with pytest.raises(InvalidInputError, match="saved.safetensors"):
-        load_inversion(rewritten(saved, change))
+def test_a_failed_save_keeps_the_old_file(
+    inversion: Inversion, saved: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = saved.read_bytes()
+
+    def full(tensors: object, path: str, metadata: object) -> None:
+        Path(path).write_bytes(b"half a file")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(files, "save_file", full)
+    with pytest.raises(InvalidInputError, match="can't be written.*No space left"):
+        save_inversion(inversion, saved)
+    assert saved.read_bytes() == before
+    assert list(saved.parent.iterdir()) == [saved]
 
 
-def test_damaged_tensors_are_input_errors(saved: Path, inversion: Inversion) -> None:
-    for tensors in (
-        {"masks": inversion.masks().masks * 0.5},
-        {"masks": inversion.masks().masks[..., :-1].contiguous()},
-        {"codes/0": torch.full((1, 4), float("nan"))},
-        {"photo": torch.zeros(1, 3, 4, 4)},
-    ):
-        with pytest.raises(InvalidInputError, match="saved.safetensors"):
-            load_inversion(rewritten(saved, {}, tensors))
+def test_what_was_loaded_does_not_depend_on_the_file(inversion: Inversion, saved: Path) -> None:
+    loaded = load_inversion(saved)
+    size = saved.stat().st_size
+    with saved.open("r+b") as file:
+        file.write(bytes(size))
+    assert torch.equal(loaded.photo, inversion.photo)
+    assert all(map(torch.equal, loaded.noise, inversion.noise))
+
+
+def test_loaded_in_inference_mode_it_can_be_differentiated_through(saved: Path) -> None:
+    with torch.inference_mode():
+        loaded = load_inversion(saved)
+    code = loaded.segments[0].code.tensor.requires_grad_()
+    assert (code * loaded.segments[0].code.tensor).sum().requires_grad
+
+
+def test_settings_that_are_no_plain_values_are_refused(inversion: Inversion, saved: Path) -> None:
+    with pytest.raises(InvalidInputError, match="no plain values"):
+        save_inversion(replace(inversion, settings={"device": torch.device("cpu")}), saved)
 
 
 def test_other_files_are_named(tmp_path: Path, inversion: Inversion) -> None:

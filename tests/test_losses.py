@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import builtins
-import math
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from chunky_core.errors import InvalidInputError, MissingWeightsError
-from chunky_core.inversion import perceptual
-from chunky_core.inversion.losses import MS_SSIM_WEIGHTS, SegmentLoss, l1_loss, l2_loss, ms_ssim
-
-
-def picture(seed: int, height: int, width: int) -> Tensor:
-    """Smooth noise in [-1,1]."""
-    rng = torch.Generator().manual_seed(seed)
-    coarse = torch.rand(1, 3, height // 4 + 1, width // 4 + 1, generator=rng, dtype=torch.float64) * 2 - 1
-    return torch.nn.functional.interpolate(coarse, (height, width), mode="bilinear")
+from chunky_core.errors import InvalidInputError
+from chunky_core.generator.region import Box, full_box
+from chunky_core.inversion.losses import (
+    MS_SSIM_WEIGHTS,
+    LossConfig,
+    LossNetworks,
+    RegionLoss,
+    ms_ssim,
+    perceptual_distance,
+)
+from chunky_core.inversion.losses.resize import resize, seen_size
+from tests.toy_networks import Colours, Means, networks, only, picture
 
 
 def reference_ms_ssim(x: np.ndarray, y: np.ndarray, scales: int) -> float:
@@ -65,40 +65,63 @@ def test_ms_ssim_is_one_for_identical_pictures_and_less_otherwise() -> None:
     assert ms_ssim(x, -x).item() < 0.5
 
 
-def test_an_all_ones_mask_changes_no_loss() -> None:
+def whole(config: LossConfig, photo: Tensor, mask: Tensor) -> RegionLoss:
+    return RegionLoss(config, networks(), photo, Box(0, 0, *photo.shape[-2:]), mask)
+
+
+EVERY = ("l2", "l1", "ms_ssim", "lpips", "identity")
+
+
+def test_an_all_ones_mask_gives_the_ordinary_losses() -> None:
     x, y = picture(3, 40, 30), picture(4, 40, 30)
-    ones = torch.ones_like(x[:, :1])
-    assert l2_loss(x, y, ones).item() == pytest.approx((x - y).square().mean().item(), rel=1e-12)
-    assert l1_loss(x, y, ones).item() == pytest.approx((x - y).abs().mean().item(), rel=1e-12)
-    assert ms_ssim(x, y, ones).item() == pytest.approx(ms_ssim(x, y).item(), rel=1e-12)
+    expected = {
+        "l2": (x - y).square().mean(),
+        "l1": (x - y).abs().mean(),
+        "ms_ssim": 1 - ms_ssim(x, y),
+        "lpips": perceptual_distance(Colours().features(x), Colours().features(y)),
+        "identity": 1 - (Means().embed(x) * Means().embed(y)).sum(),
+    }
+    for name in EVERY:
+        value = whole(only(name), y, torch.ones_like(x[:, :1]))(x)
+        assert value.shape == () and value.item() == pytest.approx(expected[name].item(), rel=1e-12)
 
 
-@pytest.mark.parametrize("weights", [{"l2": 1.0}, {"l2": 0.0, "l1": 1.0}, {"l2": 0.0, "ms_ssim": 1.0}])
-def test_nothing_outside_of_the_mask_has_a_gradient_or_a_say(weights: dict[str, float]) -> None:
-    prediction, target = picture(5, 40, 40).requires_grad_(), picture(6, 40, 40)
-    mask = torch.zeros(1, 1, 40, 40, dtype=torch.float64)
+def test_the_losses_are_summed_by_their_weights() -> None:
+    x, y, mask = picture(3, 40, 30), picture(4, 40, 30), torch.ones(1, 1, 40, 30, dtype=torch.float64)
+    weights: dict[str, Any] = {"l2": 0.5, "l1": 0.25, "ms_ssim": 2.0, "lpips": 3.0, "identity": 5.0}
+    parts = sum(weight * whole(only(name), y, mask)(x) for name, weight in weights.items())
+    assert whole(LossConfig(**weights), y, mask)(x).item() == pytest.approx(float(parts), rel=1e-12)
+
+
+@pytest.mark.parametrize("resolution", [0, 32])
+@pytest.mark.parametrize("name", EVERY)
+def test_nothing_outside_of_the_mask_has_a_gradient_or_a_say(name: str, resolution: int) -> None:
+    photo, box = picture(6, 60, 60), Box(8, 10, 50, 54)
+    mask = torch.zeros(1, 1, 42, 44, dtype=torch.float64)
     mask[..., 12:25, 10:30] = 1
     mask[..., 12, :] *= 0.5
-    loss = SegmentLoss(**weights)(prediction, target, mask)
-    (gradient,) = torch.autograd.grad(loss, prediction)
+    loss = RegionLoss(only(name, resolution=resolution), networks(), photo, box, mask)
+    prediction = picture(5, 42, 44).requires_grad_()
+    (gradient,) = torch.autograd.grad(loss(prediction), prediction)
     outside = (mask == 0).expand_as(gradient)
     assert gradient[outside].abs().max() == 0
     assert gradient[~outside].abs().max() > 0
     altered = prediction.detach() + 5 * (mask == 0)
-    assert SegmentLoss(**weights)(altered, target, mask).item() == loss.item()
+    assert loss(altered).item() == pytest.approx(loss(prediction).item(), rel=1e-12)
+    assert loss(photo[..., 8:50, 10:54]).item() == pytest.approx(0, abs=1e-12)
 
 
-@pytest.mark.parametrize("weights", [{"l2": 1.0}, {"l2": 0.0, "l1": 1.0}])
-def test_the_gradient_does_not_depend_on_the_area(weights: dict[str, float]) -> None:
-    """Brightness has the same gradient whether a mask covers 4x4 or 40x40 pixels of equal error."""
-    gradients = []
+@pytest.mark.parametrize("name", ["l2", "l1", "lpips"])
+def test_the_loss_and_its_gradient_do_not_depend_on_the_area(name: str) -> None:
+    """Brightness counts the same whether a mask covers 4x4 or 40x40 pixels of equal error."""
+    found = []
     for side in (4, 40):
         mask = torch.zeros(1, 1, 40, 40)
         mask[..., :side, :side] = 1
         brightness = torch.tensor(0.25, requires_grad=True)
-        loss = SegmentLoss(**weights)(brightness.expand(1, 3, 40, 40), torch.zeros(1, 3, 40, 40), mask)
-        gradients.append(torch.autograd.grad(loss, brightness)[0].item())
-    assert gradients[0] == pytest.approx(gradients[1], rel=1e-5)
+        loss = whole(only(name), torch.zeros(1, 3, 40, 40), mask)(brightness.expand(1, 3, 40, 40))
+        found.append((loss.item(), torch.autograd.grad(loss, brightness)[0].item()))
+    assert found[0] == pytest.approx(found[1], rel=1e-5)
 
 
 def test_ms_ssim_judges_a_small_segment_like_a_large_one() -> None:
@@ -108,7 +131,7 @@ def test_ms_ssim_judges_a_small_segment_like_a_large_one() -> None:
     for half in (6, 30):
         mask = torch.zeros(1, 1, 64, 64, dtype=torch.float64)
         mask[..., 32 - half : 32 + half, 32 - half : 32 + half] = 1
-        losses.append(SegmentLoss(l2=0, ms_ssim=1)(wrong, target, mask).item())
+        losses.append(whole(only("ms_ssim"), target, mask)(wrong).item())
     assert losses[0] > 0.3 * losses[1]  # the areas are as 1 to 25
 
 
@@ -119,52 +142,88 @@ def test_ms_ssim_keeps_gradients_bounded_for_opposite_pictures() -> None:
     assert torch.isfinite(gradient).all() and gradient.abs().max() < 1
 
 
-def test_missing_perceptual_weights_are_named_and_not_downloaded(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+def test_identity_sees_the_whole_photo_with_the_segment_set_into_it() -> None:
+    photo, box, crop = picture(6, 60, 60), Box(8, 10, 50, 54), picture(5, 42, 44)
+    mask = (picture(4, 42, 44)[:, :1] > 0).double()
+    composite = photo.clone()
+    composite[..., 8:50, 10:54] += mask * (crop - photo[..., 8:50, 10:54])
+    expected = 1 - (Means().embed(composite) * Means().embed(photo)).sum()
+    loss = RegionLoss(only("identity"), networks(), photo, box, mask)
+    assert loss(crop).item() == pytest.approx(expected.item(), rel=1e-9)
+
+
+def test_the_photo_is_looked_at_once() -> None:
+    parts = networks()
+    loss = RegionLoss(
+        LossConfig(lpips=1, identity=1),
+        parts,
+        picture(1, 40, 40),
+        Box(0, 0, 20, 30),
+        torch.ones(1, 1, 20, 30),
+    )
+    for _ in range(3):
+        loss(picture(2, 20, 30))
+    assert len(parts.perceptual.sizes) == 1 + 3 and parts.identity.asked == 1 + 3  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("size", "longest", "smallest", "expected"),
+    [
+        ((100, 80), 0, 16, (100, 80)),
+        ((100, 80), 50, 16, (50, 40)),
+        ((40, 30), 50, 16, (40, 30)),  # never enlarged to `longest`
+        ((8, 10), 50, 16, (16, 20)),
+        ((200, 20), 50, 16, (160, 16)),  # thin: the network's least counts
+    ],
+)
+def test_the_networks_see_the_crop_at_the_resolution_asked_for(
+    size: tuple[int, int], longest: int, smallest: int, expected: tuple[int, int]
 ) -> None:
-    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
-    monkeypatch.setattr(torch.hub, "load_state_dict_from_url", lambda *a, **k: pytest.fail("download"))
-    for net, file in (("vgg", "vgg16-"), ("alex", "alexnet-"), ("squeeze", "squeezenet1_1-")):
-        with pytest.raises(MissingWeightsError, match="L2, L1, MS-SSIM") as error:
-            SegmentLoss(lpips=1.0, lpips_net=net)
-        assert file in str(error.value) and str(tmp_path / "checkpoints") in str(error.value)
+    assert seen_size(size, longest, smallest) == expected
+    config = only("lpips", resolution=longest)
+    parts = networks()
+    photo = picture(1, *size)
+    RegionLoss(config, parts, photo, Box(0, 0, *size), torch.ones(1, 1, *size))(photo)
+    assert set(parts.perceptual.sizes) == {expected}  # type: ignore[union-attr]
 
 
-def test_a_missing_package_is_named_with_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = builtins.__import__
-
-    def without_lpips(name: str, *args: object, **kwargs: object) -> object:
-        if name == "lpips":
-            raise ImportError(name)
-        return real(name, *args, **kwargs)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(builtins, "__import__", without_lpips)
-    with pytest.raises(MissingWeightsError, match="pip install lpips"):
-        SegmentLoss(lpips=1.0)
+def test_shrinking_averages_and_leaves_no_aliases() -> None:
+    stripes = torch.ones(1, 3, 64, 64)
+    stripes[..., ::2] = -1
+    assert resize(stripes, (16, 16))[..., 2:-2].abs().max() < 0.05
 
 
-def test_an_unknown_network_lists_the_known_ones() -> None:
-    with pytest.raises(InvalidInputError, match="vgg, alex, squeeze"):
-        SegmentLoss(lpips=1.0, lpips_net="resnet")
+def test_a_region_loss_works_on_tensors_of_inference_mode_and_changes_none() -> None:
+    with torch.inference_mode():
+        photo, mask = picture(1, 40, 40).float(), torch.ones(1, 1, 40, 40)
+    before = photo.clone()
+    loss = RegionLoss(LossConfig(ms_ssim=1, lpips=1, identity=1), networks(), photo, full_box(40), mask)
+    prediction = picture(2, 40, 40).float().requires_grad_()
+    (gradient,) = torch.autograd.grad(loss(prediction), prediction)
+    assert gradient.isfinite().all() and torch.equal(photo, before)
 
 
-def test_lpips_counts_by_the_mask_and_leaves_the_random_state_alone(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    """With random trunk weights in place of the download, the loss stays blind outside of the mask."""
-    from torchvision import models
+def test_impossible_regions_are_refused() -> None:
+    photo, box = picture(1, 40, 40), Box(0, 0, 20, 30)
+    with pytest.raises(InvalidInputError, match=r"\(1, 1, 20, 30\)"):
+        RegionLoss(LossConfig(), LossNetworks(), photo, box, torch.ones(1, 1, 30, 20))
+    with pytest.raises(InvalidInputError, match="empty"):
+        RegionLoss(LossConfig(), LossNetworks(), photo, box, torch.zeros(1, 1, 20, 30))
+    with pytest.raises(InvalidInputError, match="LPIPS .* isn't loaded"):
+        RegionLoss(LossConfig(lpips=1), LossNetworks(), photo, box, torch.ones(1, 1, 20, 30))
 
-    monkeypatch.setattr(perceptual, "require_weights", lambda net: tmp_path)
-    trunk = models.squeezenet1_1
-    monkeypatch.setattr(models, "squeezenet1_1", lambda pretrained: trunk(weights=None))
-    before = torch.random.get_rng_state()
-    loss = SegmentLoss(l2=0.0, lpips=1.0, lpips_net="squeeze")
-    assert torch.equal(before, torch.random.get_rng_state())
-    prediction, target = picture(10, 40, 48).float().requires_grad_(), picture(11, 40, 48).float()
-    mask = torch.zeros(1, 1, 40, 48)
-    mask[..., 8:30, 10:30] = 1
-    value = loss(prediction, target, mask)
-    (gradient,) = torch.autograd.grad(value, prediction)
-    assert value > 0 and math.isfinite(value.item())
-    assert gradient[(mask == 0).expand_as(gradient)].abs().max() == 0
-    assert loss(target, target, mask).item() == pytest.approx(0.0, abs=1e-9)
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"l2": -1},
+        {"l2": 0},
+        {"l2": float("nan")},
+        {"margin": 3},
+        {"resolution": 8},
+        {"identity_channels": "x"},
+    ],
+)
+def test_impossible_settings_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(InvalidInputError, match="expected|none below"):
+        LossConfig(**wrong)

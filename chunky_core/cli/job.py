@@ -61,7 +61,7 @@ def run_job(job: Job, folder: Path) -> dict:
         ("change", heat_map(job.photo, picture)),
     ]
     figures |= {
-        "static_pixels_changed": static_pixels_changed(inversion, picture),
+        "static_pixels_changed": static_pixels_changed(job.photo, inversion, picture),
         "edits": [f"{'+'.join(e.segments)}:{e.direction.name}={e.strength:g}" for e in job.edits],
         "steps": job.config.steps,
         "seconds": round(monotonic() - start, 1),
@@ -74,8 +74,8 @@ def run_job(job: Job, folder: Path) -> dict:
     return figures
 
 
-def static_pixels_changed(inversion: Inversion, picture: Tensor) -> int:
+def static_pixels_changed(photo: Tensor, inversion: Inversion, picture: Tensor) -> int:
     """How many pixels of the static mask differ from the photo in the 8-bit picture: 0 by construction."""
     static = inversion.static_mask[0, 0] == 1
-    changed = (to_uint8(picture) != to_uint8(inversion.photo)).any(-1)[0]
+    changed = (to_uint8(picture) != to_uint8(photo)).any(-1)[0]
     return int((changed & static.to(changed.device)).sum())

@@ -4,13 +4,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
 from ..editing.edits import applicable_edits, edited_code
 from ..generator.generator import Generator
+from ..generator.region import Box
 from ..generator.spaces import LatentCode, synthesis_input
-from ..inversion.inversion import Inversion, check_generator
+from ..generator.tuning import tuned
+from ..inversion.inversion import Edit, Inversion, Segment, check_generator
 from ..segments.blend import blend
 from ..segments.masks import mask_box
 
@@ -22,16 +26,26 @@ def render(
     """[1,3,H,W] on the photo's device: every segment synthesised on its mask's box and blended; where the
     static mask is 1, the photo.
 
-    edited: False leaves all edits out. cross_fade: see `blend`. Raises WrongGeneratorError if the
-    inversion belongs to another generator, InvalidInputError if a direction doesn't fit it.
+    edited: False leaves all edits out. cross_fade: see `blend`. An inversion without photo is drawn, in
+    float32 on its masks' device, if its static mask is 0 everywhere. Raises WrongGeneratorError if the
+    inversion belongs to another generator, InvalidInputError if a direction, a delta or the noise doesn't fit
+    it, or where the photo is needed and absent.
     """
     check_generator(inversion, generator)
-    masks, crops, boxes = inversion.masks(), [], []
-    for segment in inversion.segments:
+    backdrop, masks = inversion.backdrop(), inversion.masks()
+    noise = [values.to(generator.device, generator.dtype) for values in inversion.noise] or None
+    boxes = [mask_box(segment.mask, margin=0) for segment in inversion.segments]
+    crops = []
+    for segment, box in zip(inversion.segments, boxes, strict=True):
         edits = applicable_edits(masks, segment.name, inversion.edits) if edited else []
-        own = LatentCode(segment.code.space, segment.code.tensor.to(generator.device))
-        code = edited_code(generator, own, edits)
-        boxes.append(mask_box(segment.mask, margin=0))
-        crop = generator.synthesis(synthesis_input(generator, code), box=boxes[-1])
-        crops.append(crop.to(inversion.photo))
-    return blend(inversion.photo, masks, crops, boxes, cross_fade=cross_fade)
+        crops.append(_crop(generator, segment, edits, box, noise).to(backdrop))
+    return blend(backdrop, masks, crops, boxes, cross_fade=cross_fade)
+
+
+def _crop(
+    generator: Generator, segment: Segment, edits: Sequence[Edit], box: Box, noise: Sequence[Tensor] | None
+) -> Tensor:
+    """The part of the segment's own picture in the box, [1,3,h,w]."""
+    own = tuned(generator, segment.delta)
+    code = LatentCode(segment.code.space, segment.code.tensor.to(own.device))
+    return own.synthesis(synthesis_input(own, edited_code(own, code, edits)), box=box, noise=noise)

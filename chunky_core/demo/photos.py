@@ -26,6 +26,7 @@ from .portraits.attributes import (
     fractions_of,
     traits_by_part,
 )
+from .portraits.canvas import Canvas
 from .portraits.head import build_head
 from .portraits.painting import check_resolution, paint_portrait
 
@@ -71,20 +72,37 @@ def demo_photo(
     attributes = _draw_attributes(people, part_deviation)
     if "odd_glasses" in extras:
         attributes[:, INDEX["glasses"]] = NO_GLASSES
+    canvas = paint_photos(attributes[None], resolution, extras, disturbances if nuisances else None, things)
+    image = from_uint8(to_uint8(canvas.image * 2.0 - 1.0))
+    return Photo(image, canvas.labels[0], attributes, tuple(extras))
+
+
+def paint_photos(
+    attributes: Tensor,
+    resolution: int,
+    extras: Sequence[str],
+    disturbances: torch.Generator | None,
+    things: torch.Generator,
+) -> Canvas:
+    """Photos of the people `attributes` [B,P,K]; the image of the canvas is in [0,1].
+
+    disturbances: draws the nuisances, the same ones for the whole batch; None = none. things: draws the extras;
+    with extras, B is 1.
+    """
     fractions = fractions_of(attributes)
-    if nuisances:
+    if disturbances is not None:
         turned = [INDEX["yaw"], INDEX["light"]]
-        fractions[:, turned] = 0.5 + BEYOND * (fractions[:, turned] - 0.5)
-    traits = traits_by_part(fractions[None])
+        fractions[..., turned] = 0.5 + BEYOND * (fractions[..., turned] - 0.5)
+    traits = traits_by_part(fractions)
     canvas, head = paint_portrait(traits, resolution), build_head(traits["skin"])
-    if nuisances:
+    if disturbances is not None:
         add_nuisances(canvas, head, disturbances)
     for name in extras:
         paint_extra(name, canvas, head, things)
-    if nuisances:
+    if disturbances is not None:
         develop(canvas, disturbances)
-    image = from_uint8(to_uint8(canvas.image.clamp(0.0, 1.0) * 2.0 - 1.0))
-    return Photo(image, canvas.labels[0], attributes, tuple(extras))
+    canvas.image.clamp_(0.0, 1.0)
+    return canvas
 
 
 def _draw_attributes(rng: torch.Generator, deviation: float) -> Tensor:

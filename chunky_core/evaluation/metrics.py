@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 
+import torch
 from torch import Tensor
 
 from ..errors import InvalidInputError
+from ..inversion.losses import IdentityNetwork, PerceptualNetwork, perceptual_distance
+from ..inversion.losses.resize import resize, seen_size
 
 
 def l2(image: Tensor, target: Tensor, mask: Tensor | None = None) -> float:
@@ -15,20 +18,11 @@ def l2(image: Tensor, target: Tensor, mask: Tensor | None = None) -> float:
 
     Raises InvalidInputError if the sizes differ or the mask is empty.
     """
-    if image.shape != target.shape:
-        raise InvalidInputError(
-            f"the image has shape {tuple(image.shape)}, its target {tuple(target.shape)}; they must be equal"
-        )
+    _check_sizes(image, target)
     error = (image.double() - target.double()).square().mean(dim=1, keepdim=True)
     if mask is None:
         return error.mean().item()
-    if mask.shape[-2:] != image.shape[-2:]:
-        raise InvalidInputError(
-            f"the mask is {tuple(mask.shape[-2:])}, the image {tuple(image.shape[-2:])} pixels"
-        )
-    weights = mask.double().expand_as(error)
-    if not weights.sum() > 0:
-        raise InvalidInputError("the mask is empty; nothing to measure")
+    weights = _weights(mask, image).double().expand_as(error)
     return ((error * weights).sum() / weights.sum()).item()
 
 
@@ -36,3 +30,52 @@ def psnr(image: Tensor, target: Tensor, mask: Tensor | None = None) -> float:
     """Peak signal-to-noise ratio in dB, 10 log10(2^2 / l2) as the images span 2; infinite for equal ones."""
     error = l2(image, target, mask)
     return math.inf if error == 0.0 else 10.0 * math.log10(4.0 / error)
+
+
+@torch.no_grad()
+def perceptual(
+    image: Tensor, target: Tensor, network: PerceptualNetwork, mask: Tensor | None = None
+) -> float:
+    """Perceptual distance of images [B,3,H,W] in [-1,1], mean over the batch; 0 = equal.
+
+    With a mask [B or 1,1,H,W]: of the image laid over the target with the mask, divided by the mask's share of
+    the picture, as LPIPS counts in the projection. Pictures smaller than the network's smallest side are
+    enlarged. Raises InvalidInputError if the sizes differ or the mask is empty.
+    """
+    _check_sizes(image, target)
+    share = image.new_ones(())
+    if mask is not None:
+        weights = _weights(mask, image).to(image)
+        image, share = target + weights * (image - target), weights.mean()
+    size = seen_size((image.shape[-2], image.shape[-1]), 0, network.smallest_side)
+    features, others = (network.features(resize(t, size)) for t in (image, target))
+    return (perceptual_distance(features, others).mean() / share).item()
+
+
+@torch.no_grad()
+def identity_distance(image: Tensor, target: Tensor, network: IdentityNetwork) -> float:
+    """1 - cosine of the identity embeddings of portraits [B,3,H,W] in [-1,1] (0 ... 2), mean over the batch.
+
+    Raises InvalidInputError if the sizes differ.
+    """
+    _check_sizes(image, target)
+    return 1.0 - (network.embed(image) * network.embed(target)).sum(dim=1).mean().item()
+
+
+def _check_sizes(image: Tensor, target: Tensor) -> None:
+    if image.shape != target.shape:
+        raise InvalidInputError(
+            f"the image has shape {tuple(image.shape)}, its target {tuple(target.shape)}; they must be equal"
+        )
+
+
+def _weights(mask: Tensor, image: Tensor) -> Tensor:
+    """The mask as [B,1,H,W] for the image."""
+    if mask.shape[-2:] != image.shape[-2:]:
+        raise InvalidInputError(
+            f"the mask is {tuple(mask.shape[-2:])}, the image {tuple(image.shape[-2:])} pixels"
+        )
+    weights = mask.expand(len(image), 1, -1, -1)
+    if not weights.sum() > 0:
+        raise InvalidInputError("the mask is empty; nothing to measure")
+    return weights

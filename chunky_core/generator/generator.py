@@ -11,7 +11,9 @@ from torch.nn import functional
 
 from ..errors import InvalidInputError
 from .architecture import Architecture, GeneratorModule, architecture_of, build_module
-from .region import Box
+from .batching import Batch
+from .boxes import Box, check_boxes
+from .region import Cost
 
 
 class Generator:
@@ -19,7 +21,8 @@ class Generator:
 
     Attributes: architecture; z_dim, w_dim, num_ws, img_resolution; c_dim: length of the class labels, 0 for
     a generator without; supports_boxes: whether a box is cheaper than the whole picture; style_layout:
-    (layer, channels) of each style in the order of synthesis; metadata: what the file says of itself
+    (layer, channels) of each style in the order of synthesis; noise_layout: (layer, r) of each noise map
+    [r,r] in the order of synthesis, () for a generator without noise; metadata: what the file says of itself
     (architecture, licence, source, ...); module: the networks, with NVlabs' parameter names.
     """
 
@@ -46,6 +49,7 @@ class Generator:
         self.style_layout = tuple(
             (name, layer.in_channels) for name, layer in module.synthesis.styled_layers()
         )
+        self.noise_layout = module.synthesis.noise_layout
         self.metadata = dict(metadata or {})
         self._fingerprint = fingerprint
 
@@ -105,17 +109,62 @@ class Generator:
         noise_mode: str = "const",
         rng: torch.Generator | None = None,
         out_resolution: int | None = None,
+        noise: Sequence[Tensor] | None = None,
     ) -> Tensor:
         """Makes images [B,3,h,w], nominally in [-1,1].
 
         codes: ws [B,num_ws,w_dim], w [B,w_dim], or the list of styles [B,C] of `style_layout`;
         differentiable. box: (top, left, bottom, right), half-open output pixels: only these are made, equal
         to the crop of the whole. noise_mode: "const", "none" or "random" (from `rng`). out_resolution: a
-        lower power of two, for a preview (StyleGAN2 with RGB skips only).
-        Raises InvalidInputError for wrong shapes, boxes or modes.
+        lower power of two, for a preview (StyleGAN2 with RGB skips only). noise: a map [r,r] per entry of
+        `noise_layout`, which replaces the stored one in mode "const"; differentiable; None or empty: the
+        stored ones.
+        Raises InvalidInputError for wrong shapes, boxes or modes, and for noise where there is none.
         """
-        styles = self.styles(codes) if isinstance(codes, Tensor) else self._checked_styles(codes)
-        return self.module.synthesis(styles, box, noise_mode, rng, out_resolution)
+        styles = self._styles_of(codes)
+        return self.module.synthesis(styles, box, noise_mode, rng, out_resolution, noise=noise)
+
+    def synthesis_boxes(
+        self,
+        codes: Tensor | Sequence[Tensor],
+        boxes: Sequence[Box | tuple[int, int, int, int]],
+        noise: Sequence[Tensor] | None = None,
+        out_resolution: int | None = None,
+        noise_mode: str = "const",
+        rng: torch.Generator | None = None,
+    ) -> Tensor:
+        """Makes boxes[b] of sample b in one pass: [B,3,h,w], nominally in [-1,1].
+
+        boxes: one per sample, all of one size, such as a Batch of `batches` has. The rest: see `synthesis`;
+        each sample equals `synthesis` of its box alone. Without `supports_boxes` the whole pictures are made
+        and cropped. Raises InvalidInputError as `synthesis` does, and for boxes of several sizes.
+        """
+        styles = self._styles_of(codes)
+        if len(boxes) != styles[0].shape[0]:
+            found = f"{len(boxes)} boxes and codes of {styles[0].shape[0]} samples were given"
+            raise InvalidInputError(f"{found}; expected one box per sample")
+        resolution = self.img_resolution if out_resolution is None else out_resolution
+        checked = check_boxes(boxes, resolution)
+        return self.module.synthesis(styles, checked, noise_mode, rng, out_resolution, noise=noise)
+
+    def batches(
+        self, boxes: Sequence[Box | tuple[int, int, int, int]], out_resolution: int | None = None
+    ) -> tuple[Batch, ...]:
+        """Groups boxes to be made by one `synthesis_boxes` each, such that the estimated time is least."""
+        return self.module.synthesis.batches(boxes, out_resolution)
+
+    def cost(
+        self, box: Box | tuple[int, int, int, int] | None = None, out_resolution: int | None = None
+    ) -> Cost:
+        """Multiply-adds and feature values of making `box` (None: everything) of one sample, forward only."""
+        return self.module.synthesis.cost(box, out_resolution)
+
+    def effort(self, box: Box | tuple[int, int, int, int], out_resolution: int | None = None) -> float:
+        """The estimated time of making `box` alone, with what a pass takes at any size; 1 = the whole."""
+        return self.module.synthesis.effort(box, out_resolution)
+
+    def _styles_of(self, codes: Tensor | Sequence[Tensor]) -> list[Tensor]:
+        return self.styles(codes) if isinstance(codes, Tensor) else self._checked_styles(codes)
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> Generator:
         """This generator on `device` and computing in `dtype`: itself if nothing changes, otherwise a copy.

@@ -13,6 +13,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from .boxes import Region
 from .mapping import FullyConnectedLayer
 from .ops import (
     conv3x3,
@@ -24,7 +25,6 @@ from .ops import (
     upsampling_conv3x3,
     weight_energy,
 )
-from .region import Box
 
 _TAPS = (1.0, 3.0, 3.0, 1.0)
 
@@ -68,7 +68,9 @@ class SynthesisLayer(nn.Module):
         self.register_buffer("noise_const", drawn(resolution, resolution))
         self.register_buffer("resample_filter", fir_filter())
 
-    def forward(self, x: Tensor, styles: Tensor, noise: Tensor | None, source: Box, target: Box) -> Tensor:
+    def forward(
+        self, x: Tensor, styles: Tensor, noise: Tensor | None, source: Region, target: Region
+    ) -> Tensor:
         """x: [B,in_channels,..], the input's pixels `source`; styles: [B,in_channels]; noise: [1 or B,1,h,w]
 
         -> [B,out_channels,h,w], the pixels `target`, which `noise` covers too.
@@ -135,7 +137,7 @@ class SkipLayer(nn.Module):
         self.weight = nn.Parameter(drawn(out_channels, in_channels, 1, 1))
         self.register_buffer("resample_filter", fir_filter())
 
-    def forward(self, x: Tensor, source: Box, target: Box) -> Tensor:
+    def forward(self, x: Tensor, source: Region, target: Region) -> Tensor:
         """x: [B,in_channels,..], the input's pixels `source` -> [B,out_channels,h,w], the pixels `target`."""
         x = convolve(x, self.weight * self.weight_gain)
         return upsample_rgb(x, self.resample_filter, source, target)

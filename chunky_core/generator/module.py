@@ -9,11 +9,14 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import UnsupportedCheckpointError
+from .batching import Batch
+from .boxes import Box, Region
 from .mapping import MappingNetwork
-from .region import Box
+from .region import Cost
 
 MAX_RESOLUTION = 4096
 
+AnyBox = Box | tuple[int, int, int, int]
 Shapes = Mapping[str, Sequence[int]]
 
 
@@ -36,6 +39,9 @@ class Synthesis(Protocol):
     @property
     def dtype(self) -> torch.dtype: ...
 
+    @property
+    def noise_layout(self) -> tuple[tuple[str, int], ...]: ...
+
     def hints(self) -> dict[str, Any]:
         """What its tensors' shapes don't tell, for `architecture_from`."""
 
@@ -47,14 +53,24 @@ class Synthesis(Protocol):
     def freeze(self) -> Any:
         """Makes the weights constants."""
 
+    def batches(self, boxes: Sequence[AnyBox], out_resolution: int | None) -> tuple[Batch, ...]:
+        """Groups of boxes that cost least when each is made in one pass."""
+
+    def cost(self, box: AnyBox | None, out_resolution: int | None) -> Cost:
+        """Multiply-adds and feature values of making `box` (None: everything)."""
+
+    def effort(self, box: AnyBox, out_resolution: int | None) -> float:
+        """The estimated time of making `box`; 1 = the whole picture."""
+
     def __call__(
         self,
         styles: Sequence[Tensor],
-        box: Box | tuple[int, int, int, int] | None = None,
+        box: Region | tuple[int, int, int, int] | None = None,
         noise_mode: str = "const",
         rng: torch.Generator | None = None,
         out_resolution: int | None = None,
         pyramid: bool = False,
+        noise: Sequence[Tensor] | None = None,
     ) -> Any:
         """The image [B,C,h,w]; with `pyramid` a list of images."""
 

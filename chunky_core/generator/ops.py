@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from .region import Box
+from .boxes import Box, Boxes, Region
 
 LRELU_SLOPE = 0.2
 LRELU_GAIN = math.sqrt(2.0)
@@ -75,13 +76,24 @@ class _ScaledLeakyRelu(torch.autograd.Function):
         grad_factors = grad_noise = None
         if ctx.needs_input_grad[1]:
             # slope * grad * (result / slope - bias - noise), where the slopes cancel
-            product = (grad * result).sum(dim=(2, 3), keepdim=True) - per_channel * bias[:, None, None]
+            product = _inner(grad, result) - per_channel * bias[:, None, None]
             if noise is not None:
-                product -= (grad_sum * noise).sum(dim=(2, 3), keepdim=True)
+                product -= _inner(grad_sum, noise)
             grad_factors = product / factors
         if ctx.needs_input_grad[3]:
             grad_noise = grad_sum.sum_to_size(noise.shape)
         return grad_sum.mul_(factors), grad_factors, per_channel.sum(dim=(0, 2, 3)), grad_noise, None
+
+
+def _inner(x: Tensor, y: Tensor) -> Tensor:
+    """Sum of x * y over the pixels, without storing the product: x [B,C,H,W], y [B,C,H,W] or [1 or B,1,H,W]
+
+    -> [B,C,1,1].
+    """
+    x, y = x.flatten(2), y.flatten(2)
+    if y.shape[1] == 1:
+        return (x @ y.mT)[..., None]
+    return torch.linalg.vecdot(x, y)[..., None, None]
 
 
 def convolve(
@@ -135,20 +147,53 @@ def demodulation(styles: Tensor, energy: Tensor) -> Tensor:
     return (styles.to(energy.dtype).square() @ energy.t() + 1e-8).rsqrt().to(styles.dtype)
 
 
-def crop(x: Tensor, box: Box) -> Tensor:
-    """The pixels `box` of x: [...,H,W]; x itself where that is everything."""
+def crop(x: Tensor, box: Region) -> Tensor:
+    """The pixels `box` of x: [...,H,W]; x itself where that is everything. Boxes: of each sample of x."""
     if (box.height, box.width) == x.shape[-2:]:
         return x
+    if isinstance(box, Boxes):
+        return windows(x, box)
     return x[..., box.top : box.bottom, box.left : box.right]
 
 
-def conv3x3(x: Tensor, weight: Tensor, source: Box, target: Box) -> Tensor:
+def windows(x: Tensor, boxes: Boxes) -> Tensor:
+    """Each sample's own box of x: [B,C,H,W], with zeros beyond x -> [B,C,h,w]. Differentiable once."""
+    return _Windows.apply(x, boxes)
+
+
+class _Windows(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, boxes: Boxes) -> Tensor:
+        ctx.shape, ctx.boxes = x.shape, boxes
+        result = x.new_zeros(*x.shape[:2], boxes.height, boxes.width)
+        for index, (inside, place) in enumerate(_overlaps(boxes, x)):
+            crop(result[index], place).copy_(crop(x[index], inside))
+        return result
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        result = grad.new_zeros(ctx.shape)
+        for index, (inside, place) in enumerate(_overlaps(ctx.boxes, result)):
+            crop(result[index], inside).copy_(crop(grad[index], place))
+        return result, None
+
+
+def _overlaps(boxes: Boxes, x: Tensor) -> Iterator[tuple[Box, Box]]:
+    """The part of each box that lies in x: [B,C,H,W], in the coordinates of x and of the box."""
+    height, width = x.shape[-2:]
+    for box in boxes:
+        inside = Box(max(box.top, 0), max(box.left, 0), min(box.bottom, height), min(box.right, width))
+        yield inside, inside.within(box)
+
+
+def conv3x3(x: Tensor, weight: Tensor, source: Region, target: Region) -> Tensor:
     """3x3 convolution with zeros beyond the image; x: pixels `source`, the result: pixels `target`."""
     x, padding = _pad_to(x, target.grow(1, 1).within(source))
     return convolve(x, weight, padding)
 
 
-def upsampling_conv3x3(x: Tensor, weight: Tensor, fir: Tensor, source: Box, target: Box) -> Tensor:
+def upsampling_conv3x3(x: Tensor, weight: Tensor, fir: Tensor, source: Region, target: Region) -> Tensor:
     """Transposed 3x3 convolution with stride 2, then the FIR filter (gain 4).
 
     x: pixels `source` of the lower resolution; the result: pixels `target` of the doubled one.
@@ -156,19 +201,17 @@ def upsampling_conv3x3(x: Tensor, weight: Tensor, fir: Tensor, source: Box, targ
     only at the image's border, and nothing but the border's lie within the FIR's reach of `target`.
     """
     x = convolve(x, weight.transpose(0, 1), double=True)
-    covered = Box(2 * source.top, 2 * source.left, 2 * source.bottom + 1, 2 * source.right + 1)
-    x, padding = _pad_to(x, target.grow(1, 2).within(covered))
+    x, padding = _pad_to(x, target.grow(1, 2).within(source.doubled(after=1)))
     return convolve(x, _fir_kernel(fir, x), padding, groups=x.shape[1])
 
 
-def upsample_rgb(rgb: Tensor, fir: Tensor, source: Box, target: Box) -> Tensor:
+def upsample_rgb(rgb: Tensor, fir: Tensor, source: Region, target: Region) -> Tensor:
     """Doubles an image by zero-stuffing and the FIR filter: bilinear, with zeros beyond the image.
 
     rgb: pixels `source` of the lower resolution; the result: pixels `target` of the doubled one.
     """
     rgb = convolve(rgb, _fir_kernel(fir, rgb), (1, 1), double=True, groups=rgb.shape[1])
-    covered = Box(2 * source.top, 2 * source.left, 2 * source.bottom, 2 * source.right)
-    return crop(rgb, target.within(covered))
+    return crop(rgb, target.within(source.doubled()))
 
 
 def _fir_kernel(fir: Tensor, x: Tensor) -> Tensor:
@@ -176,11 +219,13 @@ def _fir_kernel(fir: Tensor, x: Tensor) -> Tensor:
     return (fir * 4).to(x.dtype).expand(x.shape[1], 1, 4, 4)
 
 
-def _pad_to(x: Tensor, edges: Box) -> tuple[Tensor, tuple[int, int]]:
+def _pad_to(x: Tensor, edges: Region) -> tuple[Tensor, tuple[int, int]]:
     """x: [B,C,H,W] cut or zero-padded to `edges`, given in x's coordinates.
 
     Returns a tensor and the padding that is left for the convolution to add, which spares a copy.
     """
+    if isinstance(edges, Boxes):
+        return windows(x, edges), (0, 0)
     height, width = x.shape[2:]
     top, left, bottom, right = -edges.top, -edges.left, edges.bottom - height, edges.right - width
     if top == bottom >= 0 and left == right >= 0:

@@ -12,11 +12,13 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import InvalidInputError
+from .batching import Batch, batches, effort
+from .boxes import Box, Region, full_box
 from .layers import SynthesisBlock, SynthesisLayer, ToRGBLayer
+from .noise import NoiseLayout, NoiseSource, check_noise
 from .ops import crop, upsample_rgb
-from .region import BlockPlan, Box, full_box, plan_region
+from .region import BlockPlan, BlockShape, Cost, cost, plan_region
 
-NOISE_MODES = ("const", "none", "random")
 BLOCKS = ("skip", "resnet", "orig")
 
 
@@ -50,7 +52,7 @@ class SynthesisNetwork(nn.Module):
         self.channel_base, self.channel_max = channel_base, channel_max
         self.block_resolutions = [2**i for i in range(2, img_resolution.bit_length())]
         self.num_ws = 2 * len(self.block_resolutions)
-        in_channels = 0
+        shapes, in_channels = [], 0
         for resolution in self.block_resolutions:
             out_channels = min(channel_base // resolution, channel_max)
             layers = SynthesisBlock(
@@ -64,7 +66,10 @@ class SynthesisNetwork(nn.Module):
                 conv_clamp=conv_clamp,
             )
             self.add_module(f"b{resolution}", layers)
+            rgb = img_channels if layers.torgb is not None else 0
+            shapes.append(BlockShape(in_channels, out_channels, rgb, layers.skip is not None))
             in_channels = out_channels
+        self.block_shapes = tuple(shapes)
 
     @property
     def dtype(self) -> torch.dtype:
@@ -84,9 +89,31 @@ class SynthesisNetwork(nn.Module):
             for name, layer in block.styled_layers():
                 yield f"b{block.resolution}.{name}", layer
 
+    @property
+    def noise_layout(self) -> NoiseLayout:
+        """(layer, r) of each noise map [r,r], in the order of synthesis."""
+        layers = self.styled_layers()
+        return tuple((name, layer.resolution) for name, layer in layers if isinstance(layer, SynthesisLayer))
+
     def hints(self) -> dict[str, Any]:
         """What the tensors' shapes don't tell."""
         return {"conv_clamp": self.conv_clamp}
+
+    def batches(
+        self, boxes: Sequence[Box | tuple[int, int, int, int]], out_resolution: int | None = None
+    ) -> tuple[Batch, ...]:
+        """Groups of boxes that cost least when each is made in one pass; see `batching`."""
+        return batches(boxes, out_resolution or self.img_resolution, self)
+
+    def cost(
+        self, box: Box | tuple[int, int, int, int] | None = None, out_resolution: int | None = None
+    ) -> Cost:
+        """Multiply-adds and feature values of making `box` (None: everything) of one sample, forward only."""
+        return cost(self, box, out_resolution)
+
+    def effort(self, box: Box | tuple[int, int, int, int], out_resolution: int | None = None) -> float:
+        """The estimated time of making `box`; 1 = the whole picture."""
+        return effort(self, out_resolution or self.img_resolution, box)
 
     def freeze(self) -> SynthesisNetwork:
         """Makes the weights constants, which spares each pass some work on them. For good: build anew to train."""
@@ -112,37 +139,42 @@ class SynthesisNetwork(nn.Module):
     def forward(
         self,
         styles: Sequence[Tensor],
-        box: Box | tuple[int, int, int, int] | None = None,
+        box: Region | tuple[int, int, int, int] | None = None,
         noise_mode: str = "const",
         rng: torch.Generator | None = None,
         out_resolution: int | None = None,
         pyramid: bool = False,
+        noise: Sequence[Tensor] | None = None,
     ) -> Tensor | list[Tensor]:
         """Makes the image [B,img_channels,h,w], nominally in [-1,1], from `styles` (see `styles()`).
 
         box: (top, left, bottom, right), half-open output pixels; just these are made, equal to the crop of
-        the whole image. noise_mode: "const" (the stored noise), "none" or "random" (drawn from `rng`; the
-        same seed gives a box and the whole image the same noise). out_resolution: stop at this resolution and
-        return the RGB image there; `box` counts its pixels. pyramid: return the RGB images of all resolutions
-        that have one, from the lowest up; with a box, the pixels of each that the box depends on.
-        Raises InvalidInputError for a bad box, noise mode, resolution or number of styles.
+        the whole image; or Boxes of one size, one per sample. noise_mode: "const" (the stored noise), "none"
+        or "random" (drawn from `rng`; the same seed gives a box and the whole image the same noise).
+        out_resolution: stop at this resolution and return the RGB image there; `box` counts its pixels.
+        pyramid: return the RGB images of all resolutions that have one, from the lowest up; with a box, the
+        pixels of each that the box depends on. noise: maps [r,r] in place of the stored ones, one per entry
+        of `noise_layout`; None or empty: the stored ones.
+        Raises InvalidInputError for a bad box, noise mode, resolution, or number of styles or maps.
         """
         resolution = self.img_resolution if out_resolution is None else out_resolution
-        self._check(styles, noise_mode, rng, resolution)
+        self._check(styles, resolution)
+        check_noise(noise_mode, rng, noise, self.noise_layout)
+        source = NoiseSource(noise_mode, rng, noise)
         plan = plan_region(resolution, full_box(resolution) if box is None else box)
         remaining = iter(styles)
         features = rgb = None
         images: list[Tensor] = []
-        source = Box(0, 0, 0, 0)
+        shown: Region = Box(0, 0, 0, 0)
         for block, boxes in zip(self.blocks(), plan, strict=False):
-            features = self._features(block, boxes, features, remaining, noise_mode, rng)
+            features = self._features(block, boxes, features, remaining, source)
             if block.torgb is None:
                 continue
             # cropping the image afterwards spares a copy of the features
             image = crop(block.torgb(features, next(remaining)), boxes.rgb.within(boxes.conv1))
             if rgb is not None:
-                image = image + upsample_rgb(rgb, block.resample_filter, source, boxes.rgb)
-            rgb, source = image, boxes.rgb
+                image = image + upsample_rgb(rgb, block.resample_filter, shown, boxes.rgb)
+            rgb, shown = image, boxes.rgb
             images.append(image)
         return images if pyramid else images[-1]
 
@@ -152,29 +184,26 @@ class SynthesisNetwork(nn.Module):
         boxes: BlockPlan,
         features: Tensor | None,
         styles: Iterator[Tensor],
-        noise_mode: str,
-        rng: torch.Generator | None,
+        noise: NoiseSource,
     ) -> Tensor:
         """The pixels `boxes.conv1` of a block's features from those of the block before."""
         skipped = None
         first = next(styles)
         batch = first.shape[0]
         if boxes.features_in is None:
-            features = crop(block.const, boxes.conv0).expand(batch, -1, -1, -1)
+            features = crop(block.const.expand(batch, -1, -1, -1), boxes.conv0)
             second = first
         else:
             if block.skip is not None:
                 skipped = block.skip(features, boxes.features_in, boxes.conv1)
-            noise = _noise(block.conv0, batch, boxes.conv0, noise_mode, rng)
-            features = block.conv0(features, first, noise, boxes.features_in, boxes.conv0)
+            drawn = noise.take(block.conv0, batch, boxes.conv0)
+            features = block.conv0(features, first, drawn, boxes.features_in, boxes.conv0)
             second = next(styles)
-        noise = _noise(block.conv1, batch, boxes.conv1, noise_mode, rng)
-        features = block.conv1(features, second, noise, boxes.conv0, boxes.conv1)
+        drawn = noise.take(block.conv1, batch, boxes.conv1)
+        features = block.conv1(features, second, drawn, boxes.conv0, boxes.conv1)
         return features if skipped is None else features + skipped
 
-    def _check(
-        self, styles: Sequence[Tensor], noise_mode: str, rng: torch.Generator | None, resolution: int
-    ) -> None:
+    def _check(self, styles: Sequence[Tensor], resolution: int) -> None:
         if resolution not in self.block_resolutions:
             message = f"out_resolution is {resolution}; expected one of {self.block_resolutions}"
             raise InvalidInputError(message)
@@ -186,20 +215,3 @@ class SynthesisNetwork(nn.Module):
         needed = sum(block.resolution <= resolution for block in self.blocks() for _ in block.styled_layers())
         if len(styles) < needed:
             raise InvalidInputError(f"{len(styles)} styles given; expected {needed} for {resolution} pixels")
-        if noise_mode not in NOISE_MODES:
-            raise InvalidInputError(f"noise_mode is {noise_mode!r}; expected one of {NOISE_MODES}")
-        if noise_mode == "random" and rng is None:
-            raise InvalidInputError("noise_mode 'random' without rng; pass a seeded torch.Generator")
-
-
-def _noise(
-    layer: SynthesisLayer, batch: int, box: Box, mode: str, rng: torch.Generator | None
-) -> Tensor | None:
-    """The noise of a layer's pixels `box`: [1 or B,1,h,w], or None. Random noise is drawn whole, then cut."""
-    if mode == "none":
-        return None
-    if rng is None or mode == "const":
-        return crop(layer.noise_const, box)[None, None]
-    size = layer.resolution
-    drawn = torch.randn(batch, 1, size, size, generator=rng, device=rng.device)
-    return crop(drawn, box).to(layer.noise_const)

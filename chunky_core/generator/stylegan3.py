@@ -15,11 +15,13 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import InvalidInputError, UnsupportedCheckpointError
+from .batching import Batch
+from .boxes import Box, Boxes, Region, check_box, check_boxes
 from .mapping import LR_MULTIPLIER, mapping_dimensions
 from .module import MAX_RESOLUTION, GeneratorModule, Shapes, check_shapes, new_mapping, shape_of
+from .noise import NoiseLayout, check_noise
 from .ops import crop
-from .region import Box, check_box
-from .stylegan2 import NOISE_MODES
+from .region import Cost
 from .stylegan3_hints import HINTED, known_hints, parsed
 from .stylegan3_layers import FilteredLayer, FourierFeatures, OutputLayer, Signal
 
@@ -170,6 +172,7 @@ class StyleGAN3Synthesis(nn.Module):
     """
 
     exact_boxes = False
+    noise_layout: NoiseLayout = ()
 
     def __init__(self, architecture: StyleGAN3Architecture) -> None:
         super().__init__()
@@ -215,6 +218,28 @@ class StyleGAN3Synthesis(nn.Module):
         """What the tensors' shapes don't tell."""
         return {k: v for k, v in self.architecture.hints().items() if k != "lr_multiplier"}
 
+    def batches(
+        self, boxes: Sequence[Box | tuple[int, int, int, int]], out_resolution: int | None = None
+    ) -> tuple[Batch, ...]:
+        """Each box by itself: whole pictures have no cost that a batch would share."""
+        checked = (check_box(box, out_resolution or self.img_resolution) for box in boxes)
+        return tuple(Batch((index,), (box,)) for index, box in enumerate(checked))
+
+    def cost(
+        self, box: Box | tuple[int, int, int, int] | None = None, out_resolution: int | None = None
+    ) -> Cost:
+        """Multiply-adds of the convolutions and feature values of one sample, forward only, whatever the box."""
+        layers = [layer for _, layer in self.styled_layers()]
+        convolutions = [layer for layer in layers if isinstance(layer, FilteredLayer)]
+        macs = sum(layer.weight.numel() * layer.sizes[0] ** 2 for layer in convolutions)
+        activations = sum(layer.out_channels * layer.sizes[1] ** 2 for layer in convolutions)
+        return Cost(macs + layers[-1].weight.numel() * self.img_resolution**2, activations)
+
+    def effort(self, box: Box | tuple[int, int, int, int], out_resolution: int | None = None) -> float:
+        """1, the whole picture, whatever the box."""
+        check_box(box, out_resolution or self.img_resolution)
+        return 1.0
+
     def freeze(self) -> StyleGAN3Synthesis:
         """Makes the weights constants, which spares each pass some work on them. For good: build anew to train."""
         self.requires_grad_(False)
@@ -234,21 +259,25 @@ class StyleGAN3Synthesis(nn.Module):
     def forward(
         self,
         styles: Sequence[Tensor],
-        box: Box | tuple[int, int, int, int] | None = None,
+        box: Region | tuple[int, int, int, int] | None = None,
         noise_mode: str = "const",
         rng: torch.Generator | None = None,
         out_resolution: int | None = None,
         pyramid: bool = False,
+        noise: Sequence[Tensor] | None = None,
     ) -> Tensor | list[Tensor]:
         """Makes the image [B,img_channels,h,w], nominally in [-1,1], from `styles` (see `styles()`).
 
-        box: (top, left, bottom, right), half-open output pixels, cut from the whole image. noise_mode, rng:
-        without effect, there is no noise. out_resolution: none but the image's. pyramid: return [image].
-        Raises InvalidInputError for a bad box, noise mode, resolution or number of styles.
+        box: (top, left, bottom, right), half-open output pixels, cut from the whole image; or Boxes of one
+        size, one per sample. noise_mode, rng: without effect, there is no noise. out_resolution: none but the
+        image's. pyramid: return [image]. noise: None or empty.
+        Raises InvalidInputError for a bad box, noise mode, resolution or number of styles, and for noise.
         """
-        self._check(styles, noise_mode, out_resolution)
+        self._check(styles, out_resolution)
+        check_noise(noise_mode, rng, noise, self.noise_layout)
         if box is not None:
-            box = check_box(box, self.img_resolution)
+            check = check_boxes if isinstance(box, Boxes) else check_box
+            box = check(box, self.img_resolution)
         x = self.input(styles[0])
         for name, style in zip(self.layer_names, styles[1:], strict=True):
             x = self.get_submodule(name)(x, style)
@@ -257,7 +286,7 @@ class StyleGAN3Synthesis(nn.Module):
             image = crop(image, box)
         return [image] if pyramid else image
 
-    def _check(self, styles: Sequence[Tensor], noise_mode: str, resolution: int | None) -> None:
+    def _check(self, styles: Sequence[Tensor], resolution: int | None) -> None:
         if resolution not in (None, self.img_resolution):
             message = (
                 f"out_resolution is {resolution}; this generator makes {self.img_resolution} pixels only"
@@ -265,8 +294,6 @@ class StyleGAN3Synthesis(nn.Module):
             raise InvalidInputError(message)
         if len(styles) != self.num_ws:
             raise InvalidInputError(f"{len(styles)} styles given; expected {self.num_ws}")
-        if noise_mode not in NOISE_MODES:
-            raise InvalidInputError(f"noise_mode is {noise_mode!r}; expected one of {NOISE_MODES}")
 
 
 def _filter_size(shapes: Shapes, name: str, known: Mapping[str, Any]) -> int:

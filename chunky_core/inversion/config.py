@@ -2,60 +2,94 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from ..errors import InvalidInputError
 from ..generator.spaces import SPACES
+from .losses.config import LossConfig
+
+MODES = ("independent", "joint")
+OPTIMIZERS = ("adam", "lbfgs")
 
 
 @dataclass(frozen=True)
 class ProjectionConfig:
     """Knobs of `project`; the defaults give a good result on the demo portraits.
 
-    space: "w+", "w", "s" or "z". steps: 1 or more; 100 to 500 is usual. learning_rate: of Adam, at its
-    highest, in units of the space (Karras et al. 2020: 0.1). warmup: fraction of the steps, in [0,1), that
-    fits one code to all segments together. l2, l1, ms_ssim, lpips: weights of the losses, 0 = off; lpips_net:
-    "vgg", "alex" or "squeeze". lambda_reg: pull of each code to the mean code of the segments (P2 = Subrtova
-    et al. 2022, equation 2), as a mean square per number of the code. lambda_mean: the same pull to the
-    generator's mean code. code_noise: deviation of the noise added to the codes at the start, in deviations
-    of w, gone after 75 % of the run (Karras et al. 2020: 0.05). dilation: pixels by which each segment's mask
-    grows for the loss (P1). margin: pixels of photo around it that the structural losses see, at least 10.
-    seed: of the noise and of the starting point in z.
+    P1 = Futschik et al. 2021, P2 = Subrtova et al. 2022, K = Karras et al. 2020.
+
+    mode: "independent" fits every segment to the photo by itself (P1 2.1), "joint" fits all of them together
+    to the picture that they make (P2 eq. 2). space: "w+", "w", "s" or "z"; spaces: other ones for some
+    segments, by name or group ("eyes"). steps: 1 or more; 100 to 500 is usual. learning_rate: of Adam, at its
+    highest, in units of the space (K: 0.1). optimizer: "adam", or "lbfgs" for segments in w or z.
+    warmup: fraction of the steps, in [0,1), that fits one code to all segments together.
+    losses: what compares with the photo.
+    lambda_reg: pull of each code to the mean code of the segments (P2 eq. 2), as a mean square per number of
+    the code. lambda_mean: the same pull to the generator's mean code. code_noise: deviation of the noise added
+    to the codes at the start, in deviations of w, gone after 75 % of the run (K: 0.05).
+    dilation: pixels by which each segment's mask grows for the loss (P1), feather: sigma in pixels that
+    softens it there. neighbourhood: weight in [0,1) that the pixels within neighbourhood_width pixels around
+    it count with. These four are for independent segments only.
+    optimise_noise: fit the generator's noise maps too, held to white noise by noise_reg (K: 1e5).
+    coarse: fraction of the steps, in [0,1), made at a quarter, then half of the resolution.
+    plateau: steps without an improvement by 1 % after which a segment stops, 0 = never.
+    torgb: whether codes in s move the styles of the toRGB layers too. seed: of the noise and of the starting
+    point in z.
     """
 
+    mode: str = "independent"
     space: str = "w+"
+    spaces: Mapping[str, str] = field(default_factory=dict)
     steps: int = 100
     learning_rate: float = 0.1
+    optimizer: str = "adam"
     warmup: float = 0.3
-    l2: float = 1.0
-    l1: float = 0.0
-    ms_ssim: float = 0.0
-    lpips: float = 0.0
-    lpips_net: str = "vgg"
+    losses: LossConfig = field(default_factory=LossConfig)
     lambda_reg: float = 0.0
     lambda_mean: float = 0.0
     code_noise: float = 0.0
     dilation: int = 3
-    margin: int = 16
+    feather: float = 0.0
+    neighbourhood: float = 0.0
+    neighbourhood_width: int = 16
+    optimise_noise: bool = False
+    noise_reg: float = 1e5
+    coarse: float = 0.0
+    plateau: int = 0
+    torgb: bool = True
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.space not in SPACES:
-            raise InvalidInputError(f"space {self.space!r} is unknown; choose one of {', '.join(SPACES)}")
+        _check_choice("mode", self.mode, MODES)
+        _check_choice("optimizer", self.optimizer, OPTIMIZERS)
+        for space in (self.space, *self.spaces.values()):
+            _check_choice("space", space, SPACES)
+        if self.optimizer == "lbfgs" and not {self.space, *self.spaces.values()} <= {"w", "z"}:
+            raise InvalidInputError(
+                f'the optimizer is "lbfgs" and the space {self.space!r}; it is for w and z, use "adam" here'
+            )
+        if self.optimizer == "lbfgs" and (self.optimise_noise or self.code_noise):
+            raise InvalidInputError(
+                '"lbfgs" needs a loss that stands still; switch optimise_noise and code_noise off, or use "adam"'
+            )
         if self.steps < 1:
             raise InvalidInputError(f"steps is {self.steps}; at least 1 is needed")
-        if self.learning_rate <= 0:
+        if not 0 < self.learning_rate < float("inf"):
             raise InvalidInputError(
                 f"learning_rate is {self.learning_rate}; it must be above 0, 0.1 is usual"
             )
-        if not 0 <= self.warmup < 1:
-            raise InvalidInputError(f"warmup is {self.warmup}; expected a fraction of the steps in [0, 1)")
-        if self.dilation < 0 or self.margin < 10:
-            raise InvalidInputError(
-                f"dilation is {self.dilation} and margin {self.margin} pixels; expected at least 0 and 10"
-            )
-        losses = (self.l2, self.l1, self.ms_ssim, self.lpips)
-        if min(losses) < 0 or max(losses) == 0:
-            raise InvalidInputError(
-                f"the weights of L2, L1, MS-SSIM, LPIPS are {losses}; none below 0, one above 0"
-            )
+        for name in ("warmup", "coarse", "neighbourhood"):
+            if not 0 <= getattr(self, name) < 1:
+                raise InvalidInputError(f"{name} is {getattr(self, name)}; expected a fraction in [0, 1)")
+        for name in ("lambda_reg", "lambda_mean", "code_noise", "noise_reg", "feather"):
+            if not 0 <= getattr(self, name) < float("inf"):
+                raise InvalidInputError(f"{name} is {getattr(self, name)}; expected 0 or more")
+        for name in ("dilation", "neighbourhood_width", "plateau"):
+            if getattr(self, name) < 0:
+                raise InvalidInputError(f"{name} is {getattr(self, name)}; expected 0 or more")
+
+
+def _check_choice(what: str, found: str, known: tuple[str, ...]) -> None:
+    if found not in known:
+        raise InvalidInputError(f"{what} {found!r} is unknown; choose one of {', '.join(known)}")

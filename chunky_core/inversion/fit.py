@@ -1,70 +1,188 @@
-"""The optimiser's state: one code per region of the photo, all under one Adam."""
+"""The optimiser's state: one code per part of the photo, the best state that each has had, and noise maps."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from ..generator.region import Box
+from ..generator.generator import Generator
+from ..generator.spaces import LatentCode, convert
 
 _DIVERGED = 100.0  # a loss this many times 1 + that of the first step will not come back
-
-
-@dataclass(frozen=True, eq=False)
-class Region:
-    """What one code answers for: a box of the photo, and there the photo [1,3,h,w] and the loss's mask
-    [1,1,h,w].
-    """
-
-    box: Box
-    target: Tensor
-    mask: Tensor
+_IMPROVED = 0.99  # a loss below this many times the last one that counted is an improvement
 
 
 class Fit:
-    """Codes under optimisation, one per region, and the best state that each has had."""
+    """Codes under optimisation, and the best that each has been.
 
-    def __init__(self, codes: Sequence[Tensor], regions: Sequence[Region]) -> None:
+    codes: tensors in `spaces`, batch 1; maps: noise maps [r,r] that all share; tied: the codes are judged by
+    one loss, so the best of each is that of one and the same step.
+    """
+
+    def __init__(
+        self, codes: Sequence[Tensor], spaces: Sequence[str], maps: Sequence[Tensor] = (), tied: bool = False
+    ) -> None:
+        self.spaces, self.tied = tuple(spaces), tied
         self.codes = [code.detach().clone().requires_grad_() for code in codes]
-        self.regions = regions
+        self.maps = [map_.detach().clone().requires_grad_() for map_ in maps]
         self.best = [code.detach().clone() for code in codes]
-        self._optimizer = torch.optim.Adam(self.codes)
-        self._best_losses = [float("inf")] * len(codes)
-        self._limits: list[float] | None = None
+        self.best_maps = [map_.detach().clone() for map_ in maps]
+        self.active = [True] * len(codes)
+        self.adam = torch.optim.Adam([*self.codes, *self.maps])
+        self.forget_losses(0)
 
-    def split(self, regions: Sequence[Region]) -> Fit:
-        """One code per region, each going on from this fit's only code with that code's own Adam state.
+    def latent_codes(self) -> list[LatentCode]:
+        """The codes as they stand, differentiable."""
+        return [LatentCode(space, code) for space, code in zip(self.spaces, self.codes, strict=True)]
+
+    def forget_losses(self, step: int) -> None:
+        """Judge anew from `step` on: losses at another resolution can't be compared."""
+        count = len(self.codes)
+        self._best_losses = [float("inf")] * count
+        self._references = [float("inf")] * count
+        self._improved_at = [step] * count
+        self._limits: list[float] = []
+
+    def split(self, generator: Generator, spaces: Sequence[str]) -> Fit:
+        """One code per entry of `spaces`, each going on from this fit's only code, in the same space with that
+        code's own Adam state.
 
         Fresh moments would make Adam's first steps full ones in every direction, whatever the gradients.
         """
-        parts = Fit([self.codes[0]] * len(regions), regions)
-        state = self._optimizer.state[self.codes[0]]
-        for code in parts.codes:
-            parts._optimizer.state[code] = {key: value.clone() for key, value in state.items()}
+        with torch.no_grad():
+            shared = self.latent_codes()[0]
+            codes = [convert(generator, shared, space).tensor for space in spaces]
+        parts = Fit(codes, spaces, self.maps, self.tied)
+        for new, old in [
+            *((c, self.codes[0]) for c in parts.codes),
+            *zip(parts.maps, self.maps, strict=True),
+        ]:
+            if old in self.adam.state and new.shape == old.shape:
+                parts.adam.state[new] = {key: value.clone() for key, value in self.adam.state[old].items()}
         return parts
 
     def diverging(self, losses: Sequence[float], gradients: Sequence[Tensor]) -> int | None:
-        """Index of the first region whose loss or gradient isn't finite, or whose loss has exploded; None if
+        """Index of the first code whose loss or gradient isn't finite, or whose loss has exploded; None if
         all is well.
         """
-        if self._limits is None:
-            self._limits = [_DIVERGED * (1.0 + loss) for loss in losses]
+        self._limits = self._limits or [_DIVERGED * (1.0 + loss) for loss in losses]
         finite = torch.stack([gradient.isfinite().all() for gradient in gradients]).tolist()
         for index, (loss, limit) in enumerate(zip(losses, self._limits, strict=True)):
             if not finite[index] or not loss < limit:  # written so that NaN counts too
                 return index
         return None
 
-    def step(self, losses: Sequence[float], gradients: Sequence[Tensor], learning_rate: float) -> None:
-        """Remember the codes that gave the best losses so far, then take one step of Adam."""
-        for index, loss in enumerate(losses):
+    def moving(self) -> list[int]:
+        """The codes that haven't come to rest."""
+        return [index for index, active in enumerate(self.active) if active]
+
+    def remember(self, which: Sequence[int], losses: Sequence[float], step: int) -> None:
+        """Keep those of the codes `which`, and the maps, that gave the best losses so far."""
+        judged = [sum(losses)] * len(losses) if self.tied else losses
+        for index, loss in zip(which, judged, strict=True):
             if loss < self._best_losses[index]:
                 self._best_losses[index] = loss
                 self.best[index] = self.codes[index].detach().clone()
-        for code, gradient in zip(self.codes, gradients, strict=True):
-            code.grad = gradient
-        self._optimizer.param_groups[0]["lr"] = learning_rate
-        self._optimizer.step()
+                self.best_maps = [map_.detach().clone() for map_ in self.maps]
+            if loss < _IMPROVED * self._references[index]:
+                self._references[index], self._improved_at[index] = loss, step
+
+    def rest_idle(self, step: int, patience: int) -> None:
+        """Let codes come to rest that haven't improved for `patience` steps."""
+        for index in self.moving():
+            self.active[index] = step - self._improved_at[index] < patience
+
+    def best_codes(self, generator: Generator, spaces: Sequence[str]) -> list[LatentCode]:
+        """The best codes, one per entry of `spaces` also while one code stands for all."""
+        count = len(spaces) // len(self.best)
+        best = [LatentCode(space, code) for space, code in zip(self.spaces, self.best, strict=True)] * count
+        with torch.no_grad():
+            return [convert(generator, code, space) for code, space in zip(best, spaces, strict=True)]
+
+    def adam_step(
+        self, gradients: Mapping[int, Tensor], map_gradients: Sequence[Tensor], learning_rate: float
+    ) -> None:
+        """One step of Adam for the codes that have a gradient, and for the maps."""
+        for index, code in enumerate(self.codes):
+            code.grad = gradients.get(index)
+        for map_, gradient in zip(self.maps, map_gradients, strict=True):
+            map_.grad = gradient
+        self.adam.param_groups[0]["lr"] = learning_rate
+        self.adam.step()
+
+    def state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        """Plain numbers and tensors from which `restore` makes the same fit again."""
+        numbers = {
+            "spaces": list(self.spaces),
+            "active": self.active,
+            "best_losses": [_finite(loss) for loss in self._best_losses],
+            "references": [_finite(loss) for loss in self._references],
+            "improved_at": self._improved_at,
+            "limits": self._limits,
+            "adam_steps": [
+                int(self.adam.state[one]["step"]) if one in self.adam.state else 0 for one in self._all()
+            ],
+        }
+        tensors = {f"best/{i}": one for i, one in enumerate(self.best)}
+        tensors |= {f"best_maps/{i}": one for i, one in enumerate(self.best_maps)}
+        for index, one in enumerate(self._all()):
+            tensors[f"values/{index}"] = one.detach()
+            for moment in ("exp_avg", "exp_avg_sq") if one in self.adam.state else ():
+                tensors[f"{moment}/{index}"] = self.adam.state[one][moment]
+        return numbers, {name: tensor.clone() for name, tensor in tensors.items()}
+
+    @classmethod
+    def restore(
+        cls, numbers: Mapping[str, Any], tensors: Mapping[str, Tensor], device: torch.device, tied: bool
+    ) -> Fit:
+        """The fit that `state` described, on `device`. Raises KeyError where something is missing."""
+        own = {name: tensor.detach().clone().to(device) for name, tensor in tensors.items()}
+        count, steps = len(numbers["spaces"]), numbers["adam_steps"]
+        values = [own[f"values/{i}"] for i in range(len(steps))]
+        fit = cls(values[:count], numbers["spaces"], values[count:], tied)
+        fit.best = [own[f"best/{i}"] for i in range(count)]
+        fit.best_maps = [own[f"best_maps/{i}"] for i in range(len(steps) - count)]
+        fit.active = [bool(one) for one in numbers["active"]]
+        fit._best_losses, fit._references = (
+            [float("inf") if loss is None else float(loss) for loss in numbers[name]]
+            for name in ("best_losses", "references")
+        )
+        fit._improved_at, fit._limits = list(numbers["improved_at"]), list(numbers["limits"])
+        for index, (one, done) in enumerate(zip(fit._all(), steps, strict=True)):
+            if done:
+                moments = {moment: own[f"{moment}/{index}"] for moment in ("exp_avg", "exp_avg_sq")}
+                fit.adam.state[one] = {"step": torch.tensor(float(done)), **moments}
+        return fit
+
+    def _all(self) -> list[Tensor]:
+        return [*self.codes, *self.maps]
+
+
+def _finite(loss: float) -> float | None:
+    """`loss`, or None, which JSON can hold, where there is none yet."""
+    return loss if loss < float("inf") else None
+
+
+class Lbfgs:
+    """L-BFGS with a strong Wolfe line search (torch.optim.LBFGS) over some tensors, one iteration at a time.
+
+    Its history isn't saved: a run that is continued builds it up anew.
+    """
+
+    def __init__(self, tensors: Sequence[Tensor]) -> None:
+        self._tensors = tensors
+        self._optimizer = torch.optim.LBFGS(tensors, max_iter=1, max_eval=12, line_search_fn="strong_wolfe")
+
+    def step(self, judge: Callable[[], tuple[Tensor, Sequence[Tensor]]]) -> None:
+        """judge() -> the loss and its gradient by each of the tensors, as they stand."""
+
+        def closure() -> Tensor:
+            loss, gradients = judge()
+            for tensor, gradient in zip(self._tensors, gradients, strict=True):
+                tensor.grad = gradient
+            return loss
+
+        self._optimizer.step(closure)

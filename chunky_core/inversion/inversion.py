@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -12,7 +13,10 @@ from torch import Tensor
 from ..errors import InvalidInputError, WrongGeneratorError
 from ..generator.generator import Generator
 from ..generator.spaces import Direction, LatentCode
+from ..images import to_uint8
 from ..segments.segments import Segments
+from .alignment import Alignment
+from .state import ProjectionState
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,11 +34,16 @@ class Edit:
 
 @dataclass(frozen=True, eq=False)
 class Segment:
-    """One part of the photo: mask [1,1,H,W] in [0,1], 1 = inside, and the latent code that draws it."""
+    """One part of the photo: mask [1,1,H,W] in [0,1], 1 = inside, and the latent code that draws it.
+
+    delta: what pivotal tuning adds to the generator's weights for this segment, by parameter name (see
+    `generator.tuning.tuned`); empty = nothing.
+    """
 
     name: str
     mask: Tensor
     code: LatentCode
+    delta: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,13 +51,16 @@ class Inversion:
     """A photo [1,3,H,W] in [-1,1] explained by segments; nothing in it is ever changed, every method makes a
     new one.
 
+    photo: None where it was left out; absent_photo is then its `photo_digest`, and "" otherwise.
     static_mask [1,1,H,W]: where it is 1 the photo itself stays. fingerprint: of the generator that the codes
     belong to. settings: what the projection was asked for, plain values only. losses: one curve per segment,
-    one value per step. stopped: None, or why the projection ended early. Raises InvalidInputError where
-    masks, names and photo don't fit together.
+    one value per step. stopped: None, or why the projection ended early. noise: one map [r,r] for each entry
+    of `Generator.noise_layout`, or () for the generator's own maps. alignment: where in a larger original the
+    photo was cut out. state: where the projection stands, to go on from there. Raises InvalidInputError where
+    masks, names, photo and maps don't fit together.
     """
 
-    photo: Tensor
+    photo: Tensor | None
     segments: tuple[Segment, ...]
     static_mask: Tensor
     fingerprint: str
@@ -56,17 +68,22 @@ class Inversion:
     settings: Mapping[str, Any] = field(default_factory=dict)
     losses: Mapping[str, Sequence[float]] = field(default_factory=dict)
     stopped: str | None = None
+    absent_photo: str = ""
+    noise: tuple[Tensor, ...] = ()
+    alignment: Alignment | None = None
+    state: ProjectionState | None = None
 
     def __post_init__(self) -> None:
         masks = self.masks()  # Segments checks names, sizes, signs and sums
-        if self.photo.ndim != 4 or self.photo.shape[:2] != (1, 3):
+        if (self.photo is None) != bool(self.absent_photo):
             raise InvalidInputError(
-                f"the photo has shape {tuple(self.photo.shape)}; expected [1, 3, height, width]"
+                "an inversion needs its photo or, if that is left out, the photo's digest"
             )
-        if self.photo.shape[-2:] != masks.static.shape[-2:]:
-            raise InvalidInputError(
-                f"the photo is {_size(self.photo)}, its masks are {_size(masks.static)}; resize one of them"
-            )
+        if self.photo is not None:
+            _check_photo(self.photo, masks.static)
+        for index, noise in enumerate(self.noise):
+            if noise.ndim != 2 or noise.shape[0] != noise.shape[1]:
+                raise InvalidInputError(f"noise map {index} is {list(noise.shape)}; expected a square [r, r]")
         for edit in self.edits:
             masks.resolve(edit.segments)
 
@@ -81,6 +98,43 @@ class Inversion:
             raise InvalidInputError("the inversion has no segments; it needs at least one")
         masks = torch.cat([segment.mask for segment in self.segments])
         return Segments(names=self.names, masks=masks, static=self.static_mask)
+
+    @property
+    def photo_digest(self) -> str:
+        """SHA-256 (hex) of the photo's size and 8-bit pixels, known even where the photo was left out."""
+        return self.absent_photo if self.photo is None else photo_digest(self.photo)
+
+    def without_photo(self) -> Inversion:
+        """The same without its photo, of which the digest stays."""
+        return replace(self, photo=None, absent_photo=self.photo_digest)
+
+    def with_photo(self, photo: Tensor) -> Inversion:
+        """The same with its photo [1,3,H,W] in [-1,1] put back.
+
+        Raises InvalidInputError unless its 8-bit pixels are those of the photo that was inverted.
+        """
+        _check_photo(photo, self.static_mask)
+        found, expected = photo_digest(photo), self.photo_digest
+        if found != expected:
+            raise InvalidInputError(
+                f"the photo given ({found[:12]}) is not the one that was inverted ({expected[:12]}); give that "
+                "one, uncompressed and in its size, or project the new one"
+            )
+        return replace(self, photo=photo, absent_photo="")
+
+    def backdrop(self) -> Tensor:
+        """What shows where the static mask does: the photo, or zeros if it is absent and nothing of it shows.
+
+        Raises InvalidInputError where the photo is needed and absent.
+        """
+        if self.photo is not None:
+            return self.photo
+        if self.static_mask.any():
+            raise InvalidInputError(
+                "this inversion was saved without its photo, which shows in the static parts; give it the photo "
+                "(Inversion.with_photo, or the photo input of the nodes that load and draw inversions)"
+            )
+        return self.static_mask.expand(-1, 3, -1, -1).clone()
 
     def with_edits(self, *edits: Edit) -> Inversion:
         """Append edits. Raises InvalidInputError, with the known names, for a segment that isn't here."""
@@ -109,6 +163,21 @@ def check_generator(inversion: Inversion, generator: Generator) -> None:
         raise WrongGeneratorError(
             f"this inversion was made with generator {inversion.fingerprint[:12]}, the one given is "
             f"{generator.fingerprint[:12]}; load the generator it was made with, or project the photo again"
+        )
+
+
+def photo_digest(photo: Tensor) -> str:
+    """SHA-256 (hex) of the size and the 8-bit pixels of a photo [1,3,H,W] in [-1,1]."""
+    pixels = to_uint8(photo).cpu()
+    return hashlib.sha256(_size(photo).encode() + pixels.numpy().tobytes()).hexdigest()
+
+
+def _check_photo(photo: Tensor, static_mask: Tensor) -> None:
+    if photo.ndim != 4 or photo.shape[:2] != (1, 3):
+        raise InvalidInputError(f"the photo has shape {tuple(photo.shape)}; expected [1, 3, height, width]")
+    if photo.shape[-2:] != static_mask.shape[-2:]:
+        raise InvalidInputError(
+            f"the photo is {_size(photo)}, its masks are {_size(static_mask)}; resize one of them"
         )
 
 

@@ -16,17 +16,17 @@ _SAMPLES = 1000  # of w, enough for its deviation to within a few percent
 
 
 def starting_codes(
-    generator: Generator, names: Sequence[str], space: str, seed: int, start: Inversion | None
+    generator: Generator, names: Sequence[str], spaces: Sequence[str], seed: int, start: Inversion | None
 ) -> list[Tensor]:
-    """One code of `space` per name: the mean code, or that of the segment of that name in `start` (or its
-    only one).
+    """One code per name, in the space that belongs to it: the mean code, or that of the segment of that name
+    in `start` (or its only one).
 
     Raises WrongGeneratorError if `start` belongs to another generator, InvalidInputError if it lacks a name
-    or its codes can't be brought into `space`.
+    or its codes can't be brought into their spaces.
     """
     if start is None:
-        mean = mean_code(generator, space, seed)
-        return [mean.clone() for _ in names]
+        means = {space: mean_code(generator, space, seed) for space in set(spaces)}
+        return [means[space].clone() for space in spaces]
     check_generator(start, generator)
     known = {segment.name: segment.code for segment in start.segments}
     if len(known) == 1:
@@ -37,7 +37,7 @@ def starting_codes(
             f"the earlier inversion has no segment {', '.join(missing)} (it has {', '.join(known)}); "
             "start from one with the same segments or with a single one"
         )
-    return [_moved(generator, known[name], space) for name in names]
+    return [_moved(generator, known[name], space) for name, space in zip(names, spaces, strict=True)]
 
 
 def mean_code(generator: Generator, space: str, seed: int) -> Tensor:

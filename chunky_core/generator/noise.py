@@ -1,0 +1,78 @@
+"""Where the noise of StyleGAN2's layers comes from: stored maps, given maps, or a random generator."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from ..errors import InvalidInputError
+from .boxes import Boxes, Region
+from .layers import SynthesisLayer
+from .ops import crop
+
+NOISE_MODES = ("const", "none", "random")
+NoiseLayout = tuple[tuple[str, int], ...]
+
+
+class NoiseSource:
+    """The noise of one pass; the layers take theirs one after the other, in the order of synthesis.
+
+    mode: "const" (the given maps, else the stored ones), "none" or "random" (drawn from `rng`).
+    """
+
+    def __init__(self, mode: str, rng: torch.Generator | None, maps: Sequence[Tensor] | None) -> None:
+        self.mode, self.rng = mode, rng
+        self.maps = iter(maps) if maps else None
+
+    def take(self, layer: SynthesisLayer, batch: int, box: Region) -> Tensor | None:
+        """The noise of the next layer's pixels `box`: [1 or B,1,h,w], or None."""
+        if self.mode == "none":
+            return None
+        noise = self._whole(layer, batch)
+        if isinstance(box, Boxes) and len(set(box)) > 1:
+            return crop(noise.expand(batch, -1, -1, -1), box)
+        return crop(noise, box[0] if isinstance(box, Boxes) else box)
+
+    def _whole(self, layer: SynthesisLayer, batch: int) -> Tensor:
+        if self.mode == "random" and self.rng is not None:  # drawn whole, so a box has the same noise
+            size = layer.resolution
+            drawn = torch.randn(batch, 1, size, size, generator=self.rng, device=self.rng.device)
+            return drawn.to(layer.noise_const)
+        noise = layer.noise_const if self.maps is None else next(self.maps).to(layer.noise_const)
+        return noise[None, None]
+
+
+def check_noise(
+    mode: str, rng: torch.Generator | None, maps: Sequence[Tensor] | None, layout: NoiseLayout
+) -> None:
+    """Raises InvalidInputError unless `mode` exists and has what it needs, and `maps` fit `layout`.
+
+    layout: (layer, resolution) of each map; () for a generator without noise.
+    """
+    if mode not in NOISE_MODES:
+        raise InvalidInputError(f"noise_mode is {mode!r}; expected one of {NOISE_MODES}")
+    if mode == "random" and layout and rng is None:
+        raise InvalidInputError("noise_mode 'random' without rng; pass a seeded torch.Generator")
+    if not maps:
+        return
+    if not layout:
+        raise InvalidInputError(f"{len(maps)} noise maps were given; this generator has no noise, pass none")
+    if mode != "const":
+        raise InvalidInputError(
+            f"noise maps were given with noise_mode {mode!r}; they replace those of 'const'"
+        )
+    _check_shapes(maps, layout)
+
+
+def _check_shapes(maps: Sequence[Tensor], layout: NoiseLayout) -> None:
+    if len(maps) != len(layout):
+        raise InvalidInputError(
+            f"{len(maps)} noise maps were given; expected {len(layout)}, see noise_layout"
+        )
+    for noise, (name, size) in zip(maps, layout, strict=True):
+        if noise.shape != (size, size):
+            raise InvalidInputError(
+                f"the noise map of {name} is {tuple(noise.shape)}; expected {(size, size)}"
+            )

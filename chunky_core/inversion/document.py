@@ -1,0 +1,258 @@
+"""An inversion as a JSON document and named tensors, and back; whatever comes back is checked."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..errors import InvalidInputError
+from ..generator.spaces import Direction, LatentCode
+from ..images import from_uint8, to_uint8
+from .alignment import Alignment
+from .inversion import Edit, Inversion, Segment, photo_digest
+from .state import ProjectionState
+
+MAX_DEPTH = 16  # of lists and objects within each other; what we write has 3 or 4
+Read = Callable[[str], Tensor]
+
+
+def to_json(inversion: Inversion) -> str:
+    """Everything but the tensors. Raises InvalidInputError where settings or state hold no plain values."""
+    document = {
+        "names": list(inversion.names),
+        "spaces": [segment.code.space for segment in inversion.segments],
+        "deltas": [list(segment.delta) for segment in inversion.segments],
+        "edits": [_edit_entry(edit) for edit in inversion.edits],
+        "fingerprint": inversion.fingerprint,
+        "settings": dict(inversion.settings),
+        "losses": {name: list(curve) for name, curve in inversion.losses.items()},
+        "stopped": inversion.stopped,
+        "photo": inversion.photo is not None,
+        "photo_digest": inversion.photo_digest,
+        "noise": len(inversion.noise),
+        "alignment": _alignment_entry(inversion.alignment),
+        "state": _state_entry(inversion.state),
+    }
+    try:
+        _check_depth(document)
+        return json.dumps(document)
+    except TypeError as error:
+        raise InvalidInputError(
+            f"the inversion's settings or state hold no plain values ({error})"
+        ) from error
+
+
+def to_tensors(inversion: Inversion) -> dict[str, Tensor]:
+    """The tensors under their names in the file, on the CPU; no two share memory, which the format refuses."""
+    tensors = {"masks": inversion.masks().masks, "static_mask": inversion.static_mask}
+    if inversion.photo is not None:
+        eight_bit = to_uint8(inversion.photo)
+        exact = torch.equal(from_uint8(eight_bit).to(inversion.photo), inversion.photo)
+        tensors["photo"] = eight_bit if exact else inversion.photo
+    for index, segment in enumerate(inversion.segments):
+        tensors[f"codes/{index}"] = segment.code.tensor
+        tensors |= {f"deltas/{index}/{name}": delta for name, delta in segment.delta.items()}
+    tensors |= {f"edits/{index}": edit.direction.tensor for index, edit in enumerate(inversion.edits)}
+    tensors |= {f"noise/{index}": noise for index, noise in enumerate(inversion.noise)}
+    if inversion.state is not None:
+        tensors |= {f"state/{name}": tensor for name, tensor in inversion.state.tensors.items()}
+    return {
+        name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+        for name, tensor in tensors.items()
+    }
+
+
+def parse(text: str) -> dict[str, Any]:
+    """The document in a file's header. Raises ValueError for text that isn't one, with repeated keys too."""
+    try:
+        document = json.loads(text, object_pairs_hook=_object)
+    except RecursionError:
+        raise ValueError("its JSON is nested too deeply") from None
+    _check_depth(document)
+    return _plain(document, dict, "the document")
+
+
+def rebuild(document: Mapping[str, Any], read: Read) -> Inversion:
+    """The record; read(name) gives a tensor. Entries that this version doesn't know are left alone.
+
+    Raises KeyError for what is missing, ValueError (InvalidInputError is one) for what is wrong.
+    """
+    has_photo = _plain(document.get("photo", True), bool, "whether it has its photo")
+    inversion = Inversion(
+        photo=_photo(read("photo")) if has_photo else None,
+        segments=_segments(document, read),
+        static_mask=_finite(read, "static_mask"),
+        fingerprint=_plain(document["fingerprint"], str, "the fingerprint"),
+        edits=tuple(
+            _edit(entry, _finite(read, f"edits/{index}"))
+            for index, entry in enumerate(_plain(document["edits"], list, "the edits"))
+        ),
+        settings=_plain(document["settings"], dict, "the settings"),
+        losses={
+            name: [_number(value, f"the losses of {name!r}") for value in curve]
+            for name, curve in _plain(document["losses"], dict, "the losses").items()
+        },
+        stopped=_plain(document["stopped"], str | None, "the reason for stopping"),
+        absent_photo="" if has_photo else _plain(document["photo_digest"], str, "the photo's digest"),
+        noise=tuple(
+            _finite(read, f"noise/{index}")
+            for index in range(_plain(document.get("noise", 0), int, "the number of noise maps"))
+        ),
+        alignment=_alignment(document.get("alignment")),
+        state=_state(document.get("state"), read),
+    )
+    _check_digest(inversion, document)
+    return inversion
+
+
+def _edit_entry(edit: Edit) -> dict[str, Any]:
+    return {
+        "name": edit.direction.name,
+        "space": edit.direction.space,
+        "description": edit.direction.description,
+        "strength": edit.strength,
+        "segments": list(edit.segments),
+    }
+
+
+def _alignment_entry(alignment: Alignment | None) -> dict[str, Any] | None:
+    if alignment is None:
+        return None
+    return {"quad": [list(point) for point in alignment.quad], "original_size": list(alignment.original_size)}
+
+
+def _state_entry(state: ProjectionState | None) -> dict[str, Any] | None:
+    if state is None:
+        return None
+    return {"step": state.step, "numbers": dict(state.numbers), "tensors": list(state.tensors)}
+
+
+def _photo(photo: Tensor) -> Tensor:
+    if photo.dtype == torch.uint8:
+        return from_uint8(photo)
+    return _checked("photo", photo)
+
+
+def _check_digest(inversion: Inversion, document: Mapping[str, Any]) -> None:
+    """Files of version 1.0 have no digest."""
+    if inversion.photo is not None and "photo_digest" in document:
+        found = photo_digest(inversion.photo)
+        if found != document["photo_digest"]:
+            raise InvalidInputError(f"its photo ({found[:12]}) is not the one that its header speaks of")
+
+
+def _segments(document: Mapping[str, Any], read: Read) -> tuple[Segment, ...]:
+    names, spaces = (_texts(document[key], key) for key in ("names", "spaces"))
+    deltas = _plain(document.get("deltas", [[]] * len(names)), list, "the deltas")
+    masks = _finite(read, "masks")
+    if not len(names) == len(spaces) == len(deltas) == len(masks):
+        raise InvalidInputError(
+            f"{len(names)} names, {len(spaces)} spaces, {len(deltas)} deltas and {len(masks)} masks; expected "
+            "as many of each"
+        )
+    return tuple(
+        Segment(
+            name,
+            masks[index : index + 1],
+            LatentCode(space, _code(read, index)),
+            {key: _finite(read, f"deltas/{index}/{key}") for key in _different(keys, "the deltas")},
+        )
+        for index, (name, space, keys) in enumerate(zip(names, spaces, deltas, strict=True))
+    )
+
+
+def _code(read: Read, index: int) -> Tensor:
+    code = _finite(read, f"codes/{index}")
+    if len(code) != 1:
+        raise InvalidInputError(f"code {index} is {list(code.shape)}; expected a batch of one")
+    return code
+
+
+def _edit(entry: Any, tensor: Tensor) -> Edit:
+    entry = _plain(entry, dict, "an edit")
+    name, space, text = _texts([entry["name"], entry["space"], entry.get("description", "")], "an edit")
+    strength = _number(entry["strength"], f"the strength of edit {name!r}")
+    if not math.isfinite(strength):
+        raise InvalidInputError(f"edit {name!r} has strength {strength}; expected a finite number")
+    return Edit(
+        Direction(name, space, tensor, text), strength, _texts(entry["segments"], "an edit's segments")
+    )
+
+
+def _alignment(entry: Any) -> Alignment | None:
+    if entry is None:
+        return None
+    points, size = entry["quad"], entry["original_size"]
+    return Alignment(tuple(tuple(point) for point in points), tuple(size))  # type: ignore[arg-type]
+
+
+def _state(entry: Any, read: Read) -> ProjectionState | None:
+    """The tensors may be of any shape and dtype, and infinite; only NaN has no meaning in a state."""
+    if entry is None:
+        return None
+    tensors = {name: read(f"state/{name}") for name in _different(entry["tensors"], "the state's tensors")}
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and tensor.isnan().any():
+            raise InvalidInputError(f"tensor 'state/{name}' holds NaN")
+    step = _plain(entry["step"], int, "the state's step")
+    if step < 0:
+        raise InvalidInputError(f"the state is at step {step}; expected 0 or more")
+    return ProjectionState(step, _plain(entry["numbers"], dict, "the state's numbers"), tensors)
+
+
+def _finite(read: Read, name: str) -> Tensor:
+    return _checked(name, read(name))
+
+
+def _checked(name: str, tensor: Tensor) -> Tensor:
+    if not tensor.is_floating_point() or not tensor.numel() or not tensor.ndim:
+        raise InvalidInputError(f"tensor {name!r} is {tensor.dtype} {list(tensor.shape)}; expected numbers")
+    if not tensor.isfinite().all():
+        raise InvalidInputError(f"tensor {name!r} holds NaN or infinite values")
+    return tensor
+
+
+def _object(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("an entry of its document occurs twice")
+    return found
+
+
+def _check_depth(value: Any) -> None:
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, dict | list | tuple)
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+    if level:
+        raise InvalidInputError(f"its entries are nested more than {MAX_DEPTH} deep")
+
+
+def _plain(value: Any, kind: Any, what: str) -> Any:
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        raise InvalidInputError(f"{what}: found {type(value).__name__}, expected {kind}")
+    return value
+
+
+def _texts(values: Any, what: str) -> tuple[str, ...]:
+    return tuple(_plain(value, str, what) for value in _plain(values, list, what))
+
+
+def _different(values: Any, what: str) -> tuple[str, ...]:
+    names = _texts(values, what)
+    if len(set(names)) != len(names):
+        raise InvalidInputError(f"{what}: a name occurs twice")
+    return names
+
+
+def _number(value: Any, what: str) -> float:
+    return float(_plain(value, int | float, what))

@@ -1,0 +1,76 @@
+"""New names for the labels of a map or for masks; names that become equal merge."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from ..errors import InvalidInputError
+
+Renames = dict[str, str]
+
+
+def split_names(text: str) -> list[str]:
+    """Names separated by commas, semicolons or lines, without blanks around them."""
+    return [name.strip() for name in re.split(r"[,;\n]", text) if name.strip()]
+
+
+def parse_renames(text: str) -> Renames:
+    """Old name -> new name from "hair + hat = hair, l_eye = left_eye".
+
+    Rules are separated by commas, semicolons or lines; all of them act on the names as they were before.
+    Raises InvalidInputError for a rule without old or new name, and for a name that two rules claim.
+    """
+    renames: Renames = {}
+    for rule in split_names(text):
+        left, sign, new = (part.strip() for part in rule.rpartition("="))
+        old_names = [name.strip() for name in left.split("+")]
+        if not sign or not new or not all(old_names):
+            raise InvalidInputError(f"the rule {rule!r} is incomplete; write it as old = new or a + b = new")
+        for old in old_names:
+            if renames.setdefault(old, new) != new:
+                raise InvalidInputError(
+                    f"{old!r} becomes both {renames[old]!r} and {new!r}; keep one of the two rules"
+                )
+    return renames
+
+
+def renamed_labels(names: Mapping[int, str], renames: Mapping[str, str]) -> dict[int, str]:
+    """The names of labels after the renames; labels of one name make one segment.
+
+    Raises InvalidInputError for an old name that no label has.
+    """
+    _check_known(renames, list(dict.fromkeys(names.values())))
+    return {label: renames.get(name, name) for label, name in names.items()}
+
+
+def renamed_masks(masks: Mapping[str, Tensor], renames: Mapping[str, str]) -> dict[str, Tensor]:
+    """Masks [H,W] in [0,1] after the renames; those of one name are added and cut at 1.
+
+    The sum joins soft masks that share a boundary without a seam, and hard ones that overlap as their union.
+    Raises InvalidInputError for an old name that no mask has, and for sizes that do not agree.
+    """
+    _check_known(renames, list(masks))
+    merged: dict[str, Tensor] = {}
+    for old, mask in masks.items():
+        new = renames.get(old, old)
+        merged[new] = mask if new not in merged else _union(new, merged[new], mask)
+    return merged
+
+
+def _union(name: str, first: Tensor, second: Tensor) -> Tensor:
+    if first.shape != second.shape:
+        raise InvalidInputError(
+            f"the masks that become {name!r} are {list(first.shape)} and {list(second.shape)}; resize one"
+        )
+    return (first + second).clamp(max=1)
+
+
+def _check_known(renames: Mapping[str, str], known: list[str]) -> None:
+    unknown = [old for old in renames if old not in known]
+    if unknown:
+        raise InvalidInputError(
+            f"there is no area {', '.join(map(repr, unknown))} to rename; there are {', '.join(known)}"
+        )

@@ -1,0 +1,182 @@
+"""The widgets of Segmented Projection. Each is named like the knob of ProjectionConfig that it sets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from comfy_api.latest import io
+
+from ..chunky_core.inversion import ProjectionConfig
+
+DEFAULTS = ProjectionConfig()
+CONTINUE, CODES = START_AS = ("continue", "codes")
+
+
+def projection_inputs() -> list[io.Input]:
+    """All of them, in the order of the page; saved workflows depend on it."""
+    return [
+        *search_inputs(),
+        *optimiser_inputs(),
+        *pull_inputs(),
+        *edge_inputs(),
+        *expert_inputs(),
+        io.Combo.Input(
+            "start_as",
+            options=list(START_AS),
+            default=CODES,
+            tooltip="What start is for. codes = a new run that sets out from its codes. continue = go on with "
+            "an interrupted run as if nothing had happened.",
+        ),
+    ]
+
+
+def search_inputs() -> list[io.Input]:
+    return [
+        io.Combo.Input(
+            "mode",
+            options=["independent", "joint"],
+            default=DEFAULTS.mode,
+            tooltip="independent = each segment fits the photo by itself. joint = all together fit the picture "
+            "they make: fewer seams, slower.",
+        ),
+        io.Combo.Input(
+            "space",
+            options=["w+", "w", "s", "z"],
+            default=DEFAULTS.space,
+            tooltip="w+ = close likeness; w = coarser, edits more cleanly; s = per channel, closest; z = only "
+            "typical faces.",
+        ),
+        io.String.Input(
+            "spaces",
+            default="",
+            tooltip="Other spaces for some segments or groups, such as 'mouth=s, eyes=w'. Empty = space for "
+            "all.",
+        ),
+        io.Int.Input(
+            "steps",
+            default=DEFAULTS.steps,
+            min=1,
+            max=2000,
+            tooltip="Steps of the optimiser; 100 is good, 300 better.",
+        ),
+        io.Int.Input(
+            "seed",
+            default=DEFAULTS.seed,
+            min=0,
+            max=0xFFFFFFFF,
+            control_after_generate=True,
+            tooltip="Seed of the code noise, and of the starting point in z. The same seed gives the same "
+            "result.",
+        ),
+    ]
+
+
+def optimiser_inputs() -> list[io.Input]:
+    return [
+        number(
+            "learning_rate",
+            "Highest step size of the optimiser; 0.1 is usual. Lower it if the run stops as diverging.",
+            low=0.001,
+            high=1.0,
+            step=0.001,
+        ),
+        io.Combo.Input(
+            "optimizer",
+            options=["adam", "lbfgs"],
+            default=DEFAULTS.optimizer,
+            tooltip="adam suits every space. lbfgs is for w and z only: fewer steps, each of them dearer.",
+            advanced=True,
+        ),
+        number(
+            "warmup",
+            "Part of the steps that first finds one code for the whole photo, from which each segment sets "
+            "out.",
+            high=0.95,
+            step=0.05,
+        ),
+    ]
+
+
+def pull_inputs() -> list[io.Input]:
+    return [
+        number(
+            "lambda_reg",
+            "Pull of all codes to their mean: more = segments agree better, likeness drops; 0 = off.",
+            high=1.0,
+            step=0.001,
+            advanced=False,
+        ),
+        number(
+            "lambda_mean",
+            "Pull of each code to the generator's mean code; keeps codes editable; 0 = off.",
+            high=1.0,
+            step=0.001,
+        ),
+        number(
+            "code_noise",
+            "Noise on the codes early in the run, in deviations of w; helps out of bad beginnings; 0 = off.",
+            high=1.0,
+            step=0.01,
+        ),
+    ]
+
+
+def edge_inputs() -> list[io.Input]:
+    return [
+        io.Int.Input(
+            "dilation",
+            default=DEFAULTS.dilation,
+            min=0,
+            max=64,
+            tooltip="Pixels by which each segment looks beyond its edge while it is fitted. Independent mode "
+            "only.",
+            advanced=True,
+        ),
+        number(
+            "feather",
+            "Softness in pixels of the edge up to which a segment is fitted. Independent mode only.",
+            high=32.0,
+            step=0.5,
+        ),
+        number(
+            "neighbourhood",
+            "How much the 16 pixels around a segment count in its loss; 0 = not at all. Independent mode only.",
+            high=0.95,
+            step=0.05,
+        ),
+    ]
+
+
+def expert_inputs() -> list[io.Input]:
+    return [
+        switch(
+            "optimise_noise",
+            "Also fit the generator's noise maps, for fine texture; saved with the inversion. StyleGAN2 only.",
+        ),
+        number(
+            "coarse",
+            "Part of the steps made at a quarter, then half of the resolution; quicker, steadier beginnings.",
+            high=0.95,
+            step=0.05,
+        ),
+        io.Int.Input(
+            "plateau",
+            default=DEFAULTS.plateau,
+            min=0,
+            max=500,
+            tooltip="Steps without an improvement by 1 % after which a segment stops; 0 = never.",
+            advanced=True,
+        ),
+        switch("torgb", "In space s, also fit the styles of the colour layers (toRGB)."),
+    ]
+
+
+def number(
+    name: str, tooltip: str, *, high: float, step: float, low: float = 0.0, advanced: bool = True
+) -> io.Input:
+    widget: dict[str, Any] = {"min": low, "max": high, "step": step, "round": False}
+    return io.Float.Input(name, default=getattr(DEFAULTS, name), **widget, tooltip=tooltip, advanced=advanced)
+
+
+def switch(name: str, tooltip: str) -> io.Input:
+    return io.Boolean.Input(name, default=getattr(DEFAULTS, name), tooltip=tooltip, advanced=True)

@@ -1,0 +1,1 @@
+"""Double of the host's package comfy_execution."""

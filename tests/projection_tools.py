@@ -1,0 +1,41 @@
+"""Small photos that a random generator can draw segment by segment."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from chunky_core.generator.generator import Generator
+from chunky_core.inversion import Inversion
+from chunky_core.segments import Segments, blend, mask_box, segments_from_masks
+
+
+def pieces(size: int) -> Segments:
+    """A small block, a wide band and the rest, with soft edges and static rows at the bottom."""
+    block, band, rest, static = (torch.zeros(size, size) for _ in range(4))
+    block[size // 4 : size // 4 + 5, size // 4 : size // 4 + 6] = 1
+    band[size // 2 : size // 2 + 6] = 1
+    static[-3:] = 1
+    rest[:-3] = 1
+    masks = {"rest": rest, "band": band, "block": block, "keep": static}
+    return segments_from_masks(masks, static=("keep",), feather=0.7)
+
+
+def photo_of_parts(generator: Generator, segments: Segments, seed: int = 3) -> Tensor:
+    """A photo that the generator can draw segment by segment: one random code each."""
+    z = torch.randn(len(segments.names), generator.z_dim, generator=torch.Generator().manual_seed(seed))
+    images = generator.synthesis(generator.mapping(z))
+    boxes = [mask_box(mask) for mask in segments.masks]
+    crops = [
+        image[None, :, b.top : b.bottom, b.left : b.right] for image, b in zip(images, boxes, strict=True)
+    ]
+    return blend(torch.zeros_like(images[:1]), segments, crops, boxes)
+
+
+def codes(inversion: Inversion) -> list[Tensor]:
+    return [segment.code.tensor for segment in inversion.segments]
+
+
+def assert_same(one: Inversion, other: Inversion) -> None:
+    assert all(torch.equal(a, b) for a, b in zip(codes(one), codes(other), strict=True))
+    assert one.losses == other.losses

@@ -1,0 +1,110 @@
+"""The plot of the losses: what is drawn where, and what can't be drawn."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from chunky_core.errors import InvalidInputError
+from chunky_core.evaluation.plots import linear_ticks, log_ticks, loss_curves, step_ticks
+
+INK = 0.35  # how far a colour's channels lie apart, to be told from the grey of axes and text
+
+
+def coloured(picture: Tensor) -> Tensor:
+    """Where a curve or its legend was drawn, [H,W]."""
+    return (picture[0].amax(0) - picture[0].amin(0)) > INK
+
+
+def rows_of_curve(picture: Tensor) -> tuple[list[int], list[float]]:
+    """Columns that hold the curve, and its mean row there; the legend at the right is left out."""
+    drawn = coloured(picture)
+    drawn[:, 3 * drawn.shape[1] // 4 :] = False
+    columns = drawn.any(0).nonzero()[:, 0].tolist()
+    return columns, [drawn[:, column].nonzero().float().mean().item() for column in columns]
+
+
+def test_the_picture_has_the_size_and_range_asked_for() -> None:
+    picture = loss_curves({"mouth": [1.0, 0.5]}, "a title", width=320, height=200)
+    assert picture.shape == (1, 3, 200, 320) and picture.dtype == torch.float32
+    assert picture.min() >= -1 and picture.max() == 1
+    assert torch.equal(picture, loss_curves({"mouth": [1.0, 0.5]}, "a title", width=320, height=200))
+
+
+def test_a_geometric_curve_is_straight_on_the_logarithmic_scale_only() -> None:
+    curve = {"mouth": [0.9**step for step in range(100)]}
+    for scale, bend in (("log", 0.0), ("linear", 1.0)):
+        columns, rows = rows_of_curve(loss_curves(curve, scale=scale))
+        first, last, middle = rows[5], rows[-5], rows[len(rows) // 2]
+        assert len(columns) > 300
+        off_line = abs(middle - (first + last) / 2)
+        assert off_line < 4 if bend == 0 else off_line > 60, scale
+
+
+def test_lower_losses_are_drawn_lower() -> None:
+    for scale in ("log", "linear"):
+        _, rows = rows_of_curve(loss_curves({"a": [1.0, 0.1, 0.01]}, scale=scale))
+        assert rows == sorted(rows) and rows[0] + 50 < rows[-1]
+
+
+def test_values_that_cannot_be_drawn_leave_a_gap() -> None:
+    whole = {"mouth": [1 / step for step in range(1, 101)]}
+    for bad in (math.nan, math.inf, 0.0, -1.0):
+        broken = {"mouth": [*whole["mouth"][:30], *[bad] * 20, *whole["mouth"][50:]]}
+        full, _ = rows_of_curve(loss_curves(whole))
+        gap, _ = rows_of_curve(loss_curves(broken))
+        missing = sorted(set(full) - set(gap))
+        share = len(missing) / (full[-1] - full[0])
+        assert missing == list(range(missing[0], missing[-1] + 1))
+        assert (gap[0], gap[-1]) == (full[0], full[-1]) and share > 0.15, bad
+
+
+def test_every_segment_has_a_colour_and_a_place_in_the_legend() -> None:
+    losses = {f"part {index}": [1.0 + index, 0.5 + index] for index in range(13)}
+    legend = coloured(loss_curves(losses))[:, 600:]
+    starts = (legend.any(1)[1:] & ~legend.any(1)[:-1]).sum()
+    assert starts >= 13
+
+
+@pytest.mark.parametrize("losses", [{}, {"mouth": []}, {"mouth": [math.nan]}, {"mouth": [0.0]}])
+def test_nothing_to_draw_gives_empty_axes(losses: dict[str, list[float]]) -> None:
+    picture = loss_curves(losses)
+    columns, _ = rows_of_curve(picture)
+    assert columns == [] and picture.min() < 0  # but axes and words
+
+
+@pytest.mark.parametrize("value", [1e-300, 1e-12, 1.0, 1e12, 1e300])
+def test_any_size_of_loss_finds_room(value: float) -> None:
+    for scale in ("log", "linear"):
+        assert rows_of_curve(loss_curves({"a": [value]}, scale=scale))[0]
+        assert rows_of_curve(loss_curves({"a": [value, value]}, scale=scale))[0]
+        assert rows_of_curve(loss_curves({"a": [value, 2.0, 1e-9]}, scale=scale))[0]
+
+
+def test_long_titles_and_names_stay_inside() -> None:
+    picture = loss_curves({"long " * 60_000: [1.0, 0.5]}, "word\n" * 200_000)
+    edge = torch.ones(480, 800, dtype=torch.bool)
+    edge[2:-2, 2:-2] = False
+    assert (picture[0, :, edge] == 1).all()
+
+
+def test_ticks_are_round_and_inside() -> None:
+    assert log_ticks(0.004, 0.3) == pytest.approx([0.005, 0.01, 0.02, 0.05, 0.1, 0.2])
+    assert linear_ticks(0.0, 1.0) == pytest.approx([0.0, 0.2, 0.4, 0.6, 0.8, 1.0])
+    assert step_ticks(100) == [1, 20, 40, 60, 80, 100]
+    assert [step_ticks(steps) for steps in (0, 1, 2)] == [[], [1], [1, 2]]
+    for low in (1e-200, 3e-7, 0.02, 5.0):
+        for high in (low * 1.5, low * 40, low * 1e9, low * 1e80):
+            ticks = log_ticks(low, high)
+            assert 2 <= len(ticks) <= 16 and ticks == sorted(ticks)
+            assert all(low * 0.999 <= tick <= high * 1.001 for tick in ticks)
+
+
+def test_bad_input_is_refused() -> None:
+    with pytest.raises(InvalidInputError, match="the scale is 'cubic'; expected one of log, linear"):
+        loss_curves({}, scale="cubic")
+    with pytest.raises(InvalidInputError, match="the plot is 800x20"):
+        loss_curves({}, height=20)

@@ -1,0 +1,217 @@
+"""Going on, stopping, resting: how a projection is controlled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from chunky_core.compositing.render import render
+from chunky_core.errors import InvalidInputError
+from chunky_core.generator.generator import Generator
+from chunky_core.inversion import (
+    Inversion,
+    ProjectionConfig,
+    StopProjection,
+    load_inversion,
+    project,
+    save_inversion,
+)
+from chunky_core.segments import Segments
+from tests.projection_tools import assert_same, codes, photo_of_parts, pieces
+
+SHORT = ProjectionConfig(steps=12, dilation=1)
+
+
+@pytest.fixture(scope="module")
+def generator(make_generator: Callable[..., Generator]) -> Generator:
+    return make_generator(seed=1, resolution=64, channel_base=512, channel_max=16)
+
+
+@pytest.fixture(scope="module")
+def segments(generator: Generator) -> Segments:
+    return pieces(generator.img_resolution)
+
+
+@pytest.fixture(scope="module")
+def photo(generator: Generator, segments: Segments) -> Tensor:
+    return photo_of_parts(generator, segments)
+
+
+class Interrupted(BaseException):
+    """As the host's own, which is no Exception."""
+
+
+def stopping_at(step: int, exception: BaseException) -> Callable[[int, int, Tensor | None], None]:
+    def callback(done: int, total: int, image: Tensor | None) -> None:
+        if done == step:
+            raise exception
+
+    return callback
+
+
+@pytest.mark.parametrize("at", [2, 4, 7])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"mode": "joint", "lambda_reg": 0.1},
+        {"code_noise": 0.1, "optimise_noise": True},
+        {"coarse": 0.5, "spaces": {"block": "s"}},
+    ],
+    ids=str,
+)
+def test_an_interrupted_run_goes_on_as_if_it_had_not_been(
+    generator: Generator, photo: Tensor, segments: Segments, settings: dict, at: int, tmp_path: Path
+) -> None:
+    """Interrupted in the warm-up, at its end and after it; saved, opened and continued: the same to the bit."""
+    config = replace(SHORT, **settings)
+    whole = project(generator, photo, segments, config)
+    kept: list[Inversion] = []
+    with pytest.raises(Interrupted):
+        project(generator, photo, segments, config, callback=stopping_at(at, Interrupted()), keep=kept.append)
+    assert kept[0].stopped == f"interrupted after step {at} of 12"
+    save_inversion(kept[0], tmp_path / "kept.safetensors")
+    opened = load_inversion(tmp_path / "kept.safetensors")
+    going_on = project(generator, photo, segments, config, start=opened, resume=True)
+    assert_same(going_on, whole)
+    assert going_on.stopped is None
+    assert all(torch.equal(a, b) for a, b in zip(going_on.noise, whole.noise, strict=True))
+
+
+def test_what_is_kept_on_interruption_is_the_best_so_far(
+    generator: Generator, photo: Tensor, segments: Segments
+) -> None:
+    kept: list[Inversion] = []
+    with pytest.raises(Interrupted):
+        project(generator, photo, segments, SHORT, callback=stopping_at(9, Interrupted()), keep=kept.append)
+    begun = project(generator, photo, segments, replace(SHORT, steps=1))
+    before, after = ((render(generator, one) - photo).square().mean() for one in (begun, kept[0]))
+    assert after < 0.8 * before
+
+
+def test_a_finished_run_can_be_given_more_steps(
+    generator: Generator, photo: Tensor, segments: Segments
+) -> None:
+    first = project(generator, photo, segments, SHORT)
+    more = project(generator, photo, segments, replace(SHORT, steps=30), start=first, resume=True)
+    none = project(generator, photo, segments, SHORT, start=first, resume=True)
+    for name, curve in more.losses.items():
+        assert len(curve) == 30 and curve[:12] == first.losses[name]
+        assert max(curve[12:]) < 1.5 * curve[11]  # no second start with large steps
+        assert min(curve) < min(first.losses[name])
+    assert_same(none, first)
+
+
+def test_a_callback_may_ask_for_the_result_so_far(
+    generator: Generator, photo: Tensor, segments: Segments
+) -> None:
+    result = project(generator, photo, segments, SHORT, callback=stopping_at(6, StopProjection()))
+    assert result.stopped == "stopped on request after step 6 of 12"
+    assert all(len(curve) == 6 for curve in result.losses.values())
+
+
+def test_only_the_same_run_can_be_continued(generator: Generator, photo: Tensor, segments: Segments) -> None:
+    first = project(generator, photo, segments, SHORT)
+    for changed in ({"mode": "joint"}, {"space": "s"}, {"optimise_noise": True}):
+        with pytest.raises(InvalidInputError, match="go on with the same ones"):
+            project(generator, photo, segments, replace(SHORT, **changed), start=first, resume=True)
+    with pytest.raises(InvalidInputError, match="no projection to go on with"):
+        project(generator, photo, segments, SHORT, start=replace(first, state=None), resume=True)
+    with pytest.raises(InvalidInputError, match="no projection to go on with"):
+        project(generator, photo, segments, SHORT, resume=True)
+
+
+def test_segments_that_no_longer_improve_come_to_rest(
+    generator: Generator, photo: Tensor, segments: Segments
+) -> None:
+    """With steps of no size nothing improves: every segment rests after as many steps as were asked for."""
+    config = replace(SHORT, steps=40, learning_rate=1e-9, plateau=5, warmup=0.0)
+    result = project(generator, photo, segments, config)
+    assert {len(curve) for curve in result.losses.values()} == {5}
+    assert result.stopped is None
+    joint = project(generator, photo, segments, replace(config, mode="joint"))
+    assert {len(curve) for curve in joint.losses.values()} == {5}
+
+
+def test_coarse_steps_help_at_full_size(generator: Generator, photo: Tensor, segments: Segments) -> None:
+    """Its previews have the photo's size; the steps at low resolution are no waste."""
+    shapes = []
+    config = replace(SHORT, steps=30, coarse=0.5)
+    result = project(
+        generator,
+        photo,
+        segments,
+        config,
+        callback=lambda *report: shapes.append(report[2].shape),
+        preview_every=1,
+    )
+    assert set(shapes) == {photo.shape}
+    started = project(generator, photo, segments, replace(SHORT, steps=1))
+    before, after = ((render(generator, one) - photo).square().mean() for one in (started, result))
+    assert after < 0.5 * before
+
+
+def test_mixed_spaces(generator: Generator, photo: Tensor, segments: Segments) -> None:
+    config = replace(SHORT, space="w", spaces={"block": "s", "band": "w+"}, lambda_reg=0.01, steps=20)
+    result = project(generator, photo, segments, config)
+    assert [s.code.space for s in result.segments] == ["w", "w+", "s"]
+    assert all(min(curve) < 0.9 * curve[0] for curve in result.losses.values())
+    with pytest.raises(InvalidInputError, match="nose"):
+        project(generator, photo, segments, replace(SHORT, spaces={"nose": "s"}))
+
+
+def test_torgb_styles_rest_where_they_shall(generator: Generator, photo: Tensor, segments: Segments) -> None:
+    config = replace(SHORT, space="s", torgb=False, warmup=0.0)
+    result = project(generator, photo, segments, config)
+    begun = project(generator, photo, segments, replace(config, steps=1, learning_rate=1e-12))
+    place = 0
+    for name, channels in generator.style_layout:
+        pairs = zip(codes(result), codes(begun), strict=True)
+        moved = any(
+            not torch.equal(a[:, place : place + channels], b[:, place : place + channels]) for a, b in pairs
+        )
+        assert moved != name.endswith("torgb")
+        place += channels
+
+
+def test_lbfgs_beats_adam_in_w(generator: Generator, photo: Tensor, segments: Segments) -> None:
+    config = ProjectionConfig(space="w", steps=15, dilation=1, warmup=0.2)
+    for mode in ("independent", "joint"):
+        results = [
+            project(generator, photo, segments, replace(config, optimizer=name, mode=mode))
+            for name in ("lbfgs", "adam")
+        ]
+        lbfgs, adam = ((render(generator, one) - photo).square().mean() for one in results)
+        assert lbfgs < adam
+
+
+def test_noise_maps_are_fitted_kept_white_and_saved(
+    generator: Generator, photo: Tensor, segments: Segments, tmp_path: Path
+) -> None:
+    config = replace(SHORT, steps=40, optimise_noise=True, noise_reg=10.0)
+    result = project(generator, photo, segments, config)
+    plain = project(generator, photo, segments, replace(config, optimise_noise=False))
+    assert len(result.noise) == len(generator.noise_layout)
+    for map_ in result.noise:
+        assert map_.mean().abs() < 1e-4 and map_.square().mean().item() == pytest.approx(1.0, abs=1e-3)
+    ours, without = ((render(generator, one) - photo).square().mean() for one in (result, plain))
+    assert ours < without
+    save_inversion(result, tmp_path / "noise.safetensors")
+    opened = load_inversion(tmp_path / "noise.safetensors")
+    assert torch.equal(render(generator, opened), render(generator, result))
+
+
+def test_joint_projection_fits_the_picture(generator: Generator, photo: Tensor, segments: Segments) -> None:
+    result = project(generator, photo, segments, replace(SHORT, mode="joint", steps=60))
+    assert set(result.losses) == {*segments.names, "together"}
+    together = result.losses["together"]
+    picture = render(generator, result)
+    moving = 1 - segments.static
+    error = ((picture - photo).square().mean(1, keepdim=True) * moving).sum() / moving.sum()
+    assert min(together) < 0.15 * together[0]
+    assert error.item() == pytest.approx(min(together), rel=1e-3)
