@@ -12,12 +12,14 @@ from safetensors.torch import save_file
 from chunky_core.demo.portraits import INDEX, render
 from chunky_core.demo.training.channel_weights import channel_distances, unit_features
 from chunky_core.demo.training.identity_figures import likeness, nearness_in_l2, split_pairs, verification
+from chunky_core.demo.training.loop import train
 from chunky_core.demo.training.people import IDENTITY_ATTRIBUTES, draw_people, make_album
 from chunky_core.demo.training.triplets import (
     KINDS,
     SMALLEST_CHANGE,
     TOLERANCE,
     draw_triplets,
+    is_of_equal_error,
     squared_error,
 )
 from chunky_core.errors import InvalidInputError, MissingWeightsError, UnsupportedCheckpointError
@@ -82,15 +84,15 @@ def test_perceptual_order_of_unseen_triplets(perceptual):
             if len(some.reference):
                 near, far = (distance(perceptual, some.reference, x) for x in (some.near, some.far))
                 right[some.kind] += (near < far).tolist()
-            if "another" in some.kind:
+            if is_of_equal_error(some.kind):
                 l2 += (
                     squared_error(some.reference, some.near) < squared_error(some.reference, some.far)
                 ).tolist()
-    shares = [sum(values) / len(values) for values in right.values() if values]
-    assert (
-        sum(shares) / len(shares)
-        > FIGURES["perceptual"]["agreement"]["trained, fitted weights"]["all"] - 0.08
-    )
+    shares = [
+        sum(values) / len(values) for kind, values in right.items() if values and is_of_equal_error(kind)
+    ]
+    documented = FIGURES["perceptual"]["agreement"]["trained, fitted weights"]
+    assert sum(shares) / len(shares) > documented["equal L2"] - 0.1
     assert sum(l2) / len(l2) < 0.8  # equal by construction: L2 can't tell
 
 
@@ -99,7 +101,7 @@ def test_triplets_are_what_they_say():
         near, far = (squared_error(some.reference, x) for x in (some.near, some.far))
         if "weak" in some.kind and not some.kind.startswith(("shift", "warp")):
             assert bool((near < far).all()), some.kind
-        elif "another" in some.kind or "blur" in some.kind.partition("<")[2]:
+        elif is_of_equal_error(some.kind):
             assert bool(((near / far - 1).abs() < TOLERANCE).all()), some.kind
             assert bool((far > SMALLEST_CHANGE / 10).all())
 
@@ -122,6 +124,30 @@ def test_background_and_clothes_are_no_identity(identity):
     original, elsewhere, other = (identity.embed(render(u, 256)[0]) for u in (rows, scene, face))
     assert float((original * elsewhere).sum(1).min()) > 0.9
     assert float((original * other).sum(1).mean()) < 0.5
+
+
+def test_a_cut_off_training_goes_on_as_if_never_interrupted(tmp_path):
+    class CutError(Exception):
+        pass
+
+    def descend(checkpoint: Path, cut: int = -1) -> torch.Tensor:
+        linear = torch.nn.Linear(3, 2)
+        torch.nn.init.ones_(linear.weight)
+        torch.nn.init.zeros_(linear.bias)
+
+        def loss_at(step: int) -> torch.Tensor:
+            if step == cut:
+                raise CutError
+            x = torch.randn(8, 3, generator=torch.Generator().manual_seed(step))
+            return (linear(x) - x[:, :2]).square().mean()
+
+        train(linear, loss_at, 6, checkpoint, every=1)
+        return linear.weight.detach()
+
+    straight = descend(tmp_path / "straight.pt")
+    with pytest.raises(CutError):
+        descend(tmp_path / "cut.pt", cut=3)
+    assert torch.equal(descend(tmp_path / "cut.pt"), straight)
 
 
 def test_album_keeps_identity_and_changes_the_rest():

@@ -12,7 +12,7 @@ from torch import Tensor
 from chunky_core.compositing.render import render
 from chunky_core.errors import InvalidInputError, MissingWeightsError, WrongGeneratorError
 from chunky_core.generator.generator import Generator
-from chunky_core.inversion import Inversion, LossConfig, ProjectionConfig, project
+from chunky_core.inversion import LossConfig, ProjectionConfig, project
 from chunky_core.inversion.losses import RegionLoss
 from chunky_core.segments import Segments, single
 from tests.projection_tools import assert_same, codes, photo_of_parts, pieces
@@ -35,10 +35,12 @@ def photo(generator: Generator, segments: Segments) -> Tensor:
     return photo_of_parts(generator, segments)
 
 
+@pytest.mark.parametrize("mode", ["independent", "joint"])
 def test_every_segment_converges_and_beats_the_global_code(
-    generator: Generator, photo: Tensor, segments: Segments
+    generator: Generator, photo: Tensor, segments: Segments, mode: str
 ) -> None:
-    config = ProjectionConfig(steps=60, dilation=1)
+    """In joint mode small segments do so only with gradients that don't shrink with their area."""
+    config = ProjectionConfig(mode=mode, steps=60, dilation=1)
     inversion = project(generator, photo, segments, config)
     whole = project(generator, photo, single(segments.size), config)
     assert inversion.stopped is None and inversion.fingerprint == generator.fingerprint

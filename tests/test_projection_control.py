@@ -10,11 +10,13 @@ import pytest
 import torch
 from torch import Tensor
 
+import chunky_core
 from chunky_core.compositing.render import render
 from chunky_core.errors import InvalidInputError
 from chunky_core.generator.generator import Generator
 from chunky_core.inversion import (
     Inversion,
+    LossConfig,
     ProjectionConfig,
     StopProjection,
     load_inversion,
@@ -120,6 +122,8 @@ def test_only_the_same_run_can_be_continued(generator: Generator, photo: Tensor,
     for changed in ({"mode": "joint"}, {"space": "s"}, {"optimise_noise": True}):
         with pytest.raises(InvalidInputError, match="go on with the same ones"):
             project(generator, photo, segments, replace(SHORT, **changed), start=first, resume=True)
+    with pytest.raises(InvalidInputError, match="of another photo"):
+        project(generator, -photo, segments, SHORT, start=first, resume=True)
     with pytest.raises(InvalidInputError, match="no projection to go on with"):
         project(generator, photo, segments, SHORT, start=replace(first, state=None), resume=True)
     with pytest.raises(InvalidInputError, match="no projection to go on with"):
@@ -215,3 +219,17 @@ def test_joint_projection_fits_the_picture(generator: Generator, photo: Tensor, 
     error = ((picture - photo).square().mean(1, keepdim=True) * moving).sum() / moving.sum()
     assert min(together) < 0.15 * together[0]
     assert error.item() == pytest.approx(min(together), rel=1e-3)
+
+
+def test_settings_name_files_but_not_where_they_lie(
+    generator: Generator, photo: Tensor, segments: Segments, tmp_path: Path
+) -> None:
+    """Inversions are shared; the path of a network's file is nobody's business."""
+    network = tmp_path / "mine.safetensors"
+    network.write_bytes(
+        (Path(chunky_core.__file__).parent / "demo/assets/perceptual.safetensors").read_bytes()
+    )
+    config = replace(SHORT, steps=1, losses=LossConfig(lpips=0.1, lpips_net=str(network)))
+    result = project(generator, photo, segments, config)
+    assert result.settings["losses"]["lpips_net"] == "mine.safetensors"
+    assert str(tmp_path) not in str(result.settings)

@@ -1,8 +1,8 @@
 """Train the demo domain's feature networks: `python -m chunky_core.demo.train_networks --out DIR` (resumable, CPU).
 
 Renders portraits into DIR/renders and an album of people into DIR/album.npz (once each), trains a trunk on labels
-and attributes, fits the perceptual network's channel weights on triplets of known order, trains the identity head,
-and writes both networks and their held-out figures into DIR/assets.
+and attributes, and from it both networks: the identity head on pairs of photos, the perceptual network by further
+training and by channel weights on triplets of known order. Writes both, and their held-out figures, to DIR/assets.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import torch
@@ -23,8 +23,9 @@ from .training.loop import train
 from .training.people import cached_album
 from .training.renders import RenderedSet, render_set
 from .training.trainer import TrainingConfig
-from .training.triplets import draw_triplets
+from .training.triplets import draw_triplets, is_trained
 from .training.trunk import Batches, TrunkTask, start_weights, trunk_figures
+from .training.tuning import tune_trunk
 
 PHOTOS_EACH = 4
 HELD_OUT_PEOPLE, HELD_OUT_SEED = 250, 2_000_003
@@ -36,13 +37,15 @@ RENDER_SEED = TrainingConfig().seed  # a folder of renders serves the generator'
 class NetworksConfig:
     """renders: portraits; people: in the album; rounds, held_out_rounds: of triplets, one batch of each kind in each.
 
-    trunk_steps, identity_steps: updates; batch: pictures of 128 pixels in one update of the trunk.
+    trunk_steps, identity_steps, tuning_steps: updates; batch: pictures of 128 pixels in an update of the trunk, half
+    of it while the trunk is tuned on triplets.
     """
 
     renders: int = 24_576
     people: int = 3000
     trunk_steps: int = 700
     identity_steps: int = 600
+    tuning_steps: int = 250
     batch: int = 16
     rounds: int = 16
     held_out_rounds: int = 12
@@ -63,6 +66,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--trunk-steps", type=int, default=defaults.trunk_steps)
     parser.add_argument("--identity-steps", type=int, default=defaults.identity_steps)
+    parser.add_argument("--tuning-steps", type=int, default=defaults.tuning_steps)
     parser.add_argument("--rounds", type=int, default=defaults.rounds, help="of triplets, about 90 in each")
     parser.add_argument("--held-out-rounds", type=int, default=defaults.held_out_rounds)
     parser.add_argument("--batch", type=int, default=defaults.batch)
@@ -71,24 +75,26 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def train_trunk(config: NetworksConfig, folder: Path) -> tuple[Trunk, Trunk, dict]:
-    """(trained trunk, the trunk before training, its held-out figures)."""
-    channels = FeatureSizes("perceptual").channels
-    task, before = TrunkTask(channels), TrunkTask(channels)
-    for module in (task, before):
-        start_weights(module, config.seed)
-    renders = RenderedSet(folder / "renders", config.renders)
-    batches = Batches(
-        renders, cached_album(folder / "album.npz", ALBUM_SEED, config.people, PHOTOS_EACH), config.seed
-    )
-    task.to(memory_format=torch.channels_last)
+def new_task(config: NetworksConfig) -> TrunkTask:
+    task = TrunkTask(FeatureSizes("perceptual").channels)
+    start_weights(task, config.seed)
+    return task.to(memory_format=torch.channels_last)
+
+
+def open_batches(config: NetworksConfig, folder: Path) -> Batches:
+    album = cached_album(folder / "album.npz", ALBUM_SEED, config.people, PHOTOS_EACH)
+    return Batches(RenderedSet(folder / "renders", config.renders), album, config.seed)
+
+
+def train_trunk(config: NetworksConfig, folder: Path, batches: Batches) -> TrunkTask:
+    task = new_task(config)
     train(
         task,
         lambda step: task.loss(*batches.draw(step, config.batch)),
         config.trunk_steps,
         folder / "trunk.pt",
     )
-    return task.trunk.requires_grad_(False), before.trunk.requires_grad_(False), trunk_figures(task, renders)
+    return task.requires_grad_(False)
 
 
 def make_identity(config: NetworksConfig, folder: Path, trunk: Trunk) -> tuple[FeatureNetwork, dict]:
@@ -101,10 +107,16 @@ def make_identity(config: NetworksConfig, folder: Path, trunk: Trunk) -> tuple[F
     return network, identity_figures(network.embed, strangers, HELD_OUT_SEED)
 
 
-def make_perceptual(config: NetworksConfig, trunk: Trunk, before: Trunk) -> tuple[FeatureNetwork, dict]:
-    """The perceptual network and how often it finds the order of triplets that it was not fitted to."""
-    fitted = list(draw_triplets(config.seed + 1, config.rounds))
-    held_out = list(draw_triplets(config.seed + 2, config.held_out_rounds))
+def tuned_trunk(config: NetworksConfig, folder: Path, batches: Batches, task: TrunkTask) -> Trunk:
+    steps, seed = config.tuning_steps, config.seed + 3
+    return tune_trunk(task, batches, steps, config.batch // 2, folder / "tuned.pt", seed)
+
+
+def make_perceptual(config: NetworksConfig, trunk: Trunk) -> tuple[FeatureNetwork, dict]:
+    """The perceptual network of a tuned trunk, and how often it finds the order of triplets never trained on."""
+    before = new_task(config).requires_grad_(False).trunk
+    fitted = [some for some in draw_triplets(config.seed + 1, config.rounds) if is_trained(some.kind)]
+    held_out = draw_triplets(config.seed + 2, config.held_out_rounds)
     weights, others = fit_weights(compare(trunk, fitted)), fit_weights(compare(before, fitted))
     table = agreement(compare(trunk, held_out), weights, compare(before, held_out), others)
     count = sum(len(triplets.reference) for triplets in held_out)
@@ -114,30 +126,30 @@ def make_perceptual(config: NetworksConfig, trunk: Trunk, before: Trunk) -> tupl
 
 def main(arguments: list[str] | None = None) -> None:
     a = parse(arguments)
-    names = (
-        "renders",
-        "people",
-        "trunk_steps",
-        "identity_steps",
-        "batch",
-        "rounds",
-        "held_out_rounds",
-        "seed",
-    )
-    config = NetworksConfig(**{name: getattr(a, name) for name in names})
+    config = NetworksConfig(**{field.name: getattr(a, field.name) for field in fields(NetworksConfig)})
     for shard in render_set(a.out / "renders", config.renders, RENDER_SEED, 256, a.processes):
         print(f"rendered shard {shard}", flush=True)
-    assets = a.out / "assets"
-    assets.mkdir(exist_ok=True)
-    trunk, before, figures = train_trunk(config, a.out)
-    made = {"trunk": figures}
-    source = {"licence": "MIT", "source": f"chunky_core.demo.train_networks, seed {config.seed}"}
-    identity, made["identity"] = make_identity(config, a.out, trunk)
-    save_feature_network(identity, assets / "identity.safetensors", extra_metadata=source)
-    perceptual, made["perceptual"] = make_perceptual(config, trunk, before)
-    save_feature_network(perceptual, assets / "perceptual.safetensors", extra_metadata=source)
-    (assets / "network_figures.json").write_text(json.dumps(made, indent=1) + "\n")
-    print(json.dumps(made, indent=1))
+    batches = open_batches(config, a.out)
+    task = train_trunk(config, a.out, batches)
+    made = {"trunk": trunk_figures(task, batches.renders)}
+    identity, made["identity"] = make_identity(config, a.out, task.trunk)
+    write(a.out / "assets", identity, config)
+    perceptual, made["perceptual"] = make_perceptual(config, tuned_trunk(config, a.out, batches, task))
+    write(a.out / "assets", perceptual, config)
+    text = json.dumps(rounded(made), indent=1)
+    (a.out / "assets" / "network_figures.json").write_text(text + "\n")
+    print(text)
+
+
+def rounded(figures: dict) -> dict:
+    return json.loads(json.dumps(figures), parse_float=lambda text: round(float(text), 4))
+
+
+def write(folder: Path, network: FeatureNetwork, config: NetworksConfig) -> None:
+    folder.mkdir(exist_ok=True)
+    source = f"chunky_core.demo.train_networks, seed {config.seed}"
+    path = folder / f"{network.kind}.safetensors"
+    save_feature_network(network, path, extra_metadata={"licence": "MIT", "source": source})
 
 
 if __name__ == "__main__":

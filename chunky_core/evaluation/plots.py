@@ -98,7 +98,8 @@ class _Pen:
 
 def _frame(pen: _Pen, names: Collection[str], width: int, height: int) -> _Box:
     """Where the curves go: the legend at the right takes what its names need, up to a third."""
-    legend = min(max((pen.length(name[:_LONGEST_TEXT]) for name in names), default=0) + 30, width / 3) if names else 0
+    longest = max((pen.length(name[:_LONGEST_TEXT]) for name in names), default=-30)
+    legend = min(longest + 30, width / 3)
     return _Box(_EDGE + 52, _EDGE + 24, width - _EDGE - legend, height - _EDGE - 34)
 
 

@@ -6,17 +6,17 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from .boxes import Box, check_box, full_box
+from .boxes import AnyBox, Box, check_box, full_box
 from .region import block_cost, plan_region
 
 if TYPE_CHECKING:
     from .stylegan2 import SynthesisNetwork
 
-# In multiply-adds that take as long, forward and backward, fitted to one thread of a CPU: a convolution and what
+# In multiply-adds that take as long, forward and backward, chosen after one CPU thread: a convolution and what
 # goes with it at any size, a weight read, a feature value made, and one that no longer fits the cache.
-_CALL = 10_000_000
+_CALL = 20_000_000
 _WEIGHT = 80
-_ACTIVATION = 120
+_ACTIVATION = 60
 _LARGE = 240
 _CACHED = 2**20  # feature values of one resolution
 
@@ -54,15 +54,13 @@ def _sides(resolution: int, first: int, end: int) -> tuple[tuple[int, int, int],
     )
 
 
-def effort(network: SynthesisNetwork, resolution: int, box: Box | tuple[int, int, int, int]) -> float:
+def effort(network: SynthesisNetwork, resolution: int, box: AnyBox) -> float:
     """The estimated time of making `box`, with what a pass takes at any size; 1 = the whole picture."""
     whole = work(network, resolution, full_box(resolution))
     return work(network, resolution, check_box(box, resolution)) / whole
 
 
-def batches(
-    boxes: Sequence[Box | tuple[int, int, int, int]], resolution: int, network: SynthesisNetwork
-) -> tuple[Batch, ...]:
+def batches(boxes: Sequence[AnyBox], resolution: int, network: SynthesisNetwork) -> tuple[Batch, ...]:
     """Groups boxes such that making each group in one pass takes the least estimated time in all.
 
     Small boxes are enlarged to their group's size, inside the image. Starting from single boxes, the two

@@ -100,14 +100,28 @@ class Boxes(tuple[Box, ...]):
             height = width = size
         return Boxes(part.resized(height, width, size) for part in parts)
 
-    def within(self, outer: Region) -> Region:
-        """The boxes in the coordinates of `outer`; a single Box where that is the same for all samples."""
-        outers = outer if isinstance(outer, Boxes) else (outer,) * len(self)
-        inner = Boxes(box.within(other) for box, other in zip(self, outers, strict=True))
-        return inner[0] if len(set(inner)) == 1 else inner
-
 
 Region: TypeAlias = Box | Boxes
+AnyBox: TypeAlias = Box | tuple[int, int, int, int]
+
+
+def within(region: Region, outer: Region) -> Region:
+    """The region in the coordinates of `outer`; a single Box where that is the same for all samples."""
+    if isinstance(region, Box) and isinstance(outer, Box):
+        return region.within(outer)
+    samples = len(region) if isinstance(region, Boxes) else len(outer)
+    pairs = zip(_per_sample(region, samples), _per_sample(outer, samples), strict=True)
+    inner = Boxes(box.within(other) for box, other in pairs)
+    return inner[0] if len(set(inner)) == 1 else inner
+
+
+def _per_sample(region: Region, samples: int) -> Boxes:
+    return region if isinstance(region, Boxes) else Boxes([region] * samples)
+
+
+def check_region(box: Region | AnyBox, resolution: int) -> Region:
+    """`box` as a Box, or Boxes of one size. Raises InvalidInputError if one is empty or leaves the image."""
+    return check_boxes(box, resolution) if isinstance(box, Boxes) else check_box(box, resolution)
 
 
 def full_box(size: int) -> Box:
@@ -115,7 +129,7 @@ def full_box(size: int) -> Box:
     return Box(0, 0, size, size)
 
 
-def check_box(box: Box | tuple[int, int, int, int], resolution: int) -> Box:
+def check_box(box: AnyBox, resolution: int) -> Box:
     """`box` as a Box of Python integers. Raises InvalidInputError if it is empty or leaves the image."""
     try:
         box = Box(*(int(edge) for edge in box))
@@ -131,7 +145,7 @@ def check_box(box: Box | tuple[int, int, int, int], resolution: int) -> Box:
     return box
 
 
-def check_boxes(boxes: Iterable[Box | tuple[int, int, int, int]], resolution: int) -> Boxes:
+def check_boxes(boxes: Iterable[AnyBox], resolution: int) -> Boxes:
     """`boxes` as Boxes. Raises InvalidInputError if one is bad, there is none, or their sizes differ."""
     checked = Boxes(check_box(box, resolution) for box in boxes)
     sizes = sorted({(box.height, box.width) for box in checked})

@@ -12,7 +12,7 @@ from torch.nn import functional
 from ..errors import InvalidInputError
 from .architecture import Architecture, GeneratorModule, architecture_of, build_module
 from .batching import Batch
-from .boxes import Box, check_boxes
+from .boxes import AnyBox, check_boxes
 from .region import Cost
 
 
@@ -105,7 +105,7 @@ class Generator:
     def synthesis(
         self,
         codes: Tensor | Sequence[Tensor],
-        box: Box | tuple[int, int, int, int] | None = None,
+        box: AnyBox | None = None,
         noise_mode: str = "const",
         rng: torch.Generator | None = None,
         out_resolution: int | None = None,
@@ -127,7 +127,7 @@ class Generator:
     def synthesis_boxes(
         self,
         codes: Tensor | Sequence[Tensor],
-        boxes: Sequence[Box | tuple[int, int, int, int]],
+        boxes: Sequence[AnyBox],
         noise: Sequence[Tensor] | None = None,
         out_resolution: int | None = None,
         noise_mode: str = "const",
@@ -147,19 +147,15 @@ class Generator:
         checked = check_boxes(boxes, resolution)
         return self.module.synthesis(styles, checked, noise_mode, rng, out_resolution, noise=noise)
 
-    def batches(
-        self, boxes: Sequence[Box | tuple[int, int, int, int]], out_resolution: int | None = None
-    ) -> tuple[Batch, ...]:
+    def batches(self, boxes: Sequence[AnyBox], out_resolution: int | None = None) -> tuple[Batch, ...]:
         """Groups boxes to be made by one `synthesis_boxes` each, such that the estimated time is least."""
         return self.module.synthesis.batches(boxes, out_resolution)
 
-    def cost(
-        self, box: Box | tuple[int, int, int, int] | None = None, out_resolution: int | None = None
-    ) -> Cost:
+    def cost(self, box: AnyBox | None = None, out_resolution: int | None = None) -> Cost:
         """Multiply-adds and feature values of making `box` (None: everything) of one sample, forward only."""
         return self.module.synthesis.cost(box, out_resolution)
 
-    def effort(self, box: Box | tuple[int, int, int, int], out_resolution: int | None = None) -> float:
+    def effort(self, box: AnyBox, out_resolution: int | None = None) -> float:
         """The estimated time of making `box` alone, with what a pass takes at any size; 1 = the whole."""
         return self.module.synthesis.effort(box, out_resolution)
 

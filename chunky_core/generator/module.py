@@ -10,13 +10,12 @@ from torch import Tensor, nn
 
 from ..errors import UnsupportedCheckpointError
 from .batching import Batch
-from .boxes import Box, Region
+from .boxes import AnyBox, Region
 from .mapping import MappingNetwork
 from .region import Cost
 
 MAX_RESOLUTION = 4096
 
-AnyBox = Box | tuple[int, int, int, int]
 Shapes = Mapping[str, Sequence[int]]
 
 
@@ -65,7 +64,7 @@ class Synthesis(Protocol):
     def __call__(
         self,
         styles: Sequence[Tensor],
-        box: Region | tuple[int, int, int, int] | None = None,
+        box: Region | AnyBox | None = None,
         noise_mode: str = "const",
         rng: torch.Generator | None = None,
         out_resolution: int | None = None,

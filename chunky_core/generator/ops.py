@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from .boxes import Box, Boxes, Region
+from .boxes import Box, Boxes, Region, within
 
 LRELU_SLOPE = 0.2
 LRELU_GAIN = math.sqrt(2.0)
@@ -189,7 +189,7 @@ def _overlaps(boxes: Boxes, x: Tensor) -> Iterator[tuple[Box, Box]]:
 
 def conv3x3(x: Tensor, weight: Tensor, source: Region, target: Region) -> Tensor:
     """3x3 convolution with zeros beyond the image; x: pixels `source`, the result: pixels `target`."""
-    x, padding = _pad_to(x, target.grow(1, 1).within(source))
+    x, padding = _pad_to(x, within(target.grow(1, 1), source))
     return convolve(x, weight, padding)
 
 
@@ -201,7 +201,7 @@ def upsampling_conv3x3(x: Tensor, weight: Tensor, fir: Tensor, source: Region, t
     only at the image's border, and nothing but the border's lie within the FIR's reach of `target`.
     """
     x = convolve(x, weight.transpose(0, 1), double=True)
-    x, padding = _pad_to(x, target.grow(1, 2).within(source.doubled(after=1)))
+    x, padding = _pad_to(x, within(target.grow(1, 2), source.doubled(after=1)))
     return convolve(x, _fir_kernel(fir, x), padding, groups=x.shape[1])
 
 
@@ -211,7 +211,7 @@ def upsample_rgb(rgb: Tensor, fir: Tensor, source: Region, target: Region) -> Te
     rgb: pixels `source` of the lower resolution; the result: pixels `target` of the doubled one.
     """
     rgb = convolve(rgb, _fir_kernel(fir, rgb), (1, 1), double=True, groups=rgb.shape[1])
-    return crop(rgb, target.within(source.doubled()))
+    return crop(rgb, within(target, source.doubled()))
 
 
 def _fir_kernel(fir: Tensor, x: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from .boxes import Box, Boxes, Region, check_box, check_boxes, full_box
+from .boxes import Box, Boxes, Region, check_box, check_region, full_box
 
 __all__ = [
     "BlockCost",
@@ -22,7 +22,6 @@ __all__ = [
     "RegionPlan",
     "block_cost",
     "check_box",
-    "check_boxes",
     "cost",
     "full_box",
     "plan_region",
@@ -85,8 +84,7 @@ def plan_region(resolution: int, box: Region | tuple[int, int, int, int]) -> Reg
     Boxes, one per sample. Raises InvalidInputError for an empty box or one that leaves the image.
     """
     several = isinstance(box, Boxes)
-    box = check_boxes(box, resolution) if isinstance(box, Boxes) else check_box(box, resolution)
-    conv1 = rgb = box
+    conv1 = rgb = check_region(box, resolution)
     blocks = []
     size = resolution
     while size > 4:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from ..errors import InvalidInputError
 from .batching import Batch, batches, effort
-from .boxes import Box, Region, full_box
+from .boxes import AnyBox, Box, Region, full_box, within
 from .layers import SynthesisBlock, SynthesisLayer, ToRGBLayer
 from .noise import NoiseLayout, NoiseSource, check_noise
 from .ops import crop, upsample_rgb
@@ -99,19 +99,15 @@ class SynthesisNetwork(nn.Module):
         """What the tensors' shapes don't tell."""
         return {"conv_clamp": self.conv_clamp}
 
-    def batches(
-        self, boxes: Sequence[Box | tuple[int, int, int, int]], out_resolution: int | None = None
-    ) -> tuple[Batch, ...]:
+    def batches(self, boxes: Sequence[AnyBox], out_resolution: int | None = None) -> tuple[Batch, ...]:
         """Groups of boxes that cost least when each is made in one pass; see `batching`."""
         return batches(boxes, out_resolution or self.img_resolution, self)
 
-    def cost(
-        self, box: Box | tuple[int, int, int, int] | None = None, out_resolution: int | None = None
-    ) -> Cost:
+    def cost(self, box: AnyBox | None = None, out_resolution: int | None = None) -> Cost:
         """Multiply-adds and feature values of making `box` (None: everything) of one sample, forward only."""
         return cost(self, box, out_resolution)
 
-    def effort(self, box: Box | tuple[int, int, int, int], out_resolution: int | None = None) -> float:
+    def effort(self, box: AnyBox, out_resolution: int | None = None) -> float:
         """The estimated time of making `box`; 1 = the whole picture."""
         return effort(self, out_resolution or self.img_resolution, box)
 
@@ -139,7 +135,7 @@ class SynthesisNetwork(nn.Module):
     def forward(
         self,
         styles: Sequence[Tensor],
-        box: Region | tuple[int, int, int, int] | None = None,
+        box: Region | AnyBox | None = None,
         noise_mode: str = "const",
         rng: torch.Generator | None = None,
         out_resolution: int | None = None,
@@ -171,7 +167,7 @@ class SynthesisNetwork(nn.Module):
             if block.torgb is None:
                 continue
             # cropping the image afterwards spares a copy of the features
-            image = crop(block.torgb(features, next(remaining)), boxes.rgb.within(boxes.conv1))
+            image = crop(block.torgb(features, next(remaining)), within(boxes.rgb, boxes.conv1))
             if rgb is not None:
                 image = image + upsample_rgb(rgb, block.resample_filter, shown, boxes.rgb)
             rgb, shown = image, boxes.rgb

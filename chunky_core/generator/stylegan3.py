@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from ..errors import InvalidInputError, UnsupportedCheckpointError
 from .batching import Batch
-from .boxes import Box, Boxes, Region, check_box, check_boxes
+from .boxes import AnyBox, Region, check_box, check_region
 from .mapping import LR_MULTIPLIER, mapping_dimensions
 from .module import MAX_RESOLUTION, GeneratorModule, Shapes, check_shapes, new_mapping, shape_of
 from .noise import NoiseLayout, check_noise
@@ -218,24 +218,20 @@ class StyleGAN3Synthesis(nn.Module):
         """What the tensors' shapes don't tell."""
         return {k: v for k, v in self.architecture.hints().items() if k != "lr_multiplier"}
 
-    def batches(
-        self, boxes: Sequence[Box | tuple[int, int, int, int]], out_resolution: int | None = None
-    ) -> tuple[Batch, ...]:
+    def batches(self, boxes: Sequence[AnyBox], out_resolution: int | None = None) -> tuple[Batch, ...]:
         """Each box by itself: whole pictures have no cost that a batch would share."""
-        checked = (check_box(box, out_resolution or self.img_resolution) for box in boxes)
-        return tuple(Batch((index,), (box,)) for index, box in enumerate(checked))
+        size = out_resolution or self.img_resolution
+        return tuple(Batch((index,), (check_box(box, size),)) for index, box in enumerate(boxes))
 
-    def cost(
-        self, box: Box | tuple[int, int, int, int] | None = None, out_resolution: int | None = None
-    ) -> Cost:
+    def cost(self, box: AnyBox | None = None, out_resolution: int | None = None) -> Cost:
         """Multiply-adds of the convolutions and feature values of one sample, forward only, whatever the box."""
-        layers = [layer for _, layer in self.styled_layers()]
+        *layers, output = (layer for _, layer in self.styled_layers())
         convolutions = [layer for layer in layers if isinstance(layer, FilteredLayer)]
         macs = sum(layer.weight.numel() * layer.sizes[0] ** 2 for layer in convolutions)
         activations = sum(layer.out_channels * layer.sizes[1] ** 2 for layer in convolutions)
-        return Cost(macs + layers[-1].weight.numel() * self.img_resolution**2, activations)
+        return Cost(macs + output.weight.numel() * self.img_resolution**2, activations)
 
-    def effort(self, box: Box | tuple[int, int, int, int], out_resolution: int | None = None) -> float:
+    def effort(self, box: AnyBox, out_resolution: int | None = None) -> float:
         """1, the whole picture, whatever the box."""
         check_box(box, out_resolution or self.img_resolution)
         return 1.0
@@ -259,7 +255,7 @@ class StyleGAN3Synthesis(nn.Module):
     def forward(
         self,
         styles: Sequence[Tensor],
-        box: Region | tuple[int, int, int, int] | None = None,
+        box: Region | AnyBox | None = None,
         noise_mode: str = "const",
         rng: torch.Generator | None = None,
         out_resolution: int | None = None,
@@ -276,8 +272,7 @@ class StyleGAN3Synthesis(nn.Module):
         self._check(styles, out_resolution)
         check_noise(noise_mode, rng, noise, self.noise_layout)
         if box is not None:
-            check = check_boxes if isinstance(box, Boxes) else check_box
-            box = check(box, self.img_resolution)
+            box = check_region(box, self.img_resolution)
         x = self.input(styles[0])
         for name, style in zip(self.layer_names, styles[1:], strict=True):
             x = self.get_submodule(name)(x, style)

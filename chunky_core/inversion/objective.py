@@ -46,9 +46,12 @@ class Verdict:
 
 
 class Objective(Protocol):
-    """boxes: where the crops of its verdicts lie."""
+    """boxes: where the crops of its verdicts lie. scales: by code, what a step has to multiply its gradient
+    with so that it doesn't shrink with the segment's area.
+    """
 
     boxes: list[Box]
+    scales: list[float]
 
     def __call__(
         self, codes: Sequence[LatentCode], leaves: Sequence[Tensor], noise: Sequence[Tensor]
@@ -64,6 +67,7 @@ class IndependentObjective:
     def __init__(self, generator: Generator, regions: Sequence[Region], resolution: int) -> None:
         self.regions = regions
         self.boxes = [region.box for region in regions]
+        self.scales = [1.0] * len(regions)  # each loss is a mean over its own mask
         self._painter = Painter(generator, self.boxes, [region.tiles for region in regions], resolution)
 
     def __call__(
@@ -77,7 +81,7 @@ class IndependentObjective:
             painted = self._painter.paint(group, codes, noise or None)
             judged = [self.regions[i].loss(one) for i, one in zip(group.parts, painted, strict=True)]
             sources = [*(leaves[i] for i in group.parts), *noise]
-            found = torch.autograd.grad(torch.stack(judged).sum(), sources)
+            found = torch.autograd.grad(torch.stack(judged).sum(), sources, materialize_grads=True)
             for place, part in enumerate(group.parts):
                 losses[part], crops[part] = judged[place].detach(), painted[place].detach()
                 gradients[part] = found[place]
@@ -100,6 +104,7 @@ class JointObjective:
         self.view, self.picture = view, picture
         masks = view.segments.masks
         self.boxes = [mask_box(mask) for mask in masks]
+        self.scales = [(masks.sum() / mask.sum()).item() for mask in masks]
         tiles = [painted_tiles(generator, mask[None], view.resolution) for mask in masks]
         self._painter = Painter(generator, self.boxes, tiles, view.resolution)
         size = self._painter.out_resolution
@@ -126,7 +131,8 @@ class JointObjective:
             held = group in graphs
             painted = graphs.pop(group) if held else self._painter.paint(group, codes, noise or None)
             sources = [*(leaves[part] for part in group.parts), *noise]
-            found = torch.autograd.grad(painted, sources, [pulls[part] for part in group.parts])
+            slopes = [pulls[part] for part in group.parts]
+            found = torch.autograd.grad(painted, sources, slopes, materialize_grads=True)
             gradients.update(zip(group.parts, found[: len(group.parts)], strict=True))
             for total, own in zip(noise_gradients, found[len(group.parts) :], strict=True):
                 total += own

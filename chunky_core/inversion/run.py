@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -18,7 +19,7 @@ from ..segments.blend import blend
 from ..segments.segments import Segments
 from .config import ProjectionConfig
 from .fit import Fit, Lbfgs
-from .inversion import Inversion, Segment
+from .inversion import Inversion, Segment, photo_digest
 from .judge import Judge
 from .losses import load_networks
 from .noise_maps import normalise_maps, starting_maps
@@ -102,7 +103,7 @@ class Run:
             ),
             static_mask=segments.static.to(device),
             fingerprint=self.generator.fingerprint,
-            settings=asdict(self.config),
+            settings=_plain(self.config),
             losses={name: list(curve) for name, curve in self.curves.items()},
             stopped=self.stopped or None,
             noise=tuple(map_.to(device) for map_ in self.fit.best_maps),
@@ -145,6 +146,10 @@ class Run:
             raise InvalidInputError(
                 f"the earlier projection had segments, spaces and mode {found}, now they are {wanted}; "
                 "go on with the same ones, noise maps included, or start from its codes only"
+            )
+        if start.photo_digest != photo_digest(self.view.photo):
+            raise InvalidInputError(
+                "the earlier projection was of another photo; go on with that one, or start from its codes only"
             )
         state = start.state
         self.step = state.step
@@ -207,7 +212,10 @@ class Run:
             self._search_lines(progress)
         else:
             rate = self.config.learning_rate * learning_rate_factor(progress)
-            gradients = dict(zip(self.moving, verdict.gradients, strict=True))
+            # Adam remembers the shared code's gradients for a thousand steps: beside them those of a small
+            # segment, unscaled, would hardly count.
+            scaled = [scale * one for scale, one in zip(self.objective.scales, verdict.gradients, strict=True)]
+            gradients = dict(zip(self.moving, scaled, strict=True))
             self.fit.adam_step(gradients, verdict.noise_gradients, rate)
             normalise_maps(self.fit.maps)
         self.step += 1
@@ -271,6 +279,14 @@ def segment_spaces(segments: Segments, config: ProjectionConfig) -> tuple[str, .
     for entry, space in config.spaces.items():
         chosen.update(dict.fromkeys(segments.resolve((entry,)), space))
     return tuple(chosen.values())
+
+
+def _plain(config: ProjectionConfig) -> dict[str, Any]:
+    """The config as plain values. Of a network's file only the name: an inversion may be shared, a path not."""
+    settings = asdict(config)
+    for name in ("lpips_net", "identity_net"):
+        settings["losses"][name] = Path(settings["losses"][name]).name
+    return settings
 
 
 def _cloned(segments: Segments, device: torch.device) -> Segments:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -13,10 +14,10 @@ from ..generator.region import Box
 from .masks import mask_box
 
 _CELLS = 64  # cuts lie between this many rows and columns of the picture, or between its pixels
-_DEPTH = 4  # cuts one inside the other; at most 2**_DEPTH boxes
+_DEPTH = 3  # cuts one inside the other; at most 2**_DEPTH boxes
 
 Effort = Callable[[Box], float]
-Cells = NDArray[np.bool_]
+Cells: TypeAlias = NDArray[np.bool_]
 
 
 def cover(mask: Tensor, effort: Effort, *, gain: float = 0.1) -> tuple[Box, ...]:
@@ -44,7 +45,8 @@ class _Cutter:
     def best(self, box: Box, depth: int) -> tuple[float, tuple[Box, ...]]:
         """The least effort found for the pixels of a trimmed box, and the boxes that take it."""
         alone = self.effort(box)
-        lowest, boxes = alone * (1 - self.gain), (box,)
+        boxes: tuple[Box, ...] = (box,)
+        lowest = alone * (1 - self.gain)
         if depth == 0 or 2 * self.least >= lowest:
             return alone, boxes
         found = alone
@@ -56,7 +58,7 @@ class _Cutter:
         return found, boxes
 
     def _cuts(self, box: Box) -> list[tuple[Box, Box]]:
-        """The most promising cut through the rows and the one through the columns, as trimmed halves."""
+        """The most promising cuts through the rows and through the columns, as trimmed halves."""
         step = self.step
         top, left, bottom, right = (
             box.top // step,
@@ -65,22 +67,20 @@ class _Cutter:
             -(-box.right // step),
         )
         cells = self.cells[top:bottom, left:right]
-        cuts = []
-        if len(cells) > 1:
-            row = (top + _promising(cells)) * step
-            cuts.append((Box(box.top, box.left, row, box.right), Box(row, box.left, box.bottom, box.right)))
-        if cells.shape[1] > 1:
-            column = (left + _promising(cells.T)) * step
-            cuts.append(
-                (Box(box.top, box.left, box.bottom, column), Box(box.top, column, box.bottom, box.right))
-            )
-        return [(_bounds(self.selected, first), _bounds(self.selected, second)) for first, second in cuts]
+        halves = []
+        for row in _promising(cells) if len(cells) > 1 else ():
+            edge = (top + row) * step
+            halves.append((box._replace(bottom=edge), box._replace(top=edge)))
+        for column in _promising(cells.T) if cells.shape[1] > 1 else ():
+            edge = (left + column) * step
+            halves.append((box._replace(right=edge), box._replace(left=edge)))
+        return [(_bounds(self.selected, first), _bounds(self.selected, second)) for first, second in halves]
 
 
 def _bounds(selected: Cells, box: Box) -> Box:
     """The smallest box around the selected pixels of [H,W] that lie in `box`; there must be one."""
     part = selected[box.top : box.bottom, box.left : box.right]
-    rows, columns = part.any(axis=1).nonzero()[0], part.any(axis=0).nonzero()[0]
+    rows, columns = np.flatnonzero(part.any(axis=1)), np.flatnonzero(part.any(axis=0))
     return Box(
         box.top + int(rows[0]),
         box.left + int(columns[0]),
@@ -89,14 +89,15 @@ def _bounds(selected: Cells, box: Box) -> Box:
     )
 
 
-def _promising(cells: Cells) -> int:
-    """The row of cells [h,w] before which a cut leaves the least area of occupied rows times occupied columns.
+def _promising(cells: Cells) -> set[int]:
+    """The rows of cells [h,w] before which a cut may pay.
 
-    Counting occupied columns rather than the width sees that a cut across a ring lets the next one part it.
+    The one leaves the least area of occupied rows times occupied columns. Where no cut spares any by itself, as with
+    a ring, the other is where the rows change most, so that the next cut can part what it leaves.
     """
-    before = _occupied_area(cells)[:-1]
-    after = _occupied_area(cells[::-1])[:-1][::-1]
-    return int((before + after).argmin()) + 1
+    area = _occupied_area(cells)[:-1] + _occupied_area(cells[::-1])[:-1][::-1]
+    change = (cells[1:] != cells[:-1]).sum(axis=1)
+    return {int(area.argmin()) + 1, int(change.argmax()) + 1}
 
 
 def _occupied_area(cells: Cells) -> NDArray[np.int64]:
@@ -110,4 +111,5 @@ def _pooled(selected: Cells, step: int) -> Cells:
     """Whether anything is selected in each cell of step x step pixels."""
     height, width = selected.shape
     padded = np.pad(selected, ((0, -height % step), (0, -width % step)))
-    return padded.reshape(padded.shape[0] // step, step, -1, step).any(axis=(1, 3))
+    cells = padded.reshape(padded.shape[0] // step, step, -1, step)
+    return np.logical_or.reduce(cells, axis=(1, 3))

@@ -20,6 +20,7 @@ import cv2
 import numpy as np
 import pytest
 
+from chunky_core.inversion import load_inversion
 from tests.pack_on_double import ROOT, SIZE, TINY, write_tiny_models
 from tests.workflow_tools import to_prompt, widgets_of_info
 
@@ -51,10 +52,12 @@ def small_prompt(**changes: dict[str, Any]) -> dict[str, Any]:
         "projection": (
             "ChunkyGAN_SegmentedProjection",
             {"generator": ["generator", 0], "image": ["portrait", 0], "segments": ["segments", 0]}
-            | {"space": "w+", "steps": STEPS, "seed": 0, "learning_rate": 0.1, "l2": 1.0, "ms_ssim": 0.0}
-            | {"lpips": 0.0, "lambda_reg": 0.0, "warmup": 0.3, "lambda_mean": 0.0, "code_noise": 0.0}
-            | {"dilation": 3, "lpips_net": "vgg"},
+            | {"mode": "independent", "space": "w+", "spaces": "", "steps": STEPS, "seed": 0}
+            | {"learning_rate": 0.1, "optimizer": "adam", "warmup": 0.3, "lambda_reg": 0.0, "lambda_mean": 0.0}
+            | {"code_noise": 0.0, "dilation": 3, "feather": 0.0, "neighbourhood": 0.0}
+            | {"optimise_noise": False, "coarse": 0.0, "plateau": 0, "torgb": True, "start_as": "codes"},
         ),
+        "curves": ("ChunkyGAN_ProjectionCurves", {"inversion": ["projection", 0], "scale": "log"}),
         "edit": (
             "ChunkyGAN_LatentEdit",
             {"generator": ["generator", 0], "inversion": ["projection", 0], "direction": f"{TINY}/smile"}
@@ -145,6 +148,7 @@ def test_the_whole_graph_runs_in_the_executor(base: Path, results: list[dict[str
     assert results[0]["previews"] == 2 and results[0]["last_step"] == STEPS
     assert len(list((base / "output" / "kept").glob("one_*.safetensors"))) >= 1
     assert pictures(base, results[0], "shown")[0].shape[0] >= 512
+    assert len(pictures(base, results[0], "curves")) == 1
 
 
 def test_static_pixels_of_the_saved_file_equal_the_photo(base: Path, results: list[dict[str, Any]]) -> None:
@@ -162,8 +166,16 @@ def test_a_model_that_was_unloaded_in_inference_mode_still_projects(results: lis
     assert results[1]["success"], results[1]["errors"]
 
 
-def test_interruption_stops_within_a_step(results: list[dict[str, Any]]) -> None:
+def test_interruption_stops_within_a_step_and_keeps_the_codes(
+    base: Path, results: list[dict[str, Any]]
+) -> None:
     assert results[2]["interrupted"] and results[2]["last_step"] == results[2]["asked_at"] < 2000
+    kept = list((base / "output" / "chunkygan").glob("interrupted_*.safetensors"))
+    assert len(kept) == 1
+    inversion = load_inversion(kept[0])
+    assert inversion.state is not None
+    assert inversion.stopped == f"interrupted after step {inversion.state.step} of 2000"
+    assert inversion.state.step == results[2]["asked_at"] + 1  # it is noticed at the next report
 
 
 def test_errors_say_what_to_do_in_their_first_line(results: list[dict[str, Any]]) -> None:

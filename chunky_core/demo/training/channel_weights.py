@@ -12,7 +12,7 @@ from torch import Tensor
 from ...inversion.losses.feature_network import FeatureNetwork, FeatureSizes, Trunk, unit_length
 from ..portraits import render
 from .people import draw_rows
-from .triplets import KINDS, Triplets, squared_error
+from .triplets import KINDS, Triplets, is_of_equal_error, is_trained, squared_error
 
 SHARPNESS = 4.0  # of the sigmoid on the ratio of the two distances
 PULL = 2e-3  # towards equal weights
@@ -80,12 +80,17 @@ def fit_weights(data: Comparisons) -> Tensor:
 
 
 def accuracy(near: Tensor, far: Tensor, kinds: Tensor) -> dict[str, float]:
-    """Share of the triplets in which the near picture is the nearer one: of each kind, and the mean over kinds."""
+    """Share of the triplets in which the near picture is the nearer one: of each kind, and means over kinds."""
     right = (near < far).float()
     table = {
         name: float(right[kinds == i].mean()) for i, name in enumerate(KINDS) if bool((kinds == i).any())
     }
-    return {"all": sum(table.values()) / len(table), **table}
+    groups = {
+        "graded": [share for name, share in table.items() if not is_of_equal_error(name)],
+        "equal L2": [share for name, share in table.items() if is_of_equal_error(name) and is_trained(name)],
+        "equal L2, never trained": [share for name, share in table.items() if not is_trained(name)],
+    }
+    return {name: sum(shares) / len(shares) for name, shares in groups.items() if shares} | table
 
 
 def perceptual_network(trunk: Trunk, sizes: FeatureSizes, weights: Tensor) -> FeatureNetwork:

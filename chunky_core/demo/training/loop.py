@@ -36,7 +36,8 @@ def train(
     muon = Muon([p for p in module.parameters() if p.dim() > 1], muon_rate, 0.9)
     adam = torch.optim.Adam([p for p in module.parameters() if p.dim() < 2], adam_rate, betas=(0.9, 0.99))
     first = _restore(checkpoint, module, muon, adam)
-    began, total = monotonic(), 0.0
+    began = monotonic()
+    losses: list[float] = []
     for step in range(first, steps):
         for optimiser, rate in ((muon, muon_rate), (adam, adam_rate)):
             optimiser.param_groups[0]["lr"] = rate * rate_at(step, steps)
@@ -45,13 +46,13 @@ def train(
         loss.backward()
         muon.step()
         adam.step()
-        total += float(loss.detach())
+        losses.append(float(loss.detach()))
         if (step + 1) % every == 0 or step + 1 == steps:
             print(
-                f"{checkpoint.stem} {step + 1}/{steps} {monotonic() - began:.0f} s: {total / every:.4f}",
+                f"{checkpoint.stem} {step + 1}/{steps} {monotonic() - began:.0f} s: {sum(losses) / len(losses):.4f}",
                 flush=True,
             )
-            total = 0.0
+            losses.clear()
             _store(checkpoint, step + 1, module, muon, adam)
 
 

@@ -62,6 +62,21 @@ def cast(images: Tensor, strength: Tensor, draws: Tensor) -> Tensor:
     return images + 0.7 * strength * (2 * draws[:, 4:7] - 1)[:, :, None, None]
 
 
+def turn(images: Tensor, strength: Tensor, draws: Tensor) -> Tensor:
+    """Rotated by up to 6 degrees and enlarged or reduced by up to 6 %."""
+    angle = 0.105 * strength.flatten() * torch.where(draws[:, 0] < 0.5, -1.0, 1.0)
+    scale = 1 + 0.12 * strength.flatten() * (draws[:, 1] - 0.5)
+    theta = torch.zeros(len(images), 2, 3)
+    theta[:, 0, 0] = theta[:, 1, 1] = scale * angle.cos()
+    theta[:, 0, 1], theta[:, 1, 0] = -scale * angle.sin(), scale * angle.sin()
+    return _sample(images, F.affine_grid(theta, list(images.shape), align_corners=False))
+
+
+def contrast(images: Tensor, strength: Tensor, draws: Tensor) -> Tensor:
+    """More or less contrast, by up to a half."""
+    return images * (1 + 0.5 * strength * torch.where(draws[:, 0] < 0.5, -1.0, 1.0)[:, None, None, None])
+
+
 def blur(images: Tensor, strength: Tensor, draws: Tensor) -> Tensor:
     """Mixed with what a box of 9 pixels leaves after two passes."""
     soft = images
@@ -79,11 +94,13 @@ DISTURBANCES: dict[str, Disturbance] = {
 }
 PERSON_KEPT = ("shift", "warp", "grain", "cast")  # beside another person at equal L2
 MILDER_THAN_BLUR = ("cast", "shift")
+NEVER_TRAINED: dict[str, Disturbance] = {"turn": turn, "contrast": contrast}  # for held-out figures alone
 KINDS: tuple[str, ...] = (
     *(f"{name}: weak < strong" for name in DISTURBANCES),
     "attributes: weak < strong",
     *(f"{name} < another person" for name in PERSON_KEPT),
     *(f"{name} < blur" for name in MILDER_THAN_BLUR),
+    *(f"{name} < another person" for name in NEVER_TRAINED),
 )
 
 
@@ -91,24 +108,37 @@ def _sample(images: Tensor, grid: Tensor) -> Tensor:
     return F.grid_sample(images, grid, "bilinear", "border", align_corners=False)
 
 
+def is_trained(kind: str) -> bool:
+    return kind.partition(" ")[0] not in NEVER_TRAINED
+
+
+def is_of_equal_error(kind: str) -> bool:
+    """Whether L2 can only guess."""
+    return "weak" not in kind
+
+
 def squared_error(a: Tensor, b: Tensor) -> Tensor:
     """[B]"""
     return (a - b).square().mean((1, 2, 3))
 
 
-def draw_triplets(seed: int, rounds: int, size: int = 8) -> Iterator[Triplets]:
-    """`rounds` times one batch of every kind, whole pictures of 128 pixels and crops of 64 in turn."""
-    for number in range(rounds):
-        rng = torch.Generator().manual_seed((seed << 20) + number)
-        weak, strong, reference = _people(rng, size)
-        if number % 2:
-            top, left = (int(torch.randint(16, RESOLUTION - CROP - 8, (), generator=rng)) for _ in range(2))
-            area = (..., slice(top, top + CROP), slice(left, left + CROP))
-            weak, strong, reference = weak[area], strong[area], reference[area]
-        changed = squared_error(reference, weak) > SMALLEST_CHANGE
-        yield Triplets(KINDS[len(DISTURBANCES)], reference[changed], weak[changed], strong[changed])
-        yield from _disturbed(rng, reference)
-        yield from _of_equal_error(rng, reference[changed], weak[changed])
+def draw_triplets(seed: int, rounds: int, size: int = 8) -> list[Triplets]:
+    """`rounds` times one batch of every kind."""
+    return [some for number in range(rounds) for some in draw_round(seed, number, size)]
+
+
+def draw_round(seed: int, number: int, size: int) -> Iterator[Triplets]:
+    """A batch of every kind, at most `size` each: pictures of 128 pixels if `number` is even, else crops of 64."""
+    rng = torch.Generator().manual_seed((seed << 20) + number)
+    weak, strong, reference = _people(rng, size)
+    if number % 2:
+        top, left = (int(torch.randint(16, RESOLUTION - CROP - 8, (), generator=rng)) for _ in range(2))
+        area = (..., slice(top, top + CROP), slice(left, left + CROP))
+        weak, strong, reference = weak[area], strong[area], reference[area]
+    changed = squared_error(reference, weak) > SMALLEST_CHANGE
+    yield from _of_equal_error(rng, reference[changed], weak[changed])
+    yield Triplets("attributes: weak < strong", reference[changed], weak[changed], strong[changed])
+    yield from _disturbed(rng, reference)
 
 
 def _people(rng: torch.Generator, size: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -147,6 +177,8 @@ def _of_equal_error(rng: torch.Generator, reference: Tensor, other: Tensor) -> I
     soft = blur(reference, torch.rand(len(reference), 1, 1, 1, generator=rng) * 0.6 + 0.2, draws)
     for name in MILDER_THAN_BLUR:
         yield _equalised(f"{name} < blur", DISTURBANCES[name], reference, soft, draws)
+    for name, disturbance in NEVER_TRAINED.items():
+        yield _equalised(f"{name} < another person", disturbance, reference, other, draws)
 
 
 def _equalised(
@@ -159,6 +191,6 @@ def _equalised(
         middle = (low + high) / 2
         below = squared_error(reference, disturbance(reference, middle[:, None, None, None], draws)) < target
         low, high = torch.where(below, middle, low), torch.where(below, high, middle)
-    near = disturbance(reference, high[:, None, None, None], draws)
+    near = disturbance(reference, (low + high)[:, None, None, None] / 2, draws)
     equal = (squared_error(reference, near) / target - 1).abs() < TOLERANCE
     return Triplets(kind, reference[equal], near[equal], far[equal])

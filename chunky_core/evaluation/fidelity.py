@@ -1,0 +1,135 @@
+"""How faithful reconstructions are: figures of one picture against its photo, and what many of them say together
+(the numbers of P2, Table 1; P2 = Subrtova et al. 2022).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import mean, median, stdev
+from typing import Any
+
+from torch import Tensor
+
+from ..errors import InvalidInputError
+from ..inversion.losses import LossNetworks
+from ..segments.segments import Segments
+from .metrics import identity_distance, l2, perceptual
+
+FIGURES = ("perceptual", "identity", "l2")
+
+
+@dataclass(frozen=True)
+class SegmentFidelity:
+    """l2: mean squared difference over the segment's mask. perceptual: distance of the photo with only this
+    segment replaced, divided by the mask's share of the picture.
+    """
+
+    l2: float
+    perceptual: float
+
+
+@dataclass(frozen=True)
+class Fidelity:
+    """Distances of a whole picture from its photo, 0 = equal, and of its segments by name.
+
+    perceptual: of a perceptual network. identity: 1 - cosine of the embeddings. l2: mean squared difference of
+    values in [-1,1].
+    """
+
+    perceptual: float
+    identity: float
+    l2: float
+    segments: Mapping[str, SegmentFidelity] = field(default_factory=dict)
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> Fidelity:
+        """What `dataclasses.asdict` made plain. Raises KeyError or TypeError where it is something else."""
+        segments = {name: SegmentFidelity(**figures) for name, figures in plain["segments"].items()}
+        return cls(**{name: float(plain[name]) for name in FIGURES}, segments=segments)
+
+
+def fidelity(picture: Tensor, photo: Tensor, segments: Segments, networks: LossNetworks) -> Fidelity:
+    """Figures of `picture` against `photo`, [1,3,H,W] in [-1,1] each, whole and by segment.
+
+    Raises InvalidInputError if the sizes differ, or a network is missing: both are needed.
+    """
+    if networks.perceptual is None or networks.identity is None:
+        raise InvalidInputError(
+            "fidelity needs a perceptual and an identity network; load them with weights above 0 for both"
+        )
+    network = networks.perceptual
+    by_name = {
+        name: SegmentFidelity(l2(picture, photo, mask[None]), perceptual(picture, photo, network, mask[None]))
+        for name, mask in zip(segments.names, segments.masks, strict=True)
+    }
+    identity = identity_distance(picture, photo, networks.identity)
+    return Fidelity(perceptual(picture, photo, network), identity, l2(picture, photo), by_name)
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Mean and sample standard deviation (0 of a single value)."""
+
+    mean: float
+    deviation: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Spread:
+        """Of one value or more."""
+        return cls(mean(values), stdev(values) if len(values) > 1 else 0.0)
+
+    def __str__(self) -> str:
+        return f"{self.mean:.4f} ± {self.deviation:.4f}"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One way against another on the same photos: what is below 1 is better.
+
+    ratio_of_means: mean of the one over mean of the other. ratios: photo by photo, in their order.
+    """
+
+    ratio_of_means: float
+    ratios: tuple[float, ...]
+
+    @property
+    def better(self) -> int:
+        """On how many photos the one is better."""
+        return sum(one < 1 for one in self.ratios)
+
+    @property
+    def worse(self) -> int:
+        """On how many photos the one is worse."""
+        return sum(one > 1 for one in self.ratios)
+
+    @property
+    def median(self) -> float:
+        """Of the ratios."""
+        return median(self.ratios)
+
+    @property
+    def worst(self) -> float:
+        """The highest ratio."""
+        return max(self.ratios)
+
+
+def compare(ours: Sequence[float], others: Sequence[float]) -> Comparison:
+    """Distances of two ways on the same photos, at least one; two distances of 0 have ratio 1.
+
+    Raises InvalidInputError for different numbers of them, or none.
+    """
+    if len(ours) != len(others) or not ours:
+        raise InvalidInputError(
+            f"there are {len(ours)} figures of the one way and {len(others)} of the other; "
+            "expected the same photos for both, at least one"
+        )
+    ratios = tuple(_ratio(one, other) for one, other in zip(ours, others, strict=True))
+    return Comparison(_ratio(mean(ours), mean(others)), ratios)
+
+
+def _ratio(one: float, other: float) -> float:
+    if other == 0:
+        return 1.0 if one == 0 else math.inf
+    return one / other
