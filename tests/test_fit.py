@@ -31,11 +31,13 @@ def test_a_split_fit_goes_on_as_if_nothing_had_happened(generator: Generator) ->
     plain, fit = (Fit([code], ["w"]) for _ in range(2))
     for step in range(10):
         if step == 4:
-            fit = fit.split(generator, ["w", "w", "w+"])
+            code = fit.codes[0]
+            layers = convert(generator, LatentCode("w", code), "w+").tensor
+            fit = fit.split([code, code, layers, code], ["w", "w", "w+", "z"])
         for each in (plain, fit):
             quadratic(each, step)
     assert all(torch.equal(code, plain.codes[0]) for code in fit.codes[:2])
-    assert fit.codes[2].shape == (1, generator.num_ws, generator.w_dim)
+    assert not any(torch.equal(code, plain.codes[0]) for code in fit.codes[2:])  # other spaces, fresh moments
 
 
 def test_a_restored_fit_goes_on_to_the_bit() -> None:
@@ -75,8 +77,12 @@ def test_lbfgs_solves_a_badly_scaled_quadratic() -> None:
     scale = torch.logspace(-1, 1, 16)
     code = start().requires_grad_()
     search = Lbfgs([code])
+
+    def judge() -> tuple[torch.Tensor, list[torch.Tensor]]:
+        return (scale * code.detach().square()).sum(), [2 * scale * code.detach()]
+
     for _ in range(40):
-        search.step(lambda: ((scale * code.detach().square()).sum(), [2 * scale * code.detach()]))
+        search.step(judge(), judge)
     assert (scale * code.detach().square()).sum() < 1e-8
 
 
@@ -108,3 +114,22 @@ def test_codes_in_different_spaces_are_pulled_together_in_the_first_common_one(g
     same = convert(generator, LatentCode("w", w.detach()), "s").tensor.clone().requires_grad_()
     pulls = code_pulls(generator, [LatentCode("w", w), LatentCode("s", same)], [None, None], 1.0, 0.0)
     assert all(pull.item() == pytest.approx(0.0, abs=1e-10) for pull in pulls)
+
+
+def test_a_code_that_is_no_longer_finite_is_mended_by_its_best() -> None:
+    fit = Fit([start(), -start()], ["w", "w"])
+    quadratic(fit, 0)
+    with torch.no_grad():
+        fit.codes[1].fill_(float("nan"))
+    untouched = fit.codes[0].detach().clone()
+    fit.mend()
+    assert torch.equal(fit.codes[1], -start()) and torch.equal(fit.codes[0], untouched)
+
+
+def test_the_limit_of_a_code_is_its_own() -> None:
+    fit = Fit([start(), start()], ["w", "w"])
+    fine = [torch.zeros(1, 16)] * 2
+    assert fit.diverging([0, 1], [1.0, 1000.0], fine) is None
+    assert fit.diverging([1], [1001.0], fine[:1]) is None  # the other one rests
+    assert fit.diverging([0, 1], [1001.0, 1001.0], fine) == 0
+    assert fit.diverging([1], [1.0], [fine[0] / 0]) == 1

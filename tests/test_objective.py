@@ -67,7 +67,7 @@ def test_joint_gradients_are_those_of_one_big_graph(generator: Generator, view: 
     static = view.segments.static
     parts = zip(view.segments.masks, pictures(generator, codes), strict=True)
     picture = static * view.photo + sum(mask * image for mask, image in parts)
-    moving = 1 - static
+    moving = (static < 1).double()
     difference = picture - view.photo
     errors = 0.7 * difference.square().mean(1) + 0.3 * difference.abs().mean(1)
     loss = (errors * moving[0]).sum() / moving.sum()

@@ -46,7 +46,7 @@ def test_every_segment_converges_and_beats_the_global_code(
     assert inversion.stopped is None and inversion.fingerprint == generator.fingerprint
     ours, globally = render(generator, inversion), render(generator, whole)
     for name, mask in zip(segments.names, segments.masks, strict=True):
-        assert inversion.losses[name][-1] < 0.1 * inversion.losses[name][0]
+        assert inversion.losses[name][-1] < 0.2 * inversion.losses[name][0]
         error, global_error = (((x - photo).square() * mask).sum() for x in (ours, globally))
         assert error < global_error
     assert torch.equal(ours[..., -1, :], photo[..., -1, :])  # static

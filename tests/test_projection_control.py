@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -12,9 +14,12 @@ from torch import Tensor
 
 import chunky_core
 from chunky_core.compositing.render import render
-from chunky_core.errors import InvalidInputError
+from chunky_core.errors import InvalidInputError, WrongGeneratorError
 from chunky_core.generator.generator import Generator
+from chunky_core.generator.spaces import Direction
 from chunky_core.inversion import (
+    Alignment,
+    Edit,
     Inversion,
     LossConfig,
     ProjectionConfig,
@@ -23,6 +28,7 @@ from chunky_core.inversion import (
     project,
     save_inversion,
 )
+from chunky_core.inversion.run import check_setup
 from chunky_core.segments import Segments
 from tests.projection_tools import assert_same, codes, photo_of_parts, pieces
 
@@ -122,6 +128,15 @@ def test_only_the_same_run_can_be_continued(generator: Generator, photo: Tensor,
     for changed in ({"mode": "joint"}, {"space": "s"}, {"optimise_noise": True}):
         with pytest.raises(InvalidInputError, match="go on with the same ones"):
             project(generator, photo, segments, replace(SHORT, **changed), start=first, resume=True)
+    turned = Segments(segments.names, segments.masks.flip(3), segments.static.flip(3))
+    with pytest.raises(InvalidInputError, match="other masks"):
+        project(generator, photo, turned, SHORT, start=first, resume=True)
+    with pytest.raises(WrongGeneratorError):
+        project(generator, photo, segments, SHORT, start=replace(first, fingerprint="0123"), resume=True)
+    assert first.state is not None
+    damaged = replace(first, state=replace(first.state, tensors={"rng": torch.zeros(16, dtype=torch.uint8)}))
+    with pytest.raises(InvalidInputError, match="is damaged"):
+        project(generator, photo, segments, SHORT, start=damaged, resume=True)
     with pytest.raises(InvalidInputError, match="of another photo"):
         project(generator, -photo, segments, SHORT, start=first, resume=True)
     with pytest.raises(InvalidInputError, match="no projection to go on with"):
@@ -137,7 +152,9 @@ def test_segments_that_no_longer_improve_come_to_rest(
     config = replace(SHORT, steps=40, learning_rate=1e-9, plateau=5, warmup=0.0)
     result = project(generator, photo, segments, config)
     assert {len(curve) for curve in result.losses.values()} == {5}
-    assert result.stopped is None
+    assert result.stopped == "came to rest after step 5 of 40"
+    more = project(generator, photo, segments, replace(config, steps=50), start=result, resume=True)
+    assert {len(curve) for curve in more.losses.values()} == {10}  # more steps wake them
     joint = project(generator, photo, segments, replace(config, mode="joint"))
     assert {len(curve) for curve in joint.losses.values()} == {5}
 
@@ -215,8 +232,9 @@ def test_joint_projection_fits_the_picture(generator: Generator, photo: Tensor, 
     assert set(result.losses) == {*segments.names, "together"}
     together = result.losses["together"]
     picture = render(generator, result)
-    moving = 1 - segments.static
+    moving = (segments.static < 1).float()
     error = ((picture - photo).square().mean(1, keepdim=True) * moving).sum() / moving.sum()
+    assert all(curve[0] < 2 * together[0] for curve in result.losses.values())
     assert min(together) < 0.15 * together[0]
     assert error.item() == pytest.approx(min(together), rel=1e-3)
 
@@ -233,3 +251,124 @@ def test_settings_name_files_but_not_where_they_lie(
     result = project(generator, photo, segments, config)
     assert result.settings["losses"]["lpips_net"] == "mine.safetensors"
     assert str(tmp_path) not in str(result.settings)
+
+
+@pytest.mark.parametrize("mode", ["independent", "joint"])
+def test_boundaries_move_while_codes_are_fitted(
+    generator: Generator, photo: Tensor, segments: Segments, mode: str, tmp_path: Path
+) -> None:
+    """P1 2.3: the named segment grows, the others give way, and it can be interrupted like any other run."""
+    config = replace(SHORT, mode=mode, refine_every=3, refine=("block",), refine_distance=2.0)
+    moved = project(generator, photo, segments, config)
+    areas = [
+        one.masks().masks.sum(dim=(1, 2, 3)) for one in (moved, project(generator, photo, segments, SHORT))
+    ]
+    block = segments.names.index("block")
+    assert areas[0][block] > areas[1][block]
+    total = moved.masks().masks.sum(0) + moved.static_mask[0]
+    assert (total - 1).abs().max() <= 1e-6
+    assert torch.equal(moved.static_mask == 1, segments.static == 1)
+    kept: list[Inversion] = []
+    with pytest.raises(Interrupted):
+        project(generator, photo, segments, config, callback=stopping_at(6, Interrupted()), keep=kept.append)
+    save_inversion(kept[0], tmp_path / "kept.safetensors")
+    opened = load_inversion(tmp_path / "kept.safetensors")
+    going_on = project(generator, photo, segments, config, start=opened, resume=True)
+    assert_same(going_on, moved)
+    assert torch.equal(going_on.masks().masks, moved.masks().masks)
+
+
+def test_some_segments_rest_while_others_go_on(
+    generator: Generator, photo: Tensor, segments: Segments, tmp_path: Path
+) -> None:
+    """Cut while one rests, saved and continued with previews: the same to the bit."""
+    config = replace(SHORT, steps=60, plateau=3, learning_rate=0.05)
+    images: list[Tensor] = []
+
+    def watch(done: int, total: int, image: Tensor | None) -> None:
+        if image is not None:
+            images.append(image)
+
+    whole = project(generator, photo, segments, config, callback=watch, preview_every=1)
+    lengths = sorted(len(curve) for curve in whole.losses.values())
+    assert lengths[0] < lengths[-1] - 2 and len(images) == lengths[-1]
+    kept: list[Inversion] = []
+    cut = stopping_at(lengths[0] + 1, Interrupted())
+    with pytest.raises(Interrupted):
+        project(generator, photo, segments, config, callback=cut, keep=kept.append)
+    save_inversion(kept[0], tmp_path / "kept.safetensors")
+    opened = load_inversion(tmp_path / "kept.safetensors")
+    rest = project(
+        generator, photo, segments, config, start=opened, resume=True, callback=watch, preview_every=1
+    )
+    assert_same(rest, whole)
+    assert (images[-1] - images[lengths[-1] - 1]).square().mean() < 1e-3
+
+
+def test_a_continued_run_never_falls_back_to_coarse_pictures(
+    generator: Generator, photo: Tensor, segments: Segments
+) -> None:
+    config = replace(SHORT, coarse=0.5)
+    first = project(generator, photo, segments, config)
+    more = project(generator, photo, segments, replace(config, steps=40), start=first, resume=True)
+    before, after = ((render(generator, one) - photo).square().mean() for one in (first, more))
+    assert after < before
+    assert more.state is not None and more.state.numbers["resolution"] == generator.img_resolution
+
+
+def test_what_the_earlier_record_carries_goes_on(
+    generator: Generator, photo: Tensor, segments: Segments
+) -> None:
+    first = project(generator, photo, segments, replace(SHORT, steps=4))
+    alignment = Alignment(((0.0, 0.0), (0.0, 9.0), (9.0, 9.0), (9.0, 0.0)), (10, 10))
+    edit = Edit(Direction("any", "w", torch.ones(generator.w_dim)), 1.0)
+    carrying = replace(first, alignment=alignment, edits=(edit,))
+    resumed = project(generator, photo, segments, SHORT, start=carrying, resume=True)
+    anew = project(generator, photo, segments, replace(SHORT, steps=1), start=carrying)
+    assert resumed.alignment == anew.alignment == alignment
+    assert resumed.edits == (edit,) and anew.edits == ()
+    noisy = replace(first, noise=tuple(torch.randn(r, r) for _, r in generator.noise_layout))
+    with pytest.raises(InvalidInputError, match="switch optimise_noise on"):
+        project(generator, photo, segments, SHORT, start=noisy)
+
+
+def test_one_segment_in_another_space_does_not_change_the_warm_up(
+    generator: Generator, photo: Tensor, segments: Segments
+) -> None:
+    """The shared code lives in the space of most; what it can't be carried into starts from near it."""
+    mixed = project(generator, photo, segments, replace(SHORT, spaces={"block": "w"}))
+    plain = project(generator, photo, segments, SHORT)
+    shared = round(SHORT.warmup * SHORT.steps)
+    assert mixed.losses["rest"][:shared] == plain.losses["rest"][:shared]
+    only = project(generator, photo, segments, replace(SHORT, spaces={"block": "z"}))
+    assert only.losses["rest"][:shared] == plain.losses["rest"][:shared]
+
+
+def test_lbfgs_keeps_what_its_last_step_found(
+    generator: Generator, photo: Tensor, segments: Segments
+) -> None:
+    config = replace(SHORT, space="w", optimizer="lbfgs", steps=1, warmup=0.0)
+    result = project(generator, photo, segments, config)
+    assert all(len(curve) == 2 and curve[1] < curve[0] for curve in result.losses.values())
+    assert not torch.equal(codes(result)[0], generator.w_avg[None])
+
+
+def test_half_precision_with_a_segment_in_s(generator: Generator, photo: Tensor, segments: Segments) -> None:
+    half = generator.to(dtype=torch.bfloat16)
+    result = project(half, photo, segments, replace(SHORT, spaces={"block": "s"}, lambda_reg=0.01))
+    assert result.stopped is None
+    assert all(code.dtype == torch.float32 and code.isfinite().all() for code in codes(result))
+
+
+def test_what_a_generator_cannot_do_is_named(generator: Generator, photo: Tensor, segments: Segments) -> None:
+    with pytest.raises(InvalidInputError, match="rename it"):
+        names = ("together", *segments.names[1:])
+        renamed = Segments(names, segments.masks, segments.static)
+        project(generator, photo, renamed, replace(SHORT, mode="joint"))
+    assert generator.out_resolutions == (4, 8, 16, 32, 64)
+    one_size: Any = SimpleNamespace(c_dim=0, img_resolution=256, out_resolutions=(256,))
+    with pytest.raises(InvalidInputError, match="set coarse to 0"):
+        check_setup(one_size, segments, ("w",), replace(SHORT, coarse=0.5))
+    classes: Any = SimpleNamespace(c_dim=5, img_resolution=64, out_resolutions=(64,))
+    with pytest.raises(InvalidInputError, match="choose w, w\\+ or s"):
+        check_setup(classes, segments, ("z",), SHORT)

@@ -11,6 +11,7 @@ from .losses.config import LossConfig
 
 MODES = ("independent", "joint")
 OPTIMIZERS = ("adam", "lbfgs")
+SIGNS = ("grow", "shrink")
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,10 @@ class ProjectionConfig:
     optimise_noise: fit the generator's noise maps too, held to white noise by noise_reg (K: 1e5).
     coarse: fraction of the steps, in [0,1), made at a quarter, then half of the resolution.
     plateau: steps without an improvement by 1 % after which a segment stops, 0 = never.
-    torgb: whether codes in s move the styles of the toRGB layers too. seed: of the noise and of the starting
+    torgb: whether codes in s move the styles of the toRGB layers too.
+    refine_every: steps after which the boundaries of the segments `refine` (names or groups) are moved, 0 =
+    never (P1 2.3); refine_sign: they "grow" or "shrink" where what the code draws differs from the photo, by up
+    to refine_distance pixels each time, held smooth by refine_curvature. seed: of the noise and of the starting
     point in z.
     """
 
@@ -58,11 +62,17 @@ class ProjectionConfig:
     coarse: float = 0.0
     plateau: int = 0
     torgb: bool = True
+    refine_every: int = 0
+    refine: tuple[str, ...] = ("all",)
+    refine_sign: str = "grow"
+    refine_distance: float = 1.0
+    refine_curvature: float = 0.1
     seed: int = 0
 
     def __post_init__(self) -> None:
         _check_choice("mode", self.mode, MODES)
         _check_choice("optimizer", self.optimizer, OPTIMIZERS)
+        _check_choice("refine_sign", self.refine_sign, SIGNS)
         for space in (self.space, *self.spaces.values()):
             _check_choice("space", space, SPACES)
         if self.optimizer == "lbfgs" and not {self.space, *self.spaces.values()} <= {"w", "z"}:
@@ -82,10 +92,18 @@ class ProjectionConfig:
         for name in ("warmup", "coarse", "neighbourhood"):
             if not 0 <= getattr(self, name) < 1:
                 raise InvalidInputError(f"{name} is {getattr(self, name)}; expected a fraction in [0, 1)")
-        for name in ("lambda_reg", "lambda_mean", "code_noise", "noise_reg", "feather"):
+        for name in (
+            "lambda_reg",
+            "lambda_mean",
+            "code_noise",
+            "noise_reg",
+            "feather",
+            "refine_distance",
+            "refine_curvature",
+        ):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise InvalidInputError(f"{name} is {getattr(self, name)}; expected 0 or more")
-        for name in ("dilation", "neighbourhood_width", "plateau"):
+        for name in ("dilation", "neighbourhood_width", "plateau", "refine_every"):
             if getattr(self, name) < 0:
                 raise InvalidInputError(f"{name} is {getattr(self, name)}; expected 0 or more")
 

@@ -8,8 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..generator.generator import Generator
-from ..generator.spaces import LatentCode, convert
+from ..generator.spaces import LatentCode
 
 _DIVERGED = 100.0  # a loss this many times 1 + that of the first step will not come back
 _IMPROVED = 0.99  # a loss below this many times the last one that counted is an improvement
@@ -44,36 +43,47 @@ class Fit:
         self._best_losses = [float("inf")] * count
         self._references = [float("inf")] * count
         self._improved_at = [step] * count
-        self._limits: list[float] = []
+        self._limits: dict[int, float] = {}
 
-    def split(self, generator: Generator, spaces: Sequence[str]) -> Fit:
-        """One code per entry of `spaces`, each going on from this fit's only code, in the same space with that
-        code's own Adam state.
+    def split(self, codes: Sequence[Tensor], spaces: Sequence[str]) -> Fit:
+        """One code per entry of `spaces`, all made from this fit's only code, and those in the same space with
+        that code's own Adam state.
 
         Fresh moments would make Adam's first steps full ones in every direction, whatever the gradients.
         """
-        with torch.no_grad():
-            shared = self.latent_codes()[0]
-            codes = [convert(generator, shared, space).tensor for space in spaces]
         parts = Fit(codes, spaces, self.maps, self.tied)
-        for new, old in [
-            *((c, self.codes[0]) for c in parts.codes),
-            *zip(parts.maps, self.maps, strict=True),
-        ]:
-            if old in self.adam.state and new.shape == old.shape:
+        same = [new for new, space in zip(parts.codes, spaces, strict=True) if space == self.spaces[0]]
+        for new, old in [*((one, self.codes[0]) for one in same), *zip(parts.maps, self.maps, strict=True)]:
+            if old in self.adam.state:
                 parts.adam.state[new] = {key: value.clone() for key, value in self.adam.state[old].items()}
         return parts
 
-    def diverging(self, losses: Sequence[float], gradients: Sequence[Tensor]) -> int | None:
-        """Index of the first code whose loss or gradient isn't finite, or whose loss has exploded; None if
-        all is well.
+    def diverging(
+        self, which: Sequence[int], losses: Sequence[float], gradients: Sequence[Tensor]
+    ) -> int | None:
+        """The first of the codes `which` whose loss or gradient isn't finite, or whose loss has exploded; None
+        if all is well.
         """
-        self._limits = self._limits or [_DIVERGED * (1.0 + loss) for loss in losses]
         finite = torch.stack([gradient.isfinite().all() for gradient in gradients]).tolist()
-        for index, (loss, limit) in enumerate(zip(losses, self._limits, strict=True)):
-            if not finite[index] or not loss < limit:  # written so that NaN counts too
+        for index, loss, is_finite in zip(which, losses, finite, strict=True):
+            limit = self._limits.setdefault(index, _DIVERGED * (1.0 + loss))
+            if not is_finite or not loss < limit:  # written so that NaN counts too
                 return index
         return None
+
+    @torch.no_grad()
+    def mend(self) -> None:
+        """Put the best in the place of codes and maps that are no longer finite, without their moments."""
+        for one, best in zip(self._all(), (*self.best, *self.best_maps), strict=True):
+            moments = self.adam.state.get(one, {}).values()
+            if not all(tensor.isfinite().all() for tensor in (one, *moments)):
+                one.copy_(best)
+                self.adam.state.pop(one, None)
+
+    def wake(self, step: int) -> None:
+        """Let all codes move again, from `step` on."""
+        self.active = [True] * len(self.codes)
+        self._improved_at = [step] * len(self.codes)
 
     def moving(self) -> list[int]:
         """The codes that haven't come to rest."""
@@ -95,12 +105,9 @@ class Fit:
         for index in self.moving():
             self.active[index] = step - self._improved_at[index] < patience
 
-    def best_codes(self, generator: Generator, spaces: Sequence[str]) -> list[LatentCode]:
-        """The best codes, one per entry of `spaces` also while one code stands for all."""
-        count = len(spaces) // len(self.best)
-        best = [LatentCode(space, code) for space, code in zip(self.spaces, self.best, strict=True)] * count
-        with torch.no_grad():
-            return [convert(generator, code, space) for code, space in zip(best, spaces, strict=True)]
+    def best_codes(self) -> list[LatentCode]:
+        """Each code as it was best."""
+        return [LatentCode(space, code) for space, code in zip(self.spaces, self.best, strict=True)]
 
     def adam_step(
         self, gradients: Mapping[int, Tensor], map_gradients: Sequence[Tensor], learning_rate: float
@@ -121,7 +128,7 @@ class Fit:
             "best_losses": [_finite(loss) for loss in self._best_losses],
             "references": [_finite(loss) for loss in self._references],
             "improved_at": self._improved_at,
-            "limits": self._limits,
+            "limits": [self._limits.get(index) for index in range(len(self.codes))],
             "adam_steps": [
                 int(self.adam.state[one]["step"]) if one in self.adam.state else 0 for one in self._all()
             ],
@@ -150,7 +157,8 @@ class Fit:
             [float("inf") if loss is None else float(loss) for loss in numbers[name]]
             for name in ("best_losses", "references")
         )
-        fit._improved_at, fit._limits = list(numbers["improved_at"]), list(numbers["limits"])
+        fit._improved_at = list(numbers["improved_at"])
+        fit._limits = {i: float(limit) for i, limit in enumerate(numbers["limits"]) if limit is not None}
         for index, (one, done) in enumerate(zip(fit._all(), steps, strict=True)):
             if done:
                 moments = {moment: own[f"{moment}/{index}"] for moment in ("exp_avg", "exp_avg_sq")}
@@ -176,11 +184,16 @@ class Lbfgs:
         self._tensors = tensors
         self._optimizer = torch.optim.LBFGS(tensors, max_iter=1, max_eval=12, line_search_fn="strong_wolfe")
 
-    def step(self, judge: Callable[[], tuple[Tensor, Sequence[Tensor]]]) -> None:
-        """judge() -> the loss and its gradient by each of the tensors, as they stand."""
+    def step(
+        self, known: tuple[Tensor, Sequence[Tensor]], judge: Callable[[], tuple[Tensor, Sequence[Tensor]]]
+    ) -> None:
+        """judge() -> the loss and its gradient by each of the tensors, as they stand; known: what it would say
+        now.
+        """
+        verdicts = [known]
 
         def closure() -> Tensor:
-            loss, gradients = judge()
+            loss, gradients = verdicts.pop() if verdicts else judge()
             for tensor, gradient in zip(self._tensors, gradients, strict=True):
                 tensor.grad = gradient
             return loss

@@ -25,7 +25,7 @@ class Judge:
 
     def __init__(self, generator: Generator, config: ProjectionConfig, spaces: Sequence[str]) -> None:
         self.generator, self.config = generator, config
-        self.rng = torch.Generator(generator.device).manual_seed(config.seed)
+        self.rng = torch.Generator().manual_seed(config.seed)  # on the CPU: the same on every device
         self._spread = code_spread(generator, config.seed) if config.code_noise else 0.0
         wanted = {*spaces} if config.lambda_mean else set()
         self._anchors = {space: mean_code(generator, space, config.seed) for space in wanted}
@@ -53,7 +53,7 @@ class Judge:
         pulls = code_pulls(self.generator, codes, anchors, config.lambda_reg, config.lambda_mean)
         slopes = torch.autograd.grad(torch.stack(pulls).sum(), fit.codes)
         added = torch.stack([pull.detach() for pull in pulls])
-        own = added.sum().expand(len(added)) if fit.tied else added
+        own = added.sum().expand(len(added)) if self.config.mode == "joint" else added
         return replace(
             verdict,
             losses=[loss + own[i] for i, loss in zip(which, verdict.losses, strict=True)],
@@ -75,4 +75,4 @@ class Judge:
         scale = self.config.code_noise * self._spread * max(0.0, 1.0 - progress / _NOISE_END) ** 2
         if scale == 0.0:
             return code
-        return code + scale * torch.randn(code.shape, generator=self.rng, device=code.device)
+        return code + scale * torch.randn(code.shape, generator=self.rng).to(code.device)

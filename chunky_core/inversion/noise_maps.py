@@ -22,9 +22,7 @@ def starting_maps(generator: Generator, rng: torch.Generator) -> list[Tensor]:
     """One map [r,r] of white noise per layer of `noise_layout`. InvalidInputError where there is none."""
     if not generator.noise_layout:
         raise InvalidInputError("this generator has no noise inputs; switch optimise_noise off")
-    return [
-        torch.randn(size, size, generator=rng, device=generator.device) for _, size in generator.noise_layout
-    ]
+    return [torch.randn(size, size, generator=rng).to(generator.device) for _, size in generator.noise_layout]
 
 
 def noise_regulariser(maps: Sequence[Tensor]) -> Tensor:

@@ -27,7 +27,7 @@ def code_pulls(
     losses = [code.tensor.new_zeros(()) for code in codes]
     if lambda_reg:
         common = max((code.space for code in codes), key=SPACES.index)
-        moved = [convert(generator, code, common).tensor for code in codes]
+        moved = [convert(generator, code, common).tensor.float() for code in codes]
         mean = torch.stack([one.detach() for one in moved]).mean(dim=0)
         losses = [
             loss + lambda_reg * (one - mean).square().mean() for loss, one in zip(losses, moved, strict=True)

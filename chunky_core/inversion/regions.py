@@ -88,15 +88,19 @@ def shared_region(
     generator: Generator, view: View, config: ProjectionConfig, networks: LossNetworks
 ) -> Region:
     """The region of one code that stands for all segments."""
-    mask = view.reach.sum(dim=0, keepdim=True).clamp(max=1.0)
+    masks = view.segments.masks if config.mode == "joint" else view.reach
+    mask = masks.sum(dim=0, keepdim=True).clamp(max=1.0)
     return _region(generator, view, mask, config, networks)
 
 
 def picture_region(
     generator: Generator, view: View, config: ProjectionConfig, networks: LossNetworks
 ) -> Region:
-    """The region of the picture that all segments make together: what isn't static."""
-    moving = 1 - view.segments.static
+    """The region of the picture that all segments make together: every pixel that isn't the photo's alone.
+
+    The picture holds the photo's share already, so all of them count in full.
+    """
+    moving = (view.segments.static < 1).to(view.photo)
     box = mask_box(moving, config.losses.margin)
     return Region(box, (box,), RegionLoss(config.losses, networks, view.photo, box, crop(moving, box)))
 

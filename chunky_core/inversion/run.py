@@ -14,8 +14,9 @@ from torch import Tensor
 from ..errors import InvalidInputError
 from ..generator.generator import Generator
 from ..generator.region import Box
-from ..generator.spaces import SPACES, LatentCode
+from ..generator.spaces import LatentCode
 from ..segments.blend import blend
+from ..segments.masks import mask_box
 from ..segments.segments import Segments
 from .config import ProjectionConfig
 from .fit import Fit, Lbfgs
@@ -24,9 +25,12 @@ from .judge import Judge
 from .losses import load_networks
 from .noise_maps import normalise_maps, starting_maps
 from .objective import Objective, Verdict, segment_objective, shared_objective
-from .regions import View, levels, reach_of
+from .painter import Painter
+from .refinement import refined_segments
+from .regions import View, crop, levels, reach_of
+from .resumption import check_resumable, restored_fit
 from .schedule import learning_rate_factor
-from .start import starting_codes
+from .start import approached, starting_codes
 from .state import ProjectionState
 
 Callback = Callable[[int, int, Tensor | None], None]
@@ -45,6 +49,15 @@ class Source:
     resume: bool = False
 
 
+@dataclass(frozen=True, eq=False)
+class Search:
+    """Codes that L-BFGS moves together, and what they are judged by."""
+
+    which: list[int]
+    objective: Objective
+    lbfgs: Lbfgs
+
+
 class Run:
     """One call of `project`: its inputs on the generator's device and fit for gradients, and its state."""
 
@@ -61,48 +74,56 @@ class Run:
         self.generator, self.config, device = generator.to(), config, generator.device
         photo, segments = photo.detach().clone().to(device, torch.float32), _cloned(segments, device)
         self.names, self.spaces = segments.names, segment_spaces(segments, config)
+        check_setup(self.generator, segments, self.spaces, config)
         self.view = View(photo, segments, reach_of(segments.masks, config))
         self.networks = load_networks(config.losses, device, folders=folders)
         self.judge = Judge(self.generator, config, self.spaces)
-        self.levels = levels(config, generator.img_resolution)
+        self.levels, self.finest = levels(config, generator.img_resolution), 0
         self.step, self.stopped, self.warmup = 0, "", 0
+        self.earlier = source.inversion
         self.drawn: dict[int, tuple[Tensor, Box]] = {}  # by segment: its last crop and where it lies
         if source.inversion is None and len(self.names) > 1:
             self.warmup = round(config.warmup * config.steps)
         self.curves: dict[str, list[float]] = {name: [] for name in self._curve_names()}
+        self.resumed = source.resume
         self.fit = self._resumed(source.inversion) if source.resume else self._begun(source.inversion)
         self._begin_stretch()
 
     def optimise(self, callback: Callback | None, preview_every: int) -> None:
         """All the steps that are left, or as many as go well."""
         total = self.config.steps
-        while self.step < total and not self.stopped and any(self.fit.active):
+        while self.step < total and not self.stopped:
             self._change_stretch()
             self._advance()
-            if callback is None or self.stopped:
-                continue
-            last = self.step == total or not any(self.fit.active)
-            try:
-                shown = last or self.step % preview_every == 0
-                callback(self.step, total, self._preview() if shown else None)
-            except StopProjection:
-                self.stopped = f"stopped on request after step {self.step} of {total}"
+            at_rest = not any(self.fit.active)
+            if callback is not None and (not self.stopped or at_rest):
+                shown = at_rest or self.step == total or self.step % preview_every == 0
+                try:
+                    callback(self.step, total, self._preview() if shown else None)
+                except StopProjection:
+                    self.stopped = f"stopped on request after step {self.step} of {total}"
+        if self.searches and not self.stopped:
+            self._judge_last()
 
     def record(self, device: torch.device) -> Inversion:
         """The result so far, on `device`."""
         segments, masks = self.view.segments, self.view.segments.masks.to(device)
+        self.fit.mend()
         numbers, tensors = self.fit.state()
         numbers["resolution"] = self.seen.resolution
         tensors["rng"] = self.judge.rng.get_state()
-        codes = self.fit.best_codes(self.generator, self.spaces)
+        codes = self._split_codes(self.fit.best_codes())
+        same_photo = self.earlier is not None and self.earlier.photo_digest == photo_digest(self.view.photo)
         return Inversion(
             photo=self.view.photo.to(device),
             segments=tuple(
-                Segment(name, masks[i : i + 1].clone(), LatentCode(code.space, code.tensor.to(device)))
-                for i, (name, code) in enumerate(zip(self.names, codes, strict=True))
+                Segment(name, masks[i : i + 1].clone(), LatentCode(space, code.to(device)))
+                for i, (name, space, code) in enumerate(zip(self.names, self.spaces, codes, strict=True))
             ),
             static_mask=segments.static.to(device),
             fingerprint=self.generator.fingerprint,
+            edits=self.earlier.edits if self.earlier is not None and self.resumed else (),
+            alignment=self.earlier.alignment if self.earlier is not None and same_photo else None,
             settings=_plain(self.config),
             losses={name: list(curve) for name, curve in self.curves.items()},
             stopped=self.stopped or None,
@@ -123,58 +144,74 @@ class Run:
         return (*self.names, TOGETHER) if self.config.mode == "joint" else self.names
 
     def _begun(self, start: Inversion | None) -> Fit:
-        config, maps = self.config, []
-        if config.optimise_noise:
-            maps = starting_maps(self.generator, self.judge.rng)
-            if start is not None and start.noise:
-                maps = [map_.to(self.generator.device) for map_ in start.noise]
-        names, spaces = self.names, self.spaces
+        config, names, spaces = self.config, self.names, self.spaces
+        maps = starting_maps(self.generator, self.judge.rng) if config.optimise_noise else []
+        if start is not None and start.noise:
+            if not config.optimise_noise:
+                raise InvalidInputError(
+                    "the earlier inversion has noise maps of its own; switch optimise_noise on, or start from "
+                    "one without"
+                )
+            maps = [map_.to(self.generator.device) for map_ in start.noise]
         if self.warmup:
-            names, spaces = names[:1], (min(spaces, key=SPACES.index),)
+            names, spaces = names[:1], (max(spaces, key=spaces.count),)
         codes = starting_codes(self.generator, names, spaces, config.seed, start)
         return Fit(codes, spaces, maps, self._is_tied)
 
     def _resumed(self, start: Inversion | None) -> Fit:
-        """The fit of an earlier run, which must have had the same segments, spaces and way of judging."""
-        if start is None or start.state is None:
-            raise InvalidInputError(
-                "there is no projection to go on with; give an inversion that holds its state, or start anew"
-            )
-        found = (start.names, [s.code.space for s in start.segments], start.settings.get("mode"))
-        wanted = (self.names, list(self.spaces), self.config.mode)
-        if found != wanted or bool(start.noise) != self.config.optimise_noise:
-            raise InvalidInputError(
-                f"the earlier projection had segments, spaces and mode {found}, now they are {wanted}; "
-                "go on with the same ones, noise maps included, or start from its codes only"
-            )
-        if start.photo_digest != photo_digest(self.view.photo):
-            raise InvalidInputError(
-                "the earlier projection was of another photo; go on with that one, or start from its codes only"
-            )
-        state = start.state
-        self.step = state.step
-        if len(state.numbers["spaces"]) < len(self.names):  # it was still in its warm-up
-            self.warmup = max(round(self.config.warmup * self.config.steps), self.step)
-        self.judge.rng.set_state(state.tensors["rng"].detach().clone())
-        self.curves = {name: list(start.losses.get(name, ())) for name in self.curves}
-        fit = Fit.restore(state.numbers, state.tensors, self.generator.device, self._is_tied)
-        if state.numbers["resolution"] != self._level():
+        config, segments = self.config, self.view.segments
+        earlier, state = check_resumable(
+            start, self.generator, self.view.photo, segments, self.spaces, config
+        )
+        self._move_to(
+            _cloned(earlier.masks(), self.generator.device)
+        )  # they may have been refined on the way
+        fit = restored_fit(state, self.judge.rng, self.generator.device, self._is_tied)
+        self.step, self.finest = state.step, int(state.numbers.get("resolution", 0))
+        if len(fit.codes) < len(self.names):  # it was still in its warm-up
+            self.warmup = max(round(config.warmup * config.steps), self.step)
+        self.curves = {name: list(earlier.losses.get(name, ())) for name in self.curves}
+        if self.finest != self._level():
             fit.forget_losses(self.step)
+        if config.steps > int(earlier.settings.get("steps", 0)):
+            fit.wake(self.step)
         return fit
+
+    def _split_codes(self, codes: Sequence[LatentCode]) -> list[Tensor]:
+        """One code per segment, in its space, also while one code stands for all."""
+        if len(codes) == len(self.names):
+            return [code.tensor for code in codes]
+        with torch.no_grad():
+            return [approached(self.generator, codes[0], space, self.config.seed) for space in self.spaces]
 
     def _change_stretch(self) -> None:
         """Split the shared code, move on to a finer resolution, or leave resting codes out, where it is time."""
         splits = self._is_shared and self.step >= self.warmup
         if splits:
-            self.fit = self.fit.split(self.generator, self.spaces)
+            self.fit = self.fit.split(self._split_codes(self.fit.latent_codes()), self.spaces)
+        refines = self._is_refining()
+        if refines:
+            codes, config = self.fit.latent_codes(), self.config
+            self._move_to(refined_segments(self.generator, self.view, codes, self.fit.maps, config))
         finer = self._level() != self.seen.resolution
-        if splits or finer:
+        if splits or finer or refines:
             self.fit.forget_losses(self.step)
-        if splits or finer or self.moving != self.fit.moving():
+        if splits or finer or refines or self.moving != self.fit.moving():
             self._begin_stretch()
 
+    def _is_refining(self) -> bool:
+        """Whether it is time to move boundaries, which needs a code for each segment."""
+        every = self.config.refine_every
+        return every > 0 and self.step > 0 and self.step % every == 0 and not self._is_shared
+
+    def _move_to(self, segments: Segments) -> None:
+        """Other masks from here on."""
+        self.drawn.clear()
+        self.view = View(self.view.photo, segments, reach_of(segments.masks, self.config))
+
     def _level(self) -> int:
-        return next(size for first, size in reversed(self.levels) if first <= self.step)
+        """The resolution of this step; a run that goes on never falls back to a lower one."""
+        return max(self.finest, next(size for first, size in reversed(self.levels) if first <= self.step))
 
     def _begin_stretch(self) -> None:
         """What the codes that move are judged by, from here on."""
@@ -185,76 +222,100 @@ class Run:
             self.objective = shared_objective(*arguments)
         else:
             self.objective = segment_objective(*arguments, self.moving)
-        self.searches: list[tuple[list[int], Objective, Lbfgs]] = []
-        if config.optimizer == "lbfgs":
-            self.searches = self._line_searches()
+        self.searches = self._line_searches() if config.optimizer == "lbfgs" else []
 
-    def _line_searches(self) -> list[tuple[list[int], Objective, Lbfgs]]:
+    def _line_searches(self) -> list[Search]:
         """Which codes L-BFGS moves together: all in joint mode, else each by itself."""
-        if self._is_shared or self._is_tied:
-            return [(self.moving, self.objective, Lbfgs([self.fit.codes[i] for i in self.moving]))]
+        if self._is_shared or self.config.mode == "joint":
+            return [Search(self.moving, self.objective, Lbfgs([self.fit.codes[i] for i in self.moving]))]
         arguments = (self.generator, self.seen, self.config, self.networks)
-        return [([i], segment_objective(*arguments, [i]), Lbfgs([self.fit.codes[i]])) for i in self.moving]
+        return [
+            Search([i], segment_objective(*arguments, [i]), Lbfgs([self.fit.codes[i]])) for i in self.moving
+        ]
 
     def _advance(self) -> None:
         """One step for every code that moves; sets `stopped` instead if the run must end."""
         progress = (self.step + 0.5) / self.config.steps  # its middle: a first step of size 0 would be lost
-        verdict = self.judge(self.objective, self.fit, self.moving, progress)
-        values = torch.stack(verdict.losses).tolist()
-        bad = self.fit.diverging(values, verdict.gradients)
-        if bad is not None:
-            self.stopped = self._divergence(bad, values[bad])
+        verdict = self._judged(progress)
+        if verdict is None:
             return
-        self._keep_crops(verdict.crops)
-        self._write_curves(verdict, values)
-        self.fit.remember(self.moving, values, self.step)
         if self.searches:
-            self._search_lines(progress)
+            self._search_lines(verdict, progress)
         else:
             rate = self.config.learning_rate * learning_rate_factor(progress)
             # Adam remembers the shared code's gradients for a thousand steps: beside them those of a small
             # segment, unscaled, would hardly count.
-            scaled = [scale * one for scale, one in zip(self.objective.scales, verdict.gradients, strict=True)]
+            scaled = [
+                scale * one for scale, one in zip(self.objective.scales, verdict.gradients, strict=True)
+            ]
             gradients = dict(zip(self.moving, scaled, strict=True))
             self.fit.adam_step(gradients, verdict.noise_gradients, rate)
             normalise_maps(self.fit.maps)
         self.step += 1
         if self.config.plateau and not self._is_shared and self._level() == self.view.resolution:
             self.fit.rest_idle(self.step, self.config.plateau)
+            if not any(self.fit.active):
+                self.stopped = f"came to rest after step {self.step} of {self.config.steps}"
 
-    def _search_lines(self, progress: float) -> None:
-        for which, objective, search in self.searches:
+    def _judged(self, progress: float) -> Verdict | None:
+        """The verdict on the codes as they stand, remembered; None, and `stopped` set, if it is a bad one."""
+        verdict = self.judge(self.objective, self.fit, self.moving, progress)
+        values = torch.stack(verdict.losses).tolist()
+        bad = self.fit.diverging(self.moving, values, verdict.gradients)
+        if bad is not None:
+            self.stopped = self._divergence(bad, values[self.moving.index(bad)])
+            return None
+        self._keep_crops(verdict.crops)
+        self._write_curves(verdict, values)
+        self.fit.remember(self.moving, values, self.step)
+        return verdict
 
-            def judge(
-                which: list[int] = which, objective: Objective = objective
-            ) -> tuple[Tensor, list[Tensor]]:
-                verdict = self.judge(objective, self.fit, which, progress)
-                return verdict.losses[0], verdict.gradients
+    def _judge_last(self) -> None:
+        """Judge what the last line searches found; Adam's last steps are too small to matter."""
+        self._judged(1.0)
 
-            search.step(judge)
+    def _search_lines(self, verdict: Verdict, progress: float) -> None:
+        slopes = dict(zip(self.moving, zip(verdict.losses, verdict.gradients, strict=True), strict=True))
+        for search in self.searches:
+            which = search.which
+            known = (slopes[which[0]][0], [slopes[i][1] for i in which])
+
+            def judge(search: Search = search) -> tuple[Tensor, list[Tensor]]:
+                found = self.judge(search.objective, self.fit, search.which, progress)
+                return found.losses[0], found.gradients
+
+            search.lbfgs.step(known, judge)
 
     def _divergence(self, bad: int, loss: float) -> str:
-        where = f"segment {self.names[self.moving[bad]]!r}"
+        where = f"segment {self.names[bad]!r}"
         if self._is_shared:
             where = "the warm-up"
         elif self.config.mode == "joint":
             where = "the picture"
+        advice = "try a lower learning rate" if self.config.optimizer == "adam" else 'try "adam"'
         return (
             f"diverged at step {self.step + 1} of {self.config.steps}: {where} had loss {loss:.4g}; "
-            "the best codes before it are kept; try a lower learning rate"
+            f"the best codes before it are kept; {advice}"
         )
 
     def _write_curves(self, verdict: Verdict, values: Sequence[float]) -> None:
-        """One value per step: each segment's loss, or its share of the picture's error in joint mode."""
-        if self._is_shared:
-            shown = dict.fromkeys(self.curves, values[0])
-        elif self.config.mode == "joint":
-            shares = torch.stack(verdict.shares).tolist()
-            shown = {**dict(zip(self.names, shares, strict=True)), TOGETHER: values[0]}
+        """One value per step: each segment's loss, or its mean squared error in joint mode."""
+        if self.config.mode == "joint":
+            shares = self._shared_errors(verdict.crops[0]) if self._is_shared else verdict.shares
+            shown = {**dict(zip(self.names, torch.stack(shares).tolist(), strict=True)), TOGETHER: values[0]}
+        elif self._is_shared:
+            shown = dict.fromkeys(self.names, values[0])
         else:
             shown = {self.names[i]: value for i, value in zip(self.moving, values, strict=True)}
         for name, value in shown.items():
             self.curves[name].append(value)
+
+    def _shared_errors(self, drawn: Tensor) -> list[Tensor]:
+        """Each segment's mean squared error where one code has drawn all of them."""
+        box = self.objective.boxes[0]
+        error = (drawn - crop(self.seen.photo, box)).square().mean(dim=1)
+        masks = crop(self.seen.segments.masks, box)
+        return [(error * mask).sum() / mask.sum() for mask in masks]
 
     def _keep_crops(self, crops: Sequence[Tensor]) -> None:
         """What each segment last looked like, for the preview."""
@@ -262,15 +323,44 @@ class Run:
         which = range(len(self.names)) if self._is_shared else self.moving
         self.drawn.update(zip(which, pairs * (len(which) // len(pairs)), strict=True))
 
+    def _draw_missing(self) -> None:
+        """Draw segments that came to rest before this run was continued, or before masks moved."""
+        missing = [i for i in range(len(self.names)) if i not in self.drawn]
+        boxes = [mask_box(self.seen.segments.masks[i]) for i in missing]
+        painter = Painter(self.generator, boxes, [(box,) for box in boxes], self.seen.resolution)
+        codes = self.fit.latent_codes()
+        for group in painter.groups:
+            crops = painter.paint(group, [codes[i] for i in missing], self.fit.maps)
+            self.drawn.update(
+                (missing[p], (one, boxes[p])) for p, one in zip(group.parts, crops, strict=True)
+            )
+
     @torch.no_grad()
     def _preview(self) -> Tensor:
         """The photo with the segments as they were last drawn, at full size."""
+        self._draw_missing()
         crops, boxes = zip(*(self.drawn[i] for i in range(len(self.names))), strict=True)
         picture = blend(self.seen.photo, self.seen.segments, crops, boxes)
         size = self.view.resolution
         if size == self.seen.resolution:
             return picture
         return F.interpolate(picture, (size, size), mode="bilinear", align_corners=False)
+
+
+def check_setup(
+    generator: Generator, segments: Segments, spaces: Sequence[str], config: ProjectionConfig
+) -> None:
+    """Raise InvalidInputError for what this generator or these segments can't do."""
+    segments.resolve(config.refine)
+    if generator.c_dim and "z" in spaces:
+        raise InvalidInputError("this generator draws classes, which z knows nothing of; choose w, w+ or s")
+    missing = {size for _, size in levels(config, generator.img_resolution)} - {*generator.out_resolutions}
+    if missing:
+        raise InvalidInputError(
+            f"this generator makes {generator.img_resolution} pixels only; set coarse to 0"
+        )
+    if config.mode == "joint" and TOGETHER in segments.names:
+        raise InvalidInputError(f"a segment is named {TOGETHER!r}, as the common curve is; rename it")
 
 
 def segment_spaces(segments: Segments, config: ProjectionConfig) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ..errors import InvalidInputError
 from ..generator.generator import Generator
-from ..generator.spaces import LatentCode, convert
+from ..generator.spaces import SPACES, LatentCode, convert
 from ..generator.statistics import draw_codes
 from .inversion import Inversion, check_generator
 
@@ -49,6 +49,17 @@ def mean_code(generator: Generator, space: str, seed: int) -> Tensor:
         return convert(generator, LatentCode("w", w_avg), space).tensor.detach().float().clone()
     z, w = draw_codes(generator, _SAMPLES, seed)
     return z[(w - w_avg).square().sum(dim=1).argmin()][None].clone()
+
+
+def approached(generator: Generator, code: LatentCode, space: str, seed: int) -> Tensor:
+    """A starting point in `space` for a segment that `code` stood for until now: the code itself where it can be
+    carried there; in w for one in w+ the mean over the layers; else the mean code.
+    """
+    if SPACES.index(space) >= SPACES.index(code.space):
+        return _moved(generator, code, space)
+    if (code.space, space) == ("w+", "w"):
+        return code.tensor.detach().float().mean(dim=1)
+    return mean_code(generator, space, seed)
 
 
 def code_spread(generator: Generator, seed: int) -> float:

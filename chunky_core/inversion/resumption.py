@@ -1,0 +1,66 @@
+"""Going on with an earlier projection: whether it can be, and from what state."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ..errors import InvalidInputError
+from ..generator.generator import Generator
+from ..segments.segments import Segments
+from .config import ProjectionConfig
+from .fit import Fit
+from .inversion import Inversion, check_generator, photo_digest
+from .state import ProjectionState
+
+
+def check_resumable(
+    start: Inversion | None,
+    generator: Generator,
+    photo: Tensor,
+    segments: Segments,
+    spaces: tuple[str, ...],
+    config: ProjectionConfig,
+) -> tuple[Inversion, ProjectionState]:
+    """The earlier inversion and its state, if `config` can go on with it.
+
+    Raises WrongGeneratorError for another generator, InvalidInputError where there is no state, or one of
+    another photo, of other segments, spaces or masks, or of another way of judging.
+    """
+    if start is None or start.state is None:
+        raise InvalidInputError(
+            "there is no projection to go on with; give an inversion that holds its state, or start anew"
+        )
+    check_generator(start, generator)
+    found = (start.names, tuple(segment.code.space for segment in start.segments), start.settings.get("mode"))
+    wanted = (segments.names, spaces, config.mode)
+    if found != wanted or bool(start.noise) != config.optimise_noise:
+        raise InvalidInputError(
+            f"the earlier projection had segments, spaces and mode {found}, now they are {wanted}; "
+            "go on with the same ones, noise maps included, or start from its codes only"
+        )
+    if start.photo_digest != photo_digest(photo):
+        raise InvalidInputError(
+            "the earlier projection was of another photo; go on with that one, or start from its codes only"
+        )
+    if not config.refine_every and not _same_masks(start.masks(), segments):
+        raise InvalidInputError(
+            "the earlier projection had other masks; go on with the same ones, or start from its codes only"
+        )
+    return start, start.state
+
+
+def restored_fit(state: ProjectionState, rng: torch.Generator, device: torch.device, tied: bool) -> Fit:
+    """The fit that a state holds, with `rng` set to where it was. Raises InvalidInputError for a damaged state."""
+    try:
+        rng.set_state(state.tensors["rng"].detach().clone())
+        return Fit.restore(state.numbers, state.tensors, device, tied)
+    except (KeyError, IndexError, TypeError, ValueError, RuntimeError) as error:
+        raise InvalidInputError(
+            f"the state of the earlier projection is damaged ({error!r}); start from its codes only"
+        ) from error
+
+
+def _same_masks(one: Segments, other: Segments) -> bool:
+    pairs = ((one.masks, other.masks), (one.static, other.static))
+    return all(a.shape == b.shape and torch.allclose(a.cpu(), b.cpu(), atol=1e-6) for a, b in pairs)
