@@ -28,7 +28,7 @@ from chunky_core.inversion import (
     project,
     save_inversion,
 )
-from chunky_core.inversion.run import check_setup
+from chunky_core.inversion.setup import check_setup
 from chunky_core.segments import Segments
 from tests.projection_tools import assert_same, codes, photo_of_parts, pieces
 

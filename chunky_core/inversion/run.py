@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from ..errors import InvalidInputError
 from ..generator.generator import Generator
-from ..generator.region import Box
 from ..generator.spaces import LatentCode
-from ..segments.blend import blend
-from ..segments.masks import mask_box
 from ..segments.segments import Segments
+from .canvas import Canvas
 from .config import ProjectionConfig
 from .fit import Fit, Lbfgs
 from .inversion import Inversion, Segment, photo_digest
@@ -25,16 +21,15 @@ from .judge import Judge
 from .losses import load_networks
 from .noise_maps import normalise_maps, starting_maps
 from .objective import Objective, Verdict, segment_objective, shared_objective
-from .painter import Painter
 from .refinement import refined_segments
-from .regions import View, crop, levels, reach_of
+from .regions import View, levels, reach_of
 from .resumption import check_resumable, restored_fit
 from .schedule import learning_rate_factor
+from .setup import TOGETHER, check_setup, plain_settings, segment_spaces
 from .start import approached, starting_codes
 from .state import ProjectionState
 
 Callback = Callable[[int, int, Tensor | None], None]
-TOGETHER = "together"  # the curve of the loss that all segments share in joint mode
 
 
 class StopProjection(Exception):  # noqa: N818  # a request, no error; as StopIteration
@@ -81,7 +76,6 @@ class Run:
         self.levels, self.finest = levels(config, generator.img_resolution), 0
         self.step, self.stopped, self.warmup = 0, "", 0
         self.earlier = source.inversion
-        self.drawn: dict[int, tuple[Tensor, Box]] = {}  # by segment: its last crop and where it lies
         if source.inversion is None and len(self.names) > 1:
             self.warmup = round(config.warmup * config.steps)
         self.curves: dict[str, list[float]] = {name: [] for name in self._curve_names()}
@@ -103,7 +97,7 @@ class Run:
                 except StopProjection:
                     self.stopped = f"stopped on request after step {self.step} of {total}"
         if self.searches and not self.stopped:
-            self._judge_last()
+            self._judged(1.0)  # what the last line searches found; Adam's last steps are too small to matter
 
     def record(self, device: torch.device) -> Inversion:
         """The result so far, on `device`."""
@@ -124,7 +118,7 @@ class Run:
             fingerprint=self.generator.fingerprint,
             edits=self.earlier.edits if self.earlier is not None and self.resumed else (),
             alignment=self.earlier.alignment if self.earlier is not None and same_photo else None,
-            settings=_plain(self.config),
+            settings=plain_settings(self.config),
             losses={name: list(curve) for name, curve in self.curves.items()},
             stopped=self.stopped or None,
             noise=tuple(map_.to(device) for map_ in self.fit.best_maps),
@@ -206,7 +200,6 @@ class Run:
 
     def _move_to(self, segments: Segments) -> None:
         """Other masks from here on."""
-        self.drawn.clear()
         self.view = View(self.view.photo, segments, reach_of(segments.masks, self.config))
 
     def _level(self) -> int:
@@ -217,6 +210,7 @@ class Run:
         """What the codes that move are judged by, from here on."""
         generator, config = self.generator, self.config
         self.seen, self.moving = self.view.at(self._level()), self.fit.moving()
+        self.canvas = Canvas(generator, self.seen)
         arguments = (generator, self.seen, config, self.networks)
         if self._is_shared:
             self.objective = shared_objective(*arguments)
@@ -265,14 +259,11 @@ class Run:
         if bad is not None:
             self.stopped = self._divergence(bad, values[self.moving.index(bad)])
             return None
-        self._keep_crops(verdict.crops)
+        which = range(len(self.names)) if self._is_shared else self.moving
+        self.canvas.keep(which, verdict.crops, self.objective.boxes)
         self._write_curves(verdict, values)
         self.fit.remember(self.moving, values, self.step)
         return verdict
-
-    def _judge_last(self) -> None:
-        """Judge what the last line searches found; Adam's last steps are too small to matter."""
-        self._judged(1.0)
 
     def _search_lines(self, verdict: Verdict, progress: float) -> None:
         slopes = dict(zip(self.moving, zip(verdict.losses, verdict.gradients, strict=True), strict=True))
@@ -285,6 +276,9 @@ class Run:
                 return found.losses[0], found.gradients
 
             search.lbfgs.step(known, judge)
+
+    def _preview(self) -> Tensor:
+        return self.canvas.picture(self.fit.latent_codes(), self.fit.maps, self.view.resolution)
 
     def _divergence(self, bad: int, loss: float) -> str:
         where = f"segment {self.names[bad]!r}"
@@ -301,7 +295,9 @@ class Run:
     def _write_curves(self, verdict: Verdict, values: Sequence[float]) -> None:
         """One value per step: each segment's loss, or its mean squared error in joint mode."""
         if self.config.mode == "joint":
-            shares = self._shared_errors(verdict.crops[0]) if self._is_shared else verdict.shares
+            shares = verdict.shares
+            if self._is_shared:
+                shares = self.canvas.errors(verdict.crops[0], self.objective.boxes[0])
             shown = {**dict(zip(self.names, torch.stack(shares).tolist(), strict=True)), TOGETHER: values[0]}
         elif self._is_shared:
             shown = dict.fromkeys(self.names, values[0])
@@ -309,74 +305,6 @@ class Run:
             shown = {self.names[i]: value for i, value in zip(self.moving, values, strict=True)}
         for name, value in shown.items():
             self.curves[name].append(value)
-
-    def _shared_errors(self, drawn: Tensor) -> list[Tensor]:
-        """Each segment's mean squared error where one code has drawn all of them."""
-        box = self.objective.boxes[0]
-        error = (drawn - crop(self.seen.photo, box)).square().mean(dim=1)
-        masks = crop(self.seen.segments.masks, box)
-        return [(error * mask).sum() / mask.sum() for mask in masks]
-
-    def _keep_crops(self, crops: Sequence[Tensor]) -> None:
-        """What each segment last looked like, for the preview."""
-        pairs = list(zip(crops, self.objective.boxes, strict=True))
-        which = range(len(self.names)) if self._is_shared else self.moving
-        self.drawn.update(zip(which, pairs * (len(which) // len(pairs)), strict=True))
-
-    def _draw_missing(self) -> None:
-        """Draw segments that came to rest before this run was continued, or before masks moved."""
-        missing = [i for i in range(len(self.names)) if i not in self.drawn]
-        boxes = [mask_box(self.seen.segments.masks[i]) for i in missing]
-        painter = Painter(self.generator, boxes, [(box,) for box in boxes], self.seen.resolution)
-        codes = self.fit.latent_codes()
-        for group in painter.groups:
-            crops = painter.paint(group, [codes[i] for i in missing], self.fit.maps)
-            self.drawn.update(
-                (missing[p], (one, boxes[p])) for p, one in zip(group.parts, crops, strict=True)
-            )
-
-    @torch.no_grad()
-    def _preview(self) -> Tensor:
-        """The photo with the segments as they were last drawn, at full size."""
-        self._draw_missing()
-        crops, boxes = zip(*(self.drawn[i] for i in range(len(self.names))), strict=True)
-        picture = blend(self.seen.photo, self.seen.segments, crops, boxes)
-        size = self.view.resolution
-        if size == self.seen.resolution:
-            return picture
-        return F.interpolate(picture, (size, size), mode="bilinear", align_corners=False)
-
-
-def check_setup(
-    generator: Generator, segments: Segments, spaces: Sequence[str], config: ProjectionConfig
-) -> None:
-    """Raise InvalidInputError for what this generator or these segments can't do."""
-    segments.resolve(config.refine)
-    if generator.c_dim and "z" in spaces:
-        raise InvalidInputError("this generator draws classes, which z knows nothing of; choose w, w+ or s")
-    missing = {size for _, size in levels(config, generator.img_resolution)} - {*generator.out_resolutions}
-    if missing:
-        raise InvalidInputError(
-            f"this generator makes {generator.img_resolution} pixels only; set coarse to 0"
-        )
-    if config.mode == "joint" and TOGETHER in segments.names:
-        raise InvalidInputError(f"a segment is named {TOGETHER!r}, as the common curve is; rename it")
-
-
-def segment_spaces(segments: Segments, config: ProjectionConfig) -> tuple[str, ...]:
-    """The space of each segment. Raises InvalidInputError for a name that isn't among them."""
-    chosen = dict.fromkeys(segments.names, config.space)
-    for entry, space in config.spaces.items():
-        chosen.update(dict.fromkeys(segments.resolve((entry,)), space))
-    return tuple(chosen.values())
-
-
-def _plain(config: ProjectionConfig) -> dict[str, Any]:
-    """The config as plain values. Of a network's file only the name: an inversion may be shared, a path not."""
-    settings = asdict(config)
-    for name in ("lpips_net", "identity_net"):
-        settings["losses"][name] = Path(settings["losses"][name]).name
-    return settings
 
 
 def _cloned(segments: Segments, device: torch.device) -> Segments:
