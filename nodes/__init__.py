@@ -5,13 +5,19 @@ from __future__ import annotations
 from comfy_api.latest import ComfyExtension, io
 
 from . import (
+    alignment,
+    boundaries,
     compositing,
     curves,
+    edit_segments,
     editing,
+    face_sources,
+    fill,
     generators,
     inversion_files,
     losses,
     mask_sources,
+    painted,
     portraits,
     projection,
     sampling,
@@ -24,17 +30,23 @@ THEMES = (
     portraits,
     mask_sources,
     segments,
+    edit_segments,
+    painted,
+    boundaries,
     losses,
     projection,
     curves,
     editing,
+    fill,
     compositing,
+    alignment,
     inversion_files,
 )
 
 
 class ChunkyGANExtension(ComfyExtension):
     async def on_load(self) -> None:
+        face_sources.register_folders()
         generators.register_folders()
         editing.register_folders()
         losses.register_folders()

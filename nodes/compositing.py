@@ -9,12 +9,43 @@ import torch
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..chunky_core.compositing import composite, poisson_composite, render
+from ..chunky_core.compositing import MODES, Mode, composite, render, set_in
 from ..chunky_core.generator.generator import Generator
 from ..chunky_core.inversion.inversion import Inversion
 from .host import HostedGenerator, each_photo, loaded, per_photo, plain_tensors, to_host
 from .photos import PHOTO_TIP, photos_of, with_photos
 from .types import GeneratorIO, InversionBatch, InversionIO
+
+
+def mode_inputs() -> list[io.Input]:
+    """The widgets of both Poisson nodes; optional, so that workflows saved before they came still run."""
+    return [
+        io.Combo.Input(
+            "mode",
+            options=list(MODES),
+            default="full",
+            optional=True,
+            tooltip="full = the photo's colours spread through the whole region; seam only = within a band along "
+            "its border; colour shift only = a smooth shift of the colours that keeps every detail.",
+        ),
+        io.Int.Input(
+            "band",
+            default=16,
+            min=1,
+            max=1024,
+            optional=True,
+            tooltip="For 'seam only': how many pixels on the region's side of a seam may change.",
+            advanced=True,
+        ),
+        io.Boolean.Input(
+            "mixed_gradients",
+            default=False,
+            optional=True,
+            tooltip="On = where the photo has the stronger detail, it shows through; for thin and transparent "
+            "things. Has no effect on 'colour shift only'.",
+            advanced=True,
+        ),
+    ]
 
 
 class RenderInversion(io.ComfyNode):
@@ -61,6 +92,14 @@ class PoissonComposite(io.ComfyNode):
                 GeneratorIO.Input("generator", tooltip="The generator that the inversion was made with."),
                 InversionIO.Input("inversion", tooltip="The inversion with its edits."),
                 io.Image.Input("photo", optional=True, tooltip=PHOTO_TIP),
+                *mode_inputs(),
+                io.Boolean.Input(
+                    "between_segments",
+                    default=False,
+                    optional=True,
+                    tooltip="On = seams between neighbouring segments are removed, too, all together. For edits "
+                    "that make neighbours differ in colour.",
+                ),
             ],
             outputs=[
                 io.Image.Output(
@@ -72,10 +111,18 @@ class PoissonComposite(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, generator: HostedGenerator, inversion: InversionBatch, photo: Tensor | None = None
+        cls,
+        generator: HostedGenerator,
+        inversion: InversionBatch,
+        photo: Tensor | None = None,
+        mode: Mode = "full",
+        band: int = 16,
+        mixed_gradients: bool = False,
+        between_segments: bool = False,
     ) -> io.NodeOutput:
         records = with_photos(inversion, photo)
-        return io.NodeOutput(pictures(generator, records, composite), photos_of(records))
+        draw = partial(composite, mode=mode, band=band, mixed=mixed_gradients, between=between_segments)
+        return io.NodeOutput(pictures(generator, records, draw), photos_of(records))
 
 
 class PoissonBlend(io.ComfyNode):
@@ -95,17 +142,29 @@ class PoissonBlend(io.ComfyNode):
                 io.Mask.Input(
                     "mask", tooltip="1 = the picture; everywhere else the photo stays exactly as it is."
                 ),
+                *mode_inputs(),
             ],
             outputs=[io.Image.Output(display_name="image", tooltip="The blended picture.")],
         )
 
     @classmethod
-    def execute(cls, picture: Tensor, photo: Tensor, mask: Tensor) -> io.NodeOutput:
+    def execute(
+        cls,
+        picture: Tensor,
+        photo: Tensor,
+        mask: Tensor,
+        mode: Mode = "full",
+        band: int = 16,
+        mixed_gradients: bool = False,
+    ) -> io.NodeOutput:
         with plain_tensors():
             sources = each_photo(picture)
             targets = per_photo(tuple(each_photo(photo)), len(sources), "photos")
             masks = per_photo(mask.clone().float()[:, None].split(1), len(sources), "masks")
-            blended = [poisson_composite(*parts) for parts in zip(sources, targets, masks, strict=True)]
+            blended = [
+                set_in(*parts, mode=mode, band=band, mixed=mixed_gradients)
+                for parts in zip(sources, targets, masks, strict=True)
+            ]
             return io.NodeOutput(to_host(torch.cat(blended)))
 
 

@@ -25,7 +25,7 @@ def register_folders() -> None:
 
 def weight_folders() -> list[Path]:
     """Where the weights of LPIPS are looked for before torch's own cache."""
-    return [Path(root) for name in FOLDERS for root in folder_paths.get_folder_paths(name)]
+    return [Path(root) for root in folder_paths.get_folder_paths(PERCEPTUAL_FOLDER)]
 
 
 class PerceptualLoss(io.ComfyNode):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from torch import Tensor
 from ..chunky_core.compositing.render import render
 from ..chunky_core.errors import ChunkyError, InvalidInputError
 from ..chunky_core.inversion import Inversion, LossConfig, ProjectionConfig, project, save_inversion
+from ..chunky_core.inversion.setup import segment_spaces
 from ..chunky_core.segments.label_names import split_names
 from .host import HostedGenerator, each_photo, loaded, per_photo, plain_tensors, step_reporter, to_host
 from .losses import weight_folders
@@ -66,14 +67,21 @@ class SegmentedProjection(io.ComfyNode):
         image: Tensor,
         segments: SegmentsBatch,
         spaces: str,
+        refine: str,
         start_as: str,
         loss: LossConfig | None = None,
         start: InversionBatch | None = None,
         **knobs: Any,
     ) -> io.NodeOutput:
-        config = ProjectionConfig(losses=loss or LossConfig(), spaces=spaces_by_segment(spaces), **knobs)
-        resume = start is not None and start_as == CONTINUE
-        results = project_photos(generator, image, segments, start or (None,), config, resume=resume)
+        config = ProjectionConfig(
+            losses=loss or LossConfig(),
+            spaces=spaces_by_segment(spaces),
+            refine=tuple(split_names(refine)),
+            **knobs,
+        )
+        results = project_photos(
+            generator, image, segments, start or (None,), config, resume=start_as == CONTINUE
+        )
         return io.NodeOutput(*results)
 
 
@@ -110,48 +118,53 @@ def project_photos(
         per_photo(start, len(photos), "starting inversions"),
         strict=True,
     )
+    for masks in segments:
+        segment_spaces(masks, config)  # a wrong name is found now, not after the first photo
     done: list[Inversion] = []
-    with loaded(hosted) as generator:
-        for index, (photo, masks, first) in enumerate(jobs):
-            inversion = project(
-                generator,
-                photo,
-                masks,
-                config,
-                callback=step_reporter(config.steps * len(photos), done=config.steps * index),
-                preview_every=PREVIEW_EVERY,
-                start=first,
-                resume=resume,
-                keep=keeper(done),
-                folders=weight_folders(),
-            )
-            done.append(inversion)
-        return tuple(done), to_host(torch.cat([render(generator, one).cpu() for one in done]))
-
-
-def keeper(done: list[Inversion]) -> Callable[[Inversion], None]:
-    """What becomes of a run that is cut short: this photo's inversion so far, and the finished ones before it,
-    go to files that Load Inversion opens.
-    """
-
-    def keep(unfinished: Inversion) -> None:
-        folder, stem, counter, _, _ = folder_paths.get_save_image_path(
-            INTERRUPTED, folder_paths.get_output_directory()
-        )
-        for number, record in enumerate([*done, unfinished], counter):
-            path = Path(folder) / f"{stem}_{number:05}_.safetensors"
-            try:
-                save_inversion(record, path)
-            except (OSError, ChunkyError) as error:  # the user's wish to stop matters more than this
-                logging.error("The unfinished inversion could not be saved: %s", error)
-            else:
-                logging.warning(
-                    "The projection was cut short; the inversion so far is in %s. To go on, open it with Load "
-                    "Inversion, connect it to start and set start_as to continue.",
-                    path,
+    finished = False
+    try:
+        with loaded(hosted) as generator:
+            for index, (photo, masks, first) in enumerate(jobs):
+                inversion = project(
+                    generator,
+                    photo,
+                    masks,
+                    config,
+                    callback=step_reporter(config.steps * len(photos), done=config.steps * index),
+                    preview_every=PREVIEW_EVERY,
+                    start=first,
+                    resume=resume,
+                    keep=done.append,
+                    folders=weight_folders(),
                 )
+                done.append(inversion)
+            pictures = to_host(torch.cat([render(generator, one).cpu() for one in done]))
+        finished = True
+    finally:
+        if not finished:
+            keep_files(done)
+    return tuple(done), pictures
 
-    return keep
+
+def keep_files(inversions: Sequence[Inversion]) -> None:
+    """What becomes of a run that is cut short: the finished photos' inversions, and that of the one under way, go
+    to files that Load Inversion opens.
+    """
+    folder, stem, counter, _, _ = folder_paths.get_save_image_path(
+        INTERRUPTED, folder_paths.get_output_directory()
+    )
+    for number, record in enumerate(inversions, counter):
+        path = Path(folder) / f"{stem}_{number:05}_.safetensors"
+        try:
+            save_inversion(record, path)
+        except (OSError, ChunkyError) as error:  # why the run ended matters more than this
+            logging.error("The unfinished inversion could not be saved: %s", error)
+        else:
+            logging.warning(
+                "The projection was cut short; the inversion so far is in %s. To go on, open it with Load "
+                "Inversion, connect it to start and set start_as to continue.",
+                path,
+            )
 
 
 NODES = [SegmentedProjection]

@@ -7,6 +7,7 @@ from typing import Any
 from comfy_api.latest import io
 
 from ..chunky_core.inversion import ProjectionConfig
+from ..chunky_core.inversion.config import SIGNS
 
 DEFAULTS = ProjectionConfig()
 CONTINUE, CODES = START_AS = ("continue", "codes")
@@ -20,6 +21,7 @@ def projection_inputs() -> list[io.Input]:
         *pull_inputs(),
         *edge_inputs(),
         *expert_inputs(),
+        *boundary_inputs(),
         io.Combo.Input(
             "start_as",
             options=list(START_AS),
@@ -75,7 +77,7 @@ def optimiser_inputs() -> list[io.Input]:
     return [
         number(
             "learning_rate",
-            "Highest step size of the optimiser; 0.1 is usual. Lower it if the run stops as diverging.",
+            "Highest step size of adam; 0.1 is usual. Lower it if the run stops as diverging.",
             low=0.001,
             high=1.0,
             step=0.001,
@@ -101,8 +103,9 @@ def pull_inputs() -> list[io.Input]:
     return [
         number(
             "lambda_reg",
-            "Pull of all codes to their mean: more = segments agree better, likeness drops; 0 = off.",
-            high=1.0,
+            "Pull of all codes to their mean, per number of a code: more = segments agree better, likeness "
+            "drops; 0 = off.",
+            high=10000.0,
             step=0.001,
             advanced=False,
         ),
@@ -168,6 +171,40 @@ def expert_inputs() -> list[io.Input]:
             advanced=True,
         ),
         switch("torgb", "In space s, also fit the styles of the colour layers (toRGB)."),
+    ]
+
+
+def boundary_inputs() -> list[io.Input]:
+    return [
+        io.Int.Input(
+            "refine_every",
+            default=DEFAULTS.refine_every,
+            min=0,
+            max=500,
+            tooltip="Steps after which boundaries move to where the drawn segment differs from the photo; 0 = "
+            "never.",
+            advanced=True,
+        ),
+        io.String.Input(
+            "refine",
+            default=", ".join(DEFAULTS.refine),
+            tooltip="The segments whose boundaries move, by name or group, separated by commas.",
+            advanced=True,
+        ),
+        io.Combo.Input(
+            "refine_sign",
+            options=list(SIGNS),
+            default=DEFAULTS.refine_sign,
+            tooltip="grow = the segment takes over where it differs from the photo. shrink = it gives way there.",
+            advanced=True,
+        ),
+        number(
+            "refine_distance",
+            "Pixels by which a boundary moves each time, at most.",
+            low=0.1,
+            high=16.0,
+            step=0.1,
+        ),
     ]
 
 

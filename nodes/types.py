@@ -8,9 +8,10 @@ from typing import TypeAlias
 import torch
 from comfy_api.latest import io
 
-from ..chunky_core.inversion import Inversion
+from ..chunky_core.inversion import Alignment, Inversion
 from ..chunky_core.segments import Segments
 
+AlignmentIO = io.Custom("CHUNKYGAN_ALIGNMENT")  # AlignmentBatch
 CodeIO = io.Custom("CHUNKYGAN_CODE")  # LatentCode, one or a batch
 GeneratorIO = io.Custom("CHUNKYGAN_GENERATOR")  # host.HostedGenerator
 LabelMapIO = io.Custom("CHUNKYGAN_LABEL_MAP")  # LabelMap
@@ -20,6 +21,7 @@ LossIO = io.Custom("CHUNKYGAN_LOSS")  # LossConfig
 
 SegmentsBatch: TypeAlias = tuple[Segments, ...]
 InversionBatch: TypeAlias = tuple[Inversion, ...]
+AlignmentBatch: TypeAlias = tuple[tuple[Alignment, ...], ...]  # for each photo the crops of its faces
 
 
 @dataclass(frozen=True)

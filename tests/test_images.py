@@ -56,6 +56,20 @@ def test_sixteen_bit_grey_photo_keeps_its_precision(tmp_path: Path) -> None:
     assert torch.equal(image, expected.expand(1, 3, 1, 4))
 
 
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation_is_applied(tmp_path: Path, orientation: int) -> None:
+    stored = np.arange(0, 240, 10, dtype=np.uint8).reshape(4, 6)
+    entry = struct.pack("<HHIHH", 0x112, 3, 1, orientation, 0)  # one TIFF entry: Orientation, a SHORT
+    exif = b"II*\0" + struct.pack("<IH", 8, 1) + entry + bytes(4)
+    png = cv2.imencode(".png", stored)[1].tobytes()
+    chunk = struct.pack(">I", len(exif)) + b"eXIf" + exif + struct.pack(">I", zlib.crc32(b"eXIf" + exif))
+    (tmp_path / "turned.png").write_bytes(png[:33] + chunk + png[33:])
+    turned = stored.T if orientation > 4 else stored
+    axes = {1: (), 2: (1,), 3: (0, 1), 4: (0,), 5: (), 6: (1,), 7: (0, 1), 8: (0,)}[orientation]
+    seen = to_uint8(load_image(tmp_path / "turned.png"))[0, ..., 0].numpy()
+    assert np.array_equal(seen, np.flip(turned, axes))
+
+
 def test_transparency_of_a_photo_is_ignored(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "clear.png"), np.full((2, 2, 4), (10, 20, 30, 0), np.uint8))
     assert to_uint8(load_image(tmp_path / "clear.png"))[0, 1, 1].tolist() == [30, 20, 10]

@@ -83,7 +83,7 @@ def test_agrees_with_a_sparse_direct_solver(kind: str, height: int, width: int, 
     region = region_of(kind, height, width)
     result = poisson_composite(picture, photo, region[None, None].float(), **options)
     expected = oracle(picture[0], photo[0], region, **options)
-    assert (result[0].double() - expected).abs().max() < 0.01 * GREY_LEVEL
+    assert (result[0].double() - expected).abs().max() < 0.03 * GREY_LEVEL
 
 
 def test_soft_masks_agree_with_a_sparse_direct_solver() -> None:
@@ -91,7 +91,7 @@ def test_soft_masks_agree_with_a_sparse_direct_solver() -> None:
     mask = segments_from_masks({"face": region_of("disc", 48, 48).float()}, feather=2.0).masks
     result = poisson_composite(picture, photo, mask, rim="soft")
     expected = oracle(picture[0], photo[0], mask[0, 0], rim="soft")
-    assert (result[0].double() - expected).abs().max() < 0.01 * GREY_LEVEL
+    assert (result[0].double() - expected).abs().max() < 0.03 * GREY_LEVEL
 
 
 def test_large_region_reaches_the_image_border() -> None:
@@ -180,8 +180,23 @@ def test_empty_region_gives_the_photo_and_a_full_one_its_mean() -> None:
     shifted = poisson_composite(picture, photo, full)
     mean = (photo - picture).mean(dim=(2, 3), keepdim=True)
     assert (shifted - (picture + mean)).abs().max() < 1e-5
+    assert torch.equal(poisson_composite(picture, photo, full, band=2), picture)
     mixed = poisson_composite(picture, photo, full, mixed=True)
     assert torch.allclose(mixed.mean(dim=(2, 3)), photo.mean(dim=(2, 3)), atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["all", "all but a corner"])
+def test_a_picture_tied_at_one_pixel_converges(kind: str) -> None:
+    """The hardest case for the coarse grids, whose answer is known: the picture and a constant."""
+    picture, photo = scene(300, 260, seed=12)
+    mask = torch.ones(1, 1, 300, 260)
+    if kind == "all but a corner":
+        mask[..., 0, 0] = 0
+        offset = (photo - picture)[..., :1, :1]
+    else:
+        offset = (photo - picture).mean(dim=(2, 3), keepdim=True)
+    difference = poisson_composite(picture, photo, mask) - picture - offset
+    assert difference.abs().max() < 0.1 * GREY_LEVEL
 
 
 def test_every_photo_of_a_batch_is_solved_with_its_own_mask() -> None:

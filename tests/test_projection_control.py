@@ -26,10 +26,12 @@ from chunky_core.inversion import (
     StopProjection,
     load_inversion,
     project,
+    run,
     save_inversion,
 )
 from chunky_core.inversion.setup import check_setup
-from chunky_core.segments import Segments
+from chunky_core.inversion.start import approached
+from chunky_core.segments import Segments, segments_from_masks, single
 from tests.projection_tools import assert_same, codes, photo_of_parts, pieces
 
 SHORT = ProjectionConfig(steps=12, dilation=1)
@@ -372,3 +374,32 @@ def test_what_a_generator_cannot_do_is_named(generator: Generator, photo: Tensor
     classes: Any = SimpleNamespace(c_dim=5, img_resolution=64, out_resolutions=(64,))
     with pytest.raises(InvalidInputError, match="choose w, w\\+ or s"):
         check_setup(classes, segments, ("z",), SHORT)
+
+
+def test_a_segment_that_goes_astray_is_taken_home_by_the_shared_code(
+    generator: Generator, photo: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every segment is thrown far off after the warm-up; alone they stay there, accompanied none ends worse than
+    one code for everything.
+    """
+    size = generator.img_resolution
+    masks = {name: torch.zeros(size, size) for name in ("rest", "band", "block")}
+    masks["rest"][:], masks["band"][size // 2 :], masks["block"][8:14, 8:15] = 1, 1, 1
+    segments = segments_from_masks(masks)
+    config = ProjectionConfig(steps=20, dilation=0, space="w", learning_rate=0.05)
+    whole = render(generator, project(generator, photo, single(segments.size), config))
+    rng = torch.Generator().manual_seed(0)
+
+    def astray(*arguments: Any) -> Tensor:
+        code = approached(*arguments)
+        return code + 3 * torch.randn(code.shape, generator=rng)
+
+    monkeypatch.setattr(run, "approached", astray)
+
+    def ratios(companion: bool) -> list[float]:
+        ours = render(generator, project(generator, photo, segments, replace(config, companion=companion)))
+        pairs = [[((one - photo).square() * mask).sum() for one in (ours, whole)] for mask in segments.masks]
+        return [(error / other).item() for error, other in pairs]
+
+    assert max(ratios(companion=True)) <= 1.001
+    assert max(ratios(companion=False)) > 1.5

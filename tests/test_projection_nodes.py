@@ -127,9 +127,11 @@ def test_every_widget_reaches_the_projection(scene: Scene) -> None:
     chosen |= {"optimizer": "adam", "warmup": 0.35, "lambda_reg": 0.01, "lambda_mean": 0.02}
     chosen |= {"code_noise": 0.03, "dilation": 2, "feather": 1.5, "neighbourhood": 0.25}
     chosen |= {"optimise_noise": True, "coarse": 0.3, "plateau": 50, "torgb": False}
+    chosen |= {"refine_every": 2, "refine_sign": "shrink", "refine_distance": 0.5}
     widgets = {entry.id for entry in scene.pack.schemas[PROJECTION].inputs if entry.widget}
-    assert set(chosen) == widgets - {"spaces", "start_as"}
-    (record,), _ = project(scene, spaces="mouth = W+\neyes=s", **chosen)
+    assert set(chosen) == widgets - {"spaces", "refine", "start_as"}
+    (record,), _ = project(scene, spaces="mouth = W+\neyes=s", refine="eyes", **chosen)
+    assert record.settings["refine"] == ("eyes",)
     assert {name: record.settings[name] for name in chosen} == chosen
     assert [segment.code.space for segment in record.segments] == ["s", "w+"]
     (second_order,), _ = project(scene, optimizer="lbfgs", space="w", steps=2)

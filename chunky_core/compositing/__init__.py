@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from .composite import composite
+from .modes import MODES, Mode, set_in
 from .poisson import poisson_composite
 from .render import render
 
-__all__ = ["composite", "poisson_composite", "render"]
+__all__ = ["MODES", "Mode", "composite", "poisson_composite", "render", "set_in"]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -10,6 +11,10 @@ from torch import Tensor
 from ..errors import InvalidInputError
 from ..segments.masks import grow, mask_box
 from .multigrid import solve_poisson
+
+AXES = (-1, -2)  # along rows, along columns
+
+Rim = Literal["picture", "photo", "soft"]
 
 
 @torch.no_grad()
@@ -19,7 +24,7 @@ def poisson_composite(
     mask: Tensor,
     *,
     mixed: bool = False,
-    rim: Literal["picture", "photo", "soft"] = "picture",
+    rim: Rim = "picture",
     band: int | None = None,
 ) -> Tensor:
     """The picture set into the photo with its gradients, but the photo's colours at the border of the mask.
@@ -42,10 +47,13 @@ def poisson_composite(
     where no photo continues, the differences alone decide. Colours may leave [-1,1] a little; `to_uint8`
     clips them.
     An empty region gives the photo. If the region is everything, nothing ties it to the photo but the mean
-    colour of each channel, which is kept. Raises InvalidInputError for shapes that do not agree, NaN and
-    infinite values.
+    colour of each channel, which is kept; a band has no border to follow then and leaves the picture as it is.
+    Solved in single precision to a small part of a grey level. Raises InvalidInputError for shapes that do not
+    agree, NaN and infinite values.
     """
-    _check(picture, photo, mask, rim, band)
+    check_pictures(picture, photo, mask, rim)
+    if band is not None and band < 1:
+        raise InvalidInputError(f"band is {band}; expected at least 1 pixel, or None for the whole region")
     picture, mask = picture.to(photo), mask.to(photo.device)
     masks = mask[:, 0].expand(len(photo), -1, -1)
     return torch.stack(
@@ -59,59 +67,80 @@ def _composite(
     """`poisson_composite` of one picture [3,H,W] with a mask [H,W]."""
     region = mask > 0
     unknown = region if band is None else region & (grow((~region).float(), band) > 0)
-    everywhere = bool(region.all())
+    start = torch.where(region, picture, photo)
+    if not unknown.any():
+        return start
+    window = window_around(unknown)
+    guides = [_guide(picture[window], photo[window], mask[window], axis, mixed, rim) for axis in AXES]
+    return fitted(start, unknown, window, guides, photo.mean(dim=(1, 2), keepdim=True))
+
+
+def window_around(unknown: Tensor) -> tuple[Any, ...]:
+    """The index of the box [...,h,w] that holds the unknown pixels and their neighbours."""
+    top, left, bottom, right = mask_box(unknown, margin=1)
+    return ..., slice(top, bottom), slice(left, right)
+
+
+def fitted(
+    start: Tensor, unknown: Tensor, window: tuple[Any, ...], guides: Sequence[Tensor], mean: Tensor
+) -> Tensor:
+    """The picture whose differences are nearest to the guides, in the least-squares sense.
+
+    start: [3,H,W]; only the pixels where unknown, bool [H,W], is True change. window: of `window_around`; guides:
+    for each of AXES the wanted differences in it, [3,h,w-1] and [3,h-1,w]. mean: [3,1,1], the mean colour that is
+    given to the result where all pixels are unknown, since differences don't tell it.
+    """
+    everywhere = bool(unknown.all())
     if everywhere:
-        unknown = region.clone()
-        unknown[0, 0] = False  # one fixed pixel, here by 0, makes the solution unique; the mean comes below
-    result = picture.clone()
+        unknown = unknown.clone()
+        unknown[0, 0] = False  # one fixed pixel makes the solution unique
+    b = torch.zeros_like(start[window], dtype=torch.float32)
+    for axis, guide in zip(AXES, guides, strict=True):
+        jump = guide - start[window].diff(dim=axis)
+        first, second = neighbours(b, axis)
+        first -= jump
+        second += jump
+    result = start.clone()
     if unknown.any():
-        top, left, bottom, right = mask_box(unknown, margin=1)
-        window = (..., slice(top, bottom), slice(left, right))
-        result[window] += _change(picture[window], photo[window], mask[window], unknown[window], mixed, rim)
-    if everywhere:
-        result += (photo - result).mean(dim=(1, 2), keepdim=True)
-    return torch.where(region, result, photo)
+        result[window] += solve_poisson(unknown[window], b).to(start)
+    return result + (mean - result.mean(dim=(1, 2), keepdim=True)) if everywhere else result
 
 
-def _change(picture: Tensor, photo: Tensor, mask: Tensor, unknown: Tensor, mixed: bool, rim: str) -> Tensor:
-    """u = f - picture [3,h,w]; its Laplacian is 0 wherever the picture's differences count."""
-    # Double precision where the device has it: the condition number grows with the square of the region's
-    # width.
-    dtype = torch.float32 if photo.device.type == "mps" else torch.float64
-    picture, photo, mask = picture.to(dtype), photo.to(dtype), mask.to(dtype)
-    missing = photo - picture
-    # u where it is known; 0 also in the region's depth if a band is solved
-    fixed = torch.where(mask > 0, 0, missing)
-    b = torch.zeros_like(missing)
-    for axis in (-1, -2):
-        share = _photo_share(picture, photo, mask, axis, mixed, rim)
-        (first, second), (fixed_first, fixed_second) = _pairs(missing, axis), _pairs(fixed, axis)
-        jump = share * (first - second)
-        b_first, b_second = _pairs(b, axis)
-        b_first += fixed_second + jump
-        b_second += fixed_first - jump
-    return solve_poisson(unknown, b).to(picture)
-
-
-def _photo_share(picture: Tensor, photo: Tensor, mask: Tensor, axis: int, mixed: bool, rim: str) -> Tensor:
-    """For each pair of neighbours along the axis: how far the photo's difference counts, 0..1, not the picture's."""
-    first, second = _pairs(mask, axis)
-    if rim == "soft":
-        share = 1 - (first + second) / 2
-    else:
-        share = ((first > 0) ^ (second > 0)).to(mask) * (rim == "photo")
+def _guide(picture: Tensor, photo: Tensor, mask: Tensor, axis: int, mixed: bool, rim: str) -> Tensor:
+    """The differences that are wanted between neighbours along the axis."""
+    own, of_photo = picture.diff(dim=axis), photo.diff(dim=axis)
     if mixed:
-        return torch.where(photo.diff(dim=axis).abs() > picture.diff(dim=axis).abs(), 1.0, share)
-    return share
+        own = stronger(own, of_photo)
+    if rim == "picture":
+        return own
+    first, second = neighbours(mask, axis)
+    share = (first + second) / 2 if rim == "soft" else 1 - ((first > 0) ^ (second > 0)).to(own)
+    return torch.lerp(of_photo, own, share)
 
 
-def _pairs(values: Tensor, axis: int) -> tuple[Tensor, Tensor]:
+def stronger(own: Tensor, of_photo: Tensor) -> Tensor:
+    """The larger of two differences in every channel (Perez et al. equation 12)."""
+    return torch.where(of_photo.abs() > own.abs(), of_photo, own)
+
+
+def rim_of(region: Tensor) -> Tensor:
+    """The pixels outside a region, bool [H,W], that touch it with a side."""
+    touching = torch.zeros_like(region)
+    for axis in AXES:
+        (first, second), (of_first, of_second) = neighbours(region, axis), neighbours(touching, axis)
+        of_first |= second
+        of_second |= first
+    return touching & ~region
+
+
+def neighbours(values: Tensor, axis: int) -> tuple[Tensor, Tensor]:
     """Views of all pixels but the last and of all but the first along the axis."""
     count = values.shape[axis] - 1
     return values.narrow(axis, 0, count), values.narrow(axis, 1, count)
 
 
-def _check(picture: Tensor, photo: Tensor, mask: Tensor, rim: str, band: int | None) -> None:
+def check_pictures(picture: Tensor, photo: Tensor, mask: Tensor, rim: str) -> None:
+    """Raise InvalidInputError for what `poisson_composite` does not take."""
     if photo.ndim != 4 or photo.shape[1] != 3 or picture.shape != photo.shape:
         raise InvalidInputError(
             f"the picture is {list(picture.shape)}, the photo {list(photo.shape)}; expected [B,3,H,W] twice"
@@ -127,5 +156,3 @@ def _check(picture: Tensor, photo: Tensor, mask: Tensor, rim: str, band: int | N
             raise InvalidInputError(f"the {name} contains NaN or infinite values; expected numbers only")
     if rim not in ("picture", "photo", "soft"):
         raise InvalidInputError(f'rim is {rim!r}; expected "picture", "photo" or "soft"')
-    if band is not None and band < 1:
-        raise InvalidInputError(f"band is {band}; expected at least 1 pixel, or None for the whole region")

@@ -31,15 +31,26 @@ def render(
     inversion belongs to another generator, InvalidInputError if a direction, a delta or the noise doesn't fit
     it, or where the photo is needed and absent.
     """
+    crops, boxes = segment_pictures(generator, inversion, edited=edited)
+    return blend(inversion.backdrop(), inversion.masks(), crops, boxes, cross_fade=cross_fade)
+
+
+@torch.no_grad()
+def segment_pictures(
+    generator: Generator, inversion: Inversion, *, edited: bool = True, margin: int = 0
+) -> tuple[list[Tensor], list[Box]]:
+    """Every segment's own picture [1,3,h,w], on the photo's device, and where it lies: its mask's box with a
+    margin in pixels. edited and what is raised: as in `render`.
+    """
     check_generator(inversion, generator)
     backdrop, masks = inversion.backdrop(), inversion.masks()
     noise = [values.to(generator.device, generator.dtype) for values in inversion.noise] or None
-    boxes = [mask_box(segment.mask, margin=0) for segment in inversion.segments]
+    boxes = [mask_box(segment.mask, margin=margin) for segment in inversion.segments]
     crops = []
     for segment, box in zip(inversion.segments, boxes, strict=True):
         edits = applicable_edits(masks, segment.name, inversion.edits) if edited else []
         crops.append(_crop(generator, segment, edits, box, noise).to(backdrop))
-    return blend(backdrop, masks, crops, boxes, cross_fade=cross_fade)
+    return crops, boxes
 
 
 def _crop(

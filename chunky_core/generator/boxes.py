@@ -101,11 +101,11 @@ class Boxes(tuple[Box, ...]):
         return Boxes(part.resized(height, width, size) for part in parts)
 
 
-Region: TypeAlias = Box | Boxes
+BoxOrBoxes: TypeAlias = Box | Boxes
 AnyBox: TypeAlias = Box | tuple[int, int, int, int]
 
 
-def within(region: Region, outer: Region) -> Region:
+def within(region: BoxOrBoxes, outer: BoxOrBoxes) -> BoxOrBoxes:
     """The region in the coordinates of `outer`; a single Box where that is the same for all samples."""
     if isinstance(region, Box) and isinstance(outer, Box):
         return region.within(outer)
@@ -115,11 +115,11 @@ def within(region: Region, outer: Region) -> Region:
     return inner[0] if len(set(inner)) == 1 else inner
 
 
-def _per_sample(region: Region, samples: int) -> Boxes:
+def _per_sample(region: BoxOrBoxes, samples: int) -> Boxes:
     return region if isinstance(region, Boxes) else Boxes([region] * samples)
 
 
-def check_region(box: Region | AnyBox, resolution: int) -> Region:
+def check_region(box: BoxOrBoxes | AnyBox, resolution: int) -> BoxOrBoxes:
     """`box` as a Box, or Boxes of one size. Raises InvalidInputError if one is empty or leaves the image."""
     return check_boxes(box, resolution) if isinstance(box, Boxes) else check_box(box, resolution)
 

@@ -64,6 +64,11 @@ class Generator:
         return self._fingerprint
 
     @property
+    def out_resolutions(self) -> tuple[int, ...]:
+        """What `synthesis` takes as out_resolution, from the lowest up."""
+        return self.module.synthesis.out_resolutions
+
+    @property
     def w_avg(self) -> Tensor:
         """The mean of w, [w_dim]: the code of the average image."""
         return self.module.mapping.w_avg

@@ -13,7 +13,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from .boxes import Region
+from .boxes import BoxOrBoxes
 from .mapping import FullyConnectedLayer
 from .ops import (
     conv3x3,
@@ -69,7 +69,7 @@ class SynthesisLayer(nn.Module):
         self.register_buffer("resample_filter", fir_filter())
 
     def forward(
-        self, x: Tensor, styles: Tensor, noise: Tensor | None, source: Region, target: Region
+        self, x: Tensor, styles: Tensor, noise: Tensor | None, source: BoxOrBoxes, target: BoxOrBoxes
     ) -> Tensor:
         """x: [B,in_channels,..], the input's pixels `source`; styles: [B,in_channels]; noise: [1 or B,1,h,w]
 
@@ -137,7 +137,7 @@ class SkipLayer(nn.Module):
         self.weight = nn.Parameter(drawn(out_channels, in_channels, 1, 1))
         self.register_buffer("resample_filter", fir_filter())
 
-    def forward(self, x: Tensor, source: Region, target: Region) -> Tensor:
+    def forward(self, x: Tensor, source: BoxOrBoxes, target: BoxOrBoxes) -> Tensor:
         """x: [B,in_channels,..], the input's pixels `source` -> [B,out_channels,h,w], the pixels `target`."""
         x = convolve(x, self.weight * self.weight_gain)
         return upsample_rgb(x, self.resample_filter, source, target)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ..errors import UnsupportedCheckpointError
 from .batching import Batch
-from .boxes import AnyBox, Region
+from .boxes import AnyBox, BoxOrBoxes
 from .mapping import MappingNetwork
 from .region import Cost
 
@@ -41,6 +41,10 @@ class Synthesis(Protocol):
     @property
     def noise_layout(self) -> tuple[tuple[str, int], ...]: ...
 
+    @property
+    def out_resolutions(self) -> tuple[int, ...]:
+        """Where it can stop, from the lowest up to img_resolution."""
+
     def hints(self) -> dict[str, Any]:
         """What its tensors' shapes don't tell, for `architecture_from`."""
 
@@ -64,7 +68,7 @@ class Synthesis(Protocol):
     def __call__(
         self,
         styles: Sequence[Tensor],
-        box: Region | AnyBox | None = None,
+        box: BoxOrBoxes | AnyBox | None = None,
         noise_mode: str = "const",
         rng: torch.Generator | None = None,
         out_resolution: int | None = None,

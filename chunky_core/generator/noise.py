@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ..errors import InvalidInputError
-from .boxes import Boxes, Region
+from .boxes import Boxes, BoxOrBoxes
 from .layers import SynthesisLayer
 from .ops import crop
 
@@ -26,7 +26,7 @@ class NoiseSource:
         self.mode, self.rng = mode, rng
         self.maps = iter(maps) if maps else None
 
-    def take(self, layer: SynthesisLayer, batch: int, box: Region) -> Tensor | None:
+    def take(self, layer: SynthesisLayer, batch: int, box: BoxOrBoxes) -> Tensor | None:
         """The noise of the next layer's pixels `box`: [1 or B,1,h,w], or None."""
         if self.mode == "none":
             return None

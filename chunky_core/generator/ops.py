@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from .boxes import Box, Boxes, Region, within
+from .boxes import Box, Boxes, BoxOrBoxes, within
 
 LRELU_SLOPE = 0.2
 LRELU_GAIN = math.sqrt(2.0)
@@ -147,7 +147,7 @@ def demodulation(styles: Tensor, energy: Tensor) -> Tensor:
     return (styles.to(energy.dtype).square() @ energy.t() + 1e-8).rsqrt().to(styles.dtype)
 
 
-def crop(x: Tensor, box: Region) -> Tensor:
+def crop(x: Tensor, box: BoxOrBoxes) -> Tensor:
     """The pixels `box` of x: [...,H,W]; x itself where that is everything. Boxes: of each sample of x."""
     if (box.height, box.width) == x.shape[-2:]:
         return x
@@ -187,13 +187,13 @@ def _overlaps(boxes: Boxes, x: Tensor) -> Iterator[tuple[Box, Box]]:
         yield inside, inside.within(box)
 
 
-def conv3x3(x: Tensor, weight: Tensor, source: Region, target: Region) -> Tensor:
+def conv3x3(x: Tensor, weight: Tensor, source: BoxOrBoxes, target: BoxOrBoxes) -> Tensor:
     """3x3 convolution with zeros beyond the image; x: pixels `source`, the result: pixels `target`."""
     x, padding = _pad_to(x, within(target.grow(1, 1), source))
     return convolve(x, weight, padding)
 
 
-def upsampling_conv3x3(x: Tensor, weight: Tensor, fir: Tensor, source: Region, target: Region) -> Tensor:
+def upsampling_conv3x3(x: Tensor, weight: Tensor, fir: Tensor, source: BoxOrBoxes, target: BoxOrBoxes) -> Tensor:
     """Transposed 3x3 convolution with stride 2, then the FIR filter (gain 4).
 
     x: pixels `source` of the lower resolution; the result: pixels `target` of the doubled one.
@@ -205,7 +205,7 @@ def upsampling_conv3x3(x: Tensor, weight: Tensor, fir: Tensor, source: Region, t
     return convolve(x, _fir_kernel(fir, x), padding, groups=x.shape[1])
 
 
-def upsample_rgb(rgb: Tensor, fir: Tensor, source: Region, target: Region) -> Tensor:
+def upsample_rgb(rgb: Tensor, fir: Tensor, source: BoxOrBoxes, target: BoxOrBoxes) -> Tensor:
     """Doubles an image by zero-stuffing and the FIR filter: bilinear, with zeros beyond the image.
 
     rgb: pixels `source` of the lower resolution; the result: pixels `target` of the doubled one.
@@ -219,7 +219,7 @@ def _fir_kernel(fir: Tensor, x: Tensor) -> Tensor:
     return (fir * 4).to(x.dtype).expand(x.shape[1], 1, 4, 4)
 
 
-def _pad_to(x: Tensor, edges: Region) -> tuple[Tensor, tuple[int, int]]:
+def _pad_to(x: Tensor, edges: BoxOrBoxes) -> tuple[Tensor, tuple[int, int]]:
     """x: [B,C,H,W] cut or zero-padded to `edges`, given in x's coordinates.
 
     Returns a tensor and the padding that is left for the convolution to add, which spares a copy.

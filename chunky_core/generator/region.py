@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from .boxes import Box, Boxes, Region, check_box, check_region, full_box
+from .boxes import Box, Boxes, BoxOrBoxes, check_box, check_region, full_box
 
 __all__ = [
     "BlockCost",
@@ -18,7 +18,7 @@ __all__ = [
     "Box",
     "Boxes",
     "Cost",
-    "Region",
+    "BoxOrBoxes",
     "RegionPlan",
     "block_cost",
     "check_box",
@@ -40,10 +40,10 @@ class BlockPlan(NamedTuple):
     """
 
     resolution: int
-    features_in: Region | None
-    conv0: Region
-    conv1: Region
-    rgb: Region
+    features_in: BoxOrBoxes | None
+    conv0: BoxOrBoxes
+    conv1: BoxOrBoxes
+    rgb: BoxOrBoxes
 
 
 class Cost(NamedTuple):
@@ -77,7 +77,7 @@ class BlockCost(NamedTuple):
 RegionPlan = tuple[BlockPlan, ...]
 
 
-def plan_region(resolution: int, box: Region | tuple[int, int, int, int]) -> RegionPlan:
+def plan_region(resolution: int, box: BoxOrBoxes | tuple[int, int, int, int]) -> RegionPlan:
     """The boxes of every layer, from 4x4 up to `resolution`, that output pixels `box` depend on.
 
     resolution: a power of two, at least 4; box: (top, left, bottom, right), half-open, inside the image; or

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from ..errors import InvalidInputError
 from .batching import Batch, batches, effort
-from .boxes import AnyBox, Box, Region, full_box, within
+from .boxes import AnyBox, Box, BoxOrBoxes, full_box, within
 from .layers import SynthesisBlock, SynthesisLayer, ToRGBLayer
 from .noise import NoiseLayout, NoiseSource, check_noise
 from .ops import crop, upsample_rgb
@@ -95,6 +95,11 @@ class SynthesisNetwork(nn.Module):
         layers = self.styled_layers()
         return tuple((name, layer.resolution) for name, layer in layers if isinstance(layer, SynthesisLayer))
 
+    @property
+    def out_resolutions(self) -> tuple[int, ...]:
+        """Where it can stop: wherever there is an RGB image."""
+        return tuple(self.block_resolutions) if self.block == "skip" else (self.img_resolution,)
+
     def hints(self) -> dict[str, Any]:
         """What the tensors' shapes don't tell."""
         return {"conv_clamp": self.conv_clamp}
@@ -135,7 +140,7 @@ class SynthesisNetwork(nn.Module):
     def forward(
         self,
         styles: Sequence[Tensor],
-        box: Region | AnyBox | None = None,
+        box: BoxOrBoxes | AnyBox | None = None,
         noise_mode: str = "const",
         rng: torch.Generator | None = None,
         out_resolution: int | None = None,
@@ -161,7 +166,7 @@ class SynthesisNetwork(nn.Module):
         remaining = iter(styles)
         features = rgb = None
         images: list[Tensor] = []
-        shown: Region = Box(0, 0, 0, 0)
+        shown: BoxOrBoxes = Box(0, 0, 0, 0)
         for block, boxes in zip(self.blocks(), plan, strict=False):
             features = self._features(block, boxes, features, remaining, source)
             if block.torgb is None:

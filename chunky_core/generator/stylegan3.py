@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from ..errors import InvalidInputError, UnsupportedCheckpointError
 from .batching import Batch
-from .boxes import AnyBox, Region, check_box, check_region
+from .boxes import AnyBox, BoxOrBoxes, check_box, check_region
 from .mapping import LR_MULTIPLIER, mapping_dimensions
 from .module import MAX_RESOLUTION, GeneratorModule, Shapes, check_shapes, new_mapping, shape_of
 from .noise import NoiseLayout, check_noise
@@ -214,6 +214,11 @@ class StyleGAN3Synthesis(nn.Module):
             assert isinstance(layer, FilteredLayer | OutputLayer)
             yield name, layer
 
+    @property
+    def out_resolutions(self) -> tuple[int, ...]:
+        """Its own only: the layers in between aren't pictures."""
+        return (self.img_resolution,)
+
     def hints(self) -> dict[str, Any]:
         """What the tensors' shapes don't tell."""
         return {k: v for k, v in self.architecture.hints().items() if k != "lr_multiplier"}
@@ -255,7 +260,7 @@ class StyleGAN3Synthesis(nn.Module):
     def forward(
         self,
         styles: Sequence[Tensor],
-        box: Region | AnyBox | None = None,
+        box: BoxOrBoxes | AnyBox | None = None,
         noise_mode: str = "const",
         rng: torch.Generator | None = None,
         out_resolution: int | None = None,

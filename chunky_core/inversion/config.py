@@ -23,12 +23,15 @@ class ProjectionConfig:
     mode: "independent" fits every segment to the photo by itself (P1 2.1), "joint" fits all of them together
     to the picture that they make (P2 eq. 2). space: "w+", "w", "s" or "z"; spaces: other ones for some
     segments, by name or group ("eyes"). steps: 1 or more; 100 to 500 is usual. learning_rate: of Adam, at its
-    highest, in units of the space (K: 0.1). optimizer: "adam", or "lbfgs" for segments in w or z.
-    warmup: fraction of the steps, in [0,1), that fits one code to all segments together.
+    highest, in units of the space (K: 0.1). optimizer: "adam", or "lbfgs" for segments in w or z, which finds
+    the size of its steps itself.
+    warmup: fraction of the steps, in [0,1), that fits one code to all segments together. companion: that code
+    is fitted on beside the segments' own, and a segment that it fits better takes it over (independent, Adam).
     losses: what compares with the photo.
     lambda_reg: pull of each code to the mean code of the segments (P2 eq. 2), as a mean square per number of
-    the code. lambda_mean: the same pull to the generator's mean code. code_noise: deviation of the noise added
-    to the codes at the start, in deviations of w, gone after 75 % of the run (K: 0.05).
+    the code; the paper's sum of squares is as many times larger as a code has numbers. lambda_mean: the same
+    pull to the generator's mean code. code_noise: deviation of the noise added to the codes at the start, in
+    deviations of w, gone after 75 % of the run (K: 0.05).
     dilation: pixels by which each segment's mask grows for the loss (P1), feather: sigma in pixels that
     softens it there. neighbourhood: weight in [0,1) that the pixels within neighbourhood_width pixels around
     it count with. These four are for independent segments only.
@@ -37,9 +40,10 @@ class ProjectionConfig:
     plateau: steps without an improvement by 1 % after which a segment stops, 0 = never.
     torgb: whether codes in s move the styles of the toRGB layers too.
     refine_every: steps after which the boundaries of the segments `refine` (names or groups) are moved, 0 =
-    never (P1 2.3); refine_sign: they "grow" or "shrink" where what the code draws differs from the photo, by up
-    to refine_distance pixels each time, held smooth by refine_curvature. seed: of the noise and of the starting
-    point in z.
+    never (P1 2.3); refine_sign: they "grow" or "shrink" where what the code draws differs from the photo, by
+    up to refine_distance pixels each time, held smooth by refine_curvature.
+    seed: of the noise and of the starting point in z.
+    Raises InvalidInputError for values out of range.
     """
 
     mode: str = "independent"
@@ -49,6 +53,7 @@ class ProjectionConfig:
     learning_rate: float = 0.1
     optimizer: str = "adam"
     warmup: float = 0.3
+    companion: bool = True
     losses: LossConfig = field(default_factory=LossConfig)
     lambda_reg: float = 0.0
     lambda_mean: float = 0.0

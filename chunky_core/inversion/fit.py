@@ -105,6 +105,20 @@ class Fit:
         for index in self.moving():
             self.active[index] = step - self._improved_at[index] < patience
 
+    def best_loss(self, index: int) -> float:
+        """The lowest loss of a code so far."""
+        return self._best_losses[index]
+
+    @torch.no_grad()
+    def take_over(self, index: int, code: Tensor, loss: float, giver: Fit | None) -> None:
+        """Go on with another code, and with its moments where `giver` has it in the same space."""
+        self.codes[index].copy_(code)
+        self.best[index], self._best_losses[index] = code.clone(), loss
+        self.adam.state.pop(self.codes[index], None)
+        if giver is not None and giver.codes[0] in giver.adam.state:
+            moments = giver.adam.state[giver.codes[0]]
+            self.adam.state[self.codes[index]] = {key: value.clone() for key, value in moments.items()}
+
     def best_codes(self) -> list[LatentCode]:
         """Each code as it was best."""
         return [LatentCode(space, code) for space, code in zip(self.spaces, self.best, strict=True)]

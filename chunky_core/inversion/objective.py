@@ -90,6 +90,14 @@ class IndependentObjective:
         values, slopes, drawn = (_in_order(by_part) for by_part in (losses, gradients, crops))
         return Verdict(values, values, slopes, noise_gradients, drawn)
 
+    @torch.no_grad()
+    def draw(self, codes: Sequence[LatentCode], noise: Sequence[Tensor]) -> list[Tensor]:
+        """What the codes draw, [1,3,h,w] each."""
+        crops: dict[int, Tensor] = {}
+        for group in self._painter.groups:
+            crops.update(zip(group.parts, self._painter.paint(group, codes, noise or None), strict=True))
+        return _in_order(crops)
+
 
 class JointObjective:
     """All codes together against the picture that they make, with fixed masks.
@@ -155,7 +163,7 @@ class JointObjective:
 
 def shared_objective(
     generator: Generator, view: View, config: ProjectionConfig, networks: LossNetworks
-) -> Objective:
+) -> IndependentObjective:
     """One code for everything that isn't static."""
     return IndependentObjective(
         generator, [shared_region(generator, view, config, networks)], view.resolution

@@ -8,9 +8,11 @@ from torch import Tensor
 from ..errors import InvalidInputError
 from ..generator.generator import Generator
 from ..segments.segments import Segments
+from .companion import Companion
 from .config import ProjectionConfig
 from .fit import Fit
 from .inversion import Inversion, check_generator, photo_digest
+from .judge import Judge
 from .state import ProjectionState
 
 
@@ -59,6 +61,18 @@ def restored_fit(state: ProjectionState, rng: torch.Generator, device: torch.dev
         raise InvalidInputError(
             f"the state of the earlier projection is damaged ({error!r}); start from its codes only"
         ) from error
+
+
+def restored_companion(state: ProjectionState, judge: Judge) -> Companion | None:
+    """The companion that a state holds, if it had one. Raises InvalidInputError for a damaged state."""
+    if "companion" not in state.numbers:
+        return None
+    start = "companion/"
+    tensors = {
+        name.removeprefix(start): tensor for name, tensor in state.tensors.items() if name.startswith(start)
+    }
+    inner = ProjectionState(state.step, state.numbers["companion"], {**tensors, "rng": state.tensors["rng"]})
+    return Companion(restored_fit(inner, judge.rng, judge.generator.device, tied=False), judge)
 
 
 def _same_masks(one: Segments, other: Segments) -> bool:

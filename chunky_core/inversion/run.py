@@ -14,6 +14,7 @@ from ..generator.generator import Generator
 from ..generator.spaces import LatentCode
 from ..segments.segments import Segments
 from .canvas import Canvas
+from .companion import Companion, checks_of
 from .config import ProjectionConfig
 from .fit import Fit, Lbfgs
 from .inversion import Inversion, Segment, photo_digest
@@ -22,8 +23,8 @@ from .losses import load_networks
 from .noise_maps import normalise_maps, starting_maps
 from .objective import Objective, Verdict, segment_objective, shared_objective
 from .refinement import refined_segments
-from .regions import View, levels, reach_of
-from .resumption import check_resumable, restored_fit
+from .regions import View, levels, reach_of, segment_regions
+from .resumption import check_resumable, restored_companion, restored_fit
 from .schedule import learning_rate_factor
 from .setup import TOGETHER, check_setup, plain_settings, segment_spaces
 from .start import approached, starting_codes
@@ -75,6 +76,8 @@ class Run:
         self.judge = Judge(self.generator, config, self.spaces)
         self.levels, self.finest = levels(config, generator.img_resolution), 0
         self.step, self.stopped, self.warmup = 0, "", 0
+        self.objective: Objective
+        self.companion: Companion | None = None
         self.earlier = source.inversion
         if source.inversion is None and len(self.names) > 1:
             self.warmup = round(config.warmup * config.steps)
@@ -98,6 +101,8 @@ class Run:
                     self.stopped = f"stopped on request after step {self.step} of {total}"
         if self.searches and not self.stopped:
             self._judged(1.0)  # what the last line searches found; Adam's last steps are too small to matter
+        if self.seen.resolution == self.view.resolution:
+            self._compare(range(len(self.names)))
 
     def record(self, device: torch.device) -> Inversion:
         """The result so far, on `device`."""
@@ -105,6 +110,9 @@ class Run:
         self.fit.mend()
         numbers, tensors = self.fit.state()
         numbers["resolution"] = self.seen.resolution
+        if self.companion is not None:
+            numbers["companion"], own = self.companion.fit.state()
+            tensors |= {f"companion/{name}": tensor for name, tensor in own.items()}
         tensors["rng"] = self.judge.rng.get_state()
         codes = self._split_codes(self.fit.best_codes())
         same_photo = self.earlier is not None and self.earlier.photo_digest == photo_digest(self.view.photo)
@@ -129,6 +137,11 @@ class Run:
     def _is_shared(self) -> bool:
         """Whether one code still stands for all segments."""
         return len(self.fit.codes) < len(self.names)
+
+    @property
+    def _is_accompanied(self) -> bool:
+        """Whether the shared code goes on beside the segments' own."""
+        return self.config.companion and self.config.optimizer == "adam" and not self._is_tied
 
     @property
     def _is_tied(self) -> bool:
@@ -164,9 +177,12 @@ class Run:
         self.step, self.finest = state.step, int(state.numbers.get("resolution", 0))
         if len(fit.codes) < len(self.names):  # it was still in its warm-up
             self.warmup = max(round(config.warmup * config.steps), self.step)
+        self.companion = restored_companion(state, self.judge)
         self.curves = {name: list(earlier.losses.get(name, ())) for name in self.curves}
         if self.finest != self._level():
             fit.forget_losses(self.step)
+            if self.companion is not None:
+                self.companion.fit.forget_losses(self.step)
         if config.steps > int(earlier.settings.get("steps", 0)):
             fit.wake(self.step)
         return fit
@@ -182,6 +198,7 @@ class Run:
         """Split the shared code, move on to a finer resolution, or leave resting codes out, where it is time."""
         splits = self._is_shared and self.step >= self.warmup
         if splits:
+            self.companion = Companion(self.fit, self.judge) if self._is_accompanied else None
             self.fit = self.fit.split(self._split_codes(self.fit.latent_codes()), self.spaces)
         refines = self._is_refining()
         if refines:
@@ -189,9 +206,15 @@ class Run:
             self._move_to(refined_segments(self.generator, self.view, codes, self.fit.maps, config))
         finer = self._level() != self.seen.resolution
         if splits or finer or refines:
-            self.fit.forget_losses(self.step)
+            self._forget_losses()
         if splits or finer or refines or self.moving != self.fit.moving():
             self._begin_stretch()
+
+    def _forget_losses(self) -> None:
+        """Losses of other masks or another resolution say nothing about what comes."""
+        self.fit.forget_losses(self.step)
+        if self.companion is not None:
+            self.companion.fit.forget_losses(self.step)
 
     def _is_refining(self) -> bool:
         """Whether it is time to move boundaries, which needs a code for each segment."""
@@ -211,6 +234,8 @@ class Run:
         generator, config = self.generator, self.config
         self.seen, self.moving = self.view.at(self._level()), self.fit.moving()
         self.canvas = Canvas(generator, self.seen)
+        if self.companion is not None:
+            self.companion.objective = shared_objective(generator, self.seen, config, self.networks)
         arguments = (generator, self.seen, config, self.networks)
         if self._is_shared:
             self.objective = shared_objective(*arguments)
@@ -245,7 +270,11 @@ class Run:
             gradients = dict(zip(self.moving, scaled, strict=True))
             self.fit.adam_step(gradients, verdict.noise_gradients, rate)
             normalise_maps(self.fit.maps)
+            if self.companion is not None:
+                self.companion.step(self.step, progress, rate)
         self.step += 1
+        if self.step in checks_of(self.config.steps):
+            self._compare(self.moving)
         if self.config.plateau and not self._is_shared and self._level() == self.view.resolution:
             self.fit.rest_idle(self.step, self.config.plateau)
             if not any(self.fit.active):
@@ -264,6 +293,12 @@ class Run:
         self._write_curves(verdict, values)
         self.fit.remember(self.moving, values, self.step)
         return verdict
+
+    def _compare(self, which: Sequence[int]) -> None:
+        """Let the segments `which` take over the companion's code where it fits them better."""
+        if self.companion is not None:
+            regions = segment_regions(self.generator, self.seen, self.config, self.networks, which)
+            self.companion.lend(self.fit, dict(zip(which, regions, strict=True)), self.fit.maps)
 
     def _search_lines(self, verdict: Verdict, progress: float) -> None:
         slopes = dict(zip(self.moving, zip(verdict.losses, verdict.gradients, strict=True), strict=True))

@@ -55,7 +55,9 @@ def small_prompt(**changes: dict[str, Any]) -> dict[str, Any]:
             | {"mode": "independent", "space": "w+", "spaces": "", "steps": STEPS, "seed": 0}
             | {"learning_rate": 0.1, "optimizer": "adam", "warmup": 0.3, "lambda_reg": 0.0, "lambda_mean": 0.0}
             | {"code_noise": 0.0, "dilation": 3, "feather": 0.0, "neighbourhood": 0.0}
-            | {"optimise_noise": False, "coarse": 0.0, "plateau": 0, "torgb": True, "start_as": "codes"},
+            | {"optimise_noise": False, "coarse": 0.0, "plateau": 0, "torgb": True}
+            | {"refine_every": 0, "refine": "all", "refine_sign": "grow", "refine_distance": 1.0}
+            | {"start_as": "codes"},
         ),
         "curves": ("ChunkyGAN_ProjectionCurves", {"inversion": ["projection", 0], "scale": "log"}),
         "edit": (

@@ -1,0 +1,142 @@
+"""Seams between the neighbouring segments of an inversion removed, for all segments together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..generator.region import Box
+from ..segments.blend import blend
+from ..segments.masks import grow
+from ..segments.segments import Segments
+from .poisson import AXES, fitted, neighbours, stronger, window_around
+
+
+@torch.no_grad()
+def join_segments(
+    photo: Tensor,
+    segments: Segments,
+    crops: Sequence[Tensor],
+    boxes: Sequence[Box],
+    *,
+    mixed: bool = False,
+    band: int | None = None,
+) -> Tensor:
+    """One picture with every segment's own differences and without seams, [1,3,H,W].
+
+    photo: [1,3,H,W] in [-1,1]; crops: per segment [1,3,h,w], its own picture in its box; boxes must hold the
+    segment's mask and one pixel around it (as far as the image goes).
+    mixed, band: as in `poisson_composite`; the band lies along the borders between segments, too.
+
+    A pixel belongs to the segment with the largest weight, without a cross-fade. Between pixels of one segment
+    its own picture's difference counts, between those of two segments the mean of both pictures' differences,
+    each with the photo's share of the soft masks as in `poisson_composite` with rim="soft". All pixels are
+    solved for together, the photo around them fixed (Perez et al. 2003, equation 7). Where the static mask is 1
+    the photo's numbers are returned as they are. Without any such pixel the result keeps the mean colour of the
+    segments' pictures.
+    """
+    labels, start = _laid_out(photo, segments, crops, boxes)
+    unknown = labels < len(crops)
+    if band is not None:
+        unknown &= grow(_borders(labels).float(), band - 1) > 0
+    if not unknown.any():
+        return start[None]
+    window = window_around(unknown)
+    static = segments.static.to(photo)[0, 0]
+    guides = [_guide(photo[0], labels, static, crops, boxes, axis, mixed) for axis in AXES]
+    inside = [guide[_cut(window, axis)] for guide, axis in zip(guides, AXES, strict=True)]
+    return fitted(start, unknown, window, inside, start.mean(dim=(1, 2), keepdim=True))[None]
+
+
+@torch.no_grad()
+def shift_segments(
+    photo: Tensor, segments: Segments, crops: Sequence[Tensor], boxes: Sequence[Box], *, mixed: bool = False
+) -> Tensor:
+    """The segments softly blended, each moved by one offset per channel so that all borders fit best.
+
+    Arguments and static pixels as in `join_segments`. The offsets solve its equations in the least-squares sense
+    with a constant for each segment; if nothing ties the segments to the photo, their mean is 0.
+    """
+    labels, start = _laid_out(photo, segments, crops, boxes)
+    static, count = segments.static.to(photo)[0, 0], len(crops)
+    pairs = torch.zeros((count + 1) ** 2, dtype=torch.float64)  # on the CPU, where sums have a fixed order
+    jumps = pairs[:, None].repeat(1, 3)
+    for axis in AXES:
+        guide = _guide(photo[0], labels, static, crops, boxes, axis, mixed)
+        jump = (guide - start.diff(dim=axis)).flatten(1).T.cpu().double()
+        first, second = (t.flatten() for t in neighbours(labels.cpu(), axis))
+        for a, b, sign in ((first, second, -1), (second, first, 1)):
+            pairs.index_add_(0, a * (count + 1) + b, torch.ones_like(jump[:, 0]))
+            jumps.index_add_(0, a * (count + 1) + b, sign * jump)
+    offsets = _least_squares(pairs.view(count + 1, -1), jumps.view(count + 1, -1, 3)).to(photo)
+    moved = [crop + offset[None, :, None, None] for crop, offset in zip(crops, offsets, strict=True)]
+    return blend(photo, segments, moved, boxes)
+
+
+def _least_squares(pairs: Tensor, jumps: Tensor) -> Tensor:
+    """Offsets [N,3] whose differences are nearest to the mean jumps across the borders; the last label, the
+    photo, has 0. pairs: [N+1,N+1] lengths of the borders; jumps: [N+1,N+1,3] sums.
+    """
+    count = len(pairs) - 1
+    apart = 1 - torch.eye(count + 1, dtype=pairs.dtype, device=pairs.device)
+    pairs, jumps = pairs * apart, jumps * apart[..., None]
+    laplacian = torch.diag(pairs.sum(dim=1)) - pairs
+    return torch.linalg.pinv(laplacian[:count, :count], hermitian=True) @ jumps.sum(dim=1)[:count]
+
+
+def _laid_out(
+    photo: Tensor, segments: Segments, crops: Sequence[Tensor], boxes: Sequence[Box]
+) -> tuple[Tensor, Tensor]:
+    """The segment of every pixel, [H,W], N = static, and the picture of hard-edged segments, [3,H,W]."""
+    masks, static = segments.masks.to(photo)[:, 0], segments.static.to(photo)[0, 0]
+    labels = torch.where(static == 1, len(crops), masks.argmax(dim=0))
+    start = photo[0].clone()
+    for index, (crop, (top, left, bottom, right)) in enumerate(zip(crops, boxes, strict=True)):
+        inside = (..., slice(top, bottom), slice(left, right))
+        start[inside] = torch.where(labels[inside] == index, crop[0], start[inside])
+    return labels, start
+
+
+def _guide(
+    photo: Tensor,
+    labels: Tensor,
+    static: Tensor,
+    crops: Sequence[Tensor],
+    boxes: Sequence[Box],
+    axis: int,
+    mixed: bool,
+) -> Tensor:
+    """The differences that are wanted between neighbours along the axis, in the whole image."""
+    of_photo = photo.diff(dim=axis)
+    own, ends = torch.zeros_like(of_photo), torch.zeros_like(of_photo[0])
+    for index, (crop, (top, left, bottom, right)) in enumerate(zip(crops, boxes, strict=True)):
+        inside = _cut((..., slice(top, bottom), slice(left, right)), axis)
+        first, second = neighbours((labels[top:bottom, left:right] == index).to(photo), axis)
+        own[inside] += (first + second) * crop[0].diff(dim=axis)
+        ends[inside] += first + second
+    own = own / ends.clamp(min=1)
+    if mixed:
+        own = stronger(own, of_photo)
+    first, second = neighbours(static, axis)
+    return torch.lerp(own, of_photo, (first + second) / 2)
+
+
+def _cut(window: tuple[Any, ...], axis: int) -> tuple[Any, ...]:
+    """The index of the differences along the axis between the pixels of a window (..., rows, columns)."""
+    rows, columns = window[1:]
+    if axis == -1:
+        return ..., rows, slice(columns.start, columns.stop - 1)
+    return ..., slice(rows.start, rows.stop - 1), columns
+
+
+def _borders(labels: Tensor) -> Tensor:
+    """Where a neighbour belongs to another segment or to the photo, bool [H,W]."""
+    result = torch.zeros_like(labels, dtype=torch.bool)
+    for axis in AXES:
+        other = labels.diff(dim=axis) != 0
+        for side in neighbours(result, axis):
+            side |= other
+    return result

@@ -1,0 +1,231 @@
+"""Fill Region: a segment's picture carried beyond its border, where an edit has outgrown it (P2 = Subrtova et
+al. 2022, fig. 10).
+
+The edited code X_1 of one segment is refined to X_2 by the projection itself, so that G(X_2) stays what it is on
+the segment and meets its surroundings on a correction mask S_2; a new segment on top shows G(X_2) on the parts
+of S_2 that are wanted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ..editing.edits import applicable_edits, edited_code
+from ..errors import InvalidInputError
+from ..generator.architecture import build_module
+from ..generator.generator import Generator
+from ..generator.spaces import SPACES, LatentCode, synthesis_input
+from ..generator.tuning import tuned
+from ..inversion import Edit, Inversion, ProjectionConfig, Segment, project
+from ..inversion.run import Callback
+from ..segments.layers import restacked
+from ..segments.masks import feather as feathered
+from ..segments.masks import mask_box
+from ..segments.segments import Segments
+from .fill_parts import FillPart
+from .render import render
+
+SUFFIX = "_fill"
+# X_1 is near its goal: the usual step size would first carry it away.
+DEFAULTS = ProjectionConfig(steps=60, learning_rate=0.02)
+
+
+def fill_region(
+    generator: Generator,
+    inversion: Inversion,
+    name: str,
+    parts: Sequence[FillPart],
+    config: ProjectionConfig | None = None,
+    *,
+    hold: float = 1.0,
+    feather: float = 0.0,
+    callback: Callback | None = None,
+    preview_every: int = 25,
+    folders: Sequence[Path] = (),
+) -> Inversion:
+    """`inversion` with one more segment, "<name>_fill", on top of the others on the parts that are taken.
+
+    Its code X_2 is segment `name`'s code with its edits, X_1, refined until the picture agrees with the target
+    on the parts to fit, and with G(X_1) on the segment, whose pixels count `hold` times (0 to 1) as much as a
+    part's. Where parts overlap the later one's target counts. A part that isn't fitted is free, save that X_2
+    sets out from X_1; with no part to fit, X_2 is X_1. The segment's edits hold for the new segment too, whose
+    code is stored without them: none is applied twice, and each can still be taken away. The new segment has
+    the old one's tuning, and a curve of its own in `losses`; a state to go on from is dropped.
+
+    feather: sigma in pixels that softens the new segment's border. config: of the projection; None = `DEFAULTS`.
+    Its space is used, or that of X_1 where that comes later; mode, warm-up, dilation, feather, neighbourhood and
+    refine_every don't count, because there is one code and the masks are taken as they are. callback,
+    preview_every, folders: as in `project`; the image is the picture with X_2 drawn over it.
+
+    Raises InvalidInputError for an unknown name, no part that is taken, other sizes, a segment that vanishes
+    below the new one, optimise_noise, and where the photo is needed and absent; otherwise what `render` and
+    `project` raise. Nothing given is changed.
+    """
+    config = config or DEFAULTS
+    _check(inversion, name, parts, config)
+    _check_numbers(hold, feather)
+    with torch.inference_mode(False), torch.no_grad():
+        segment = next(one for one in inversion.segments if one.name == name)
+        code, curve, stopped = segment.code, [], inversion.stopped
+        if any(part.fit for part in parts):
+            own = _own_generator(generator, segment, inversion.noise)
+            edits = applicable_edits(inversion.masks(), name, inversion.edits)
+            start = _edited_alone(
+                render(generator, inversion), own, segment, edits, _weights(segment, parts, hold)
+            )
+            refined = project(
+                own,
+                _target(own, start, segment.mask, parts, inversion.photo),
+                start.masks(),
+                _for_one_code(config, start.segments[0].code),
+                callback=callback,
+                preview_every=preview_every,
+                start=start,
+                folders=folders,
+            )
+            code = _without_edits(own, refined.segments[0].code, edits)
+            curve, stopped = list(refined.losses[name]), refined.stopped or stopped
+        taken = feathered(
+            _strongest([part.mask for part in parts if part.take])[0, 0].double().cpu(), feather
+        )
+        filled = _with_fill(inversion, segment, code, taken)
+        return replace(filled, losses={**inversion.losses, filled.names[-1]: curve}, stopped=stopped)
+
+
+def _own_generator(generator: Generator, segment: Segment, noise: Sequence[Tensor]) -> Generator:
+    """The generator as it draws the segment: with its tuning, and with the inversion's noise maps as its own,
+    because the projection takes no others that stand still.
+    """
+    own = tuned(generator, segment.delta)
+    if not noise:
+        return own
+    state = dict(own.module.state_dict())
+    for (layer, _), values in zip(own.noise_layout, noise, strict=True):
+        state[f"synthesis.{layer}.noise_const"] = values
+    module = build_module(own.architecture, state, own.device, own.dtype)
+    return Generator(module, own.metadata, architecture=own.architecture)
+
+
+def _weights(segment: Segment, parts: Sequence[FillPart], hold: float) -> Tensor:
+    """[1,1,H,W]: how much each pixel counts."""
+    fitted = _strongest([part.mask for part in parts if part.fit]).to(segment.mask)
+    return torch.maximum(fitted, hold * segment.mask)
+
+
+def _edited_alone(
+    picture: Tensor, own: Generator, segment: Segment, edits: Sequence[Edit], weights: Tensor
+) -> Inversion:
+    """X_1 as an inversion of its own, from which the projection sets out; its photo is the picture as it is."""
+    code = LatentCode(segment.code.space, segment.code.tensor.to(own.device))
+    alone = replace(segment, mask=weights, code=edited_code(own, code, edits))
+    return Inversion(picture, (alone,), 1 - weights, own.fingerprint)
+
+
+def _target(
+    own: Generator, start: Inversion, held: Tensor, parts: Sequence[FillPart], photo: Tensor | None
+) -> Tensor:
+    """[1,3,H,W]: what X_2 is to draw: on the segment `held` G(X_1), on the parts to fit their targets, else the
+    picture.
+    """
+    picture, box = start.backdrop(), mask_box(held)
+    drawn = picture.clone()
+    drawn[..., box.top : box.bottom, box.left : box.right] = own.synthesis(
+        synthesis_input(own, start.segments[0].code), box=box
+    ).to(picture)
+    target = torch.where(held > 0, drawn, picture)
+    for part in parts:
+        if part.fit:
+            shown = picture if part.target == "picture" else _present(photo)
+            target = torch.where(part.mask.to(picture) > 0, shown, target)
+    return target
+
+
+def _for_one_code(config: ProjectionConfig, code: LatentCode) -> ProjectionConfig:
+    """The config, in the later of its space and the code's, with the masks as they are."""
+    space = max(config.space, code.space, key=SPACES.index)
+    still = replace(config, refine_every=0, refine=("all",), dilation=0, feather=0.0, neighbourhood=0.0)
+    return replace(still, mode="independent", space=space, spaces={})
+
+
+def _without_edits(own: Generator, code: LatentCode, edits: Sequence[Edit]) -> LatentCode:
+    """The code that the edits turn into `code`: they add to a code of that space what they add to zero."""
+    zero = torch.zeros_like(code.tensor, device=own.device)
+    added = edited_code(own, LatentCode(code.space, zero), edits).tensor
+    return LatentCode(code.space, code.tensor - added.to(code.tensor))
+
+
+def _with_fill(inversion: Inversion, segment: Segment, code: LatentCode, taken: Tensor) -> Inversion:
+    """The inversion with `segment` a second time, with that code, on top where `taken` [H,W] says."""
+    before, fill = inversion.masks(), _free_name(f"{segment.name}{SUFFIX}", inversion.names)
+    after = restacked(before, {fill: taken}, enter_static=True)
+    codes = (*inversion.segments, replace(segment, name=fill, code=code))
+    return replace(
+        inversion,
+        segments=tuple(replace(one, mask=mask[None]) for one, mask in zip(codes, after.masks, strict=True)),
+        static_mask=after.static,
+        edits=tuple(_carried(edit, before, after, segment.name) for edit in inversion.edits),
+        state=None,
+    )
+
+
+def _carried(edit: Edit, before: Segments, after: Segments, name: str) -> Edit:
+    """The edit for the segments that it was for, and for the new one, `after`'s last, if `name` is among them."""
+    meant = before.resolve(edit.segments)
+    wanted = (*meant, after.names[-1]) if name in meant else meant
+    return edit if {*after.resolve(edit.segments)} == {*wanted} else replace(edit, segments=wanted)
+
+
+def _strongest(masks: Sequence[Tensor]) -> Tensor:
+    return torch.stack([mask.detach().float() for mask in masks]).amax(dim=0).clamp(max=1.0)
+
+
+def _free_name(wanted: str, taken: Sequence[str]) -> str:
+    """`wanted`, with a number behind it if it is taken."""
+    number, name = 1, wanted
+    while name in taken:
+        number += 1
+        name = f"{wanted}_{number}"
+    return name
+
+
+def _present(photo: Tensor | None) -> Tensor:
+    if photo is None:
+        raise InvalidInputError(
+            "this inversion was saved without its photo, which a part is to fit; give it the photo, or choose "
+            'the target "picture"'
+        )
+    return photo
+
+
+def _check(inversion: Inversion, name: str, parts: Sequence[FillPart], config: ProjectionConfig) -> None:
+    if name not in inversion.names:
+        raise InvalidInputError(
+            f"there is no segment {name!r} to fill from; expected one of {', '.join(inversion.names)}"
+        )
+    if not any(part.take for part in parts):
+        raise InvalidInputError(
+            f"none of the {len(parts)} parts is taken, so nothing would change; take at least one"
+        )
+    height, width = inversion.static_mask.shape[-2:]
+    for number, part in enumerate(parts, 1):
+        if part.mask.shape[-2:] != (height, width):
+            found = f"{part.mask.shape[-1]}x{part.mask.shape[-2]}"
+            raise InvalidInputError(
+                f"the mask of part {number} is {found}, the photo is {width}x{height}; resize one of them"
+            )
+    if config.optimise_noise:
+        raise InvalidInputError(
+            "optimise_noise is on, but the noise maps belong to all segments; switch it off to fill a region"
+        )
+
+
+def _check_numbers(hold: float, feather: float) -> None:
+    if not 0 <= hold <= 1:
+        raise InvalidInputError(f"hold is {hold}; expected a weight from 0 to 1")
+    if not 0 <= feather < float("inf"):
+        raise InvalidInputError(f"feather is {feather}; expected pixels, at least 0")

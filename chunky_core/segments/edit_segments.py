@@ -1,0 +1,195 @@
+"""Changes of segments by name: grow, shrink, smooth, feather, fill holes, rename, merge, remove, add.
+
+In all of them `wanted` is what `Segments.resolve` takes: names, plurals such as "eyes", or "all". The result
+adds up to one again (see `layers.restacked`), and the given segments are never changed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from ..errors import InvalidInputError
+from .layers import Freed, restacked
+from .masks import feather, grow
+from .parts import holes, largest_part
+from .segments import Segments, segments_from_masks
+
+STATIC = "static"  # as a name: the part that stays as in the photo
+
+
+def grow_segments(
+    segments: Segments, wanted: Sequence[str], radius: int, *, enter_static: bool = False
+) -> Segments:
+    """Dilate masks by a disc of `radius` pixels.
+
+    Where segments then overlap, grown or not, the one that was smaller lies on top: a mouth grows over the skin,
+    and a growing skin leaves the mouth alone.
+    """
+    _check_pixels(radius)
+    masks = _chosen(segments, segments.names)
+    grown = {name: grow(masks[name], radius) for name in segments.resolve(wanted)}
+    return restacked(segments, masks | grown, enter_static=enter_static)
+
+
+def shrink_segments(
+    segments: Segments, wanted: Sequence[str], radius: int, *, freed: Freed = "nearest"
+) -> Segments:
+    """Erode masks by a disc of `radius` pixels; the image's border is no edge. freed: see `restacked`; pixels
+    between two segments that both shrink become static.
+    """
+    _check_pixels(radius)
+    changed = {name: 1 - grow(1 - mask, radius) for name, mask in _chosen(segments, wanted).items()}
+    return restacked(segments, changed, freed=freed)
+
+
+def smooth_segments(
+    segments: Segments, wanted: Sequence[str], sigma: float, *, freed: Freed = "nearest"
+) -> Segments:
+    """Round off corners, hairs and notches smaller than about `sigma` pixels; straight edges stay where they are.
+
+    A Gaussian blurs the mask, and its level 1/2 becomes the new edge, about one pixel soft. Static pixels are
+    not entered.
+    """
+    _check_pixels(sigma)
+    slope = max(1.0, sigma * math.sqrt(2 * math.pi))  # of a blurred step is 1 / this
+
+    def smooth(mask: Tensor) -> Tensor:
+        return ((feather(mask, sigma) - 0.5) * slope + 0.5).clamp(0, 1) if sigma > 0 else mask
+
+    return _one_by_one(segments, wanted, smooth, freed)
+
+
+def keep_largest_parts(segments: Segments, wanted: Sequence[str], *, freed: Freed = "nearest") -> Segments:
+    """Let go of all connected parts of a segment but the heaviest."""
+    return _one_by_one(segments, wanted, largest_part, freed)
+
+
+def fill_holes(segments: Segments, wanted: Sequence[str]) -> Segments:
+    """Give a segment what it encloses: gaps, also static ones, and specks of other segments.
+
+    A segment with more than half of its weight in the holes is no speck and stays, as the eyes in a face do.
+    """
+    result = segments
+    for name in segments.resolve(wanted):
+        masks = dict(zip(result.names, result.masks[:, 0], strict=True))
+        own = masks.pop(name)
+        inside = holes(own)
+        kept = sum((mask for mask in masks.values() if (mask * inside).sum() > mask.sum() / 2), 0 * own)
+        filled = torch.where(inside, torch.maximum(own, 1 - kept), own)
+        result = restacked(result, {name: filled}, enter_static=True)
+    return result
+
+
+def feather_segments(segments: Segments, wanted: Sequence[str], sigma: float) -> Segments:
+    """Soften edges, also those toward the static part, by a Gaussian of `sigma` pixels."""
+    _check_pixels(sigma)
+    changed = {name: feather(mask, sigma) for name, mask in _chosen(segments, wanted).items()}
+    return restacked(segments, changed, enter_static=True)
+
+
+def rename_segment(segments: Segments, old: str, new: str) -> Segments:
+    """Another name for one segment. Raises InvalidInputError for a name that is unknown, empty or taken."""
+    if old not in segments.names:
+        raise InvalidInputError(
+            f"there is no segment {old!r} to rename; there are {', '.join(segments.names)}"
+        )
+    _check_name(new, [name for name in segments.names if name != old])
+    return replace(segments, names=tuple(new if name == old else name for name in segments.names))
+
+
+def merge_segments(segments: Segments, wanted: Sequence[str], new: str) -> Segments:
+    """One segment `new` in place of several, whose weights are added; it takes the place of the first.
+
+    Raises InvalidInputError if `new` is the name of a segment that isn't merged.
+    """
+    names = segments.resolve(wanted)
+    others = [name for name in segments.names if name not in names]
+    _check_name(new, others)
+    masks = dict(zip(segments.names, segments.masks, strict=True))
+    merged = torch.stack([masks[name] for name in names]).sum(dim=0).clamp(max=1)
+    first = min(names, key=segments.names.index)
+    order = [name for name in segments.names if name in others or name == first]
+    stack = torch.stack([merged if name == first else masks[name] for name in order])
+    return Segments(tuple(new if name == first else name for name in order), stack, segments.static)
+
+
+def remove_segments(segments: Segments, wanted: Sequence[str], *, freed: Freed = "nearest") -> Segments:
+    """Without some segments; their pixels go to the nearest neighbour, the static part being one, or all to the
+    static part. Raises InvalidInputError if none would be left.
+    """
+    return restacked(segments, {}, dropped=segments.resolve(wanted), freed=freed)
+
+
+def add_segment(
+    segments: Segments | None,
+    name: str,
+    mask: Tensor,
+    *,
+    feather: float = 0.0,
+    extend: bool = True,
+    enter_static: bool = True,
+) -> Segments:
+    """Lay a mask [H,W] in [0,1] on top as the segment `name`, or as a part of the photo to keep ("static").
+
+    segments: None to begin with this one; the rest is then static. feather: sigma in pixels of a Gaussian on
+    the mask. extend: add it to a segment that has the name already, instead of replacing that. Raises
+    InvalidInputError for a mask that is empty, of another size or no mask, and for a segment that vanishes below
+    it.
+    """
+    size = None if segments is None else segments.size
+    _check_name(name, ())
+    new = segments_from_masks({name: mask}, size=size, feather=feather)
+    if segments is None:
+        if name == STATIC:
+            raise InvalidInputError(
+                "the first mask is called 'static', which is no segment; add one before it"
+            )
+        return new
+    mask = new.masks[0, 0].to(segments.masks.device)
+    if name == STATIC:
+        return _with_static(segments, mask)
+    if extend and name in segments.names:
+        mask = torch.maximum(mask, segments.masks[segments.names.index(name), 0])
+    return restacked(segments, {name: mask}, enter_static=enter_static)
+
+
+def _with_static(segments: Segments, mask: Tensor) -> Segments:
+    """The mask as an extra layer on top that then joins the static part."""
+    layered = restacked(segments, {STATIC: mask})
+    return Segments(segments.names, layered.masks[:-1], (layered.static + layered.masks[-1:]).clamp(max=1))
+
+
+def _one_by_one(
+    segments: Segments, wanted: Sequence[str], change: Callable[[Tensor], Tensor], freed: Freed
+) -> Segments:
+    """Each mask changed as it was at first and laid on top, small ones last, so that what one of them lets go
+    finds an owner among the others.
+    """
+    chosen = _chosen(segments, wanted)
+    result = segments
+    for name in sorted(chosen, key=lambda name: -chosen[name].sum().item()):
+        result = restacked(result, {name: change(chosen[name])}, freed=freed)
+    return result
+
+
+def _chosen(segments: Segments, wanted: Sequence[str]) -> dict[str, Tensor]:
+    """Name -> mask float64 [H,W] on the CPU."""
+    masks = dict(zip(segments.names, segments.masks[:, 0], strict=True))
+    return {name: masks[name].cpu().double() for name in segments.resolve(wanted)}
+
+
+def _check_pixels(pixels: float) -> None:
+    if not 0 <= pixels < math.inf:
+        raise InvalidInputError(f"pixels is {pixels}; expected a number of at least 0")
+
+
+def _check_name(name: str, taken: Sequence[str]) -> None:
+    if not name.strip():
+        raise InvalidInputError("the new segment has no name; write one, such as mouth")
+    if name in taken:
+        raise InvalidInputError(f"there is a segment {name!r} already; choose another name, or merge the two")

@@ -1,0 +1,150 @@
+"""Segments from strokes: what was painted over a photo, in colours that have names."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ..errors import InvalidInputError
+from .label_images import EDGE_REACH, Palette, labels_of_colours
+
+_NOISE = 2  # grey levels by which a pixel may differ without being painted
+_SOFT_REACH = 32  # pixels from a stroke's full colour to where its soft edge ends
+_ALIKE, _THIN = (
+    13,
+    8,
+)  # of 25 pixels around one: fewer make a line as of a smoothed edge, or one of a single pixel
+_ENOUGH = 1 / 512  # a thinner coat is not seen in 8 bits
+
+
+def painted_masks(
+    original: Tensor, painted: Tensor, palette: Palette, tolerance: int = 16
+) -> dict[str, Tensor]:
+    """What each colour of the palette covers.
+
+    original, painted: uint8 [H,W,3], RGB, the same photo without and with strokes; tolerance: grey levels by
+    which a channel of a stroke may differ from its colour. Since the photo below is known, the edge of a smooth
+    or soft stroke gives its exact opacity p = o + a (c - o). Returns name -> [H,W] in [0,1], without the colours
+    that don't occur; they may overlap where one stroke ends on another only by rounding.
+    Raises InvalidInputError for other shapes, a palette of grey levels, no stroke at all, and strokes in other
+    colours, which it counts and names.
+    """
+    _check(original, painted, palette)
+    changed = (painted.int() - original.int()).abs().amax(dim=-1) > _NOISE
+    if not changed.any():
+        raise InvalidInputError(
+            "the painted picture equals the original, so there are no strokes; paint on it, or connect the "
+            "original that lies below the paint"
+        )
+    cores = _cores(painted, palette, changed, tolerance)
+    distances = torch.stack([_distance(core) for core in cores])
+    nearest, share = _edges(
+        original, painted, palette, changed & ~torch.stack(cores).any(dim=0), distances, tolerance
+    )
+    labels = _labels(painted, palette, changed, nearest, share, tolerance)
+    return _by_name(palette, _without_strays(painted, palette, labels, distances), nearest, share)
+
+
+def _edges(
+    original: Tensor, painted: Tensor, palette: Palette, where: Tensor, distances: Tensor, tolerance: int
+) -> tuple[Tensor, Tensor]:
+    """Of the pixels `where` that mix the photo with the colour of a stroke near by: that colour's number, else -1,
+    and its share in [0,1]; both [H,W]. distances: [K,H,W], to the full strokes of each colour.
+    """
+    below, above = original[where].double(), painted[where].double()
+    label = torch.full((len(below),), -1, dtype=torch.int64)
+    share, best = torch.zeros(len(below), dtype=torch.float64), torch.full((len(below),), _SOFT_REACH + 1.0)
+    for number, colour in enumerate(palette.colours.double()):
+        opacity, error = _mixture(below, above, colour)
+        distance = distances[number][where]
+        better = (error <= tolerance) & (distance < best)
+        label[better], share[better], best[better] = number, opacity[better], distance[better]
+    labels = torch.full(where.shape, -1, dtype=torch.int64).masked_scatter(where, label)
+    return labels, torch.zeros(where.shape, dtype=torch.float64).masked_scatter(where, share)
+
+
+def _cores(painted: Tensor, palette: Palette, changed: Tensor, tolerance: int) -> list[Tensor]:
+    """Per colour the pixels of its full strokes, bool [H,W]. Lines are left out, thin ones even if they have the
+    very colour: the edge of another stroke may pass by it.
+    """
+    result = []
+    for colour in palette.colours.int():
+        error = (painted.int() - colour).abs().amax(dim=-1)
+        near = changed & (error <= tolerance)
+        around = torch.nn.functional.avg_pool2d(near[None].float(), 5, 1, 2)[0] * 25
+        result.append(near & (around > torch.where(error == 0, _THIN, _ALIKE) - 0.5))
+    return result
+
+
+def _mixture(below: Tensor, above: Tensor, colour: Tensor) -> tuple[Tensor, Tensor]:
+    """The opacity a with which above = below + a (colour - below) holds best, [n], and the largest error."""
+    line = colour - below
+    opacity = ((above - below) * line).sum(dim=1) / line.square().sum(dim=1).clamp(min=1)
+    opacity = opacity.clamp(0, 1)
+    return opacity, (above - below - opacity[:, None] * line).abs().amax(dim=1)
+
+
+def _distance(core: Tensor) -> Tensor:
+    """Pixels to the nearest of `core` [H,W], infinite if there is none."""
+    from scipy.ndimage import distance_transform_edt
+
+    if not core.any():
+        return torch.full(core.shape, torch.inf)
+    return torch.from_numpy(distance_transform_edt(~core.numpy())).float()
+
+
+def _labels(
+    painted: Tensor, palette: Palette, changed: Tensor, nearest: Tensor, share: Tensor, tolerance: int
+) -> Tensor:
+    """The palette's number of every pixel, [H,W], by reading the strokes as a label picture on a plain ground.
+
+    So strokes that end on each other, and other colours, are judged as in label pictures.
+    """
+    mixed = nearest >= 0
+    ground = _far_colour(torch.cat([palette.colours, painted[changed & ~mixed]]))
+    pure = torch.where(share[..., None] >= 0.5, palette.colours[nearest.clamp(min=0)], ground)
+    plain = torch.where(mixed[..., None], pure, torch.where(changed[..., None], painted, ground))
+    extended = Palette(torch.cat([palette.colours, ground[None]]), (*palette.names, ""))
+    labels: Tensor = labels_of_colours(plain[None], extended, tolerance)[0].long()
+    return labels
+
+
+def _far_colour(colours: Tensor) -> Tensor:
+    """A colour, uint8 [3], that differs much from all of `colours` [n,3]."""
+    levels = torch.tensor([0, 64, 128, 191, 255])
+    lattice = torch.cartesian_prod(levels, levels, levels)
+    used = colours.unique(dim=0).int()
+    distance = torch.stack([(one - used).abs().amax(dim=-1).amin() for one in lattice])
+    return lattice[distance.argmax()].to(torch.uint8)
+
+
+def _without_strays(painted: Tensor, palette: Palette, labels: Tensor, distances: Tensor) -> Tensor:
+    """Pixels far from the full strokes of their own colour go to the one of strokes near by that is most alike,
+    if there is any.
+    """
+    own = torch.cat([distances, torch.zeros_like(distances[:1])]).gather(0, labels[None])[0]
+    stray = own > EDGE_REACH
+    error = (painted[stray].int() - palette.colours[:, None].int()).abs().amax(dim=-1)
+    far = distances[:, stray] > EDGE_REACH
+    alike = torch.where(far, 1000, error).argmin(dim=0)
+    return labels.masked_scatter(stray, torch.where(far.all(dim=0), labels[stray], alike))
+
+
+def _by_name(palette: Palette, labels: Tensor, nearest: Tensor, share: Tensor) -> dict[str, Tensor]:
+    masks: dict[str, Tensor] = {}
+    for number, name in enumerate(palette.names):
+        full = ((labels == number) & (nearest < 0)).double()
+        mask = torch.where(nearest == number, share, full).float()
+        if mask.amax() >= _ENOUGH:
+            masks[name] = (masks[name] + mask).clamp(max=1) if name in masks else mask
+    return masks
+
+
+def _check(original: Tensor, painted: Tensor, palette: Palette) -> None:
+    if original.shape != painted.shape:
+        found, wanted = (f"{one.shape[1]}x{one.shape[0]}" for one in (painted, original))
+        raise InvalidInputError(
+            f"the painted picture is {found}, the original {wanted}; paint on the original in its own size"
+        )
+    if palette.exact:
+        raise InvalidInputError("the palette has grey levels; strokes need colours, such as '#ff0000 mouth'")

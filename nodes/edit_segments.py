@@ -1,0 +1,223 @@
+"""Edit Segments and Add Segment: masks by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from comfy_api.latest import io
+from torch import Tensor
+
+from ..chunky_core.segments import Segments
+from ..chunky_core.segments.edit_segments import (
+    add_segment,
+    feather_segments,
+    fill_holes,
+    grow_segments,
+    keep_largest_parts,
+    merge_segments,
+    remove_segments,
+    rename_segment,
+    shrink_segments,
+    smooth_segments,
+)
+from ..chunky_core.segments.label_names import split_names
+from ..chunky_core.segments.layers import Freed
+from ..chunky_core.segments.symmetry import mirror_segments
+from .host import per_photo, plain_tensors
+from .types import SegmentsBatch, SegmentsIO
+
+SEGMENTS_TIP = "The segments, one set per photo."
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The widgets of Edit Segments."""
+
+    names: list[str]
+    pixels: float
+    new_name: str
+    freed: Freed
+    enter_static: bool
+    axis: float
+
+
+OPERATIONS: dict[str, Callable[[Segments, Settings], Segments]] = {
+    "grow": lambda s, o: grow_segments(s, o.names, round(o.pixels), enter_static=o.enter_static),
+    "shrink": lambda s, o: shrink_segments(s, o.names, round(o.pixels), freed=o.freed),
+    "smooth": lambda s, o: smooth_segments(s, o.names, o.pixels, freed=o.freed),
+    "feather": lambda s, o: feather_segments(s, o.names, o.pixels),
+    "fill holes": lambda s, o: fill_holes(s, o.names),
+    "keep largest part": lambda s, o: keep_largest_parts(s, o.names, freed=o.freed),
+    "mirror": lambda s, o: mirror_segments(
+        s, o.names, new=o.new_name, axis=o.axis, enter_static=o.enter_static
+    ),
+    "rename": lambda s, o: rename_segment(s, ", ".join(o.names), o.new_name),
+    "merge": lambda s, o: merge_segments(s, o.names, o.new_name),
+    "remove": lambda s, o: remove_segments(s, o.names, freed=o.freed),
+}
+
+
+class EditSegments(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="ChunkyGAN_EditSegments",
+            display_name="Edit Segments",
+            category="ChunkyGAN/segments",
+            description="Grows, shrinks, smooths, fills, feathers, mirrors, renames, merges or removes "
+            "segments by name. All of them still add up to one.",
+            search_aliases=[
+                "grow mask",
+                "shrink mask",
+                "fill holes",
+                "mirror mask",
+                "merge",
+                "remove segment",
+            ],
+            inputs=[
+                SegmentsIO.Input("segments", tooltip="The segments to change."),
+                io.Combo.Input(
+                    "operation",
+                    options=list(OPERATIONS),
+                    default="grow",
+                    tooltip="What to do with the segments that names lists. Chain the node for more.",
+                ),
+                io.String.Input(
+                    "names",
+                    default="all",
+                    tooltip="Which segments: names separated by commas, a plural such as eyes, or all.",
+                ),
+                io.Float.Input(
+                    "pixels",
+                    default=4.0,
+                    min=0.0,
+                    max=128.0,
+                    step=0.5,
+                    tooltip="How far to grow or shrink (whole pixels), or the sigma to smooth or feather by. Not "
+                    "used by the other operations.",
+                ),
+                io.String.Input(
+                    "new_name",
+                    default="",
+                    tooltip="The name that rename and merge give. For mirror: empty = left_X becomes right_X.",
+                ),
+                io.Combo.Input(
+                    "freed",
+                    options=["nearest", "static"],
+                    default="nearest",
+                    tooltip="Pixels that a segment lets go: to its nearest neighbour (the static part is one), or "
+                    "all to the static part.",
+                ),
+                io.Boolean.Input(
+                    "enter_static",
+                    default=False,
+                    tooltip="On = grow and mirror may cover parts that were static. Fill holes and feather "
+                    "always may.",
+                ),
+                io.Float.Input(
+                    "axis",
+                    default=0.5,
+                    min=0.0,
+                    max=1.0,
+                    step=0.001,
+                    round=False,
+                    tooltip="Where mirror sets its vertical line: 0 = left border, 0.5 = middle, 1 = right border.",
+                    advanced=True,
+                ),
+            ],
+            outputs=[SegmentsIO.Output(display_name="segments", tooltip="The changed segments.")],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        segments: SegmentsBatch,
+        operation: str,
+        names: str,
+        pixels: float,
+        new_name: str,
+        freed: Freed,
+        enter_static: bool,
+        axis: float,
+    ) -> io.NodeOutput:
+        settings = Settings(split_names(names), pixels, new_name.strip(), freed, enter_static, axis)
+        with plain_tensors():
+            return io.NodeOutput(tuple(OPERATIONS[operation](one, settings) for one in segments))
+
+
+class AddSegment(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="ChunkyGAN_AddSegment",
+            display_name="Add Segment",
+            category="ChunkyGAN/segments",
+            description="Makes one segment of a mask, such as the host's mask editor paints, on top of those "
+            "that are there. One of these nodes per segment, in a chain.",
+            search_aliases=["mask editor", "paint mask", "new segment", "mask to segment", "protect"],
+            inputs=[
+                io.Mask.Input(
+                    "mask",
+                    tooltip="1 = inside. From Load Image after painting in the mask editor, or any mask.",
+                ),
+                io.String.Input(
+                    "name",
+                    default="mouth",
+                    tooltip="The segment's name. 'static' keeps these pixels as they are in the photo.",
+                ),
+                io.Float.Input(
+                    "feather",
+                    default=1.5,
+                    min=0.0,
+                    max=32.0,
+                    step=0.5,
+                    tooltip="Softness of its boundary: Gaussian sigma in pixels; 0 = as painted.",
+                ),
+                io.Combo.Input(
+                    "if_present",
+                    options=["extend", "replace"],
+                    default="extend",
+                    tooltip="If a segment has the name already: the mask is added to it, or takes its place.",
+                    advanced=True,
+                ),
+                io.Boolean.Input(
+                    "enter_static",
+                    default=True,
+                    tooltip="Off = pixels that were static so far stay static.",
+                    advanced=True,
+                ),
+                SegmentsIO.Input(
+                    "segments",
+                    optional=True,
+                    tooltip="What there is so far. Without it this is the first segment and the rest is static.",
+                ),
+            ],
+            outputs=[SegmentsIO.Output(display_name="segments", tooltip=SEGMENTS_TIP)],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        mask: Tensor,
+        name: str,
+        feather: float,
+        if_present: str,
+        enter_static: bool,
+        segments: SegmentsBatch | None = None,
+    ) -> io.NodeOutput:
+        with plain_tensors():
+            masks = tuple(mask.detach().clone().float())
+            sets = (None,) * len(masks) if segments is None else segments
+            count = max(len(masks), len(sets))
+            pairs = zip(
+                per_photo(sets, count, "sets of segments"), per_photo(masks, count, "masks"), strict=True
+            )
+            add = partial(
+                add_segment, feather=feather, extend=if_present == "extend", enter_static=enter_static
+            )
+            return io.NodeOutput(tuple(add(one, name.strip(), new) for one, new in pairs))
+
+
+NODES = [EditSegments, AddSegment]

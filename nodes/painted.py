@@ -1,0 +1,114 @@
+"""Painted Segments: strokes over a photo to segments."""
+
+from __future__ import annotations
+
+from comfy_api.latest import io
+from torch import Tensor
+
+from ..chunky_core.errors import InvalidInputError
+from ..chunky_core.images import to_uint8
+from ..chunky_core.segments import Segments, segments_from_masks
+from ..chunky_core.segments.edit_segments import STATIC
+from ..chunky_core.segments.label_images import Palette, parse_palette
+from ..chunky_core.segments.label_names import split_names
+from ..chunky_core.segments.painted import painted_masks
+from ..chunky_core.segments.segments import Gaps
+from .host import each_photo, per_photo, plain_tensors
+from .types import SegmentsIO
+
+EXAMPLE_PALETTE = "#ff0000 mouth\n#00ff00 left_eye\n#0000ff right_eye"
+
+
+class PaintedSegments(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="ChunkyGAN_PaintedSegments",
+            display_name="Painted Segments",
+            category="ChunkyGAN/segments",
+            description="Makes segments of strokes painted over the photo: one colour, one segment.",
+            search_aliases=["brush", "paint layer", "scribble", "strokes", "colour mask", "mask editor"],
+            inputs=[
+                io.Image.Input("original", tooltip="The photo without paint, or several."),
+                io.Image.Input("painted", tooltip="The same photo with strokes, in the same size."),
+                io.String.Input(
+                    "palette",
+                    default=EXAMPLE_PALETTE,
+                    multiline=True,
+                    tooltip="One line per colour: '#ff0000 mouth'. Several colours may have one name.",
+                ),
+                io.String.Input(
+                    "static",
+                    default=STATIC,
+                    tooltip="Names of the palette that mean parts to keep as they are, separated by commas.",
+                ),
+                io.Int.Input(
+                    "tolerance",
+                    default=16,
+                    min=0,
+                    max=128,
+                    tooltip="Grey levels by which a channel of a stroke may differ from its colour.",
+                    advanced=True,
+                ),
+                io.Float.Input(
+                    "feather",
+                    default=1.5,
+                    min=0.0,
+                    max=32.0,
+                    step=0.5,
+                    tooltip="Softness of the boundaries: Gaussian sigma in pixels; 0 = as painted.",
+                ),
+                io.Combo.Input(
+                    "gaps",
+                    options=["static", "nearest"],
+                    default="static",
+                    tooltip="What was not painted stays as it is, or goes to the nearest segment.",
+                    advanced=True,
+                ),
+            ],
+            outputs=[SegmentsIO.Output(display_name="segments", tooltip="The segments, one set per photo.")],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        original: Tensor,
+        painted: Tensor,
+        palette: str,
+        static: str,
+        tolerance: int,
+        feather: float,
+        gaps: Gaps,
+    ) -> io.NodeOutput:
+        colours, kept = parse_palette(palette), split_names(static)
+        check_static(kept, colours)
+        with plain_tensors():
+            above = each_photo(painted)
+            below = per_photo(tuple(each_photo(original)), len(above), "originals")
+            found = [strokes(*pair, colours, tolerance) for pair in zip(below, above, strict=True)]
+            return io.NodeOutput(tuple(segments_of(masks, kept, feather, gaps) for masks in found))
+
+
+def check_static(static: list[str], palette: Palette) -> None:
+    """Raises InvalidInputError for a name that the palette doesn't have; the default may be missing there."""
+    unknown = [name for name in static if name not in (*palette.names, STATIC)]
+    if unknown:
+        raise InvalidInputError(
+            f"static names {', '.join(unknown)} are not in the palette, which has {', '.join(palette.names)}; "
+            "write them as there"
+        )
+
+
+def strokes(original: Tensor, painted: Tensor, palette: Palette, tolerance: int) -> dict[str, Tensor]:
+    """Photos [1,3,H,W] in [-1,1] -> name -> [H,W]."""
+    before, after = (to_uint8(photo)[0] for photo in (original, painted))
+    return painted_masks(before, after, palette, tolerance)
+
+
+def segments_of(masks: dict[str, Tensor], static: list[str], feather: float, gaps: Gaps) -> Segments:
+    """Colours that were not used need no name among the static ones."""
+    kept = [name for name in static if name in masks]
+    return segments_from_masks(masks, static=kept, feather=feather, gaps=gaps)
+
+
+NODES = [PaintedSegments]

@@ -1,0 +1,120 @@
+"""Align Face and Paste Back on the double of the host."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from tests.pack_on_double import NAME, Pack, pack  # noqa: F401  # pack is a fixture
+from tests.test_faces import pose
+
+ALIGN, PASTE = "ChunkyGAN_AlignFace", "ChunkyGAN_PasteBack"
+POINTS = "70,40 90,50 58,62 74,70"
+BOXES = "60, 30, 40, 40\n10, 20, 40, 40"
+
+
+def photos(count: int = 1, channels: int = 3, levels: int = 255) -> Tensor:
+    rng = torch.Generator().manual_seed(0)
+    return torch.randint(levels + 1, (count, 90, 120, channels), generator=rng) / levels
+
+
+def align(pack: Pack, **given: Any) -> tuple[Any, ...]:  # noqa: F811
+    return pack.run(ALIGN, **{"image": photos(), "size": 64} | given)
+
+
+@pytest.mark.parametrize(("channels", "levels"), [(3, 255), (4, 255), (3, 65535)])
+def test_without_an_edit_every_bit_returns(pack: Pack, channels: int, levels: int) -> None:  # noqa: F811
+    photo = photos(2, channels, levels)
+    crop, alignment, preview = align(pack, image=photo, points=POINTS)
+    assert crop.shape == (2, 64, 64, 3) and preview.shape == (2, 90, 120, 3)
+    assert torch.equal((crop * 255).to(torch.uint8) / 255, crop)  # saving it loses nothing
+    (back,) = pack.run(PASTE, photo=photo, before=crop, after=crop.clone(), alignment=alignment)
+    assert torch.equal(back, photo) and torch.equal(photo, photos(2, channels, levels))
+
+
+def test_only_the_edited_place_changes(pack: Pack) -> None:  # noqa: F811
+    photo = photos(1, 4, 65535)
+    crop, alignment, _ = align(pack, image=photo, points=POINTS)
+    after = crop.clone()
+    after[:, 20:40, 20:40] = 1 - after[:, 20:40, 20:40]
+    (back,) = pack.run(PASTE, photo=photo, before=crop, after=after, alignment=alignment)
+    changed = (back != photo).any(-1)
+    assert 50 < changed.sum() < 2000 and torch.equal(back[..., 3], photo[..., 3])
+    mask = torch.zeros(1, 64, 64)
+    (none,) = pack.run(PASTE, photo=photo, before=crop, after=after, alignment=alignment, mask=mask)
+    assert torch.equal(none, photo)
+
+
+def test_all_faces_of_all_photos_are_pasted_in_turn(pack: Pack) -> None:  # noqa: F811
+    photo = photos(2)
+    crop, alignment, _ = align(pack, image=photo, box=BOXES, faces="all", size=40)
+    assert [len(faces) for faces in alignment] == [2, 2]
+    for i, left in ((0, 10), (1, 60), (2, 10), (3, 60)):
+        top = 20 if left == 10 else 30
+        assert (crop[i] - photo[i // 2, top : top + 40, left : left + 40]).abs().max() < 1e-6
+    after = crop.clone()
+    after[3] = 1 - after[3]
+    (back,) = pack.run(PASTE, photo=photo, before=crop, after=after, alignment=alignment)
+    assert torch.equal(back[0], photo[0]) and torch.equal(back[1, :, :60], photo[1, :, :60])
+    assert torch.allclose(back[1, 40:60, 70:90], 1 - photo[1, 40:60, 70:90], atol=2e-3)
+
+
+def test_one_face_is_chosen(pack: Pack) -> None:  # noqa: F811
+    boxes = "60, 30, 50, 50\n10, 20, 40, 40"
+
+    def left(**given: Any) -> float:
+        return align(pack, box=boxes, **given)[1][0][0].quad[0][0]
+
+    assert left() == 60 and left(faces="leftmost") == 10
+    assert left(faces="number", number=1) == 10 and left(faces="number", number=2) == 60
+    with pytest.raises(pack.errors.InvalidInputError, match="photo 1 has 2; choose a smaller number"):
+        left(faces="number", number=3)
+
+
+def test_masks_and_keypoints_tell_the_place(pack: Pack) -> None:  # noqa: F811
+    mask = torch.zeros(2, 90, 120)
+    mask[0, 20:60, 30:50] = mask[1, 10:30, 70:90] = 1
+    _, alignment, _ = align(pack, image=photos(2), mask=mask)
+    assert alignment[0][0].quad == ((20, 20), (20, 60), (60, 60), (60, 20))
+    assert alignment[1][0].quad == ((70, 10), (70, 30), (90, 30), (90, 10))
+    given = pose(1, canvas_width=120, canvas_height=90)
+    by_keypoints = [align(pack, keypoints=keypoints)[1] for keypoints in ([given], given)]
+    assert by_keypoints[0] == by_keypoints[1] == align(pack, points="10,20 30,20 12,40 28,40")[1]
+
+
+def test_detected_faces_go_through(pack: Pack, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+    faces = importlib.import_module(f"{NAME}.chunky_core.compositing.faces")
+    sources = importlib.import_module(f"{NAME}.nodes.face_sources")
+    seen: list[Any] = []
+
+    def detect(photo: Tensor, *, model: Any) -> tuple[Any, ...]:
+        seen.append(model)
+        return (faces.Face((40.0, 30.0, 20.0, 20.0)),) * (photo.shape[0] if len(seen) < 3 else 0)
+
+    monkeypatch.setattr(sources, "detect_faces", detect)
+    weights = pack.base / "models" / "chunkygan" / "faces" / "yunet.onnx"
+    weights.parent.mkdir(parents=True, exist_ok=True)
+    weights.write_bytes(b"stands in")
+    crop, _, _ = align(pack, image=photos(2), model="yunet.onnx")
+    assert len(crop) == 2 and seen == [weights, weights]
+    with pytest.raises(pack.errors.InvalidInputError, match="no face was found in photo 1; give the face's"):
+        align(pack)
+
+
+def test_what_does_not_fit_is_named(pack: Pack) -> None:  # noqa: F811
+    wrong = pack.errors.InvalidInputError
+    with pytest.raises(wrong, match="points and box are given together"):
+        align(pack, points=POINTS, box=BOXES)
+    with pytest.raises(wrong, match="the mask is 64x64, the photo 120x90"):
+        align(pack, mask=torch.zeros(1, 64, 64))
+    with pytest.raises(wrong, match="the mask is empty"):
+        align(pack, mask=torch.zeros(1, 90, 120))
+    crop, alignment, _ = align(pack, points=POINTS)
+    with pytest.raises(wrong, match="2 photos for the alignment of 1"):
+        pack.run(PASTE, photo=photos(2), before=crop, after=crop, alignment=alignment)
+    with pytest.raises(wrong, match="after has 2 crops, the alignment 1"):
+        pack.run(PASTE, photo=photos(), before=crop, after=crop.repeat(2, 1, 1, 1), alignment=alignment)

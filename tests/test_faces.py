@@ -1,0 +1,169 @@
+"""Faces by detectors (their results stand in here), by hand, and from OpenPose's JSON."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from chunky_core.compositing.face_points import (
+    FacePoints,
+    parse_boxes,
+    parse_points,
+    points_from_landmarks,
+    points_from_openpose,
+)
+from chunky_core.compositing.faces import (
+    Face,
+    choose_face,
+    detect_faces,
+    draw_quads,
+    face_alignment,
+)
+from chunky_core.errors import InvalidInputError, MissingWeightsError, UnsupportedCheckpointError
+
+PHOTO = torch.zeros(1, 3, 600, 1280)
+EYES_AND_MOUTH = FacePoints(((10, 20), (30, 20)), ((12, 40), (28, 40)))
+IBUG = [(float(i), 0.0) for i in range(68)]
+for index, place in {48: (12, 40), 54: (28, 40)}.items():
+    IBUG[index] = place
+for i in range(6):
+    IBUG[36 + i], IBUG[42 + i] = (10 + (i - 2.5), 20), (30 + (i - 2.5), 20)
+
+
+class FakeYuNet:
+    """Two faces, right one first, once the picture is at most `sees` pixels wide."""
+
+    sees = 640
+
+    def __init__(self, size: list[int]) -> None:
+        self.size = size
+
+    @classmethod
+    def create(cls, model: str, config: str, size: list[int], *numbers: float) -> FakeYuNet:
+        return cls(size)
+
+    def detect(self, pixels: np.ndarray) -> tuple[int, np.ndarray | None]:
+        assert pixels.dtype == np.uint8 and list(pixels.shape[1::-1]) == self.size
+        if self.size[0] > self.sees:
+            return 1, None
+        scale = self.size[0] / 1280
+        left = [100, 100, 60, 80, 115, 130, 145, 130, 130, 145, 118, 160, 142, 160]
+        rows = [[x + 400 * (i % 2 == 0 or i < 0) for i, x in enumerate(left)], left]
+        rows[0][2] -= 400  # the width is no place
+        return 1, np.array([[x * scale for x in row] + [0.9] for row in rows], np.float32)
+
+
+@pytest.mark.parametrize("sees", [640, 320])
+def test_yunet_rows_become_faces(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, sees: int) -> None:
+    monkeypatch.setattr(cv2, "FaceDetectorYN", FakeYuNet, raising=False)
+    monkeypatch.setattr(FakeYuNet, "sees", sees)
+    (tmp_path / "yunet.onnx").write_bytes(b"stands in")
+    left, right = detect_faces(PHOTO, model=tmp_path / "yunet.onnx")
+    assert left.box == pytest.approx((100, 100, 60, 80), abs=1e-3) and left.score == pytest.approx(0.9)
+    assert left.points is not None and right.box[0] == pytest.approx(500, abs=1e-3)
+    assert np.allclose(left.points.eyes, ((115, 130), (145, 130)), atol=1e-3)
+    assert np.allclose(left.points.mouth, ((118, 160), (142, 160)), atol=1e-3)
+
+
+def test_cascade_boxes_become_upright_faces(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    class FakeCascade:
+        def __init__(self, path: str) -> None:
+            assert Path(path).is_file()
+
+        def detectMultiScale(self, grey: np.ndarray, *numbers: float, **options: Any) -> np.ndarray:  # noqa: N802
+            assert grey.shape == (600, 1280)
+            return np.array([[200, 100, 100, 100]], np.int32)
+
+    (tmp_path / "haarcascade_frontalface_default.xml").touch()
+    monkeypatch.setattr(cv2, "CascadeClassifier", FakeCascade, raising=False)
+    monkeypatch.setattr(cv2, "data", type("Data", (), {"haarcascades": str(tmp_path)}), raising=False)
+    (face,) = detect_faces(PHOTO)
+    (left, top), _, (right, bottom), (_, level) = face.quad
+    assert top == pytest.approx(level) and (left + right) / 2 == pytest.approx(250)
+    assert 1.2 < (right - left) / 100 < 2 and top < 100 and bottom > 200
+
+
+def test_without_a_detector_the_error_says_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delattr(cv2, "CascadeClassifier", raising=False)
+    what = r"face_detection_yunet_2023mar.onnx .*opencv_zoo.* models/chunkygan/faces .*points, a box or keypoints"
+    with pytest.raises(MissingWeightsError, match=what):
+        detect_faces(PHOTO)
+    with pytest.raises(MissingWeightsError, match=rf"no .*gone.onnx; put {what}"):
+        detect_faces(PHOTO, model=tmp_path / "gone.onnx")
+
+
+def test_a_file_that_opencv_cannot_use_is_named(tmp_path: Path) -> None:
+    (tmp_path / "bad.onnx").write_bytes(b"no network")
+    with pytest.raises(UnsupportedCheckpointError, match="cannot use bad.onnx as a face detector"):
+        detect_faces(torch.zeros(1, 3, 32, 32), model=tmp_path / "bad.onnx")
+
+
+def test_choosing_among_faces() -> None:
+    faces = (Face((50, 0, 30, 30)), Face((5, 0, 10, 10)), Face((90, 0, 5, 5)))
+    assert choose_face(faces) is faces[0] and choose_face(faces, "leftmost") is faces[1]
+    assert [choose_face(faces, i) for i in range(3)] == [faces[1], faces[0], faces[2]]
+    for which in (3, -1, "prettiest"):
+        with pytest.raises(InvalidInputError, match=f"face {which!r} was asked for; expected .* 0 to 2"):
+            choose_face(faces, which)
+    with pytest.raises(InvalidInputError, match="no face was found"):
+        choose_face(())
+
+
+def test_points_by_hand() -> None:
+    assert parse_points("10,20 30,20 12,40 28,40") == (EYES_AND_MOUTH,)
+    two = parse_points("10 20 30 20 20 30 12 40 28 40\n\n10,20; 30,20; 12,40; 28,40\n")
+    assert two == (EYES_AND_MOUTH, EYES_AND_MOUTH)
+    assert points_from_landmarks(IBUG) == EYES_AND_MOUTH
+    for text, problem in (
+        ("1,2 3,4 5,6", "3 points; expected 4"),
+        ("1,2 3", "3 numbers"),
+        ("a,b", "not all numbers"),
+        ("inf,2", "finite"),
+    ):
+        with pytest.raises(InvalidInputError, match=problem):
+            parse_points(text)
+
+
+def test_boxes_by_hand() -> None:
+    assert parse_boxes("1, 2, 30, 40\n5 6 7 8") == ((1, 2, 30, 40), (5, 6, 7, 8))
+    for text in ("1,2,3", "1,2,0,4", "1 2 3 4 5 6 7 8"):
+        with pytest.raises(InvalidInputError):
+            parse_boxes(text)
+
+
+def pose(scale: float, **canvas: float) -> dict[str, Any]:
+    flat = [number for x, y in IBUG for number in (x * scale, y * scale, 1.0)]
+    unseen = [*flat[: 3 * 48 + 2], 0.0, *flat[3 * 49 :]]  # a mouth corner without confidence
+    people = [{"face_keypoints_2d": face} for face in (flat, unseen, None, [])]
+    return {"people": [*people, {"pose_keypoints_2d": [1, 2, 1]}], **canvas}
+
+
+def test_openpose_faces_in_any_canvas() -> None:
+    size = (100, 100)
+    half = pose(0.5, canvas_width=50, canvas_height=50)
+    for given in (pose(1, canvas_width=100, canvas_height=100), half, pose(0.01), pose(1)):
+        (face,) = points_from_openpose(given, size)
+        assert np.allclose([*face.eyes, *face.mouth], [*EYES_AND_MOUTH.eyes, *EYES_AND_MOUTH.mouth])
+
+
+def test_other_data_than_openpose_is_refused() -> None:
+    bad: list[Any] = ["text", {"people": 3}, {"people": [{"face_keypoints_2d": [1, 2]}]}]
+    for given in (*bad, pose(1, canvas_width=0, canvas_height=5)):
+        with pytest.raises(InvalidInputError, match="expected"):
+            points_from_openpose(given, (9, 9))
+
+
+def test_the_preview_draws_around_the_face_only() -> None:
+    photo = torch.zeros(1, 3, 200, 200)
+    alignment = face_alignment(Face((50, 60, 100, 80)), photo)
+    changed = (draw_quads(photo, (alignment,)) - photo).abs().amax(1)[0] > 0.02
+    assert alignment.original_size == (200, 200)
+    assert changed[55, 50:150].all() or changed[50, 50:150].all()
+    assert not changed[70:110, 60:140].any() and not changed[:44].any() and not changed[:, 158:].any()
