@@ -11,7 +11,7 @@ from torch import Tensor
 from ..chunky_core.inversion.files import load_inversion, save_inversion
 from .host import plain_tensors
 from .photos import PHOTO_TIP, photos_of, with_photos
-from .types import InversionBatch, InversionIO
+from .types import AlignmentIO, InversionBatch, InversionIO
 
 SUFFIX = ".safetensors"
 
@@ -81,6 +81,10 @@ class LoadInversion(io.ComfyNode):
                     display_name="inversion", tooltip="Codes, masks, photo and edits as they were saved."
                 ),
                 io.Image.Output(display_name="photo", tooltip="The photo that was inverted."),
+                AlignmentIO.Output(
+                    display_name="alignment",
+                    tooltip="For Paste Back: where the photo was cut out by Align Face; empty if it wasn't.",
+                ),
             ],
         )
 
@@ -99,7 +103,8 @@ class LoadInversion(io.ComfyNode):
         with plain_tensors():
             opened = (load_inversion(folder_paths.get_annotated_filepath(file)),)
         records = with_photos(opened, photo)
-        return io.NodeOutput(records, photos_of(records))
+        crops = tuple((record.alignment,) if record.alignment else () for record in records)
+        return io.NodeOutput(records, photos_of(records), crops)
 
 
 def saved_files() -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,16 @@ from ..chunky_core.segments.label_names import split_names
 from .host import HostedGenerator, each_photo, loaded, per_photo, plain_tensors, step_reporter, to_host
 from .losses import weight_folders
 from .projection_inputs import CONTINUE, projection_inputs
-from .types import GeneratorIO, InversionBatch, InversionIO, LossIO, SegmentsBatch, SegmentsIO
+from .types import (
+    AlignmentBatch,
+    AlignmentIO,
+    GeneratorIO,
+    InversionBatch,
+    InversionIO,
+    LossIO,
+    SegmentsBatch,
+    SegmentsIO,
+)
 
 PREVIEW_EVERY = 25  # steps
 INTERRUPTED = "chunkygan/interrupted"  # below the output folder
@@ -51,6 +61,11 @@ class SegmentedProjection(io.ComfyNode):
                     "one to finish; see start_as.",
                 ),
                 *projection_inputs(),
+                AlignmentIO.Input(
+                    "alignment",
+                    optional=True,
+                    tooltip="From Align Face, if the image is its crop: kept with the inversion, for Paste Back.",
+                ),
             ],
             outputs=[
                 InversionIO.Output(
@@ -71,6 +86,7 @@ class SegmentedProjection(io.ComfyNode):
         start_as: str,
         loss: LossConfig | None = None,
         start: InversionBatch | None = None,
+        alignment: AlignmentBatch | None = None,
         **knobs: Any,
     ) -> io.NodeOutput:
         config = ProjectionConfig(
@@ -79,10 +95,15 @@ class SegmentedProjection(io.ComfyNode):
             refine=tuple(split_names(refine)),
             **knobs,
         )
-        results = project_photos(
+        inversions, pictures = project_photos(
             generator, image, segments, start or (None,), config, resume=start_as == CONTINUE
         )
-        return io.NodeOutput(*results)
+        if alignment is not None:
+            crops = per_photo(tuple(one for ones in alignment for one in ones), len(inversions), "alignments")
+            inversions = tuple(
+                replace(inversion, alignment=one) for inversion, one in zip(inversions, crops, strict=True)
+            )
+        return io.NodeOutput(inversions, pictures)
 
 
 def spaces_by_segment(text: str) -> dict[str, str]:

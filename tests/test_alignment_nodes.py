@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import importlib
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from tests.pack_on_double import NAME, Pack, pack  # noqa: F401  # pack is a fixture
+from tests.pack_on_double import NAME, SIZE, TINY, Pack, pack  # noqa: F401  # pack is a fixture
 from tests.test_faces import pose
 
 ALIGN, PASTE = "ChunkyGAN_AlignFace", "ChunkyGAN_PasteBack"
@@ -118,3 +119,24 @@ def test_what_does_not_fit_is_named(pack: Pack) -> None:  # noqa: F811
         pack.run(PASTE, photo=photos(2), before=crop, after=crop, alignment=alignment)
     with pytest.raises(wrong, match="after has 2 crops, the alignment 1"):
         pack.run(PASTE, photo=photos(), before=crop, after=crop.repeat(2, 1, 1, 1), alignment=alignment)
+
+
+def test_a_saved_inversion_finds_its_way_back_into_the_photo(pack: Pack) -> None:  # noqa: F811
+    """Align, project, save, reopen, paste: the alignment travels inside the file."""
+    (generator,) = pack.run("ChunkyGAN_LoadStyleGAN", name=TINY)
+    photo = photos()
+    crop, alignment, _ = align(pack, image=photo, size=SIZE, points=POINTS)
+    masks = torch.zeros(1, SIZE, SIZE)
+    masks[:, 8:24, 8:24] = 1
+    (segments,) = pack.run("ChunkyGAN_SegmentMasks", image=crop, masks=masks, names="mouth")
+    given = {"generator": generator, "image": crop, "segments": segments, "alignment": alignment}
+    inversion, _ = pack.run("ChunkyGAN_SegmentedProjection", steps=2, **given)
+    (files,) = pack.run("ChunkyGAN_SaveInversion", inversion=inversion, filename_prefix="chunkygan/aligned")
+    file = Path(files).relative_to(pack.base / "output").as_posix() + " [output]"
+    opened, before, again = pack.run("ChunkyGAN_LoadInversion", file=file)
+    assert again == alignment
+    (after,) = pack.run("ChunkyGAN_RenderInversion", generator=generator, inversion=opened)
+    edited, untouched = (
+        pack.run(PASTE, photo=photo, before=before, after=one, alignment=again)[0] for one in (after, before)
+    )
+    assert torch.equal(untouched, photo) and not torch.equal(edited, photo)

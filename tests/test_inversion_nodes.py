@@ -52,7 +52,7 @@ def saved(pack: Pack, inversion: tuple[Any, ...], prefix: str, with_photo: bool)
 
 def test_with_its_photo(pack: Pack, generator: Any, inversion: tuple[Any, ...], photo: torch.Tensor) -> None:  # noqa: F811
     file = saved(pack, inversion, "record/with", True)
-    opened, shown = pack.run("ChunkyGAN_LoadInversion", file=file)
+    opened, shown, _ = pack.run("ChunkyGAN_LoadInversion", file=file)
     assert torch.equal(shown, photo)
     (before,) = pack.run("ChunkyGAN_RenderInversion", generator=generator, inversion=inversion)
     (after,) = pack.run("ChunkyGAN_RenderInversion", generator=generator, inversion=opened)
@@ -67,7 +67,7 @@ def test_without_its_photo(
     photo: torch.Tensor,
 ) -> None:
     file = saved(pack, inversion, "record/without", False)
-    opened, blocked = pack.run("ChunkyGAN_LoadInversion", file=file)
+    opened, blocked, _ = pack.run("ChunkyGAN_LoadInversion", file=file)
     assert "connect the photo" in blocked.message
     draw = {"generator": generator, "inversion": opened}
     for node in ("ChunkyGAN_RenderInversion", "ChunkyGAN_PoissonComposite"):
@@ -78,7 +78,7 @@ def test_without_its_photo(
     assert torch.equal(picture, expected)
     _, shown = pack.run("ChunkyGAN_PoissonComposite", **draw, photo=photo)
     assert torch.equal(shown, photo)
-    again, shown = pack.run("ChunkyGAN_LoadInversion", file=file, photo=photo)
+    again, shown, _ = pack.run("ChunkyGAN_LoadInversion", file=file, photo=photo)
     assert torch.equal(shown, photo) and torch.equal(again[0].photo, inversion[0].photo)
 
 

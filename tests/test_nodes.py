@@ -206,7 +206,7 @@ def test_saved_inversions_come_back(pack: Pack, graph: Graph) -> None:  # noqa: 
     load = next(entry for entry in pack.schemas["ChunkyGAN_LoadInversion"].inputs if entry.id == "file")
     first = Path(files.splitlines()[0]).relative_to(pack.base / "output").as_posix() + " [output]"
     assert first in load.widget["options"]
-    opened, photo = pack.run("ChunkyGAN_LoadInversion", file=first)
+    opened, photo, _ = pack.run("ChunkyGAN_LoadInversion", file=first)
     assert torch.equal(photo, graph.photo)
     (again,) = pack.run("ChunkyGAN_RenderInversion", generator=graph.generator, inversion=opened)
     assert torch.equal(again, picture)

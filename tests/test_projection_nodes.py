@@ -160,7 +160,7 @@ def test_an_interrupted_run_is_kept_and_goes_on_as_if_nothing_had_happened(
         interrupt_at(scene, patch, step=2)
         project(scene, **knobs)
     (file,) = (name for name in interrupted_files(scene) if name not in before)
-    opened, photo = scene.pack.run(LOAD, file=file)
+    opened, photo, _ = scene.pack.run(LOAD, file=file)
     assert opened[0].state.step == 2 and torch.equal(photo, scene.image[:1])
     scene.pack.sent.clear()
     (resumed,), again = project(scene, start=opened, start_as="continue", **knobs)

@@ -1,0 +1,130 @@
+"""Seam error of edited demo photos before and after each step that is to remove seams.
+
+    python benchmarks/seams.py --cache out/seams [--photos 8] [--steps 30] [--sheet seams.png]
+
+The edits make neighbours differ: another skin tone for the face alone, glasses that outgrow the eyes, a smile. Each
+photo is projected once and kept in the folder --cache. The figures are `chunky_core.evaluation.seams`' in grey levels
+of 255, mean ± standard deviation over the photos: with the boundaries as given, and after Refine Boundaries has grown
+the eyes to where their edit differs. "within" is the same measure between neighbours of one segment.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from timing import markdown
+
+from chunky_core.compositing import composite, render
+from chunky_core.compositing.boundaries import segment_speeds, with_masks
+from chunky_core.demo.photos import demo_photo
+from chunky_core.demo.shipped import LABEL_NAMES
+from chunky_core.editing.directions import load_directions
+from chunky_core.editing.edits import parse_edit
+from chunky_core.evaluation.fidelity import Spread
+from chunky_core.evaluation.seams import inner_error, mean_error, seams
+from chunky_core.evaluation.sheets import contact_sheet
+from chunky_core.generator import Generator, load_generator
+from chunky_core.images import save_image
+from chunky_core.inversion import Inversion, ProjectionConfig, load_inversion, project, save_inversion
+from chunky_core.segments import segments_from_label_map
+from chunky_core.segments.edit_segments import STATIC
+from chunky_core.segments.level_set import refine_segments
+
+FIRST_SEED = 7000
+EDITS = ("skin:skin=1.5", "eyes:glasses=2.5", "mouth:smile=2")
+OUTGROWN, DISTANCE, CURVATURE = "eyes", 12.0, 0.2
+FIGURES = ("all", "toward photo", "between segments", "within")
+
+Way = Callable[[Generator, Inversion], Tensor]
+
+
+def main() -> None:
+    options = parsed()
+    torch.set_num_threads(1)
+    generator = load_generator("demo")
+    config = ProjectionConfig(space="w+", steps=options.steps, coarse=options.coarse)
+    options.cache.mkdir(parents=True, exist_ok=True)
+    found: dict[tuple[str, str], list[list[float]]] = {}
+    panels: list[tuple[str, Tensor]] = []
+    for seed in range(FIRST_SEED, FIRST_SEED + options.photos):
+        given = edited(projected(generator, seed, config, options.cache))
+        for boundaries, inversion in (("as given", given), ("refined", refined(generator, given))):
+            for title, way in WAYS.items():
+                picture = way(generator, inversion)
+                found.setdefault((boundaries, title), []).append(figures(picture, inversion))
+                panels.append((f"{title}, {boundaries}", picture))
+        print(f"photo {seed} done", file=sys.stderr, flush=True)
+    print(table(found))
+    if options.sheet:
+        save_image(options.sheet, contact_sheet(panels, columns=len(WAYS)))
+
+
+def parsed() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--photos", type=int, default=8)
+    parser.add_argument("--steps", type=int, default=30)
+    parser.add_argument("--coarse", type=float, default=0.8, help="share of steps at lower resolution")
+    parser.add_argument("--cache", type=Path, required=True, help="folder of the projections, made if absent")
+    parser.add_argument("--sheet", type=Path, help="a PNG file with all pictures")
+    return parser.parse_args()
+
+
+def projected(generator: Generator, seed: int, config: ProjectionConfig, cache: Path) -> Inversion:
+    """A demo photo's inversion, its background static, out of the cache if it is there."""
+    path = cache / f"{seed}_{config.steps}_{config.coarse:g}_{generator.fingerprint[:12]}.safetensors"
+    if not path.exists():
+        photo = demo_photo(seed, resolution=generator.img_resolution)
+        segments = segments_from_label_map(
+            photo.labels, LABEL_NAMES, static=("background",), grow=4, feather=1.5
+        )
+        save_inversion(project(generator, photo.image, segments, config), path)
+    return load_inversion(path)
+
+
+def edited(inversion: Inversion) -> Inversion:
+    directions = load_directions("demo")
+    return inversion.with_edits(*(parse_edit(text, directions) for text in EDITS))
+
+
+def refined(generator: Generator, inversion: Inversion) -> Inversion:
+    speeds = segment_speeds(generator, inversion, [OUTGROWN])
+    grown = refine_segments(inversion.masks(), speeds, distance=DISTANCE, signs=1, curvature=CURVATURE)
+    return with_masks(inversion, grown)
+
+
+def hard_paste(generator: Generator, inversion: Inversion) -> Tensor:
+    """Every pixel from what has the largest weight there."""
+    weights = torch.cat([inversion.masks().masks, inversion.static_mask])
+    chosen = (weights == weights.amax(dim=0)).to(weights)
+    chosen = chosen * (chosen.cumsum(dim=0) == 1)  # the first one where two are equal
+    parts = tuple(
+        torch.where(mask[None] > 0, mask[None], 0) for mask in chosen[:-1]
+    )
+    raise NotImplementedError(parts)
+
+
+WAYS: dict[str, Way] = {
+    "hard paste": hard_paste,
+    "soft blend": render,
+    "Poisson, full": composite,
+    "Poisson, between segments": partial(composite, between=True),
+    "seam only": partial(composite, mode="seam only"),
+    "seam only, between segments": partial(composite, mode="seam only", between=True),
+    "colour shift": partial(composite, mode="colour shift only"),
+    "colour shift, between segments": partial(composite, mode="colour shift only", between=True),
+}
+
+
+if __name__ == "__main__":
+    main()

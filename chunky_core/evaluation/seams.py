@@ -1,0 +1,96 @@
+"""How visible the boundaries of segments are in a picture: jumps across them that the photo does not have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..compositing.poisson import AXES, neighbours
+from ..errors import InvalidInputError
+from ..segments.edit_segments import STATIC
+from ..segments.segments import Segments
+
+Pair = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Seam:
+    """error: mean excess of the differences over so many pairs of pixels, >= 0, in units of the pictures."""
+
+    error: float
+    pairs: int
+
+
+def seam_error(picture: Tensor, photo: Tensor, masks: Segments) -> float:
+    """Mean excess of the picture's differences over the photo's across all boundaries; 0 = the photo's own.
+
+    E = mean over (p, q) and channels of |(O_p - O_q) - (I_p - I_q)|, O the picture, I the photo, (p, q) the
+    pixels side by side or one above the other that belong to different segments, or to a segment and the static
+    part; a pixel belongs to what has the largest weight there. The gradient of O - I across the boundary, so a
+    segment that is d too bright counts d, whatever the photo shows. A seam that is blurred over n pixels counts
+    about 1/n of it; what an edit draws across a boundary counts, too.
+
+    picture, photo: [1,3,H,W], the picture like the photo in [-1,1]. Without any boundary 0. Raises
+    InvalidInputError for sizes that do not agree, NaN and infinite values.
+    """
+    return mean_error(seams(picture, photo, masks).values())
+
+
+def seams(picture: Tensor, photo: Tensor, masks: Segments) -> dict[Pair, Seam]:
+    """`seam_error` boundary by boundary.
+
+    The keys are two names in the order of the segments; the second is "static" toward the static part. Pairs
+    of segments that do not touch are absent.
+    """
+    count = len(masks.names) + 1
+    sums, pairs = (torch.zeros(count * count, dtype=torch.float64) for _ in range(2))
+    for excess, first, second in _sides(picture, photo, masks):
+        border = first != second
+        a, b = first[border], second[border]
+        index = torch.minimum(a, b) * count + torch.maximum(a, b)
+        sums.index_add_(0, index, excess[border])
+        pairs.index_add_(0, index, torch.ones_like(excess[border]))
+    names = (*masks.names, STATIC)
+    return {
+        (names[index // count], names[index % count]): Seam((sums[index] / pairs[index]).item(), int(pairs[index]))
+        for index in pairs.nonzero().flatten().tolist()
+    }
+
+
+def inner_error(picture: Tensor, photo: Tensor, masks: Segments) -> float:
+    """The same excess over all neighbours of one and the same segment: what grain, edits and misfit amount to
+    where no seam is. A boundary that reaches this figure shows no more than its surroundings. Arguments and
+    errors: as in `seam_error`.
+    """
+    inner = [
+        excess[(first == second) & (first < len(masks.names))]
+        for excess, first, second in _sides(picture, photo, masks)
+    ]
+    return mean_error(Seam(one.mean().item(), one.numel()) for one in inner if one.numel())
+
+
+def mean_error(seams: Iterable[Seam]) -> float:
+    """Mean over the pairs of pixels of several boundaries; 0 of none."""
+    all_ = list(seams)
+    return sum(one.error * one.pairs for one in all_) / max(sum(one.pairs for one in all_), 1)
+
+
+def _sides(picture: Tensor, photo: Tensor, masks: Segments) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """For both axes: the excess between neighbours, float64, and the part that each of the two belongs to."""
+    _check(picture, photo, masks)
+    added = picture[0].cpu().double() - photo[0].cpu().double()
+    labels = torch.cat([masks.masks, masks.static]).cpu().argmax(dim=0)[0]
+    for axis in AXES:
+        yield (added.diff(dim=axis).abs().mean(dim=0), *neighbours(labels, axis))
+
+
+def _check(picture: Tensor, photo: Tensor, masks: Segments) -> None:
+    expected = (1, 3, *masks.size)
+    for name, image in (("picture", picture), ("photo", photo)):
+        if image.shape != expected:
+            raise InvalidInputError(f"the {name} is {list(image.shape)}; expected {list(expected)} as the masks")
+        if not image.isfinite().all():
+            raise InvalidInputError(f"the {name} contains NaN or infinite values; expected numbers only")
