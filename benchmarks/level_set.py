@@ -12,13 +12,18 @@ from __future__ import annotations
 
 import argparse
 import math
+import sys
 import time
 from collections.abc import Callable
-from statistics import median
+from pathlib import Path
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from timing import alternating_medians, markdown
 
 from chunky_core.segments.level_set import evolve
 from chunky_core.segments.signed_distance import soft_mask
@@ -26,6 +31,7 @@ from chunky_core.segments.signed_distance import soft_mask
 ITERATIONS, PER_ITERATION, BENDING = 300, 0.001 * 255, 0.1
 DISTANCE = ITERATIONS * PER_ITERATION  # pixels, without curvature
 CURVATURE = BENDING / PER_ITERATION
+COLUMNS = ("side", "band s", "plain s", "ratio", "exact radius", "band", "plain")
 
 
 def main() -> None:
@@ -37,13 +43,11 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    print(f"{'size':>5} {'band s':>7} {'plain s':>8} {'ratio':>6} {'radius':>8} {'band':>8} {'plain':>8}")
-    for size in options.sizes:
-        print(row(size, options.rounds), flush=True)
+    print(markdown(COLUMNS, [row(size, options.rounds) for size in options.sizes]))
 
 
-def row(size: int, rounds: int) -> str:
-    """One line of the table: times, and the radii of equal area."""
+def row(size: int, rounds: int) -> list[str]:
+    """COLUMNS for one size: processor times, and the radii of equal area."""
     start = size / 5
     line = torch.arange(size, dtype=torch.float32) - (size - 1) / 2
     mask = soft_mask(start - torch.hypot(line[:, None], line))[None, None]
@@ -52,12 +56,10 @@ def row(size: int, rounds: int) -> str:
         lambda: evolve(mask, full, distance=DISTANCE, sign=1, curvature=CURVATURE),
         lambda: plain(mask, 255 * full),
     ]
-    ours, theirs = alternating_medians(movers, rounds)
+    ours, theirs = alternating_medians(movers, rounds, time.process_time)
     reached = [math.sqrt(mover().sum().item() / math.pi) for mover in movers]
-    return (
-        f"{size:5d} {ours:7.3f} {theirs:8.3f} {theirs / ours:6.1f} {exact_radius(start):8.2f} "
-        f"{reached[0]:8.2f} {reached[1]:8.2f}"
-    )
+    radii = [f"{radius:.2f}" for radius in (exact_radius(start), *reached)]
+    return [str(size), f"{ours:.3f}", f"{theirs:.3f}", f"{theirs / ours:.1f}", *radii]
 
 
 def plain(mask: Tensor, force: Tensor) -> Tensor:
@@ -81,17 +83,6 @@ def exact_radius(radius: float, steps: int = 10000) -> float:
     for _ in range(steps):
         radius += DISTANCE / steps * (1 - CURVATURE / radius)
     return radius
-
-
-def alternating_medians(movers: list[Callable[[], Tensor]], rounds: int) -> list[float]:
-    """Median processor seconds of each mover; they run in turn, after one round that does not count."""
-    seconds: list[list[float]] = [[] for _ in movers]
-    for _ in range(rounds + 1):
-        for mover, timings in zip(movers, seconds, strict=True):
-            start = time.process_time()
-            mover()
-            timings.append(time.process_time() - start)
-    return [median(timings[1:]) for timings in seconds]
 
 
 if __name__ == "__main__":

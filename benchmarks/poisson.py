@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import argparse
 import math
-import time
+import sys
 from collections.abc import Callable
-from statistics import median
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -24,10 +24,15 @@ from scipy.sparse.linalg import spsolve
 from torch import Tensor
 from torch.nn import functional as F
 
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from timing import alternating_medians, markdown
+
 from chunky_core.compositing import poisson_composite
 from chunky_core.images import to_uint8
 
 AREA = 0.3
+COLUMNS = ("size", "this s", "spsolve s", "OpenCV s", "spsolve / this", "this / OpenCV", "error")
 
 
 def main() -> None:
@@ -41,15 +46,12 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     cv2.setNumThreads(options.threads)
-    print(
-        f"{'size':>5} {'ours s':>8} {'spsolve s':>10} {'ratio':>6} {'OpenCV s':>9} {'ratio':>6} {'error':>8}"
-    )
-    for size in options.sizes:
-        print(row(size, options.rounds, options.device), flush=True)
+    rows = [row(size, options.rounds, options.device) for size in options.sizes]
+    print(markdown(COLUMNS, rows))
 
 
-def row(size: int, rounds: int, device: str) -> str:
-    """One line of the table."""
+def row(size: int, rounds: int, device: str) -> list[str]:
+    """COLUMNS for one size."""
     picture, photo, mask = scene(size)
     moved = [t.to(device) for t in (picture, photo, mask)]
     region = mask[0, 0] > 0
@@ -62,8 +64,8 @@ def row(size: int, rounds: int, device: str) -> str:
         lambda: cv2.seamlessClone(*eight_bit, binary, (size // 2, size // 2), cv2.NORMAL_CLONE),
     ]
     ours, sparse, opencv = alternating_medians(solvers, rounds)
-    others = f"{sparse:10.3f} {sparse / ours:6.1f} {opencv:9.3f} {opencv / ours:6.2f}"
-    return f"{size:5d} {ours:8.3f} {others} {error:8.5f}"
+    seconds = [f"{one:.3f}" for one in (ours, sparse, opencv)]
+    return [f"{size}²", *seconds, f"{sparse / ours:.1f}", f"{ours / opencv:.2f}", f"{error:.3f}"]
 
 
 def scene(size: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -98,17 +100,6 @@ def direct(picture: Tensor, photo: Tensor, region: Tensor) -> Tensor:
     result = photo.double().clone()
     result[:, region] = picture.double()[:, region] + torch.from_numpy(spsolve(matrix, b).T.copy())
     return result
-
-
-def alternating_medians(solvers: list[Callable[[], object]], rounds: int) -> list[float]:
-    """Median seconds of each solver; they run in turn, after one round that does not count."""
-    seconds: list[list[float]] = [[] for _ in solvers]
-    for _ in range(rounds + 1):
-        for solver, timings in zip(solvers, seconds, strict=True):
-            start = time.perf_counter()
-            solver()
-            timings.append(time.perf_counter() - start)
-    return [median(timings[1:]) for timings in seconds]
 
 
 if __name__ == "__main__":

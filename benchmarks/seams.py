@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from timing import markdown
 
 from chunky_core.compositing import composite, render
 from chunky_core.compositing.boundaries import segment_speeds, with_masks
+from chunky_core.compositing.render import segment_pictures
 from chunky_core.demo.photos import demo_photo
 from chunky_core.demo.shipped import LABEL_NAMES
 from chunky_core.editing.directions import load_directions
@@ -105,13 +106,12 @@ def refined(generator: Generator, inversion: Inversion) -> Inversion:
 
 def hard_paste(generator: Generator, inversion: Inversion) -> Tensor:
     """Every pixel from what has the largest weight there."""
-    weights = torch.cat([inversion.masks().masks, inversion.static_mask])
-    chosen = (weights == weights.amax(dim=0)).to(weights)
-    chosen = chosen * (chosen.cumsum(dim=0) == 1)  # the first one where two are equal
-    parts = tuple(
-        torch.where(mask[None] > 0, mask[None], 0) for mask in chosen[:-1]
-    )
-    raise NotImplementedError(parts)
+    picture, masks = inversion.backdrop().clone(), inversion.masks()
+    labels = torch.cat([masks.masks, masks.static]).argmax(dim=0)
+    for index, (crop, box) in enumerate(zip(*segment_pictures(generator, inversion), strict=True)):
+        view = picture[..., box.top : box.bottom, box.left : box.right]
+        view[:] = torch.where(labels[:, box.top : box.bottom, box.left : box.right] == index, crop, view)
+    return picture
 
 
 WAYS: dict[str, Way] = {
@@ -124,6 +124,30 @@ WAYS: dict[str, Way] = {
     "colour shift": partial(composite, mode="colour shift only"),
     "colour shift, between segments": partial(composite, mode="colour shift only", between=True),
 }
+
+
+def figures(picture: Tensor, inversion: Inversion) -> list[float]:
+    """FIGURES of one picture, in grey levels."""
+    assert inversion.photo is not None
+    masks = inversion.masks()
+    found = seams(picture, inversion.photo, masks)
+    outer = [seam for names, seam in found.items() if STATIC in names]
+    inner = [seam for names, seam in found.items() if STATIC not in names]
+    errors = [mean_error(some) for some in (found.values(), outer, inner)]
+    return [127.5 * error for error in (*errors, inner_error(picture, inversion.photo, masks))]
+
+
+def table(found: Mapping[tuple[str, str], Sequence[Sequence[float]]]) -> str:
+    """One row for each way, photos averaged."""
+    rows = [
+        [boundaries, title, *(rounded(Spread.of(values)) for values in zip(*by_photo, strict=True))]
+        for (boundaries, title), by_photo in found.items()
+    ]
+    return markdown(["boundaries", "step", *FIGURES], rows)
+
+
+def rounded(spread: Spread) -> str:
+    return f"{spread.mean:.2f} ± {spread.deviation:.2f}"
 
 
 if __name__ == "__main__":

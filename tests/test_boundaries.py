@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from chunky_core.compositing.boundaries import by_features, own_picture, segment_speeds, with_masks
-from chunky_core.compositing.render import render
+from chunky_core.compositing.boundaries import by_features, segment_speeds, with_masks
+from chunky_core.compositing.render import render, segment_picture
 from chunky_core.errors import InvalidInputError, WrongGeneratorError
 from chunky_core.evaluation.outlines import AFTER, draw_curves, outline
 from chunky_core.generator.generator import Generator
@@ -46,7 +46,7 @@ def test_speed_is_where_an_edit_changes_the_segments_own_picture(
     speeds = segment_speeds(generator, edited, ["all"])
     assert list(speeds) == ["block"]  # the others have no edit
     block = next(one for one in edited.segments if one.name == "block")
-    pictures = (own_picture(generator, edited, block, edits) for edits in ([], edited.edits))
+    pictures = (segment_picture(generator, edited, block, edits) for edits in ([], edited.edits))
     assert torch.equal(speeds["block"], boundary_speed(*pictures))
 
 
@@ -66,7 +66,7 @@ def test_a_grown_segment_shows_more_of_its_edit(generator: Generator, edited: In
     before, after = edited.masks().masks[index], moved.masks().masks[index]
     assert (after >= before - 1e-6).all() and after.sum() > before.sum() + 5
     assert moved.edits == edited.edits and moved.segments[0].code is edited.segments[0].code
-    own = own_picture(generator, edited, edited.segments[index], edited.edits)
+    own = segment_picture(generator, edited, edited.segments[index], edited.edits)
     solid = (after[0] == 1) & (before[0] < 1)
     assert solid.any()
     assert (render(generator, moved) - own)[..., solid].abs().max() < 1e-4

@@ -65,7 +65,9 @@ def test_the_blurrier_the_smaller(photo: Tensor, masks: Segments) -> None:
 
 def test_soft_masks_have_their_boundary_where_the_larger_weight_changes(photo: Tensor) -> None:
     ramp = torch.linspace(0, 1, SIZE).expand(SIZE, SIZE)
-    found = seams(photo + OFFSET * (ramp > 0.5), photo, segments_from_masks({"right": ramp, "rest": 1 - ramp}))
+    found = seams(
+        photo + OFFSET * (ramp > 0.5), photo, segments_from_masks({"right": ramp, "rest": 1 - ramp})
+    )
     assert found["right", "rest"].error == pytest.approx(OFFSET, rel=1e-5)
     assert found["right", "rest"].pairs == SIZE
 

@@ -10,15 +10,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..editing.edits import applicable_edits, edited_code
+from ..editing.edits import applicable_edits
 from ..errors import InvalidInputError
 from ..generator.generator import Generator
-from ..generator.spaces import LatentCode, synthesis_input
-from ..generator.tuning import tuned
-from ..inversion.inversion import Edit, Inversion, Segment, check_generator
+from ..inversion.inversion import Inversion, Segment, check_generator
 from ..inversion.losses.perceptual import PerceptualNetwork
 from ..segments.level_set import boundary_speed, feature_speed
 from ..segments.segments import Segments
+from .render import segment_picture
 
 Compared = Literal["edit", "photo"]
 Speed = Callable[[Tensor, Tensor], Tensor]  # two pictures [1,3,H,W] -> F [1,1,H,W] in [0,1]
@@ -48,7 +47,7 @@ def segment_speeds(
     for name in masks.resolve(names):
         edits = [edit for edit in applicable_edits(masks, name, inversion.edits) if edit.strength]
         if edits or compared == "photo":
-            edited = own_picture(generator, inversion, by_name[name], edits)
+            edited = segment_picture(generator, inversion, by_name[name], edits)
             reference = _reference(generator, inversion, by_name[name], compared)
             speeds[name] = speed(reference.to(edited), edited).to(inversion.static_mask)
     if not speeds:
@@ -57,16 +56,6 @@ def segment_speeds(
             "them first, or compare with the photo"
         )
     return speeds
-
-
-def own_picture(
-    generator: Generator, inversion: Inversion, segment: Segment, edits: Sequence[Edit]
-) -> Tensor:
-    """G(X_i) with edits, the whole picture [1,3,H,W] and not only what its mask shows, on the generator's device."""
-    own = tuned(generator, segment.delta)
-    noise = [values.to(own.device, own.dtype) for values in inversion.noise] or None
-    code = LatentCode(segment.code.space, segment.code.tensor.to(own.device))
-    return own.synthesis(synthesis_input(own, edited_code(own, code, edits)), noise=noise)
 
 
 def by_features(network: PerceptualNetwork) -> Speed:
@@ -100,7 +89,7 @@ def with_masks(inversion: Inversion, segments: Segments) -> Inversion:
 
 def _reference(generator: Generator, inversion: Inversion, segment: Segment, compared: Compared) -> Tensor:
     if compared == "edit":
-        return own_picture(generator, inversion, segment, [])
+        return segment_picture(generator, inversion, segment, [])
     if inversion.photo is None:
         raise InvalidInputError(
             "this inversion was saved without its photo, which is to be compared; give it the photo, or compare "

@@ -44,19 +44,25 @@ def segment_pictures(
     """
     check_generator(inversion, generator)
     backdrop, masks = inversion.backdrop(), inversion.masks()
-    noise = [values.to(generator.device, generator.dtype) for values in inversion.noise] or None
     boxes = [mask_box(segment.mask, margin=margin) for segment in inversion.segments]
     crops = []
     for segment, box in zip(inversion.segments, boxes, strict=True):
         edits = applicable_edits(masks, segment.name, inversion.edits) if edited else []
-        crops.append(_crop(generator, segment, edits, box, noise).to(backdrop))
+        crops.append(segment_picture(generator, inversion, segment, edits, box).to(backdrop))
     return crops, boxes
 
 
-def _crop(
-    generator: Generator, segment: Segment, edits: Sequence[Edit], box: Box, noise: Sequence[Tensor] | None
+def segment_picture(
+    generator: Generator,
+    inversion: Inversion,
+    segment: Segment,
+    edits: Sequence[Edit],
+    box: Box | None = None,
 ) -> Tensor:
-    """The part of the segment's own picture in the box, [1,3,h,w]."""
+    """G(X_i) with edits, on the generator's device: the whole picture [1,3,H,W] and not only what its mask shows,
+    or the pixels of a box of it.
+    """
     own = tuned(generator, segment.delta)
+    noise = [values.to(own.device, own.dtype) for values in inversion.noise] or None
     code = LatentCode(segment.code.space, segment.code.tensor.to(own.device))
     return own.synthesis(synthesis_input(own, edited_code(own, code, edits)), box=box, noise=noise)

@@ -55,7 +55,9 @@ def seams(picture: Tensor, photo: Tensor, masks: Segments) -> dict[Pair, Seam]:
         pairs.index_add_(0, index, torch.ones_like(excess[border]))
     names = (*masks.names, STATIC)
     return {
-        (names[index // count], names[index % count]): Seam((sums[index] / pairs[index]).item(), int(pairs[index]))
+        (names[index // count], names[index % count]): Seam(
+            (sums[index] / pairs[index]).item(), int(pairs[index])
+        )
         for index in pairs.nonzero().flatten().tolist()
     }
 
@@ -91,6 +93,8 @@ def _check(picture: Tensor, photo: Tensor, masks: Segments) -> None:
     expected = (1, 3, *masks.size)
     for name, image in (("picture", picture), ("photo", photo)):
         if image.shape != expected:
-            raise InvalidInputError(f"the {name} is {list(image.shape)}; expected {list(expected)} as the masks")
+            raise InvalidInputError(
+                f"the {name} is {list(image.shape)}; expected {list(expected)} as the masks"
+            )
         if not image.isfinite().all():
             raise InvalidInputError(f"the {name} contains NaN or infinite values; expected numbers only")
