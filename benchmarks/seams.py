@@ -2,10 +2,11 @@
 
     python benchmarks/seams.py --cache out/seams [--photos 8] [--steps 30] [--sheet seams.png]
 
-The edits make neighbours differ: another skin tone for the face alone, glasses that outgrow the eyes, a smile. Each
-photo is projected once and kept in the folder --cache. The figures are `chunky_core.evaluation.seams`' in grey levels
-of 255, mean ± standard deviation over the photos: with the boundaries as given, and after Refine Boundaries has grown
-the eyes to where their edit differs. "within" is the same measure between neighbours of one segment.
+The edits make neighbours differ: another skin tone for the face alone, and a smile that outgrows the mouth. Each photo
+is projected once and kept in the folder --cache. The figures are `chunky_core.evaluation.seams`' in grey levels of 255,
+mean ± standard deviation over the photos: with the boundaries as given, and after Refine Boundaries has grown a segment
+to where its edit differs. "grown" are this segment's boundaries; "within" is the same measure between neighbours of one
+segment, which no step is meant to change.
 """
 
 from __future__ import annotations
@@ -41,9 +42,10 @@ from chunky_core.segments.edit_segments import STATIC
 from chunky_core.segments.level_set import refine_segments
 
 FIRST_SEED = 7000
-EDITS = ("skin:skin=1.5", "eyes:glasses=2.5", "mouth:smile=2")
-OUTGROWN, DISTANCE, CURVATURE = "eyes", 12.0, 0.2
-FIGURES = ("all", "toward photo", "between segments", "within")
+EDITS = ["skin:skin=1.5", "mouth:smile=2"]
+DISTANCE, CURVATURE = 16.0, 0.2  # of the level set
+WIDTHS = (1, 6)
+FIGURES = ("all", "toward photo", "between segments", "grown", "within")
 
 Way = Callable[[Generator, Inversion], Tensor]
 
@@ -52,19 +54,27 @@ def main() -> None:
     options = parsed()
     torch.set_num_threads(1)
     generator = load_generator("demo")
+    edits = [parse_edit(text, load_directions("demo")) for text in options.edits]
     config = ProjectionConfig(space="w+", steps=options.steps, coarse=options.coarse)
     options.cache.mkdir(parents=True, exist_ok=True)
-    found: dict[tuple[str, str], list[list[float]]] = {}
+    found: dict[int, dict[tuple[str, str], list[list[float]]]] = {width: {} for width in WIDTHS}
     panels: list[tuple[str, Tensor]] = []
     for seed in range(FIRST_SEED, FIRST_SEED + options.photos):
-        given = edited(projected(generator, seed, config, options.cache))
-        for boundaries, inversion in (("as given", given), ("refined", refined(generator, given))):
+        given = projected(generator, seed, config, options.cache).with_edits(*edits)
+        for boundaries, inversion in (
+            ("as given", given),
+            ("refined", refined(generator, given, options.grown)),
+        ):
             for title, way in WAYS.items():
                 picture = way(generator, inversion)
-                found.setdefault((boundaries, title), []).append(figures(picture, inversion))
+                for width, rows in found.items():
+                    rows.setdefault((boundaries, title), []).append(
+                        figures(picture, inversion, options.grown, width)
+                    )
                 panels.append((f"{title}, {boundaries}", picture))
         print(f"photo {seed} done", file=sys.stderr, flush=True)
-    print(table(found))
+    for width, rows in found.items():
+        print(f"\nmeans of {width} pixels on either side:\n\n{table(rows)}")
     if options.sheet:
         save_image(options.sheet, contact_sheet(panels, columns=len(WAYS)))
 
@@ -77,6 +87,8 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=30)
     parser.add_argument("--coarse", type=float, default=0.8, help="share of steps at lower resolution")
     parser.add_argument("--cache", type=Path, required=True, help="folder of the projections, made if absent")
+    parser.add_argument("--edits", nargs="+", default=EDITS, help="SEGMENTS:DIRECTION=STRENGTH")
+    parser.add_argument("--grown", default="mouth", help="the edited segment, or a plural, that is refined")
     parser.add_argument("--sheet", type=Path, help="a PNG file with all pictures")
     return parser.parse_args()
 
@@ -93,15 +105,10 @@ def projected(generator: Generator, seed: int, config: ProjectionConfig, cache: 
     return load_inversion(path)
 
 
-def edited(inversion: Inversion) -> Inversion:
-    directions = load_directions("demo")
-    return inversion.with_edits(*(parse_edit(text, directions) for text in EDITS))
-
-
-def refined(generator: Generator, inversion: Inversion) -> Inversion:
-    speeds = segment_speeds(generator, inversion, [OUTGROWN])
-    grown = refine_segments(inversion.masks(), speeds, distance=DISTANCE, signs=1, curvature=CURVATURE)
-    return with_masks(inversion, grown)
+def refined(generator: Generator, inversion: Inversion, grown: str) -> Inversion:
+    speeds = segment_speeds(generator, inversion, [grown])
+    segments = refine_segments(inversion.masks(), speeds, distance=DISTANCE, signs=1, curvature=CURVATURE)
+    return with_masks(inversion, segments)
 
 
 def hard_paste(generator: Generator, inversion: Inversion) -> Tensor:
@@ -115,6 +122,7 @@ def hard_paste(generator: Generator, inversion: Inversion) -> Tensor:
 
 
 WAYS: dict[str, Way] = {
+    "no edits, soft blend": partial(render, edited=False),
     "hard paste": hard_paste,
     "soft blend": render,
     "Poisson, full": composite,
@@ -126,15 +134,21 @@ WAYS: dict[str, Way] = {
 }
 
 
-def figures(picture: Tensor, inversion: Inversion) -> list[float]:
+def figures(picture: Tensor, inversion: Inversion, grown: str, width: int) -> list[float]:
     """FIGURES of one picture, in grey levels."""
     assert inversion.photo is not None
     masks = inversion.masks()
-    found = seams(picture, inversion.photo, masks)
-    outer = [seam for names, seam in found.items() if STATIC in names]
-    inner = [seam for names, seam in found.items() if STATIC not in names]
-    errors = [mean_error(some) for some in (found.values(), outer, inner)]
-    return [127.5 * error for error in (*errors, inner_error(picture, inversion.photo, masks))]
+    found = seams(picture, inversion.photo, masks, width=width)
+    around = set(masks.resolve([grown]))
+    chosen = [
+        found.values(),
+        [seam for names, seam in found.items() if STATIC in names],
+        [seam for names, seam in found.items() if STATIC not in names],
+        [seam for names, seam in found.items() if around & set(names)],
+    ]
+    errors = [mean_error(some) for some in chosen]
+    errors.append(inner_error(picture, inversion.photo, masks, width=width))
+    return [127.5 * error for error in errors]
 
 
 def table(found: Mapping[tuple[str, str], Sequence[Sequence[float]]]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import comfy.model_management as memory
 import torch
 from comfy_api.latest import io
 from torch import Tensor
@@ -173,7 +174,7 @@ def into_host(photo: Tensor, pasted: Tensor) -> Tensor:
     core = torch.cat(each_photo(photo))
     changed = (pasted != core).any(1)[..., None].to(result.device)
     result[..., :3] = torch.where(changed, to_host(pasted).to(result.device), result[..., :3])
-    return result.to(to_host(pasted[:1]).device)
+    return result.to(memory.intermediate_device())
 
 
 NODES = [AlignFace, PasteBack]

@@ -155,7 +155,8 @@ def how_inputs() -> list[io.Input]:
             min=0.0,
             max=2.0,
             step=0.05,
-            tooltip="Smoothness of the edges: bends with a smaller radius than this many pixels vanish; 0 = off.",
+            tooltip="Smoothness of the edges: bends with a smaller radius than this many pixels vanish, also "
+            "where nothing differs; 0 = off.",
             advanced=True,
         ),
         io.Combo.Input(

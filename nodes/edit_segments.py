@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -43,16 +44,19 @@ class Settings:
     axis: float
 
 
+def whole(pixels: float) -> int:
+    """The nearest whole number, halves upward."""
+    return math.floor(pixels + 0.5)
+
+
 OPERATIONS: dict[str, Callable[[Segments, Settings], Segments]] = {
-    "grow": lambda s, o: grow_segments(s, o.names, round(o.pixels), enter_static=o.enter_static),
-    "shrink": lambda s, o: shrink_segments(s, o.names, round(o.pixels), freed=o.freed),
+    "grow": lambda s, o: grow_segments(s, o.names, whole(o.pixels), enter_static=o.enter_static),
+    "shrink": lambda s, o: shrink_segments(s, o.names, whole(o.pixels), freed=o.freed),
     "smooth": lambda s, o: smooth_segments(s, o.names, o.pixels, freed=o.freed),
     "feather": lambda s, o: feather_segments(s, o.names, o.pixels),
     "fill holes": lambda s, o: fill_holes(s, o.names),
     "keep largest part": lambda s, o: keep_largest_parts(s, o.names, freed=o.freed),
-    "mirror": lambda s, o: mirror_segments(
-        s, o.names, new=o.new_name, axis=o.axis, enter_static=o.enter_static
-    ),
+    "mirror": lambda s, o: mirror_segments(s, o.names, new=o.new_name, axis=o.axis, enter_static=True),
     "rename": lambda s, o: rename_segment(s, ", ".join(o.names), o.new_name),
     "merge": lambda s, o: merge_segments(s, o.names, o.new_name),
     "remove": lambda s, o: remove_segments(s, o.names, freed=o.freed),

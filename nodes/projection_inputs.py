@@ -39,7 +39,7 @@ def search_inputs() -> list[io.Input]:
             options=["independent", "joint"],
             default=DEFAULTS.mode,
             tooltip="independent = each segment fits the photo by itself. joint = all together fit the picture "
-            "they make: fewer seams, slower.",
+            "they make: softer borders count.",
         ),
         io.Combo.Input(
             "space",
@@ -92,7 +92,7 @@ def optimiser_inputs() -> list[io.Input]:
         number(
             "warmup",
             "Part of the steps that first finds one code for the whole photo, from which each segment sets "
-            "out.",
+            "out; in independent mode that code then goes on beside them, and helps where it fits better.",
             high=0.95,
             step=0.05,
         ),

@@ -71,26 +71,30 @@ def stopping_at(step: int, exception: BaseException) -> Callable[[int, int, Tens
         {},
         {"mode": "joint", "lambda_reg": 0.1},
         {"code_noise": 0.1, "optimise_noise": True},
-        {"coarse": 0.5, "spaces": {"block": "s"}},
+        {"coarse": 0.5, "spaces": {"block": "s"}, "learning_rate": 0.5},  # the companion's code is taken over
     ],
     ids=str,
 )
 def test_an_interrupted_run_goes_on_as_if_it_had_not_been(
     generator: Generator, photo: Tensor, segments: Segments, settings: dict, at: int, tmp_path: Path
 ) -> None:
-    """Interrupted in the warm-up, at its end and after it; saved, opened and continued: the same to the bit."""
+    """Interrupted in the warm-up, at its end and after it, or stopped on request; saved, opened and continued: the
+    same to the bit.
+    """
     config = replace(SHORT, **settings)
     whole = project(generator, photo, segments, config)
     kept: list[Inversion] = []
     with pytest.raises(Interrupted):
         project(generator, photo, segments, config, callback=stopping_at(at, Interrupted()), keep=kept.append)
     assert kept[0].stopped == f"interrupted after step {at} of 12"
-    save_inversion(kept[0], tmp_path / "kept.safetensors")
-    opened = load_inversion(tmp_path / "kept.safetensors")
-    going_on = project(generator, photo, segments, config, start=opened, resume=True)
-    assert_same(going_on, whole)
-    assert going_on.stopped is None
-    assert all(torch.equal(a, b) for a, b in zip(going_on.noise, whole.noise, strict=True))
+    kept.append(project(generator, photo, segments, config, callback=stopping_at(at, StopProjection())))
+    for one in kept:
+        save_inversion(one, tmp_path / "kept.safetensors")
+        opened = load_inversion(tmp_path / "kept.safetensors")
+        going_on = project(generator, photo, segments, config, start=opened, resume=True)
+        assert_same(going_on, whole)
+        assert going_on.stopped is None
+        assert all(torch.equal(a, b) for a, b in zip(going_on.noise, whole.noise, strict=True))
 
 
 def test_what_is_kept_on_interruption_is_the_best_so_far(
@@ -403,3 +407,30 @@ def test_a_segment_that_goes_astray_is_taken_home_by_the_shared_code(
 
     assert max(ratios(companion=True)) <= 1.001
     assert max(ratios(companion=False)) > 1.5
+
+
+@pytest.mark.parametrize("pull", [{"lambda_mean": 5.0}, {"lambda_reg": 500.0}], ids=str)
+def test_the_companion_respects_the_pulls(
+    generator: Generator, photo: Tensor, segments: Segments, pull: dict[str, float]
+) -> None:
+    """What a segment is judged by, pulls included, never ends higher for its company."""
+    config = replace(SHORT, steps=30, **pull)
+    totals = []
+    for companion in (True, False):
+        result = project(generator, photo, segments, replace(config, companion=companion))
+        final = project(
+            generator, photo, segments, replace(config, steps=1, learning_rate=1e-12), start=result
+        )
+        totals.append(sum(curve[0] for curve in final.losses.values()))
+    assert totals[0] <= 1.05 * totals[1]  # each takeover moves the mean that the others are pulled to
+
+
+def test_resting_segments_keep_their_codes_when_boundaries_move(
+    generator: Generator, photo: Tensor, segments: Segments
+) -> None:
+    config = replace(SHORT, steps=40, plateau=4, refine_every=8, refine=("band",))
+    errors = []
+    for companion in (True, False):
+        result = project(generator, photo, segments, replace(config, companion=companion))
+        errors.append((render(generator, result) - photo).square().mean())
+    assert errors[0] <= 1.1 * errors[1]

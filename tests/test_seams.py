@@ -63,6 +63,33 @@ def test_the_blurrier_the_smaller(photo: Tensor, masks: Segments) -> None:
     assert errors[-1] < errors[0] / 4
 
 
+def test_wider_means_see_a_blurred_seam_as_a_step(photo: Tensor, masks: Segments) -> None:
+    left = 1 - masks.static[0, 0].double()
+    sharp, blurred = (photo + OFFSET * feather(left, sigma) for sigma in (0, 1.5))
+    error = {
+        (name, width): seams(picture, photo, masks, width=width)["left", "static"].error
+        for name, picture in (("sharp", sharp), ("blurred", blurred))
+        for width in (1, 8)
+    }
+    assert error["sharp", 1] == pytest.approx(OFFSET, rel=1e-5)
+    assert error["sharp", 8] == pytest.approx(OFFSET, rel=1e-5)
+    assert error["blurred", 1] < 0.3 * OFFSET
+    assert error["blurred", 8] > 0.8 * OFFSET
+
+
+def test_wider_means_are_those_of_the_pixels_on_each_side(photo: Tensor) -> None:
+    picture, column = photo.flip(2), 20
+    right = torch.zeros(SIZE, SIZE)
+    right[:, column:] = 1
+    masks = segments_from_masks({"right": right, "rest": 1 - right})
+    added = picture - photo
+    step = added[..., column : column + 3].mean(dim=-1) - added[..., column - 3 : column].mean(dim=-1)
+    assert seam_error(picture, photo, masks, width=3) == pytest.approx(step.abs().mean().item(), rel=1e-5)
+    across = segments_from_masks({"right": right.T, "rest": 1 - right.T})
+    turned = seam_error(picture.mT, photo.mT, across, width=3)
+    assert turned == pytest.approx(step.abs().mean().item(), rel=1e-5)
+
+
 def test_soft_masks_have_their_boundary_where_the_larger_weight_changes(photo: Tensor) -> None:
     ramp = torch.linspace(0, 1, SIZE).expand(SIZE, SIZE)
     found = seams(
@@ -87,3 +114,5 @@ def test_wrong_pictures_are_named(photo: Tensor, masks: Segments) -> None:
         seam_error(photo[..., 1:], photo, masks)
     with pytest.raises(InvalidInputError, match="photo contains NaN"):
         seam_error(photo, photo * math.nan, masks)
+    with pytest.raises(InvalidInputError, match="width is 0"):
+        seam_error(photo, photo, masks, width=0)

@@ -19,7 +19,7 @@ from ..editing.edits import applicable_edits, edited_code
 from ..errors import InvalidInputError
 from ..generator.architecture import build_module
 from ..generator.generator import Generator
-from ..generator.spaces import SPACES, LatentCode, synthesis_input
+from ..generator.spaces import SPACES, LatentCode
 from ..generator.tuning import tuned
 from ..inversion import Edit, Inversion, ProjectionConfig, Segment, project
 from ..inversion.run import Callback
@@ -28,7 +28,7 @@ from ..segments.masks import feather as feathered
 from ..segments.masks import mask_box
 from ..segments.segments import Segments
 from .fill_parts import FillPart
-from .render import render
+from .render import render, segment_picture
 
 SUFFIX = "_fill"
 # X_1 is near its goal: the usual step size would first carry it away.
@@ -71,6 +71,10 @@ def fill_region(
     _check_numbers(hold, feather)
     with torch.inference_mode(False), torch.no_grad():
         segment = next(one for one in inversion.segments if one.name == name)
+        taken = feathered(
+            _strongest([part.mask for part in parts if part.take])[0, 0].double().cpu(), feather
+        )
+        _with_fill(inversion, segment, segment.code, taken)  # what can't be laid on top is refused at once
         code, curve, stopped = segment.code, [], inversion.stopped
         if any(part.fit for part in parts):
             own = _own_generator(generator, segment, inversion.noise)
@@ -90,9 +94,6 @@ def fill_region(
             )
             code = _without_edits(own, refined.segments[0].code, edits)
             curve, stopped = list(refined.losses[name]), refined.stopped or stopped
-        taken = feathered(
-            _strongest([part.mask for part in parts if part.take])[0, 0].double().cpu(), feather
-        )
         filled = _with_fill(inversion, segment, code, taken)
         return replace(filled, losses={**inversion.losses, filled.names[-1]: curve}, stopped=stopped)
 
@@ -122,7 +123,7 @@ def _edited_alone(
 ) -> Inversion:
     """X_1 as an inversion of its own, from which the projection sets out; its photo is the picture as it is."""
     code = LatentCode(segment.code.space, segment.code.tensor.to(own.device))
-    alone = replace(segment, mask=weights, code=edited_code(own, code, edits))
+    alone = replace(segment, mask=weights, code=edited_code(own, code, edits), delta={})  # `own` is tuned
     return Inversion(picture, (alone,), 1 - weights, own.fingerprint)
 
 
@@ -134,9 +135,8 @@ def _target(
     """
     picture, box = start.backdrop(), mask_box(held)
     drawn = picture.clone()
-    drawn[..., box.top : box.bottom, box.left : box.right] = own.synthesis(
-        synthesis_input(own, start.segments[0].code), box=box
-    ).to(picture)
+    shown = segment_picture(own, start, start.segments[0], [], box)
+    drawn[..., box.top : box.bottom, box.left : box.right] = shown.to(picture)
     target = torch.where(held > 0, drawn, picture)
     for part in parts:
         if part.fit:

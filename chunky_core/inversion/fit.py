@@ -105,15 +105,12 @@ class Fit:
         for index in self.moving():
             self.active[index] = step - self._improved_at[index] < patience
 
-    def best_loss(self, index: int) -> float:
-        """The lowest loss of a code so far."""
-        return self._best_losses[index]
-
     @torch.no_grad()
-    def take_over(self, index: int, code: Tensor, loss: float, giver: Fit | None) -> None:
+    def take_over(self, index: int, code: Tensor, loss: float, step: int, giver: Fit | None) -> None:
         """Go on with another code, and with its moments where `giver` has it in the same space."""
         self.codes[index].copy_(code)
         self.best[index], self._best_losses[index] = code.clone(), loss
+        self._references[index], self._improved_at[index] = loss, step
         self.adam.state.pop(self.codes[index], None)
         if giver is not None and giver.codes[0] in giver.adam.state:
             moments = giver.adam.state[giver.codes[0]]

@@ -44,13 +44,17 @@ class Judge:
         allowed = [self._allowed(fit.spaces[i], one) for i, one in zip(which, verdict.gradients, strict=True)]
         return replace(verdict, gradients=allowed)
 
+    def pulls(self, codes: Sequence[LatentCode]) -> list[Tensor]:
+        """What lambda_reg and lambda_mean ask of each of the segments' codes; differentiable scalars."""
+        config = self.config
+        anchors = [self._anchors.get(code.space) for code in codes]
+        return code_pulls(self.generator, codes, anchors, config.lambda_reg, config.lambda_mean)
+
     def _with_code_pulls(self, verdict: Verdict, fit: Fit, which: Sequence[int]) -> Verdict:
         config = self.config
         if not (config.lambda_reg or config.lambda_mean):
             return verdict
-        codes = fit.latent_codes()
-        anchors = [self._anchors.get(code.space) for code in codes]
-        pulls = code_pulls(self.generator, codes, anchors, config.lambda_reg, config.lambda_mean)
+        pulls = self.pulls(fit.latent_codes())
         slopes = torch.autograd.grad(torch.stack(pulls).sum(), fit.codes)
         added = torch.stack([pull.detach() for pull in pulls])
         own = added.sum().expand(len(added)) if self.config.mode == "joint" else added

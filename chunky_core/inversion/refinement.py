@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from ..errors import InvalidInputError
 from ..generator.generator import Generator
 from ..generator.spaces import LatentCode
 from ..segments.level_set import boundary_speed, refine_segments
@@ -31,9 +32,12 @@ def refined_segments(
     """The segments with the boundaries of `config.refine` moved by up to `config.refine_distance` pixels.
 
     view: at full resolution; codes: one per segment. Each boundary moves with the speed F = |I - I_W|, the
-    difference of the photo and what the segment's code draws. Raises what `refine_segments` raises.
+    difference of the photo and what the segment's code draws. Segments so soft that they have no boundary stay
+    as they are; where a segment would vanish, all do.
     """
-    names = view.segments.resolve(config.refine)
+    solid = view.segments.masks.flatten(1).amax(dim=1) > 0.5
+    by_name = dict(zip(view.segments.names, solid.tolist(), strict=True))
+    names = [name for name in view.segments.resolve(config.refine) if by_name[name]]
     chosen = [view.segments.names.index(name) for name in names]
     margin = math.ceil(config.refine_distance) + _REACH
     boxes = [mask_box(view.segments.masks[index], margin) for index in chosen]
@@ -46,10 +50,13 @@ def refined_segments(
             top, left, bottom, right = boxes[part]
             picture[..., top:bottom, left:right] = crop
             speeds[names[part]] = boundary_speed(view.photo, picture)
-    return refine_segments(
-        view.segments,
-        speeds,
-        distance=config.refine_distance,
-        signs=1 if config.refine_sign == "grow" else -1,
-        curvature=config.refine_curvature,
-    )
+    try:
+        return refine_segments(
+            view.segments,
+            speeds,
+            distance=config.refine_distance,
+            signs=1 if config.refine_sign == "grow" else -1,
+            curvature=config.refine_curvature,
+        )
+    except InvalidInputError:  # nothing would be left of a segment
+        return view.segments

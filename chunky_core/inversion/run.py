@@ -21,7 +21,7 @@ from .inversion import Inversion, Segment, photo_digest
 from .judge import Judge
 from .losses import load_networks
 from .noise_maps import normalise_maps, starting_maps
-from .objective import Objective, Verdict, segment_objective, shared_objective
+from .objective import IndependentObjective, Objective, Verdict, segment_objective, shared_objective
 from .refinement import refined_segments
 from .regions import View, levels, reach_of, segment_regions
 from .resumption import check_resumable, restored_companion, restored_fit
@@ -101,7 +101,8 @@ class Run:
                     self.stopped = f"stopped on request after step {self.step} of {total}"
         if self.searches and not self.stopped:
             self._judged(1.0)  # what the last line searches found; Adam's last steps are too small to matter
-        if self.seen.resolution == self.view.resolution:
+        finished = self.step == total or not any(self.fit.active)
+        if finished and not self._is_shared and self.seen.resolution == self.view.resolution:
             self._compare(range(len(self.names)))
 
     def record(self, device: torch.device) -> Inversion:
@@ -177,7 +178,8 @@ class Run:
         self.step, self.finest = state.step, int(state.numbers.get("resolution", 0))
         if len(fit.codes) < len(self.names):  # it was still in its warm-up
             self.warmup = max(round(config.warmup * config.steps), self.step)
-        self.companion = restored_companion(state, self.judge)
+        if config.companion:
+            self.companion = restored_companion(state, self.judge)
         self.curves = {name: list(earlier.losses.get(name, ())) for name in self.curves}
         if self.finest != self._level():
             fit.forget_losses(self.step)
@@ -234,9 +236,9 @@ class Run:
         generator, config = self.generator, self.config
         self.seen, self.moving = self.view.at(self._level()), self.fit.moving()
         self.canvas = Canvas(generator, self.seen)
-        if self.companion is not None:
-            self.companion.objective = shared_objective(generator, self.seen, config, self.networks)
         arguments = (generator, self.seen, config, self.networks)
+        if self.companion is not None and self.companion.view is not self.seen:
+            self.companion.objective, self.companion.view = shared_objective(*arguments), self.seen
         if self._is_shared:
             self.objective = shared_objective(*arguments)
         else:
@@ -298,7 +300,8 @@ class Run:
         """Let the segments `which` take over the companion's code where it fits them better."""
         if self.companion is not None:
             regions = segment_regions(self.generator, self.seen, self.config, self.networks, which)
-            self.companion.lend(self.fit, dict(zip(which, regions, strict=True)), self.fit.maps)
+            objective = IndependentObjective(self.generator, regions, self.seen.resolution)
+            self.companion.lend(self.fit, which, objective, self.fit.maps, self.step)
 
     def _search_lines(self, verdict: Verdict, progress: float) -> None:
         slopes = dict(zip(self.moving, zip(verdict.losses, verdict.gradients, strict=True), strict=True))

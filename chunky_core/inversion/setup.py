@@ -20,7 +20,8 @@ def check_setup(
     generator: Generator, segments: Segments, spaces: Sequence[str], config: ProjectionConfig
 ) -> None:
     """Raise InvalidInputError for what this generator or these segments can't do."""
-    segments.resolve(config.refine)
+    if config.refine_every:
+        segments.resolve(config.refine)
     if generator.c_dim and "z" in spaces:
         raise InvalidInputError("this generator draws classes, which z knows nothing of; choose w, w+ or s")
     missing = {size for _, size in levels(config, generator.img_resolution)} - {*generator.out_resolutions}

@@ -160,6 +160,8 @@ def add_segment(
 
 def _with_static(segments: Segments, mask: Tensor) -> Segments:
     """The mask as an extra layer on top that then joins the static part."""
+    if (mask <= segments.static[0, 0].to(mask)).all():
+        return segments  # static already
     layered = restacked(segments, {STATIC: mask})
     return Segments(segments.names, layered.masks[:-1], (layered.static + layered.masks[-1:]).clamp(max=1))
 

@@ -10,10 +10,8 @@ from .label_images import EDGE_REACH, Palette, labels_of_colours
 
 _NOISE = 2  # grey levels by which a pixel may differ without being painted
 _SOFT_REACH = 32  # pixels from a stroke's full colour to where its soft edge ends
-_ALIKE, _THIN = (
-    13,
-    8,
-)  # of 25 pixels around one: fewer make a line as of a smoothed edge, or one of a single pixel
+_ALIKE = 13  # of the 25 pixels around one: fewer make a line as of a smoothed edge
+_THIN = 8  # fewer make a line of a single pixel
 _ENOUGH = 1 / 512  # a thinner coat is not seen in 8 bits
 
 
