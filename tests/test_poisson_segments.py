@@ -48,7 +48,7 @@ def oracle(photo: Tensor, segments: Segments, wholes: Tensor, mixed: bool) -> Te
     """The equations of `join_segments` pixel by pixel, with scipy's direct solver."""
     f, g = photo[0].double().numpy().copy(), wholes.double().numpy()
     static, masks = segments.static[0, 0].double().numpy(), segments.masks[:, 0].numpy()
-    labels = np.where(static == 1, -1, masks.argmax(axis=0))
+    labels = np.where(static > 1 / 512, -1, masks.argmax(axis=0))
     index = np.full(labels.shape, -1)
     index[labels >= 0] = np.arange((labels >= 0).sum())
     entries, b = [], np.zeros((index.max() + 1, 3))
@@ -62,7 +62,7 @@ def oracle(photo: Tensor, segments: Segments, wholes: Tensor, mixed: bool) -> Te
             of_photo = photo[0].double().numpy()[:, y, x] - photo[0].double().numpy()[:, v, u]
             if mixed:
                 own = np.where(abs(of_photo) > abs(own), of_photo, own)
-            share = (static[y, x] + static[v, u]) / 2
+            share = max(static[y, x], static[v, u]) > 1 / 512
             p = index[y, x]
             b[p] += (1 - share) * own + share * of_photo
             entries.append((p, p, 1.0))

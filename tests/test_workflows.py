@@ -16,6 +16,13 @@ CORE_OUTPUTS = {
     "SaveImage": ["IMAGE"],
     "PreviewImage": ["IMAGE"],
     "ImageStitch": ["IMAGE"],
+    "EmptyImage": ["IMAGE"],
+    "ImageBlend": ["IMAGE"],
+    "ImageCompositeMasked": ["IMAGE"],
+    "ThresholdMask": ["MASK"],
+    "GrowMask": ["MASK"],
+    "MaskComposite": ["MASK"],
+    "BatchMasksNode": ["MASK"],
     "PreviewAny": ["STRING"],
 }
 ANY = "*"

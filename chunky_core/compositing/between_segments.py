@@ -12,7 +12,7 @@ from ..generator.region import Box
 from ..segments.blend import blend
 from ..segments.masks import grow
 from ..segments.segments import Segments
-from .poisson import AXES, fitted, neighbours, stronger, window_around
+from .poisson import AXES, WHOLE, fitted, neighbours, stronger, window_around
 
 
 @torch.no_grad()
@@ -33,7 +33,7 @@ def join_segments(
 
     A pixel belongs to the segment with the largest weight, without a cross-fade. Between pixels of one segment
     its own picture's difference counts, between those of two segments the mean of both pictures' differences,
-    each with the photo's share of the soft masks as in `poisson_composite` with rim="soft". All pixels are
+    and the photo's wherever it shows through, as in `poisson_composite` with rim="soft". All pixels are
     solved for together, the photo around them fixed (Perez et al. 2003, equation 7). Where the static mask is 1
     the photo's numbers are returned as they are. Without any such pixel the result keeps the mean colour of the
     segments' pictures.
@@ -90,9 +90,11 @@ def _least_squares(pairs: Tensor, jumps: Tensor) -> Tensor:
 def _laid_out(
     photo: Tensor, segments: Segments, crops: Sequence[Tensor], boxes: Sequence[Box]
 ) -> tuple[Tensor, Tensor]:
-    """The segment of every pixel, [H,W], N = static, and the picture of hard-edged segments, [3,H,W]."""
+    """The segment of every pixel, [H,W], N = where the photo shows, and the picture of hard-edged segments,
+    [3,H,W].
+    """
     masks, static = segments.masks.to(photo)[:, 0], segments.static.to(photo)[0, 0]
-    labels = torch.where(static == 1, len(crops), masks.argmax(dim=0))
+    labels = torch.where(static > 1 - WHOLE, len(crops), masks.argmax(dim=0))
     start = photo[0].clone()
     for index, (crop, (top, left, bottom, right)) in enumerate(zip(crops, boxes, strict=True)):
         inside = (..., slice(top, bottom), slice(left, right))
@@ -121,7 +123,7 @@ def _guide(
     if mixed:
         own = stronger(own, of_photo)
     first, second = neighbours(static, axis)
-    return torch.lerp(own, of_photo, (first + second) / 2)
+    return torch.where(torch.maximum(first, second) > 1 - WHOLE, of_photo, own)
 
 
 def _cut(window: tuple[Any, ...], axis: int) -> tuple[Any, ...]:

@@ -8,10 +8,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ..segments.masks import grow
 from .multigrid import solve_poisson
-from .poisson import Rim, check_pictures, rim_of
+from .poisson import WHOLE, Rim, check_pictures, rim_of
 
 _CELLS = 32  # along the photo's longer side: coarse enough that no texture of the rim runs into the region
+_REACH = 3  # pixels inside of a soft rim that tell the offset
 
 Offset = Literal["membrane", "constant"]
 
@@ -28,8 +30,8 @@ def colour_shift(
     2003, equation 2, on cells of 1/32 of the photo's longer side); "constant" one number for each channel, the
     mean difference at the rim.
     rim: where picture and photo are compared. "picture": just outside the region, for a picture that continues
-    there. "photo": just inside, for a picture that was already set into the photo. "soft": also wherever the
-    photo shows through the mask.
+    there. "photo": just inside, for a picture that was already set into the photo. "soft": within
+    three pixels inside of where the photo shows through the mask, whose soft edge belongs to what lies behind.
 
     Where the mask is 0 the photo's numbers are returned as they are. A region without a rim gives the photo or
     the picture as it is. Raises InvalidInputError for shapes that do not agree, NaN and infinite values.
@@ -44,9 +46,11 @@ def colour_shift(
 
 def _rim_weights(mask: Tensor, rim: Rim) -> Tensor:
     """How far each pixel tells the offset, [H,W] in 0..1."""
+    if rim == "soft":
+        whole = mask >= WHOLE
+        return (whole & (grow((~whole).to(mask), _REACH) > 0)).to(mask)
     region = mask > 0
-    outer = rim_of(region) if rim == "picture" else rim_of(~region)
-    return torch.maximum(outer.to(mask), (1 - mask) * region) if rim == "soft" else outer.to(mask)
+    return (rim_of(region) if rim == "picture" else rim_of(~region)).to(mask)
 
 
 def _constant(missing: Tensor, weight: Tensor) -> Tensor:

@@ -9,12 +9,14 @@ import torch
 from torch import Tensor
 
 from ..errors import InvalidInputError
-from ..segments.masks import grow, mask_box
+from ..segments.masks import SMALLEST_WEIGHT, grow, mask_box
 from .multigrid import solve_poisson
 
 AXES = (-1, -2)  # along rows, along columns
 
 Rim = Literal["picture", "photo", "soft"]
+
+WHOLE = 1 - SMALLEST_WEIGHT  # from this weight on, nothing of the photo shows through a mask
 
 
 @torch.no_grad()
@@ -36,9 +38,10 @@ def poisson_composite(
     rim: whose differences count between a pixel inside and one outside. "picture" is the paper's choice and
         needs a picture that continues outside the region. "photo" is for a picture that was already set into
         the photo: there the picture's difference is the seam itself. Use `blend(..., cross_fade=False)` for
-        that, since a cross-fade's ramp of colours would be kept like any other detail. "soft": throughout
-        the region the photo's differences count with its share of the mask, 1 - mask; for soft masks along an
-        outline, whose own edge must come from the photo as far as the photo shows.
+        that, since a cross-fade's ramp of colours would be kept like any other detail. "soft": wherever
+        the photo shows through the mask, its differences count alone; for soft masks along an outline, whose
+        own edge must come from the photo. A share of the picture's differences there would carry the colours of
+        what lies behind the outline into the region, because the picture has no such edge.
     band: solve only within so many pixels of the region's border; deeper inside the picture stays as it is,
         which keeps the photo's colours from bleeding far into it.
 
@@ -114,8 +117,9 @@ def _guide(picture: Tensor, photo: Tensor, mask: Tensor, axis: int, mixed: bool,
     if rim == "picture":
         return own
     first, second = neighbours(mask, axis)
-    share = (first + second) / 2 if rim == "soft" else 1 - ((first > 0) ^ (second > 0)).to(own)
-    return torch.lerp(of_photo, own, share)
+    if rim == "soft":
+        return torch.where(torch.minimum(first, second) < WHOLE, of_photo, own)
+    return torch.where((first > 0) ^ (second > 0), of_photo, own)
 
 
 def stronger(own: Tensor, of_photo: Tensor) -> Tensor:
