@@ -70,8 +70,8 @@ class SegmentMasks(io.ComfyNode):
                     default=4,
                     min=0,
                     max=64,
-                    tooltip="Pixels by which small segments grow over larger ones, so that edits have room; static areas "
-                    "are not entered (Edit Segments can).",
+                    tooltip="Pixels by which small segments grow over larger ones, so that edits have room; static "
+                    "areas are not entered (Edit Segments can).",
                     advanced=True,
                 ),
                 io.Float.Input(
