@@ -27,6 +27,7 @@ from ..chunky_core.segments.label_names import split_names
 from ..chunky_core.segments.layers import Freed
 from ..chunky_core.segments.symmetry import mirror_segments
 from .host import per_photo, plain_tensors
+from .mask_widgets import feather_input
 from .types import SegmentsBatch, SegmentsIO
 
 SEGMENTS_TIP = "The segments, one set per photo."
@@ -171,14 +172,7 @@ class AddSegment(io.ComfyNode):
                     default="mouth",
                     tooltip="The segment's name. 'static' keeps these pixels as they are in the photo.",
                 ),
-                io.Float.Input(
-                    "feather",
-                    default=1.5,
-                    min=0.0,
-                    max=32.0,
-                    step=0.5,
-                    tooltip="Softness of its boundary: Gaussian sigma in pixels; 0 = as painted.",
-                ),
+                feather_input("as painted"),
                 io.Combo.Input(
                     "if_present",
                     options=["extend", "replace"],

@@ -14,6 +14,7 @@ from ..chunky_core.segments.label_names import split_names
 from ..chunky_core.segments.painted import painted_masks
 from ..chunky_core.segments.segments import Gaps
 from .host import each_photo, per_photo, plain_tensors
+from .mask_widgets import feather_input, gaps_input
 from .types import SegmentsIO
 
 EXAMPLE_PALETTE = "#ff0000 mouth\n#00ff00 left_eye\n#0000ff right_eye"
@@ -50,21 +51,8 @@ class PaintedSegments(io.ComfyNode):
                     tooltip="Grey levels by which a channel of a stroke may differ from its colour.",
                     advanced=True,
                 ),
-                io.Float.Input(
-                    "feather",
-                    default=1.5,
-                    min=0.0,
-                    max=32.0,
-                    step=0.5,
-                    tooltip="Softness of the boundaries: Gaussian sigma in pixels; 0 = as painted.",
-                ),
-                io.Combo.Input(
-                    "gaps",
-                    options=["static", "nearest"],
-                    default="static",
-                    tooltip="What was not painted stays as it is, or goes to the nearest segment.",
-                    advanced=True,
-                ),
+                feather_input("as painted"),
+                gaps_input(),
             ],
             outputs=[SegmentsIO.Output(display_name="segments", tooltip="The segments, one set per photo.")],
         )

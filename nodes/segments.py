@@ -20,6 +20,7 @@ from ..chunky_core.segments.label_names import (
     split_names,
 )
 from .host import each_photo, per_photo, plain_tensors, to_host
+from .mask_widgets import feather_input, gaps_input
 from .types import LabelMap, LabelMapIO, SegmentsIO
 
 BACKGROUND = "background"
@@ -74,22 +75,8 @@ class SegmentMasks(io.ComfyNode):
                     "areas are not entered (Edit Segments can).",
                     advanced=True,
                 ),
-                io.Float.Input(
-                    "feather",
-                    default=1.5,
-                    min=0.0,
-                    max=32.0,
-                    step=0.5,
-                    tooltip="Softness of the boundaries: Gaussian sigma in pixels; 0 = hard.",
-                ),
-                io.Combo.Input(
-                    "gaps",
-                    options=["static", "nearest"],
-                    default="static",
-                    tooltip="What happens to pixels that no mask covers: they stay as they are, or go to "
-                    "the nearest segment.",
-                    advanced=True,
-                ),
+                feather_input("hard"),
+                gaps_input(),
                 io.Mask.Input(
                     "alpha",
                     optional=True,
