@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Sequence
 
@@ -33,7 +34,7 @@ def refined_segments(
 
     view: at full resolution; codes: one per segment. Each boundary moves with the speed F = |I - I_W|, the
     difference of the photo and what the segment's code draws. Segments so soft that they have no boundary stay
-    as they are; where a segment would vanish, all do.
+    as they are; where a segment would vanish, all do, and a warning says so.
     """
     solid = view.segments.masks.flatten(1).amax(dim=1) > 0.5
     by_name = dict(zip(view.segments.names, solid.tolist(), strict=True))
@@ -58,5 +59,6 @@ def refined_segments(
             signs=1 if config.refine_sign == "grow" else -1,
             curvature=config.refine_curvature,
         )
-    except InvalidInputError:  # nothing would be left of a segment
+    except InvalidInputError as error:  # nothing would be left of a segment
+        logging.getLogger(__name__).warning("boundaries stay where they are this time: %s", error)
         return view.segments
