@@ -89,7 +89,7 @@ class RefineBoundaries(io.ComfyNode):
             after = refined(before, speeds, SIGNS[sign], distance, curvature, enter_static)
             curves = shown(backdrops(image, records or (), before), before, after, speeds)
             fastest = torch.cat([torch.stack(list(fast.values())).amax(dim=0) for fast in speeds])
-            moved = ExecutionBlocker(NO_INVERSION) if records is None else moved_inversions(records, after)
+            moved = ExecutionBlocker(NO_INVERSION) if records is None else moved_inversions(records, after, speeds)
             preview = ui.PreviewImage(curves, cls=cls)
             return io.NodeOutput(moved, after, curves, mask_to_host(fastest), ui=preview)
 
@@ -265,8 +265,13 @@ def refined(
     return tuple(done)
 
 
-def moved_inversions(inversions: InversionBatch, segments: SegmentsBatch) -> InversionBatch:
-    return tuple(with_masks(record, one) for record, one in zip(inversions, segments, strict=True))
+def moved_inversions(
+    inversions: InversionBatch, segments: SegmentsBatch, speeds: list[Speeds]
+) -> InversionBatch:
+    return tuple(
+        with_masks(record, one, refined=fast)
+        for record, one, fast in zip(inversions, segments, speeds, strict=True)
+    )
 
 
 def backdrops(image: Tensor | None, inversions: InversionBatch, segments: SegmentsBatch) -> list[Tensor]:

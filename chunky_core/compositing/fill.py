@@ -164,7 +164,7 @@ def _with_fill(inversion: Inversion, segment: Segment, code: LatentCode, taken: 
     """The inversion with `segment` a second time, with that code, on top where `taken` [H,W] says."""
     before, fill = inversion.masks(), _free_name(f"{segment.name}{SUFFIX}", inversion.names)
     after = restacked(before, {fill: taken}, enter_static=True)
-    codes = (*inversion.segments, replace(segment, name=fill, code=code))
+    codes = (*inversion.segments, replace(segment, name=fill, code=code, redrawn=True))
     return replace(
         inversion,
         segments=tuple(replace(one, mask=mask[None]) for one, mask in zip(codes, after.masks, strict=True)),
