@@ -35,7 +35,8 @@ class AlignFace(io.ComfyNode):
                     min=16,
                     max=4096,
                     step=16,
-                    tooltip="Side of the crop in pixels: the generator's resolution. Not used if generator is connected.",
+                    tooltip="Side of the crop in pixels: the generator's resolution. Not used if generator is "
+                    "connected.",
                 ),
                 io.Combo.Input(
                     "faces",

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ..errors import InvalidInputError
 from ..generator.region import Box
+from ..wording import pictures
 from .masks import mask_box
 from .segments import Segments
 
@@ -45,7 +46,7 @@ def _check(photo: Tensor, segments: Segments, crops: Sequence[Tensor], boxes: Se
     height, width = segments.size
     if photo.ndim != 4 or photo.shape[1] != 3 or photo.shape[2:] != (height, width):
         raise InvalidInputError(
-            f"the photo is {list(photo.shape)}, the masks are for [1,3,{height},{width}]; resize one"
+            f"the photo is {pictures(photo)}, the masks are for one of {width}x{height}; resize one"
         )
     if not len(segments.names) == len(crops) == len(boxes):
         raise InvalidInputError(
