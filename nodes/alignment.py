@@ -26,7 +26,16 @@ class AlignFace(io.ComfyNode):
             display_name="Align Face",
             category="ChunkyGAN/compositing",
             description="Cuts faces out of photos of any size, upright and framed as FFHQ generators expect.",
-            search_aliases=["ffhq", "face crop", "face detection", "yunet", "align", "landmarks"],
+            search_aliases=[
+                "ffhq",
+                "face crop",
+                "crop face",
+                "face detection",
+                "yunet",
+                "align",
+                "landmarks",
+                "face edit",
+            ],
             inputs=[
                 io.Image.Input("image", tooltip="The photo, or several. Transparency is not looked at."),
                 io.Int.Input(

@@ -43,6 +43,8 @@ class RefineBoundaries(io.ComfyNode):
                 "snap edges",
                 "boundary refinement",
                 "active contour",
+                "refine mask",
+                "remove glasses",
             ],
             inputs=[*what_inputs(), *how_inputs()],
             outputs=[

@@ -133,7 +133,14 @@ class PoissonBlend(io.ComfyNode):
             display_name="Poisson Blend",
             category="ChunkyGAN/compositing",
             description="Sets any picture into a photo without seams, inside a mask.",
-            search_aliases=["poisson", "seamless clone", "gradient domain"],
+            search_aliases=[
+                "poisson",
+                "seamless clone",
+                "gradient domain",
+                "inpaint face",
+                "blend",
+                "remove seam",
+            ],
             inputs=[
                 io.Image.Input(
                     "picture", tooltip="What to set in; its details are kept, its colours follow the photo."

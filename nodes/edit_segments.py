@@ -80,6 +80,8 @@ class EditSegments(io.ComfyNode):
                 "mirror mask",
                 "merge",
                 "remove segment",
+                "expand mask",
+                "blur mask",
             ],
             inputs=[
                 SegmentsIO.Input("segments", tooltip="The segments to change."),
@@ -161,7 +163,14 @@ class AddSegment(io.ComfyNode):
             category="ChunkyGAN/segments",
             description="Makes one segment of a mask, such as the host's mask editor paints, on top of those "
             "that are there. One of these nodes per segment, in a chain.",
-            search_aliases=["mask editor", "paint mask", "new segment", "mask to segment", "protect"],
+            search_aliases=[
+                "mask editor",
+                "paint mask",
+                "new segment",
+                "mask to segment",
+                "protect",
+                "inpaint face",
+            ],
             inputs=[
                 io.Mask.Input(
                     "mask",

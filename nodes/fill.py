@@ -28,7 +28,15 @@ class FillRegion(io.ComfyNode):
             category="ChunkyGAN/compositing",
             description="Carries an edited segment beyond its border, where the edit has outgrown it, and "
             "makes it meet its surroundings there.",
-            search_aliases=["hole filling", "correction mask", "glasses", "extend segment", "inpaint"],
+            search_aliases=[
+                "hole filling",
+                "correction mask",
+                "remove glasses",
+                "extend segment",
+                "inpaint",
+                "inpaint face",
+                "gan inpaint",
+            ],
             inputs=[
                 GeneratorIO.Input("generator", tooltip="The generator that the inversion was made with."),
                 InversionIO.Input("inversion", tooltip="The inversion with its edits; it stays as it is."),

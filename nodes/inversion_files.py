@@ -32,7 +32,7 @@ class SaveInversion(io.ComfyNode):
             category="ChunkyGAN/inversion",
             description="Writes each inversion, with codes, masks, edits and, if wanted, its photo, to a file "
             "in the output folder.",
-            search_aliases=["export inversion", "save latent"],
+            search_aliases=["export inversion", "save latent", "gan inversion"],
             is_output_node=True,
             inputs=[
                 InversionIO.Input("inversion", tooltip="The inversion, or a batch: one file per photo."),
@@ -80,7 +80,14 @@ class LoadInversion(io.ComfyNode):
             display_name="Load Inversion",
             category="ChunkyGAN/inversion",
             description="Opens an inversion that was saved before, from the input or the output folder.",
-            search_aliases=["open inversion", "import inversion"],
+            search_aliases=[
+                "open inversion",
+                "import inversion",
+                "load latent",
+                "gan inversion",
+                "autosave",
+                "resume",
+            ],
             inputs=[
                 io.Combo.Input(
                     "file",

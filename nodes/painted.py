@@ -29,7 +29,15 @@ class PaintedSegments(io.ComfyNode):
             display_name="Painted Segments",
             category="ChunkyGAN/segments",
             description="Makes segments of strokes painted over the photo: one colour, one segment.",
-            search_aliases=["brush", "paint layer", "scribble", "strokes", "colour mask", "mask editor"],
+            search_aliases=[
+                "brush",
+                "paint layer",
+                "scribble",
+                "strokes",
+                "colour mask",
+                "mask editor",
+                "inpaint face",
+            ],
             inputs=[
                 io.Image.Input("original", tooltip="The photo without paint, or several."),
                 io.Image.Input("painted", tooltip="The same photo with strokes, in the same size."),

@@ -38,7 +38,16 @@ class SegmentMasks(io.ComfyNode):
             category="ChunkyGAN/segments",
             description="Turns a label map, a batch of masks with names, or a picture's transparency into "
             "soft segments that add up to one.",
-            search_aliases=["segments", "masks", "label map", "alpha", "merge labels", "chunks"],
+            search_aliases=[
+                "segments",
+                "masks",
+                "label map",
+                "alpha",
+                "merge labels",
+                "chunks",
+                "face parts",
+                "face edit",
+            ],
             inputs=[
                 io.Image.Input(
                     "image", tooltip="The photo, or several of one size. It sets the size of the segments."
@@ -144,7 +153,7 @@ class SegmentPreview(io.ComfyNode):
             display_name="Segment Preview",
             category="ChunkyGAN/segments",
             description="Shows the photo with its segments in colour and their names.",
-            search_aliases=["show segments", "mask overlay", "label overlay"],
+            search_aliases=["show segments", "mask overlay", "label overlay", "preview mask", "mask names"],
             is_output_node=True,
             inputs=[
                 io.Image.Input("image", tooltip="The photo, or several."),

@@ -83,6 +83,18 @@ def test_schemas_are_complete(pack: Pack) -> None:  # noqa: F811
     assert len(set(displayed)) == len(displayed)
 
 
+@pytest.mark.parametrize("wish", ["face edit", "remove glasses", "age", "inpaint face", "gan", "face mask"])
+def test_what_users_search_for_finds_a_node(pack: Pack, wish: str) -> None:  # noqa: F811
+    assert any(wish in schema.search_aliases for schema in pack.schemas.values())
+
+
+def test_search_aliases_add_to_the_display_name(pack: Pack) -> None:  # noqa: F811
+    for name, schema in pack.schemas.items():
+        aliases = schema.search_aliases
+        assert len(set(aliases)) == len(aliases) >= 3, name
+        assert all(alias == alias.strip().lower() != schema.display_name.lower() for alias in aliases), name
+
+
 def test_signatures_follow_the_schemas(pack: Pack) -> None:  # noqa: F811
     for name, node in pack.nodes.items():
         inputs = node.GET_SCHEMA().inputs
