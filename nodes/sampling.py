@@ -195,7 +195,9 @@ class SaveStyleGAN(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(cls, name: str = "generator") -> bool | str:
+    def validate_inputs(cls, name: str | None = None) -> bool | str:
+        if name is None:  # linked: it is known only when the node runs
+            return True
         try:
             free_path(models_folder(), name)
         except InvalidInputError as error:
