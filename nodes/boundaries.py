@@ -17,7 +17,16 @@ from ..chunky_core.inversion.losses.perceptual import LPIPS_NETWORKS, load_perce
 from ..chunky_core.segments import Segments
 from ..chunky_core.segments.label_names import split_names
 from ..chunky_core.segments.level_set import boundary_speed, refine_segments
-from .host import HostedGenerator, each_photo, loaded, mask_to_host, per_photo, plain_tensors, to_host
+from .host import (
+    HostedGenerator,
+    each_photo,
+    loaded,
+    mask_to_core,
+    mask_to_host,
+    per_photo,
+    plain_tensors,
+    to_host,
+)
 from .losses import DEMO, weight_folders
 from .photos import with_photos
 from .types import GeneratorIO, InversionBatch, InversionIO, SegmentsBatch, SegmentsIO
@@ -83,7 +92,7 @@ class RefineBoundaries(io.ComfyNode):
         before, chosen = sources(records, segments), split_names(names)
         with plain_tensors():
             if speed is not None:
-                speeds = given_speeds(before, chosen, speed.detach().clone().float())
+                speeds = given_speeds(before, chosen, mask_to_core(speed))
             elif records is not None:
                 speeds = inversion_speeds(generator, records, chosen, compare, speed_from)
             else:
@@ -203,8 +212,8 @@ def measure_of(speed_from: str, device: torch.device | str = "cpu") -> Speed:
 
 
 def given_speeds(segments: SegmentsBatch, names: list[str], speed: Tensor) -> list[Speeds]:
-    """speed: host MASK [B,H,W]; one serves all."""
-    masks = per_photo(speed[:, None].split(1), len(segments), "speeds")
+    """speed: [B,1,H,W] in 0..1; one serves all."""
+    masks = per_photo(speed.split(1), len(segments), "speeds")
     return [dict.fromkeys(one.resolve(names), mask) for one, mask in zip(segments, masks, strict=True)]
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from ..chunky_core.compositing import MODES, Mode, composite, render, set_in
 from ..chunky_core.generator.generator import Generator
 from ..chunky_core.inversion.inversion import Inversion
-from .host import HostedGenerator, each_photo, loaded, per_photo, plain_tensors, to_host
+from .host import HostedGenerator, each_photo, loaded, mask_to_core, per_photo, plain_tensors, to_host
 from .photos import PHOTO_TIP, into_photo, photos_of, with_photos
 from .types import GeneratorIO, InversionBatch, InversionIO
 
@@ -167,9 +167,10 @@ class PoissonBlend(io.ComfyNode):
         mixed_gradients: bool = False,
     ) -> io.NodeOutput:
         with plain_tensors():
-            sources = each_photo(picture)
-            targets = per_photo(tuple(each_photo(photo)), len(sources), "photos")
-            masks = per_photo(mask.clone().float()[:, None].split(1), len(sources), "masks")
+            count = max(len(picture), len(photo))
+            sources = per_photo(tuple(each_photo(picture)), count, "pictures")
+            targets = per_photo(tuple(each_photo(photo)), count, "photos")
+            masks = per_photo(mask_to_core(mask).split(1), count, "masks")
             blended = [
                 set_in(*parts, mode=mode, band=band, mixed=mixed_gradients)
                 for parts in zip(sources, targets, masks, strict=True)

@@ -255,8 +255,11 @@ def test_poisson_blend_keeps_the_photos_own_numbers(pack: Pack, mode: str) -> No
     photo = torch.rand(1, SIZE, SIZE, 4, generator=torch.Generator().manual_seed(6))
     photo[:, :5] = 1.5
     photo[:, 5:9, :, 0] = -0.25
-    given, picture = photo.clone(), torch.cat([a_photo(4), a_photo(7)])
     mask = three_masks()[2:]
+    many = photo.repeat(2, 1, 1, 1)  # one picture serves several photos, too
+    (both,) = pack.run("ChunkyGAN_PoissonBlend", picture=a_photo(4), photo=many, mask=mask, mode=mode)
+    assert both.shape == (2, SIZE, SIZE, 4) and torch.equal(both[0], both[1])
+    given, picture = photo.clone(), torch.cat([a_photo(4), a_photo(7)])
     (blended,) = pack.run("ChunkyGAN_PoissonBlend", picture=picture, photo=photo, mask=mask, mode=mode)
     outside = mask[0] == 0
     assert blended.shape == (2, SIZE, SIZE, 4) and torch.equal(photo, given)
