@@ -91,6 +91,7 @@ class RefineBoundaries(io.ComfyNode):
         records = None if inversion is None else with_photos(inversion, image)
         before, chosen = sources(records, segments), split_names(names)
         with plain_tensors():
+            photos = backdrops(image, records or (), before)
             if speed is not None:
                 speeds = given_speeds(before, chosen, mask_to_core(speed))
             elif records is not None:
@@ -98,7 +99,7 @@ class RefineBoundaries(io.ComfyNode):
             else:
                 speeds = picture_speeds(before, chosen, image, picture, speed_from)
             after = refined(before, speeds, SIGNS[sign], distance, curvature, enter_static)
-            curves = shown(backdrops(image, records or (), before), before, after, speeds)
+            curves = shown(photos, before, after, speeds)
             fastest = torch.cat([torch.stack(list(fast.values())).amax(dim=0) for fast in speeds])
             moved = ExecutionBlocker(NO_INVERSION) if records is None else moved_inversions(records, after)
             preview = ui.PreviewImage(curves, cls=cls)
@@ -281,9 +282,12 @@ def moved_inversions(inversions: InversionBatch, segments: SegmentsBatch) -> Inv
 
 
 def backdrops(image: Tensor | None, inversions: InversionBatch, segments: SegmentsBatch) -> list[Tensor]:
-    """What the curves are drawn on: the photos, or grey where they are not known."""
+    """What the curves are drawn on: the photos, or grey where they are not known. Raises InvalidInputError."""
     if image is not None:
-        return list(per_photo(tuple(each_photo(image)), len(segments), "photos"))
+        given = per_photo(tuple(each_photo(image)), len(segments), "photos")
+        for photo, one in zip(given, segments, strict=True):
+            one.check_photo(photo)
+        return list(given)
     photos = [record.photo for record in inversions] or [None] * len(segments)
     grey = [torch.zeros_like(one.static).repeat(1, 3, 1, 1) for one in segments]
     return [empty if photo is None else photo for photo, empty in zip(photos, grey, strict=True)]

@@ -183,7 +183,8 @@ class SegmentPreview(io.ComfyNode):
 
 
 def legible(photo: Tensor, segments: Segments) -> tuple[Tensor, Segments]:
-    """Both enlarged by a whole factor, so that names can be read on small photos."""
+    """Both enlarged by a whole factor, so that names can be read on small photos. Raises InvalidInputError."""
+    segments.check_photo(photo)
     scale = max(1, -(-LEGIBLE_SIDE // min(photo.shape[-2:])))
 
     def larger(plane: Tensor) -> Tensor:

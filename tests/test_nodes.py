@@ -268,6 +268,45 @@ def test_poisson_blend_keeps_the_photos_own_numbers(pack: Pack, mode: str) -> No
     assert not torch.equal(blended[0][~outside], blended[1][~outside])
 
 
+@pytest.mark.parametrize(
+    ("node", "given", "message"),
+    [
+        (
+            "SegmentPreview",
+            {"image": torch.rand(1, 32, 32, 3)},
+            "the photo is 32x32, the segments are for 64x64",
+        ),
+        (
+            "RefineBoundaries",
+            {"image": torch.rand(1, 32, 32, 3), "speed": torch.ones(1, SIZE, SIZE)},
+            "the photo is 32x32, the segments are for 64x64",
+        ),
+        (
+            "RefineBoundaries",
+            {"image": torch.rand(1, SIZE, SIZE, 3), "picture": torch.rand(1, 32, 32, 3)},
+            "with a picture of 32x32; expected one of each",
+        ),
+    ],
+)
+def test_another_size_is_told_in_pixels(
+    pack: Pack,  # noqa: F811
+    graph: Graph,
+    node: str,
+    given: dict[str, Any],
+    message: str,
+) -> None:
+    with pytest.raises(pack.errors.InvalidInputError, match=message) as caught:
+        pack.run(f"ChunkyGAN_{node}", segments=graph.segments, **given)
+    assert "torch." not in str(caught.value) and "[" not in str(caught.value)
+
+
+def test_a_photo_of_the_wrong_size_is_sent_to_align_face(pack: Pack, graph: Graph) -> None:  # noqa: F811
+    projection = {"generator": graph.generator, "segments": graph.segments, "steps": 1}
+    for photo in (torch.rand(1, 128, 128, 3), torch.rand(1, SIZE, 96, 3)):
+        with pytest.raises(pack.errors.InvalidInputError, match=r"generator makes 64x64; .*\(Align Face\)"):
+            pack.run("ChunkyGAN_SegmentedProjection", image=photo, **projection)
+
+
 def test_demo_portrait_describes_itself(pack: Pack) -> None:  # noqa: F811
     image, masks, names, labels, colours = pack.run("ChunkyGAN_DemoPortrait", size=SIZE, hat=True)
     parts = names.split(", ")

@@ -9,10 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..errors import InvalidInputError
 from ..images import to_uint8
 from ..segments import Segments
-from ..wording import in_pixels
 from .labels import draw_labels, place_labels
 
 TITLE_HEIGHT = 22  # pixels above every picture of a contact sheet
@@ -40,11 +38,7 @@ def segment_overlay(photo: Tensor, segments: Segments, opacity: float = 0.55, na
     names: write each at its centre, or where there is room, with a line to the centre. Raises InvalidInputError for
     a photo of another size than the segments.
     """
-    if photo.shape[-2:] != segments.static.shape[-2:]:
-        raise InvalidInputError(
-            f"the photo is {in_pixels(photo)}, the segments are for {in_pixels(segments.static)}; use the photo that "
-            "they were made for (after Align Face, if that cut it out)"
-        )
+    segments.check_photo(photo)
     colours = segment_colours(len(segments.names)).to(photo)
     tint = (segments.masks.to(photo) * colours[:, :, None, None]).sum(0, keepdim=True)
     covered = 1 - segments.static.to(photo)
