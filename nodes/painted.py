@@ -90,7 +90,7 @@ def static_names(static: list[str], palette: Palette) -> list[str]:
     """The names as the palette writes them. Raises InvalidInputError for one that it doesn't have; the default may be
     missing there.
     """
-    meant = {entry: known_name(entry, {*palette.names, STATIC}) for entry in static}
+    meant = {entry: known_name(entry, (*palette.names, STATIC)) for entry in static}
     unknown = [entry for entry, name in meant.items() if name is None]
     if unknown:
         raise InvalidInputError(

@@ -14,10 +14,8 @@ from ..images import to_uint8
 
 Pixels = NDArray[np.uint8]
 Place = tuple[float, float]  # column, row
-LEGIBLE, SMALLEST = (
-    0.34,
-    0.1,
-)  # of OpenCV's font scale: about 8 pixels high, and what still shows that there is a name
+LEGIBLE = 0.34  # of OpenCV's font scale: letters of about 8 pixels
+SMALLEST = 0.1  # still shows that there is a name
 WIDTH_OF_FULL_SCALE = 1000  # pixels of the picture's shorter side
 SHRINK = 0.85
 PADDING = 2  # pixels around a text, which its dark rim needs

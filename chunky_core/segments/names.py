@@ -39,7 +39,7 @@ def known_name(entry: str, names: Collection[str]) -> str | None:
     """
     if entry in names:
         return entry
-    alike = [name for name in names if _plain(name) == _plain(entry)]
+    alike = list(dict.fromkeys(name for name in names if _plain(name) == _plain(entry)))
     if len(alike) > 1:
         raise InvalidInputError(
             f"{entry!r} could be {' or '.join(map(repr, alike))}, which differ in upper and lower case only; write "
