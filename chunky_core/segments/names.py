@@ -32,6 +32,19 @@ def resolve_names(
     return tuple(found)
 
 
+def resolve_one(wanted: str, names: Sequence[str]) -> str:
+    """The single one of `names` that an entry means, as `resolve_names` takes it.
+
+    Raises InvalidInputError for none and for several.
+    """
+    meant = resolve_names((wanted,), names)
+    if len(meant) > 1:
+        raise InvalidInputError(
+            f"{wanted!r} means {', '.join(meant)}; name one of them, and do the others in turn"
+        )
+    return meant[0]
+
+
 def known_name(entry: str, names: Collection[str]) -> str | None:
     """The one of `names` that `entry` writes, exactly or else without regard to case and surrounding blanks.
 
