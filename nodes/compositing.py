@@ -25,7 +25,7 @@ from ..chunky_core.compositing import (
 )
 from ..chunky_core.generator.generator import Generator
 from ..chunky_core.inversion.inversion import Inversion
-from .host import HostedGenerator, each_photo, loaded, per_photo, plain_tensors, to_host
+from .host import HostedGenerator, each_photo, loaded, mask_to_core, per_photo, plain_tensors, to_host
 from .photos import PHOTO_TIP, into_photo, photos_of, with_photos
 from .types import GeneratorIO, InversionBatch, InversionIO
 
@@ -202,7 +202,14 @@ class PoissonBlend(io.ComfyNode):
             display_name="Poisson Blend",
             category="ChunkyGAN/compositing",
             description="Sets any picture into a photo without seams, inside a mask.",
-            search_aliases=["poisson", "seamless clone", "gradient domain"],
+            search_aliases=[
+                "poisson",
+                "seamless clone",
+                "gradient domain",
+                "inpaint face",
+                "blend",
+                "remove seam",
+            ],
             inputs=[
                 io.Image.Input(
                     "picture", tooltip="What to set in; its details are kept, its colours follow the photo."
@@ -229,9 +236,10 @@ class PoissonBlend(io.ComfyNode):
         mixed_gradients: bool = False,
     ) -> io.NodeOutput:
         with plain_tensors():
-            sources = each_photo(picture)
-            targets = per_photo(tuple(each_photo(photo)), len(sources), "photos")
-            masks = per_photo(mask.clone().float()[:, None].split(1), len(sources), "masks")
+            count = max(len(picture), len(photo))
+            sources = per_photo(tuple(each_photo(picture)), count, "pictures")
+            targets = per_photo(tuple(each_photo(photo)), count, "photos")
+            masks = per_photo(mask_to_core(mask).split(1), count, "masks")
             blended = [
                 set_in(*parts, mode=mode, band=band, mixed=mixed_gradients)
                 for parts in zip(sources, targets, masks, strict=True)

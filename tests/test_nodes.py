@@ -84,6 +84,18 @@ def test_schemas_are_complete(pack: Pack) -> None:  # noqa: F811
     assert len(set(displayed)) == len(displayed)
 
 
+@pytest.mark.parametrize("wish", ["face edit", "remove glasses", "age", "inpaint face", "gan", "face mask"])
+def test_what_users_search_for_finds_a_node(pack: Pack, wish: str) -> None:  # noqa: F811
+    assert any(wish in schema.search_aliases for schema in pack.schemas.values())
+
+
+def test_search_aliases_add_to_the_display_name(pack: Pack) -> None:  # noqa: F811
+    for name, schema in pack.schemas.items():
+        aliases = schema.search_aliases
+        assert len(set(aliases)) == len(aliases) >= 3, name
+        assert all(alias == alias.strip().lower() != schema.display_name.lower() for alias in aliases), name
+
+
 def test_signatures_follow_the_schemas(pack: Pack) -> None:  # noqa: F811
     for name, node in pack.nodes.items():
         inputs = node.GET_SCHEMA().inputs
@@ -264,14 +276,56 @@ def test_poisson_blend_keeps_the_photos_own_numbers(pack: Pack, mode: str) -> No
     photo = torch.rand(1, SIZE, SIZE, 4, generator=torch.Generator().manual_seed(6))
     photo[:, :5] = 1.5
     photo[:, 5:9, :, 0] = -0.25
-    given, picture = photo.clone(), torch.cat([a_photo(4), a_photo(7)])
     mask = three_masks()[2:]
+    many = photo.repeat(2, 1, 1, 1)  # one picture serves several photos, too
+    (both,) = pack.run("ChunkyGAN_PoissonBlend", picture=a_photo(4), photo=many, mask=mask, mode=mode)
+    assert both.shape == (2, SIZE, SIZE, 4) and torch.equal(both[0], both[1])
+    given, picture = photo.clone(), torch.cat([a_photo(4), a_photo(7)])
     (blended,) = pack.run("ChunkyGAN_PoissonBlend", picture=picture, photo=photo, mask=mask, mode=mode)
     outside = mask[0] == 0
     assert blended.shape == (2, SIZE, SIZE, 4) and torch.equal(photo, given)
     assert all(torch.equal(one[outside], photo[0][outside]) for one in blended)
     assert torch.equal(blended[..., 3], photo[..., 3].expand(2, -1, -1))
     assert not torch.equal(blended[0][~outside], blended[1][~outside])
+
+
+@pytest.mark.parametrize(
+    ("node", "given", "message"),
+    [
+        (
+            "SegmentPreview",
+            {"image": torch.rand(1, 32, 32, 3)},
+            "the photo is 32x32, the segments are for 64x64",
+        ),
+        (
+            "RefineBoundaries",
+            {"image": torch.rand(1, 32, 32, 3), "speed": torch.ones(1, SIZE, SIZE)},
+            "the photo is 32x32, the segments are for 64x64",
+        ),
+        (
+            "RefineBoundaries",
+            {"image": torch.rand(1, SIZE, SIZE, 3), "picture": torch.rand(1, 32, 32, 3)},
+            "with a picture of 32x32; expected one of each",
+        ),
+    ],
+)
+def test_another_size_is_told_in_pixels(
+    pack: Pack,  # noqa: F811
+    graph: Graph,
+    node: str,
+    given: dict[str, Any],
+    message: str,
+) -> None:
+    with pytest.raises(pack.errors.InvalidInputError, match=message) as caught:
+        pack.run(f"ChunkyGAN_{node}", segments=graph.segments, **given)
+    assert "torch." not in str(caught.value) and "[" not in str(caught.value)
+
+
+def test_a_photo_of_the_wrong_size_is_sent_to_align_face(pack: Pack, graph: Graph) -> None:  # noqa: F811
+    projection = {"generator": graph.generator, "segments": graph.segments, "steps": 1}
+    for photo in (torch.rand(1, 128, 128, 3), torch.rand(1, SIZE, 96, 3)):
+        with pytest.raises(pack.errors.InvalidInputError, match=r"generator makes 64x64; .*\(Align Face\)"):
+            pack.run("ChunkyGAN_SegmentedProjection", image=photo, **projection)
 
 
 def test_demo_portrait_describes_itself(pack: Pack) -> None:  # noqa: F811
