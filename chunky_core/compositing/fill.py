@@ -98,6 +98,22 @@ def fill_region(
         return replace(filled, losses={**inversion.losses, filled.names[-1]: curve}, stopped=stopped)
 
 
+def fill_name(name: str, names: Sequence[str]) -> str:
+    """What the new segment is called where segment `name` of `names` is filled: "<name>_fill", with a number behind it
+    if that is taken. Raises InvalidInputError for a name that isn't among them.
+    """
+    if name not in names:
+        raise InvalidInputError(
+            f"there is no segment {name!r} to fill from; expected one of {', '.join(names)}"
+        )
+    number, wanted = 1, f"{name}{SUFFIX}"
+    found = wanted
+    while found in names:
+        number += 1
+        found = f"{wanted}_{number}"
+    return found
+
+
 def _own_generator(generator: Generator, segment: Segment, noise: Sequence[Tensor]) -> Generator:
     """The generator as it draws the segment: with its tuning, and with the inversion's noise maps as its own,
     because the projection takes no others that stand still.
@@ -161,7 +177,7 @@ def _without_edits(own: Generator, code: LatentCode, edits: Sequence[Edit]) -> L
 
 def _with_fill(inversion: Inversion, segment: Segment, code: LatentCode, taken: Tensor) -> Inversion:
     """The inversion with `segment` a second time, with that code, on top where `taken` [H,W] says."""
-    before, fill = inversion.masks(), _free_name(f"{segment.name}{SUFFIX}", inversion.names)
+    before, fill = inversion.masks(), fill_name(segment.name, inversion.names)
     after = restacked(before, {fill: taken}, enter_static=True)
     codes = (*inversion.segments, replace(segment, name=fill, code=code))
     return replace(
@@ -184,15 +200,6 @@ def _strongest(masks: Sequence[Tensor]) -> Tensor:
     return torch.stack([mask.detach().float() for mask in masks]).amax(dim=0).clamp(max=1.0)
 
 
-def _free_name(wanted: str, taken: Sequence[str]) -> str:
-    """`wanted`, with a number behind it if it is taken."""
-    number, name = 1, wanted
-    while name in taken:
-        number += 1
-        name = f"{wanted}_{number}"
-    return name
-
-
 def _present(photo: Tensor | None) -> Tensor:
     if photo is None:
         raise InvalidInputError(
@@ -203,10 +210,7 @@ def _present(photo: Tensor | None) -> Tensor:
 
 
 def _check(inversion: Inversion, name: str, parts: Sequence[FillPart], config: ProjectionConfig) -> None:
-    if name not in inversion.names:
-        raise InvalidInputError(
-            f"there is no segment {name!r} to fill from; expected one of {', '.join(inversion.names)}"
-        )
+    fill_name(name, inversion.names)
     if not any(part.take for part in parts):
         raise InvalidInputError(
             f"none of the {len(parts)} parts is taken, so nothing would change; take at least one"
