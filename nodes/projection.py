@@ -14,7 +14,7 @@ from ..chunky_core.errors import InvalidInputError
 from ..chunky_core.generator.generator import Generator
 from ..chunky_core.inversion import Alignment, Inversion, LossConfig, ProjectionConfig, project
 from ..chunky_core.inversion.projection import Callback
-from ..chunky_core.inversion.setup import segment_spaces
+from ..chunky_core.inversion.setup import check_setup, segment_spaces
 from ..chunky_core.inversion.start import check_start
 from ..chunky_core.segments import Segments
 from ..chunky_core.segments.label_names import split_names
@@ -174,8 +174,7 @@ def checked_jobs(
         photos = each_photo(image)
     crops = (None,) if alignment is None else tuple(one for ones in alignment for one in ones)
     for masks in segments:
-        segment_spaces(masks, config)
-        masks.resolve(config.refine)
+        check_setup(hosted.generator, masks, segment_spaces(masks, config), config)
         check_later_names(masks.names)
     for one in start:
         if one is not None:
