@@ -64,7 +64,7 @@ class Autosave:
         """Write the record of a run that goes on, or has just been cut short, over the last one."""
         if self._is_saved(record):
             self._reached = (record.stopped or "").removeprefix("interrupted ")
-            show_on_node(f"Saved {self._reached} in {self._shown}\n{TO_GO_ON}")
+            show_on_node(f"Saved {self._reached}. To go on: start_as = continue\n{self._shown}")
 
     def save_finished(self, record: Inversion) -> None:
         """Write the record of a run that has come to its end over the last one."""
