@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import struct
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,8 +13,11 @@ import torch
 from torch import Tensor
 
 from .errors import InvalidInputError
+from .replacing import replacing
 
 Colour = tuple[int, int, int]
+_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_PNG_BEGIN = 33  # the signature and the chunk IHDR, which has to be the first
 
 
 def to_uint8(image: Tensor) -> Tensor:
@@ -61,11 +65,28 @@ def load_image(path: str | os.PathLike[str]) -> Tensor:
     return (torch.from_numpy(_unit_range(pixels, path)).permute(2, 0, 1)[None] * 2 - 1).contiguous()
 
 
-def save_image(path: str | os.PathLike[str], image: Tensor) -> None:
+def colour_profile(path: str | os.PathLike[str]) -> bytes | None:
+    """The ICC profile that tells how a photo's colours are meant; None where it has none, or a damaged one."""
+    from PIL import Image  # OpenCV drops profiles
+
+    try:
+        with Image.open(path) as picture:
+            return picture.info.get("icc_profile") or None
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):  # what OpenCV alone can read
+        return None
+
+
+def profile_space(profile: bytes) -> str:
+    """What an ICC profile's numbers are: "RGB", "GRAY", "CMYK", ... (ICC.1 7.2.6)."""
+    return profile[16:20].decode("ascii", "replace").strip()
+
+
+def save_image(path: str | os.PathLike[str], image: Tensor, profile: bytes | None = None) -> None:
     """Writes an image as an 8-bit PNG, which loses nothing that 8 bits can hold.
 
-    image: [1,3,H,W] in [-1,1]. Raises InvalidInputError for a batch and for another suffix than .png, OSError
-    if the file cannot be written.
+    image: [1,3,H,W] in [-1,1]. profile: an ICC profile of RGB, see `colour_profile`. An existing file is replaced
+    only once the new one is complete. Raises InvalidInputError for a batch and for another suffix than .png,
+    OSError if the file cannot be written.
     """
     import cv2
 
@@ -75,7 +96,10 @@ def save_image(path: str | os.PathLike[str], image: Tensor) -> None:
     pixels = to_uint8(image)
     if len(pixels) != 1:
         raise InvalidInputError(f"a batch of {len(pixels)} images; expected one image per file")
-    path.write_bytes(cv2.imencode(".png", pixels[0].cpu().numpy()[:, :, ::-1])[1].tobytes())
+    content = cv2.imencode(".png", pixels[0].cpu().numpy()[:, :, ::-1])[1].tobytes()
+    if profile:
+        content = content[:_PNG_BEGIN] + _profile_chunk(profile) + content[_PNG_BEGIN:]
+    _write(path, content)
 
 
 def save_label_map(path: str | os.PathLike[str], labels: Tensor) -> None:
@@ -90,7 +114,7 @@ def save_label_map(path: str | os.PathLike[str], labels: Tensor) -> None:
         raise InvalidInputError(
             f"a label map is {labels.dtype} {_shape(labels)}; expected whole numbers 0..255, [H,W]"
         )
-    Path(path).write_bytes(cv2.imencode(".png", labels.to(torch.uint8).cpu().numpy())[1].tobytes())
+    _write(Path(path), cv2.imencode(".png", labels.to(torch.uint8).cpu().numpy())[1].tobytes())
 
 
 def read_mask(path: str | os.PathLike[str]) -> Tensor:
@@ -140,6 +164,17 @@ def read_label_map(path: str | os.PathLike[str], palette: Mapping[Colour, int] |
     return torch.from_numpy(colours[:, :, 0].copy())
 
 
+def _write(path: Path, content: bytes) -> None:
+    with replacing(path) as new:
+        new.write_bytes(content)
+
+
+def _profile_chunk(profile: bytes) -> bytes:
+    """PNG's chunk iCCP: a name, 0, the method 0 = zlib, the compressed profile."""
+    body = b"iCCP" + b"ICC profile\0\0" + zlib.compress(profile)
+    return struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
+
+
 def _decode(path: Path, flags: int) -> np.ndarray:
     """The stored array, channels in OpenCV's order (BGR)."""
     import cv2
@@ -170,7 +205,7 @@ def _indexed_png_palette(content: bytes) -> dict[Colour, int] | None:
     OpenCV hands out an indexed picture's colours only. Where the palette repeats a colour the lowest index
     counts, because the rest is padding as a rule.
     """
-    if content[:8] != b"\x89PNG\r\n\x1a\n" or content[25:26] != b"\x03":
+    if content[:8] != _PNG_SIGNATURE or content[25:26] != b"\x03":
         return None
     offset = 8
     while offset + 8 <= len(content):
