@@ -6,6 +6,8 @@ import os
 import struct
 import zlib
 from collections.abc import Mapping
+from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +19,7 @@ from .replacing import replacing
 
 Colour = tuple[int, int, int]
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_ORIENTATION = 0x0112  # EXIF's tag
 _PNG_BEGIN = 33  # the signature and the chunk IHDR, which has to be the first
 
 
@@ -66,14 +69,11 @@ def load_image(path: str | os.PathLike[str]) -> Tensor:
 
 
 def colour_profile(path: str | os.PathLike[str]) -> bytes | None:
-    """The ICC profile that tells how a photo's colours are meant; None where it has none, or a damaged one."""
-    from PIL import Image  # OpenCV drops profiles
+    """The ICC profile that tells how a photo's colours are meant; None where it has none, or a damaged one.
 
-    try:
-        with Image.open(path) as picture:
-            return picture.info.get("icc_profile") or None
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):  # what OpenCV alone can read
-        return None
+    Raises InvalidInputError if the file cannot be read.
+    """
+    return _description(_content(Path(path))).profile
 
 
 def profile_space(profile: bytes) -> str:
@@ -120,7 +120,7 @@ def save_label_map(path: str | os.PathLike[str], labels: Tensor) -> None:
 def read_mask(path: str | os.PathLike[str]) -> Tensor:
     """A mask: float32 [H,W] in [0,1], 1 where the picture is white or, if it has transparency, opaque.
 
-    An alpha channel that is opaque everywhere says nothing and is ignored.
+    An alpha channel that is opaque everywhere says nothing and is ignored. The EXIF orientation is applied.
     Raises InvalidInputError if the file cannot be read, is no picture, or is coloured without transparency.
     """
     import cv2
@@ -143,7 +143,7 @@ def read_label_map(path: str | os.PathLike[str], palette: Mapping[Colour, int] |
     """A label map: int64 [H,W], one whole number per pixel.
 
     Grey pictures hold the labels themselves, indexed PNGs hold them as palette indices, colour pictures need
-    `palette`: (red, green, blue) in 0..255 -> label. Transparency is ignored.
+    `palette`: (red, green, blue) in 0..255 -> label. Transparency is ignored, the EXIF orientation applied.
     Raises InvalidInputError if the file cannot be read, is no picture, or has a colour that is not in the
     palette.
     """
@@ -175,21 +175,63 @@ def _profile_chunk(profile: bytes) -> bytes:
     return struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
 
 
-def _decode(path: Path, flags: int) -> np.ndarray:
-    """The stored array, channels in OpenCV's order (BGR)."""
-    import cv2
+@dataclass(frozen=True)
+class _Description:
+    """What a file says about its picture, which OpenCV drops: ICC profile, EXIF orientation (1 = upright)."""
 
-    try:  # not imread, which cannot open every path
-        content = np.frombuffer(path.read_bytes(), np.uint8)
+    profile: bytes | None = None
+    orientation: int = 1
+
+
+def _description(content: bytes) -> _Description:
+    """Nothing is known of a file that Pillow can't open, or whose description is damaged."""
+    from PIL import Image
+
+    try:
+        with Image.open(BytesIO(content)) as picture:
+            # OpenCV itself turns TIFF, and nothing else where the alpha channel is asked for.
+            turned = 1 if picture.format == "TIFF" else picture.getexif().get(_ORIENTATION, 1)
+            return _Description(picture.info.get("icc_profile") or None, turned)
+    except (
+        OSError,
+        ValueError,
+        TypeError,
+        LookupError,
+        SyntaxError,
+        struct.error,
+        Image.DecompressionBombError,
+    ):
+        return _Description()
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
     except OSError as error:
         raise InvalidInputError(f"{path} cannot be read ({error.strerror}); check the path") from error
-    try:
-        pixels = cv2.imdecode(content, flags) if content.size else None
+
+
+def _decode(path: Path, flags: int) -> np.ndarray:
+    """The stored array as it is to be seen, channels in OpenCV's order (BGR)."""
+    import cv2
+
+    content = _content(path)
+    try:  # not imread, which cannot open every path
+        pixels = None
+        if content:
+            pixels = cv2.imdecode(np.frombuffer(content, np.uint8), flags | cv2.IMREAD_IGNORE_ORIENTATION)
     except cv2.error:
         pixels = None
     if pixels is None:
         raise InvalidInputError(f"{path} is not a picture that OpenCV can read; save it as PNG or JPEG")
-    return pixels
+    return _upright(pixels, _description(content).orientation)
+
+
+def _upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
+    """Pixels [H,W,...] turned and mirrored as EXIF says: 5 to 8 lie on their side."""
+    axes = {2: (1,), 3: (0, 1), 4: (0,), 6: (1,), 7: (0, 1), 8: (0,)}.get(orientation, ())
+    standing = pixels.swapaxes(0, 1) if orientation in (5, 6, 7, 8) else pixels
+    return np.ascontiguousarray(np.flip(standing, axes))
 
 
 def _unit_range(pixels: np.ndarray, path: str | os.PathLike[str]) -> np.ndarray:
