@@ -7,40 +7,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import save_file
 
-from chunky_core.cli import main
 from chunky_core.demo.photos import demo_photo
 from chunky_core.demo.shipped import LABEL_NAMES, RECIPES, load_shipped_photo
-from chunky_core.generator.files import save_generator
 from chunky_core.images import load_image, save_image, save_label_map, to_uint8
 from chunky_core.inversion import load_inversion
 from chunky_core.segments import segments_from_label_map
-
-
-@pytest.fixture
-def studio(tmp_path: Path, generator) -> Path:
-    """A folder with a 64x64 photo, its label map, single masks, a tiny generator and its directions."""
-    photo = demo_photo(7, resolution=64)
-    save_image(tmp_path / "photo.png", photo.image)
-    save_label_map(tmp_path / "labels.png", photo.labels)
-    (tmp_path / "labels.json").write_text(json.dumps({str(k): v for k, v in LABEL_NAMES.items()}))
-    (tmp_path / "masks").mkdir()
-    for label, name in ((0, "background"), (2, "skin"), (8, "mouth")):
-        save_label_map(tmp_path / "masks" / f"{name}.png", (photo.labels == label).to(torch.uint8) * 255)
-    save_generator(generator, tmp_path / "tiny.safetensors")
-    direction = torch.randn(generator.w_dim, generator=torch.Generator().manual_seed(1))
-    save_file({"directions/smile": direction}, tmp_path / "directions.safetensors")
-    return tmp_path
-
-
-def edit(folder: Path, *more: str, masks: str = "labels.png") -> int:
-    return main(
-        ["edit", str(folder / "photo.png"), "--masks", str(folder / masks), "--generator"]
-        + [str(folder / "tiny.safetensors"), "--directions", str(folder / "directions.safetensors")]
-        + ["--static", "background", "--steps", "3", "--grow", "1", "--feather", "0.7", "--device", "cpu"]
-        + ["--out", str(folder / "out"), *more]
-    )
+from tests.cli_tools import edit
 
 
 @pytest.mark.parametrize("masks", ["labels.png", "masks"])
