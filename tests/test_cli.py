@@ -32,25 +32,6 @@ def test_edit_writes_pictures_and_figures(studio: Path, masks: str):
     assert not torch.equal(picture, load_image(out / "reconstruction.png"))
 
 
-@pytest.mark.parametrize(
-    ("arguments", "masks", "hint"),
-    [
-        (["--edit", "mouth:frown=2"], "labels.png", "smile"),
-        (["--edit", "moustache:smile=2"], "labels.png", "mouth"),
-        (["--static", "sky"], "labels.png", "background"),
-        (["--static", "sky"], "masks", "skin"),
-        ([], "photo.png", "photo"),
-        ([], "nothing.png", "nothing"),
-        (["--generator", "absent.safetensors"], "labels.png", "absent.safetensors"),
-    ],
-)
-def test_bad_input_is_one_line_before_any_work(studio: Path, capsys, arguments, masks, hint):
-    assert edit(studio, *arguments, masks=masks) == 2
-    assert not (studio / "out").exists()
-    error = capsys.readouterr().err.strip().splitlines()[-1]
-    assert error.startswith("error: ") and hint in error
-
-
 def test_a_photo_of_another_size_names_both_sizes(studio: Path, capsys):
     photo = demo_photo(7, resolution=96)
     save_image(studio / "photo.png", photo.image)
