@@ -15,7 +15,6 @@ from ..chunky_core.errors import InvalidInputError
 from ..chunky_core.inversion import Inversion, LossConfig
 from .host import HostedGenerator, loaded, plain_tensors, step_reporter, to_host
 from .losses import weight_folders
-from .projection import PREVIEW_EVERY
 from .types import GeneratorIO, InversionBatch, InversionIO, LossIO
 
 
@@ -88,7 +87,6 @@ class FillRegion(io.ComfyNode):
                     hold=hold,
                     feather=feather,
                     callback=report,
-                    preview_every=PREVIEW_EVERY,
                     folders=weight_folders(),
                 )
                 filled.append(one)

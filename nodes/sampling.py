@@ -64,7 +64,7 @@ def sampling_inputs() -> list[io.Input]:
             default=0,
             min=0,
             max=SEEDS - 1,
-            control_after_generate=True,
+            control_after_generate=io.ControlAfterGenerate.fixed,
             tooltip="Another number is another picture; a batch draws this seed and those after it.",
         ),
         io.Float.Input(

@@ -45,7 +45,7 @@ def fill_region(
     hold: float = 1.0,
     feather: float = 0.0,
     callback: Callback | None = None,
-    preview_every: int = 25,
+    preview_seconds: float = 2.0,
     folders: Sequence[Path] = (),
 ) -> Inversion:
     """`inversion` with one more segment, "<name>_fill", on top of the others on the parts that are taken.
@@ -60,7 +60,7 @@ def fill_region(
     feather: sigma in pixels that softens the new segment's border. config: of the projection; None = `DEFAULTS`.
     Its space is used, or that of X_1 where that comes later; mode, warm-up, dilation, feather, neighbourhood and
     refine_every don't count, because there is one code and the masks are taken as they are. callback,
-    preview_every, folders: as in `project`; the image is the picture with X_2 drawn over it.
+    preview_seconds, folders: as in `project`; the image is the picture with X_2 drawn over it.
 
     Raises InvalidInputError for an unknown name, no part that is taken, other sizes, a segment that vanishes
     below the new one, optimise_noise, and where the photo is needed and absent; otherwise what `render` and
@@ -88,7 +88,7 @@ def fill_region(
                 start.masks(),
                 _for_one_code(config, start.segments[0].code),
                 callback=callback,
-                preview_every=preview_every,
+                preview_seconds=preview_seconds,
                 start=start,
                 folders=folders,
             )

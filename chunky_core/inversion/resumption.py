@@ -15,6 +15,8 @@ from .inversion import Inversion, check_generator, photo_digest
 from .judge import Judge
 from .state import ProjectionState
 
+COMPANION = "companion/"  # what the names of its tensors begin with
+
 
 def check_resumable(
     start: Inversion | None,
@@ -67,9 +69,10 @@ def restored_companion(state: ProjectionState, judge: Judge) -> Companion | None
     """The companion that a state holds, if it had one. Raises InvalidInputError for a damaged state."""
     if "companion" not in state.numbers:
         return None
-    start = "companion/"
     tensors = {
-        name.removeprefix(start): tensor for name, tensor in state.tensors.items() if name.startswith(start)
+        name.removeprefix(COMPANION): tensor
+        for name, tensor in state.tensors.items()
+        if name.startswith(COMPANION)
     }
     inner = ProjectionState(state.step, state.numbers["companion"], {**tensors, "rng": state.tensors["rng"]})
     return Companion(restored_fit(inner, judge.rng, judge.generator.device, tied=False), judge)
