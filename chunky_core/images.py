@@ -187,20 +187,14 @@ def _description(content: bytes) -> _Description:
     """Nothing is known of a file that Pillow can't open, or whose description is damaged."""
     from PIL import Image
 
+    # What its readers are known to raise for damaged files.
+    damaged = (OSError, RuntimeError, ValueError, TypeError, LookupError, SyntaxError, struct.error)
     try:
         with Image.open(BytesIO(content)) as picture:
             # OpenCV itself turns TIFF, and nothing else where the alpha channel is asked for.
             turned = 1 if picture.format == "TIFF" else picture.getexif().get(_ORIENTATION, 1)
             return _Description(picture.info.get("icc_profile") or None, turned)
-    except (
-        OSError,
-        ValueError,
-        TypeError,
-        LookupError,
-        SyntaxError,
-        struct.error,
-        Image.DecompressionBombError,
-    ):
+    except (*damaged, Image.DecompressionBombError):
         return _Description()
 
 

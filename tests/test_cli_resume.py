@@ -6,6 +6,7 @@ import errno
 import json
 import signal
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -86,6 +87,38 @@ def test_a_stopped_run_goes_on_to_the_same_codes(studio: Path, capsys, at_step, 
     resumed = load_inversion(path)
     assert_same_codes(resumed, load_inversion(studio / "whole" / "inversion.safetensors"))
     assert [one.direction.name for one in resumed.edits] == ["smile"]
+
+
+@pytest.mark.parametrize("step", [1, 3])
+def test_stopped_in_the_warm_up_and_after_the_last_step(studio: Path, at_step, step: int):
+    assert edit(studio, "--no-global", "--out", str(studio / "whole")) == 0
+    at_step(step, stop)
+    assert edit(studio, "--no-global") == 130
+    at_step(0, nothing)
+    assert edit(studio, "--no-global", "--resume") == 0
+    one, other = (load_inversion(studio / out / "inversion.safetensors") for out in ("out", "whole"))
+    assert_same_codes(one, other)
+    assert one.stopped is None
+
+
+def test_the_file_is_written_while_the_projection_runs(studio: Path, monkeypatch, at_step):
+    path, found = studio / "out" / "inversion.safetensors", []
+
+    def look() -> None:
+        record = load_inversion(path)
+        assert record.state is not None and projecting.is_unfinished(record)
+        found.append(record.state.step)
+        path.rename(studio / "copy.safetensors")
+
+    monkeypatch.setattr(projecting, "project", partial(projecting.project, keep_seconds=0.0))
+    at_step(2, look)
+    assert edit(studio, "--no-global", *EDIT) == 0
+    whole = load_inversion(path)
+    (studio / "copy.safetensors").rename(path)  # as if the program had been killed then
+    at_step(0, nothing)
+    assert edit(studio, "--no-global", "--resume", *EDIT) == 0
+    assert found == [1]
+    assert_same_codes(load_inversion(path), whole)
 
 
 def test_an_unfinished_file_is_not_overwritten(studio: Path, capsys, at_step):

@@ -105,7 +105,7 @@ class _Keeper:
     def __init__(self, path: Path, earlier: Inversion | None) -> None:
         self.path, self.previous = path, path.with_name(f"previous_{path.name}")
         self.replaces = earlier is None and path.exists()
-        self.problem = "it had not begun"
+        self.kept, self.problem = earlier is not None, ""
 
     def __call__(self, inversion: Inversion) -> None:
         """A disk that is full now may have room at the end: the run goes on, and says so once."""
@@ -113,7 +113,7 @@ class _Keeper:
             with signals_wait():
                 self._set_aside()
                 save_inversion(inversion, self.path)
-            self.problem = ""
+            self.kept = True
         except (ChunkyError, OSError) as error:
             if self.problem != str(error):
                 print(f"\nthe projection goes on but isn't kept: {error}", file=sys.stderr)
@@ -127,8 +127,8 @@ class _Keeper:
 
     def advice(self) -> str:
         """How to go on after a stop."""
-        if self.problem:
-            return f"nothing of this projection is kept: {self.problem}"
+        if not self.kept:
+            return ": ".join(filter(None, ("nothing of the projection is kept", self.problem)))
         aside = f" (the finished one before it: {self.previous.name})" if self.previous.exists() else ""
         return f"{self.path} keeps the projection{aside}; the same command with --resume goes on with it"
 
