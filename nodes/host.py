@@ -90,7 +90,8 @@ def to_core(image: Tensor) -> Tensor:
     """Host IMAGE [B,H,W,C >= 3] in 0..1 -> a new float32 [B,3,H,W] in [-1,1]. Raises InvalidInputError."""
     if image.ndim != 4 or image.shape[-1] < 3:
         raise InvalidInputError(
-            f"the image is {tuple(image.shape)}, expected [batch, height, width, 3]; give a colour IMAGE"
+            f"the image is a tensor of shape {list(image.shape)}; expected a colour IMAGE: [pictures, height, width, 3 or "
+            "4]"
         )
     levels = on_grid(image[..., :3].detach().clone().float() * 255)
     return (levels / 127.5 - 1).movedim(-1, 1).contiguous()
