@@ -24,6 +24,7 @@ from ..chunky_core.images import to_uint8
 
 PREVIEW_SIZE = 512  # longest side in pixels of a live preview
 GRID_TOLERANCE = 1e-3  # in 8-bit grey levels
+OVERSHOOT = 0.25  # of a bicubic kernel at a hard edge, a little more than it can be
 
 
 @dataclass(frozen=True)
@@ -90,8 +91,8 @@ def to_core(image: Tensor) -> Tensor:
     """Host IMAGE [B,H,W,C >= 3] in 0..1 -> a new float32 [B,3,H,W] in [-1,1]. Raises InvalidInputError."""
     if image.ndim != 4 or image.shape[-1] < 3:
         raise InvalidInputError(
-            f"the image is a tensor of shape {list(image.shape)}; expected a colour IMAGE: [pictures, height, width, 3 or "
-            "4]"
+            f"the image is a tensor of shape {list(image.shape)}; expected a colour IMAGE, "
+            "[pictures, height, width, 3 or 4]"
         )
     levels = on_grid(image[..., :3].detach().clone().float() * 255)
     return (levels / 127.5 - 1).movedim(-1, 1).contiguous()
@@ -111,6 +112,26 @@ def on_grid(levels: Tensor) -> Tensor:
     """
     whole = levels.round()
     return torch.where((levels - whole).abs() < GRID_TOLERANCE, whole, levels)
+
+
+def mask_to_core(mask: Tensor) -> Tensor:
+    """Host MASK [B,H,W] -> a new float32 [B,1,H,W] in 0..1.
+
+    Some packs give a mask without a batch, [H,W], or with a channel of its own, [B,1,H,W] or [B,H,W,1]; bicubic
+    enlarging leaves 0..1 a little, and is clipped. Raises InvalidInputError for other shapes and values.
+    """
+    plain = mask[None] if mask.ndim == 2 else mask
+    if plain.ndim == 4 and 1 in (plain.shape[1], plain.shape[-1]):
+        plain = plain[:, 0] if plain.shape[1] == 1 else plain[..., 0]
+    if plain.ndim != 3:
+        raise InvalidInputError(
+            f"the mask is a tensor of shape {list(mask.shape)}; expected a MASK, [masks, height, width]"
+        )
+    values = plain.detach().clone().float()
+    if not ((values >= -OVERSHOOT) & (values <= 1 + OVERSHOOT)).all():  # NaN fails, too
+        found = f"{values.min():g}..{values.max():g}"
+        raise InvalidInputError(f"the mask has values in {found}, expected 0..1; clip or divide them")
+    return values.clamp(0, 1)[:, None]
 
 
 def mask_to_host(mask: Tensor) -> Tensor:

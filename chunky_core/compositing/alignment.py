@@ -227,8 +227,8 @@ def _check_photo(photo: Tensor, alignment: Alignment) -> None:
     if 0 in _region(alignment.quad, alignment.original_size)[2:]:
         corners = ", ".join(f"({x:g}, {y:g})" for x, y in alignment.quad)
         raise InvalidInputError(
-            f"the crop's corners {corners} lie outside the photo of {in_pixels(photo)}; give a face inside it, in pixels "
-            "of the photo"
+            f"the crop's corners {corners} lie outside the photo of {in_pixels(photo)}; "
+            "give a face inside it, in pixels of the photo"
         )
 
 

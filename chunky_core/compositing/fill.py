@@ -26,6 +26,7 @@ from ..inversion.run import Callback
 from ..segments.layers import restacked
 from ..segments.masks import feather as feathered
 from ..segments.masks import mask_box
+from ..segments.names import resolve_one
 from ..segments.segments import Segments
 from .fill_parts import FillPart
 from .render import render, segment_picture
@@ -67,7 +68,7 @@ def fill_region(
     `project` raise. Nothing given is changed.
     """
     config = config or DEFAULTS
-    name = _one_segment(inversion, name)
+    name = resolve_one(name, inversion.names)
     _check(inversion, parts, config)
     _check_numbers(hold, feather)
     with torch.inference_mode(False), torch.no_grad():
@@ -164,7 +165,7 @@ def _with_fill(inversion: Inversion, segment: Segment, code: LatentCode, taken: 
     """The inversion with `segment` a second time, with that code, on top where `taken` [H,W] says."""
     before, fill = inversion.masks(), _free_name(f"{segment.name}{SUFFIX}", inversion.names)
     after = restacked(before, {fill: taken}, enter_static=True)
-    codes = (*inversion.segments, replace(segment, name=fill, code=code))
+    codes = (*inversion.segments, replace(segment, name=fill, code=code, redrawn=True))
     return replace(
         inversion,
         segments=tuple(replace(one, mask=mask[None]) for one, mask in zip(codes, after.masks, strict=True)),
@@ -201,16 +202,6 @@ def _present(photo: Tensor | None) -> Tensor:
             'the target "picture"'
         )
     return photo
-
-
-def _one_segment(inversion: Inversion, wanted: str) -> str:
-    """The segment that `wanted` means, as `Segments.resolve` takes it. Raises InvalidInputError for several."""
-    names = inversion.masks().resolve((wanted,))
-    if len(names) > 1:
-        raise InvalidInputError(
-            f"{wanted!r} means {', '.join(names)}; name the one segment to fill from, and chain the node for more"
-        )
-    return names[0]
 
 
 def _check(inversion: Inversion, parts: Sequence[FillPart], config: ProjectionConfig) -> None:

@@ -104,8 +104,8 @@ def _check(photo: Tensor, generator: Generator, segments: Segments) -> None:
     if photo.shape[-2:] != segments.static.shape[-2:]:
         height, width = segments.static.shape[-2:]
         raise InvalidInputError(
-            f"the photo is {size}, the masks are {width}x{height}; make the masks of this very photo (after Align Face, "
-            "if that cut it out)"
+            f"the photo is {size}, the masks are {width}x{height}; make the masks of this very photo "
+            "(after Align Face, if that cut it out)"
         )
     if not torch.isfinite(photo).all():
         raise InvalidInputError("the photo holds NaN or infinite values; expected finite ones in [-1, 1]")
