@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from chunky_core.cli import job
+from chunky_core.compositing import composite
 from chunky_core.demo.photos import demo_photo
 from chunky_core.demo.shipped import LABEL_NAMES, RECIPES, load_shipped_photo
 from chunky_core.images import load_image, save_image, save_label_map, to_uint8
@@ -30,6 +32,49 @@ def test_edit_writes_pictures_and_figures(studio: Path, masks: str):
     assert [edit.direction.name for edit in inversion.edits] == ["smile"]
     assert load_image(out / "contact_sheet.png").shape[-1] == 3 * 64
     assert not torch.equal(picture, load_image(out / "reconstruction.png"))
+
+
+@pytest.mark.parametrize("blend", [[], ["--no-poisson"]])
+def test_only_what_is_edited_changes(studio: Path, blend: list[str]):
+    assert edit(studio, "--no-global", "--edit", "mouth:smile=2", *blend) == 0
+    out = studio / "out"
+    photo, picture = (to_uint8(load_image(path))[0] for path in (studio / "photo.png", out / "composite.png"))
+    changed = (photo != picture).any(-1)
+    mouth = load_inversion(out / "inversion.safetensors").segments
+    inside = next(segment.mask[0, 0] > 0 for segment in mouth if segment.name == "mouth")
+    assert changed.any() and not changed[~inside].any()
+    figures = json.loads((out / "figures.json").read_text())
+    assert figures["changed_pixels"] == pytest.approx(changed.float().mean().item(), abs=1e-6)
+
+
+def test_without_an_edit_the_composite_is_the_photo(studio: Path):
+    assert edit(studio, "--no-global") == 0
+    photo, picture = (load_image(path) for path in (studio / "photo.png", studio / "out" / "composite.png"))
+    assert torch.equal(photo, picture)
+    assert json.loads((studio / "out" / "figures.json").read_text())["changed_pixels"] == 0
+    assert not torch.equal(photo, load_image(studio / "out" / "reconstruction.png"))
+
+
+@pytest.mark.parametrize(
+    ("options", "asked"),
+    [
+        ([], ("edited segments", "keep and move", "full")),
+        (["--replace", "all", "--keep-detail", "off"], ("all segments", "off", "full")),
+        (["--keep-detail", "keep"], ("edited segments", "keep", "full")),
+        (["--no-poisson", "--keep-detail", "move"], ("edited segments", "keep and move", "soft blend")),
+    ],
+)
+def test_the_picture_is_what_composite_is_asked_for(studio: Path, monkeypatch, options, asked):
+    pictures = []
+
+    def spy(*records: object, **arguments: str) -> torch.Tensor:
+        assert (arguments["replace"], arguments["keep_detail"], arguments["mode"]) == asked
+        pictures.append(composite(*records, **arguments))
+        return pictures[0]
+
+    monkeypatch.setattr(job, "composite", spy)
+    assert edit(studio, "--no-global", "--edit", "mouth:smile=2", *options) == 0
+    assert torch.equal(to_uint8(load_image(studio / "out" / "composite.png")), to_uint8(pictures[0]))
 
 
 def test_a_photo_of_another_size_names_both_sizes(studio: Path, capsys):

@@ -37,7 +37,7 @@ def ended_in_one_line(capsys) -> str:
         (["--static", "sky"], "background"),
         (["--masks", "{studio}/photo.png"], "photo.png"),
         (["--masks", "{studio}/nothing.png"], "nothing.png"),
-        (["--masks", "{studio}"], "labels"),  # the photo and a label map are no masks
+        (["--masks", "{studio}"], "photo.png is a colour picture"),
         (["--generator", "absent.safetensors"], "absent.safetensors"),
         (["--generator", "{studio}"], "no generator file"),
         (["--directions", "{studio}"], "no direction file"),
@@ -123,7 +123,7 @@ def test_a_folder_in_the_place_of_the_label_names_is_named(studio: Path, capsys)
 
 @pytest.mark.parametrize("masks", ["labels.png", "masks"])
 def test_blanks_and_empty_entries_in_lists_do_not_count(studio: Path, masks: str):
-    assert edit(studio, "--no-global", "--static", " background , skin,, ", masks=masks) == 0
+    assert edit(studio, "--no-global", "--static", " Background , skin,, ", masks=masks) == 0
     names = load_inversion(studio / "out" / "inversion.safetensors").names
     assert "mouth" in names and not {"background", "skin"} & set(names)
 

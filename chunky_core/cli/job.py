@@ -10,7 +10,7 @@ from time import monotonic
 
 from torch import Tensor
 
-from ..compositing import composite, render
+from ..compositing import CompositeMode, KeepDetail, Replace, composite, render
 from ..editing import edited_code
 from ..errors import InvalidInputError
 from ..evaluation.metrics import l2
@@ -29,8 +29,8 @@ from .projecting import Projecting
 class Job:
     """What to do: photo [1,3,H,W] in [-1,1] of the generator's resolution, its segments, the edits in order.
 
-    resume: go on with what an earlier run left in the folder, where it left something. profile: an ICC profile of
-    RGB, which composite and reconstruction get.
+    replace, keep_detail, mode: of `composite`. resume: go on with what an earlier run left in the folder, where it
+    left something. profile: an ICC profile of RGB, which composite and reconstruction get.
     """
 
     generator: Generator
@@ -39,7 +39,9 @@ class Job:
     edits: tuple[Edit, ...]
     config: ProjectionConfig
     compare_global: bool = True
-    poisson: bool = True
+    replace: Replace = "edited segments"
+    keep_detail: KeepDetail = "keep and move"
+    mode: CompositeMode = "full"
     resume: bool = False
     profile: bytes | None = None
 
@@ -85,7 +87,9 @@ def run_job(job: Job, folder: Path) -> dict:
         print(f"there is no {projections[0].path} to go on with; the projection begins anew", file=sys.stderr)
     inversion, *others = [one.run(found) for one, found in zip(projections, earlier, strict=True)]
     reconstruction = render(job.generator, inversion, edited=False)
-    picture = (composite if job.poisson else render)(job.generator, inversion)
+    picture = composite(
+        job.generator, inversion, replace=job.replace, keep_detail=job.keep_detail, mode=job.mode
+    )
     global_pictures = [render(job.generator, other) for other in others]
     figures = {
         **fit_figures(job, inversion, reconstruction, global_pictures),

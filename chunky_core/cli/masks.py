@@ -8,24 +8,21 @@ from pathlib import Path
 from ..errors import InvalidInputError
 from ..images import read_label_map, read_mask
 from ..segments import Segments, segments_from_label_map, segments_from_masks
+from ..segments.label_names import split_names
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 
 
 def load_segments(path: Path, static: str, grow: int, feather: float) -> Segments:
-    """Segments from a folder of masks or from a label map. static: names, separated by commas; blanks don't count.
+    """Segments from a folder of masks or from a label map. static: names, separated by commas.
 
     Raises InvalidInputError for what can't be read, two masks of one name, and a static name that isn't there.
     """
-    names = tuple(name.strip() for name in static.split(",") if name.strip())
+    names = split_names(static)
     if not path.is_dir():
         labels, table = read_label_map(path), _label_names(path.with_suffix(".json"))
         return segments_from_label_map(labels, table, static=names, grow=grow, feather=feather, gaps="static")
-    files = _mask_files(path)
-    missing = [name for name in names if name not in files]
-    if missing:
-        raise InvalidInputError(f"no mask named {missing[0]!r} in {path}; found {', '.join(files)}")
-    masks = {name: read_mask(file) for name, file in files.items()}
+    masks = {name: read_mask(file) for name, file in _mask_files(path).items()}
     return segments_from_masks(masks, static=names, grow=grow, feather=feather, gaps="static")
 
 
