@@ -11,8 +11,8 @@ demo: $(VENV)/.runtime
 # The same on a real photograph, with roughly drawn masks.
 astronaut: $(VENV)/.development
 	mkdir -p out/astronaut
-	PYTHONPATH=. $(BIN)/python examples/astronaut/crop.py out/astronaut/photo.png
-	$(BIN)/python -m chunky_core edit out/astronaut/photo.png --masks examples/astronaut/labels.png \
+	PYTHONPATH=. $(BIN)/python docs/astronaut/crop.py out/astronaut/photo.png
+	$(BIN)/python -m chunky_core edit out/astronaut/photo.png --masks docs/astronaut/labels.png \
 		--static background,cloth --edit mouth:mouth_open=1 --edit eyes:gaze=-1.5 --out out/astronaut
 
 test: $(VENV)/.development lint

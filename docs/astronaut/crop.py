@@ -1,6 +1,6 @@
 """Cut the face out of scikit-image's public-domain portrait of Eileen Collins, as the demo generator frames a face.
 
-    python examples/astronaut/crop.py PHOTO.png
+    python docs/astronaut/crop.py PHOTO.png
 
 The label map labels.png beside this file was drawn roughly, by hand, on exactly this crop.
 """
