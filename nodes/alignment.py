@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import comfy.model_management as memory
 import torch
 from comfy_api.latest import io
 from torch import Tensor
@@ -15,6 +14,7 @@ from ..chunky_core.errors import InvalidInputError
 from ..chunky_core.images import from_uint8, to_uint8
 from .face_sources import chosen, face_source, source_inputs
 from .host import each_photo, per_photo, plain_tensors, to_host
+from .photos import into_photo
 from .types import AlignmentBatch, AlignmentIO
 
 
@@ -154,7 +154,7 @@ class PasteBack(io.ComfyNode):
                     old, new, weight = next(crops)
                     picture = paste_back(picture, old, new, one, weight, detail=detail)
                 pasted.append(picture)
-            return io.NodeOutput(into_host(photo, torch.cat(pasted)))
+            return io.NodeOutput(into_photo(photo, torch.cat(pasted)))
 
 
 def check_counts(alignment: AlignmentBatch, crops: dict[str, Tensor], count: int, photos: int) -> None:
@@ -166,15 +166,6 @@ def check_counts(alignment: AlignmentBatch, crops: dict[str, Tensor], count: int
     for name, crop in crops.items():
         if len(crop) != count:
             raise InvalidInputError(f"{name} has {len(crop)} crops, the alignment {count}; give one per face")
-
-
-def into_host(photo: Tensor, pasted: Tensor) -> Tensor:
-    """The result as IMAGE; the host's own numbers, and its transparency, where nothing changed."""
-    result = photo.detach().clone().float()
-    core = torch.cat(each_photo(photo))
-    changed = (pasted != core).any(1)[..., None].to(result.device)
-    result[..., :3] = torch.where(changed, to_host(pasted).to(result.device), result[..., :3])
-    return result.to(memory.intermediate_device())
 
 
 NODES = [AlignFace, PasteBack]

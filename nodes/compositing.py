@@ -13,7 +13,7 @@ from ..chunky_core.compositing import MODES, Mode, composite, render, set_in
 from ..chunky_core.generator.generator import Generator
 from ..chunky_core.inversion.inversion import Inversion
 from .host import HostedGenerator, each_photo, loaded, per_photo, plain_tensors, to_host
-from .photos import PHOTO_TIP, photos_of, with_photos
+from .photos import PHOTO_TIP, into_photo, photos_of, with_photos
 from .types import GeneratorIO, InversionBatch, InversionIO
 
 
@@ -138,7 +138,7 @@ class PoissonBlend(io.ComfyNode):
                 io.Image.Input(
                     "picture", tooltip="What to set in; its details are kept, its colours follow the photo."
                 ),
-                io.Image.Input("photo", tooltip="What surrounds it, in the same size."),
+                io.Image.Input("photo", tooltip="What surrounds it, in the same size. Its transparency is kept."),
                 io.Mask.Input(
                     "mask", tooltip="1 = the picture; everywhere else the photo stays exactly as it is."
                 ),
@@ -165,7 +165,7 @@ class PoissonBlend(io.ComfyNode):
                 set_in(*parts, mode=mode, band=band, mixed=mixed_gradients)
                 for parts in zip(sources, targets, masks, strict=True)
             ]
-            return io.NodeOutput(to_host(torch.cat(blended)))
+            return io.NodeOutput(into_photo(photo, torch.cat(blended)))
 
 
 def pictures(

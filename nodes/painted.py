@@ -11,6 +11,7 @@ from ..chunky_core.segments import Segments, segments_from_masks
 from ..chunky_core.segments.edit_segments import STATIC
 from ..chunky_core.segments.label_images import Palette, parse_palette
 from ..chunky_core.segments.label_names import split_names
+from ..chunky_core.segments.names import known_name
 from ..chunky_core.segments.painted import painted_masks
 from ..chunky_core.segments.segments import Gaps
 from .host import each_photo, per_photo, plain_tensors
@@ -68,8 +69,8 @@ class PaintedSegments(io.ComfyNode):
         feather: float,
         gaps: Gaps,
     ) -> io.NodeOutput:
-        colours, kept = parse_palette(palette), split_names(static)
-        check_static(kept, colours)
+        colours = parse_palette(palette)
+        kept = static_names(split_names(static), colours)
         with plain_tensors():
             above = each_photo(painted)
             below = per_photo(tuple(each_photo(original)), len(above), "originals")
@@ -77,14 +78,18 @@ class PaintedSegments(io.ComfyNode):
             return io.NodeOutput(tuple(segments_of(masks, kept, feather, gaps) for masks in found))
 
 
-def check_static(static: list[str], palette: Palette) -> None:
-    """Raises InvalidInputError for a name that the palette doesn't have; the default may be missing there."""
-    unknown = [name for name in static if name not in (*palette.names, STATIC)]
+def static_names(static: list[str], palette: Palette) -> list[str]:
+    """The names as the palette writes them. Raises InvalidInputError for one that it doesn't have; the default may be
+    missing there.
+    """
+    meant = {entry: known_name(entry, {*palette.names, STATIC}) for entry in static}
+    unknown = [entry for entry, name in meant.items() if name is None]
     if unknown:
         raise InvalidInputError(
             f"static names {', '.join(unknown)} are not in the palette, which has {', '.join(palette.names)}; "
             "write them as there"
         )
+    return [name for name in meant.values() if name is not None]
 
 
 def strokes(original: Tensor, painted: Tensor, palette: Palette, tolerance: int) -> dict[str, Tensor]:

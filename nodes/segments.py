@@ -19,6 +19,7 @@ from ..chunky_core.segments.label_names import (
     renamed_masks,
     split_names,
 )
+from ..chunky_core.segments.names import known_name
 from .host import each_photo, per_photo, plain_tensors, to_host
 from .mask_widgets import feather_input, gaps_input
 from .types import LabelMap, LabelMapIO, SegmentsIO
@@ -91,6 +92,13 @@ class SegmentMasks(io.ComfyNode):
                     tooltip="Renames and merges areas: 'hair + hat = hair, l_eye = left_eye'. One rule per "
                     "line, or separated by commas.",
                 ),
+                io.String.Input(
+                    "only",
+                    optional=True,
+                    default="",
+                    tooltip="The areas that become segments, by name or plural (after renaming): 'mouth, eyes'. "
+                    "All else stays the photo and costs nothing; grow may enter it. Empty = all.",
+                ),
             ],
             outputs=[SegmentsIO.Output(display_name="segments", tooltip="The segments, one set per photo.")],
         )
@@ -108,9 +116,10 @@ class SegmentMasks(io.ComfyNode):
         masks: Tensor | None = None,
         alpha: Tensor | None = None,
         rename: str = "",
+        only: str = "",
     ) -> io.NodeOutput:
         kept, size, renames = split_names(static), (image.shape[1], image.shape[2]), parse_renames(rename)
-        options = {"grow": grow, "feather": feather, "gaps": gaps}
+        options = {"grow": grow, "feather": feather, "gaps": gaps, "only": split_names(only)}
         check_one_source({"label_map": label_map, "masks": masks, "alpha": alpha})
         batch: list[Segments] = []
         with plain_tensors():
@@ -216,7 +225,8 @@ def segments_of_masks(
 
 def known_static(static: list[str], names: Collection[str]) -> list[str]:
     """Without "background" if no area is called so: then it is the gaps, which are static as well."""
-    return [name for name in static if name in names or name != BACKGROUND]
+    known = known_name(BACKGROUND, names) is not None
+    return [name for name in static if known or known_name(name, (BACKGROUND,)) is None]
 
 
 def segments_of_labels(

@@ -39,6 +39,7 @@ def test_without_an_edit_every_bit_returns(pack: Pack, channels: int, levels: in
 
 def test_only_the_edited_place_changes(pack: Pack) -> None:  # noqa: F811
     photo = photos(1, 4, 65535)
+    photo[:, :10] = 1.5
     crop, alignment, _ = align(pack, image=photo, points=POINTS)
     after = crop.clone()
     after[:, 20:40, 20:40] = 1 - after[:, 20:40, 20:40]

@@ -263,3 +263,18 @@ def test_what_cannot_be_is_refused_in_one_line(change: Callable[[Segments], Segm
     with pytest.raises(InvalidInputError) as caught:
         change(face())
     assert message in str(caught.value).splitlines()[0]
+
+
+def test_names_are_known_in_any_case() -> None:
+    before = face()
+    assert rename_segment(before, "MOUTH", "lips").names[-1] == "lips"
+    assert rename_segment(before, "mouth", "Mouth").names[-1] == "Mouth"
+    with pytest.raises(InvalidInputError, match="a segment 'skin' already"):
+        rename_segment(before, "mouth", "Skin")
+    extended = add_segment(before, "Mouth", rectangle(48, 22, 50, 42))
+    assert extended.names == before.names
+    assert torch.equal(mask_of(extended, "mouth"), rectangle(42, 22, 50, 42))
+    assert add_segment(before, "Static", rectangle(42, 22, 48, 32)).names == before.names
+    capital = rename_segment(before, "left_eye", "Left_Eye")
+    assert mirror_segments(capital, ["LEFT_EYE"]).names == capital.names
+    assert torch.equal(grow_segments(before, ["Eyes"], 2).masks, grow_segments(before, ["eyes"], 2).masks)

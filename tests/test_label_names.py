@@ -46,10 +46,17 @@ def test_bad_rules_are_refused(text: str, message: str) -> None:
         parse_renames(text)
 
 
+def test_old_names_are_known_in_any_case() -> None:
+    assert renamed_labels(NAMES, {"HAIR": "wig", "hat": "wig"})[1] == "wig"
+    assert list(renamed_masks({"Hair": torch.ones(2, 2)}, {"hair": "wig"})) == ["wig"]
+    with pytest.raises(InvalidInputError, match="'HAIR' could be 'hair' or 'Hair'"):
+        renamed_labels({1: "hair", 2: "Hair"}, {"HAIR": "wig"})
+
+
 def test_unknown_names_are_refused() -> None:
     with pytest.raises(InvalidInputError, match="no area 'cap' to rename; there are background, hair, hat"):
         renamed_labels(NAMES, {"cap": "hat"})
     with pytest.raises(InvalidInputError, match="no area 'cap' to rename; there are hair"):
         renamed_masks({"hair": torch.ones(2, 2)}, {"cap": "hat"})
-    with pytest.raises(InvalidInputError, match=r"become 'x' are \[2, 2\] and \[3, 2\]; resize one"):
+    with pytest.raises(InvalidInputError, match=r"become 'x' are 2x2 and 2x3; resize one"):
         renamed_masks({"a": torch.ones(2, 2), "b": torch.ones(3, 2)}, {"a": "x", "b": "x"})

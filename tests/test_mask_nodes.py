@@ -122,6 +122,31 @@ def test_masks_can_be_merged(pack: Pack) -> None:  # noqa: F811
     assert torch.equal(segments.masks[0, 0], masks[0] + masks[1])
 
 
+def test_only_makes_few_segments_and_names_are_known_in_any_case(pack: Pack) -> None:  # noqa: F811
+    label_map, _ = pack.run(LABELS, image=label_image(), palette=PALETTE)
+    ((segments,),) = pack.run(
+        SEGMENTS,
+        image=a_photo(),
+        label_map=label_map,
+        static="Background",
+        rename="L_Eye = left_eye\nr_eye = right_eye",
+        only="Eyes",
+        grow=2,
+        feather=0.0,
+    )
+    assert segments.names == ("left_eye", "right_eye")
+    assert (segments.static[0, 0][squares() == 3] == 1).all()
+    masks = torch.stack([(squares() == label).float() for label in (1, 2, 3)])
+    ((segments,),) = pack.run(
+        SEGMENTS, image=a_photo(), masks=masks, names="a, b, c", only="C", gaps="nearest", **HARD
+    )
+    assert (
+        segments.names == ("c",) and (segments.static[0, 0][(squares() == 1) | (squares() == 2)] == 1).all()
+    )
+    ((segments,),) = pack.run(SEGMENTS, image=a_photo(), alpha=soft_alpha(), only="subject", **HARD)
+    assert segments.names == ("subject",)
+
+
 @pytest.fixture(scope="module")
 def parser(pack: Pack) -> str:  # noqa: F811
     pytest.importorskip("transformers", reason="face parsing needs transformers")
@@ -174,6 +199,12 @@ def test_face_parsing_runs_again_when_its_files_change(pack: Pack, parser: str) 
         ),
         (SEGMENTS, {"alpha": soft_alpha().repeat(3, 1, 1)}, "3 sets of segments for 1 photos"),
         (SEGMENTS, {"alpha": soft_alpha(), "rename": "hat = hair"}, "no area 'hat' to rename"),
+        (
+            SEGMENTS,
+            {"alpha": soft_alpha(), "only": "mouth"},
+            "only: there is no area 'mouth'; expected one of",
+        ),
+        (SEGMENTS, {"alpha": soft_alpha(), "only": "background"}, "only and static both name 'background'"),
         (SEGMENTS, {"alpha": soft_alpha(), "rename": "subject"}, "'subject' is incomplete"),
         (LABELS, {"image": a_photo()}, "colours, expected at most 64"),
         (LABELS, {"image": label_image(), "palette": "#000 a\n#f00 b\n#00f c"}, "256 pixels (6.25%)"),

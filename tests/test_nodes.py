@@ -238,6 +238,21 @@ def test_poisson_blend_leaves_the_rest_of_the_photo(pack: Pack) -> None:  # noqa
     assert (same - photo).abs().max() < 1e-5
 
 
+@pytest.mark.parametrize("mode", ["full", "seam only", "colour shift only"])
+def test_poisson_blend_keeps_the_photos_own_numbers(pack: Pack, mode: str) -> None:  # noqa: F811
+    photo = torch.rand(1, SIZE, SIZE, 4, generator=torch.Generator().manual_seed(6))
+    photo[:, :5] = 1.5
+    photo[:, 5:9, :, 0] = -0.25
+    given, picture = photo.clone(), torch.cat([a_photo(4), a_photo(7)])
+    mask = three_masks()[2:]
+    (blended,) = pack.run("ChunkyGAN_PoissonBlend", picture=picture, photo=photo, mask=mask, mode=mode)
+    outside = mask[0] == 0
+    assert blended.shape == (2, SIZE, SIZE, 4) and torch.equal(photo, given)
+    assert all(torch.equal(one[outside], photo[0][outside]) for one in blended)
+    assert torch.equal(blended[..., 3], photo[..., 3].expand(2, -1, -1))
+    assert not torch.equal(blended[0][~outside], blended[1][~outside])
+
+
 def test_demo_portrait_describes_itself(pack: Pack) -> None:  # noqa: F811
     image, masks, names, labels, colours = pack.run("ChunkyGAN_DemoPortrait", size=SIZE, hat=True)
     parts = names.split(", ")

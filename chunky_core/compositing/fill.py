@@ -67,7 +67,8 @@ def fill_region(
     `project` raise. Nothing given is changed.
     """
     config = config or DEFAULTS
-    _check(inversion, name, parts, config)
+    name = _one_segment(inversion, name)
+    _check(inversion, parts, config)
     _check_numbers(hold, feather)
     with torch.inference_mode(False), torch.no_grad():
         segment = next(one for one in inversion.segments if one.name == name)
@@ -202,11 +203,17 @@ def _present(photo: Tensor | None) -> Tensor:
     return photo
 
 
-def _check(inversion: Inversion, name: str, parts: Sequence[FillPart], config: ProjectionConfig) -> None:
-    if name not in inversion.names:
+def _one_segment(inversion: Inversion, wanted: str) -> str:
+    """The segment that `wanted` means, as `Segments.resolve` takes it. Raises InvalidInputError for several."""
+    names = inversion.masks().resolve((wanted,))
+    if len(names) > 1:
         raise InvalidInputError(
-            f"there is no segment {name!r} to fill from; expected one of {', '.join(inversion.names)}"
+            f"{wanted!r} means {', '.join(names)}; name the one segment to fill from, and chain the node for more"
         )
+    return names[0]
+
+
+def _check(inversion: Inversion, parts: Sequence[FillPart], config: ProjectionConfig) -> None:
     if not any(part.take for part in parts):
         raise InvalidInputError(
             f"none of the {len(parts)} parts is taken, so nothing would change; take at least one"

@@ -16,6 +16,7 @@ from torch import Tensor
 from ..errors import InvalidInputError
 from .layers import Freed, restacked
 from .masks import feather, grow
+from .names import known_name
 from .parts import holes, largest_part
 from .segments import Segments, segments_from_masks
 
@@ -94,12 +95,13 @@ def feather_segments(segments: Segments, wanted: Sequence[str], sigma: float) ->
 
 def rename_segment(segments: Segments, old: str, new: str) -> Segments:
     """Another name for one segment. Raises InvalidInputError for a name that is unknown, empty or taken."""
-    if old not in segments.names:
+    meant = known_name(old, segments.names)
+    if meant is None:
         raise InvalidInputError(
             f"there is no segment {old!r} to rename; there are {', '.join(segments.names)}"
         )
-    _check_name(new, [name for name in segments.names if name != old])
-    return replace(segments, names=tuple(new if name == old else name for name in segments.names))
+    _check_name(new, [name for name in segments.names if name != meant])
+    return replace(segments, names=tuple(new if name == meant else name for name in segments.names))
 
 
 def merge_segments(segments: Segments, wanted: Sequence[str], new: str) -> Segments:
@@ -137,12 +139,13 @@ def add_segment(
     """Lay a mask [H,W] in [0,1] on top as the segment `name`, or as a part of the photo to keep ("static").
 
     segments: None to begin with this one; the rest is then static. feather: sigma in pixels of a Gaussian on
-    the mask. extend: add it to a segment that has the name already, instead of replacing that. Raises
+    the mask. extend: add it to a segment that has the name already, in whatever case, instead of replacing that. Raises
     InvalidInputError for a mask that is empty, of another size or no mask, and for a segment that vanishes below
     it.
     """
     size = None if segments is None else segments.size
     _check_name(name, ())
+    name = known_name(name, () if segments is None else segments.names) or known_name(name, (STATIC,)) or name
     new = segments_from_masks({name: mask}, size=size, feather=feather)
     if segments is None:
         if name == STATIC:
@@ -193,5 +196,8 @@ def _check_pixels(pixels: float) -> None:
 def _check_name(name: str, taken: Sequence[str]) -> None:
     if not name.strip():
         raise InvalidInputError("the new segment has no name; write one, such as mouth")
-    if name in taken:
-        raise InvalidInputError(f"there is a segment {name!r} already; choose another name, or merge the two")
+    present = known_name(name, taken)
+    if present is not None:
+        raise InvalidInputError(
+            f"there is a segment {present!r} already; choose another name, or merge the two"
+        )

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from ..errors import InvalidInputError
+from ..wording import in_pixels
+from .names import known_name
 
 Renames = dict[str, str]
 
@@ -40,22 +42,23 @@ def parse_renames(text: str) -> Renames:
 def renamed_labels(names: Mapping[int, str], renames: Mapping[str, str]) -> dict[int, str]:
     """The names of labels after the renames; labels of one name make one segment.
 
-    Raises InvalidInputError for an old name that no label has.
+    Case doesn't count in old names. Raises InvalidInputError for one that no label has.
     """
-    _check_known(renames, list(dict.fromkeys(names.values())))
-    return {label: renames.get(name, name) for label, name in names.items()}
+    rules = _known(renames, list(dict.fromkeys(names.values())))
+    return {label: rules.get(name, name) for label, name in names.items()}
 
 
 def renamed_masks(masks: Mapping[str, Tensor], renames: Mapping[str, str]) -> dict[str, Tensor]:
     """Masks [H,W] in [0,1] after the renames; those of one name are added and cut at 1.
 
     The sum joins soft masks that share a boundary without a seam, and hard ones that overlap as their union.
-    Raises InvalidInputError for an old name that no mask has, and for sizes that do not agree.
+    Case doesn't count in old names. Raises InvalidInputError for one that no mask has, and for sizes that do not
+    agree.
     """
-    _check_known(renames, list(masks))
+    rules = _known(renames, list(masks))
     merged: dict[str, Tensor] = {}
     for old, mask in masks.items():
-        new = renames.get(old, old)
+        new = rules.get(old, old)
         merged[new] = mask if new not in merged else _union(new, merged[new], mask)
     return merged
 
@@ -63,14 +66,17 @@ def renamed_masks(masks: Mapping[str, Tensor], renames: Mapping[str, str]) -> di
 def _union(name: str, first: Tensor, second: Tensor) -> Tensor:
     if first.shape != second.shape:
         raise InvalidInputError(
-            f"the masks that become {name!r} are {list(first.shape)} and {list(second.shape)}; resize one"
+            f"the masks that become {name!r} are {in_pixels(first)} and {in_pixels(second)}; resize one"
         )
     return (first + second).clamp(max=1)
 
 
-def _check_known(renames: Mapping[str, str], known: list[str]) -> None:
-    unknown = [old for old in renames if old not in known]
+def _known(renames: Mapping[str, str], known: list[str]) -> Renames:
+    """The renames with the old names written as they are known, which may be in another case."""
+    meant = {old: known_name(old, known) for old in renames}
+    unknown = [old for old, name in meant.items() if name is None]
     if unknown:
         raise InvalidInputError(
             f"there is no area {', '.join(map(repr, unknown))} to rename; there are {', '.join(known)}"
         )
+    return {name: renames[old] for old, name in meant.items() if name is not None}

@@ -13,6 +13,7 @@ from ..errors import InvalidInputError
 from .masks import SMALLEST_WEIGHT, fill_from_nearest, normalise, stack_by_area
 from .masks import feather as feathered
 from .masks import grow as grown
+from .names import resolve_names, roles
 
 Gaps = Literal["static", "nearest"]
 
@@ -50,31 +51,11 @@ class Segments:
         height, width = self.static.shape[-2:]
         return height, width
 
-    def resolve(self, wanted: Sequence[str]) -> tuple[str, ...]:
-        """The segments that `wanted` means, each once, in the order of `wanted`.
-
-        An entry is a segment's name, "all", or a plural that stands for every name with that ending: "eyes"
-        for left_eye and right_eye. Raises InvalidInputError for an unknown entry.
+    def resolve(self, wanted: str | Sequence[str]) -> tuple[str, ...]:
+        """The segments that `wanted` means, each once, in its order: names in any case, plurals such as "eyes", or
+        "all" (see `resolve_names`). Raises InvalidInputError for an entry that is unknown or ambiguous.
         """
-        found: dict[str, None] = {}
-        for entry in (wanted,) if isinstance(wanted, str) else wanted:
-            found.update(dict.fromkeys(self._meant_by(entry)))
-        return tuple(found)
-
-    def _meant_by(self, entry: str) -> tuple[str, ...]:
-        if entry in self.names:
-            return (entry,)
-        if entry == "all":
-            return self.names
-        members = tuple(
-            name for name in self.names if name + "s" == entry or f"{name}s".endswith(f"_{entry}")
-        )
-        if not members:
-            raise InvalidInputError(
-                f"there is no segment {entry!r}; expected one of {', '.join(self.names)}, a plural such as "
-                '"eyes" for left_eye and right_eye, or "all"'
-            )
-        return members
+        return resolve_names(wanted, self.names)
 
 
 def single(size: tuple[int, int], device: torch.device | str = "cpu") -> Segments:
@@ -90,6 +71,7 @@ def segments_from_masks(
     grow: int = 0,
     feather: float = 0.0,
     gaps: Gaps = "static",
+    only: Collection[str] = (),
 ) -> Segments:
     """Segments from masks that may overlap and leave gaps.
 
@@ -102,28 +84,33 @@ def segments_from_masks(
     feather: sigma in pixels of a Gaussian that softens every boundary, also that toward static parts; it
         reaches three sigma.
     gaps: pixels of no segment stay as in the photo ("static") or go to the nearest segment ("nearest").
+    only: the names among the others that become segments; empty = all. What is left out stays as in the photo,
+        whatever `gaps` says, but `grow` may enter it.
 
-    Weights under 1/512, which cannot be seen in 8 bits, become 0.
-    Masks come out as float32 on the device of the first one; the segments keep the order of `masks`. Raises
-    InvalidInputError, naming the mask, for NaN, values outside 0..1, another size, an empty mask, and a
-    segment that vanishes below others or below the static part.
+    Names in `static` and `only` are what `resolve_names` takes. Weights under 1/512, which cannot be seen in
+    8 bits, become 0. Masks come out as float32 on the device of the first one; the segments keep the order of
+    `masks`. Raises InvalidInputError, naming the mask, for NaN, values outside 0..1, another size, an empty
+    mask (one that is left out may be empty), and a segment that vanishes below others or below the static part.
     """
-    _check_options(masks, static, grow, feather, gaps)
-    _check_masks(masks, size)
-    device = next(iter(masks.values())).device
+    _check_options(grow, feather, gaps)
+    parts = roles(tuple(masks), static, only)
+    _check_masks(masks, size, may_be_empty=parts.left_out)
     layers = {name: mask.detach().to("cpu", torch.float64) for name, mask in masks.items()}
-    names = tuple(name for name in layers if name not in static)
-    originals = torch.stack([layers[name] for name in names])
-    kept = torch.stack([torch.zeros_like(originals[0]), *(layers[name] for name in static)]).amax(dim=0)
-    larger = torch.stack([grown(mask, grow) for mask in originals])
+    originals, kept, others = (
+        _stacked(layers, names) for names in (parts.chosen, parts.static, parts.left_out)
+    )
+    kept = kept.amax(dim=0)
+    larger = torch.stack([grown(mask, grow) for mask in _clear_of(others, originals)])
     weights = stack_by_area(larger, originals.sum(dim=(1, 2)), kept)
-    _check_visible(names, weights, "lies wholly below the static part or smaller segments")
+    _check_visible(parts.chosen, weights, "lies wholly below the static part or smaller areas")
     if gaps == "nearest":
-        weights = fill_from_nearest(weights, kept)
+        stays = torch.minimum(others.amax(dim=0), 1 - weights.sum(dim=0))
+        weights = fill_from_nearest(weights, torch.maximum(kept, stays))
     weights = torch.stack([feathered(weight, feather) for weight in weights])
-    parts, rest = normalise(weights[:, None])
-    _check_visible(names, parts, f"is too thin for a feather of {feather:g} pixels")
-    return Segments(names, parts.to(torch.float32).to(device), rest.to(torch.float32).to(device))
+    made, rest = normalise(weights[:, None])
+    _check_visible(parts.chosen, made, f"is too thin for a feather of {feather:g} pixels")
+    device = next(iter(masks.values())).device
+    return Segments(parts.chosen, made.to(torch.float32).to(device), rest.to(torch.float32).to(device))
 
 
 def segments_from_label_map(
@@ -134,6 +121,7 @@ def segments_from_label_map(
     grow: int = 0,
     feather: float = 0.0,
     gaps: Gaps = "static",
+    only: Collection[str] = (),
 ) -> Segments:
     """Segments from a map that holds one label per pixel.
 
@@ -141,50 +129,54 @@ def segments_from_label_map(
     names: label -> name of its segment. Labels of one name make one segment, names without pixels are left
         out, labels without a name are gaps, which `grow` may enter.
     static: names of parts that must stay as in the photo; `grow` does not enter them.
-    grow, feather, gaps: as in `segments_from_masks`.
+    grow, feather, gaps, only: as in `segments_from_masks`.
 
-    Raises InvalidInputError for another shape or type, for static names that are not in `names`, and if no
-    segment is left.
+    Raises InvalidInputError for another shape or type, for names in `static` and `only` that are not in `names`,
+    and if no segment is left.
     """
     if labels.ndim != 2 or labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
         kind = str(labels.dtype).removeprefix("torch.")
         raise InvalidInputError(f"a label map is {kind} {list(labels.shape)}; expected whole numbers [H,W]")
-    unknown = sorted(set(static) - set(names.values()))
-    if unknown:
-        raise InvalidInputError(
-            f"static names {unknown} are not among the labels' names {sorted(set(names.values()))}"
-        )
+    parts = roles(tuple(dict.fromkeys(names.values())), static, only)
     present = set(labels.unique().tolist())
     masks: dict[str, Tensor] = {}
     for label, name in names.items():
         if label in present:
             masks[name] = masks.get(name, torch.zeros_like(labels, dtype=torch.bool)) | (labels == label)
-    kept = tuple(name for name in dict.fromkeys(static) if name in masks)
-    if len(masks) == len(kept):
+    chosen, kept = ([name for name in some if name in masks] for some in (parts.chosen, parts.static))
+    if not chosen:
         raise InvalidInputError(
             f"the label map has the labels {sorted(present)} and leaves no segment; expected at least one of "
-            f"{sorted(label for label, name in names.items() if name not in static)}"
+            f"{sorted(label for label, name in names.items() if name in parts.chosen)}"
         )
-    return segments_from_masks(masks, static=kept, grow=grow, feather=feather, gaps=gaps)
+    return segments_from_masks(masks, static=kept, grow=grow, feather=feather, gaps=gaps, only=chosen)
 
 
-def _check_options(
-    masks: Mapping[str, Tensor], static: Collection[str], grow: int, feather: float, gaps: str
-) -> None:
-    if isinstance(static, str):
-        raise InvalidInputError(f"static is the text {static!r}; expected a collection of names")
-    unknown = sorted(set(static) - set(masks))
-    if unknown:
-        raise InvalidInputError(f"static names {unknown} are not among the masks {list(masks)}")
-    if not set(masks) - set(static):
-        raise InvalidInputError(f"there are {len(masks)} masks and none is a segment; give at least one")
+def _stacked(layers: Mapping[str, Tensor], names: Sequence[str]) -> Tensor:
+    """The layers of some names [N,H,W]; one of zeros if there are none."""
+    empty = torch.zeros_like(next(iter(layers.values())))
+    return torch.stack([layers[name] for name in names] or [empty])
+
+
+def _clear_of(others: Tensor, masks: Tensor) -> Tensor:
+    """Masks [N,H,W] without what those of `others` [M,H,W] that are smaller cover of them."""
+    areas = others.sum(dim=(1, 2))
+    above = [others[areas < mask.sum()].sum(dim=0) for mask in masks]
+    return torch.stack(
+        [torch.minimum(mask, (1 - top).clamp(min=0)) for mask, top in zip(masks, above, strict=True)]
+    )
+
+
+def _check_options(grow: int, feather: float, gaps: str) -> None:
     if grow < 0 or not 0 <= feather < float("inf"):
         raise InvalidInputError(f"grow is {grow} and feather {feather}; expected pixels, at least 0")
     if gaps not in ("static", "nearest"):
         raise InvalidInputError(f'gaps is {gaps!r}; expected "static" or "nearest"')
 
 
-def _check_masks(masks: Mapping[str, Tensor], size: tuple[int, int] | None) -> None:
+def _check_masks(
+    masks: Mapping[str, Tensor], size: tuple[int, int] | None, may_be_empty: Collection[str]
+) -> None:
     owner = "the photo"
     for name, mask in masks.items():
         if mask.ndim != 2:
@@ -195,7 +187,8 @@ def _check_masks(masks: Mapping[str, Tensor], size: tuple[int, int] | None) -> N
         if size is not None and mask.shape != size:
             _raise_size(name, mask, owner, size)
         _check_values(name, mask)
-        _check_not_empty(name, mask)
+        if name not in may_be_empty:
+            _check_not_empty(name, mask)
 
 
 def _is_placeholder(mask: Tensor) -> bool:

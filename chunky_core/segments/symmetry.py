@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ..errors import InvalidInputError
 from .layers import restacked
+from .names import known_name
 from .segments import Segments
 
 _SIDES = {"left": "right", "right": "left", "l": "r", "r": "l"}
@@ -37,7 +38,11 @@ def mirror_segments(
             f"{', '.join(names)} are {len(names)} segments for one new name; leave it empty, or name one segment"
         )
     masks = dict(zip(segments.names, segments.masks[:, 0], strict=True))
-    made = {new or other_side(name): mirrored(masks[name], axis) for name in names}
+    wanted_names = [new or other_side(name) for name in names]
+    made = {
+        known_name(made_name, segments.names) or made_name: mirrored(masks[name], axis)
+        for made_name, name in zip(wanted_names, names, strict=True)
+    }
     return restacked(segments, made, enter_static=enter_static)
 
 
