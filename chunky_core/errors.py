@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 
 class ChunkyError(ValueError):
-    """Base class of every deliberate error of this package."""
+    """Base class of every deliberate error of this package.
+
+    A host shows an error's type with its module, which for a node pack is the path of its files on the user's disk:
+    these errors go by a plain name.
+    """
+
+    __module__ = "chunkygan"
+
+    def __init_subclass__(cls) -> None:
+        cls.__module__ = ChunkyError.__module__
+
+    def __reduce__(self) -> tuple[Callable[..., ChunkyError], tuple[object, ...]]:
+        """Pickled without the module, so that process pools hand the error on."""
+        return _remade, (type(self).__name__, *self.args)
 
 
 class InvalidInputError(ChunkyError):
@@ -21,3 +36,8 @@ class WrongGeneratorError(ChunkyError):
 
 class MissingWeightsError(ChunkyError):
     """Weights that an operation needs are not installed."""
+
+
+def _remade(name: str, *arguments: object) -> ChunkyError:
+    known = {kind.__name__: kind for kind in (ChunkyError, *ChunkyError.__subclasses__())}
+    return known[name](*arguments)

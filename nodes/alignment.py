@@ -13,9 +13,9 @@ from ..chunky_core.compositing.faces import draw_quads, face_alignment
 from ..chunky_core.errors import InvalidInputError
 from ..chunky_core.images import from_uint8, to_uint8
 from .face_sources import chosen, face_source, source_inputs
-from .host import each_photo, per_photo, plain_tensors, to_host
+from .host import HostedGenerator, each_photo, per_photo, plain_tensors, to_host
 from .photos import into_photo
-from .types import AlignmentBatch, AlignmentIO
+from .types import AlignmentBatch, AlignmentIO, GeneratorIO
 
 
 class AlignFace(io.ComfyNode):
@@ -35,7 +35,7 @@ class AlignFace(io.ComfyNode):
                     min=16,
                     max=4096,
                     step=16,
-                    tooltip="Side of the crop in pixels: the generator's resolution.",
+                    tooltip="Side of the crop in pixels: the generator's resolution. Not used if generator is connected.",
                 ),
                 io.Combo.Input(
                     "faces",
@@ -51,6 +51,11 @@ class AlignFace(io.ComfyNode):
                     tooltip="With faces = number: 1 is the leftmost face.",
                 ),
                 *source_inputs(),
+                GeneratorIO.Input(
+                    "generator",
+                    optional=True,
+                    tooltip="The generator that will draw the face: the crop gets its resolution.",
+                ),
             ],
             outputs=[
                 io.Image.Output(display_name="crop", tooltip="The aligned faces, one picture each."),
@@ -75,7 +80,9 @@ class AlignFace(io.ComfyNode):
         box: str,
         keypoints: Any = None,
         mask: Tensor | None = None,
+        generator: HostedGenerator | None = None,
     ) -> io.NodeOutput:
+        side = size if generator is None else generator.generator.img_resolution
         with plain_tensors():
             photos = each_photo(image)
             source = face_source(model, points, box, keypoints, mask, len(photos))
@@ -84,7 +91,7 @@ class AlignFace(io.ComfyNode):
                 for i, photo in enumerate(photos)
             )
             crops = [
-                aligned_crop(photo, one, size)
+                aligned_crop(photo, one, side)
                 for photo, ones in zip(photos, found, strict=True)
                 for one in ones
             ]

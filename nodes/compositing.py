@@ -138,7 +138,9 @@ class PoissonBlend(io.ComfyNode):
                 io.Image.Input(
                     "picture", tooltip="What to set in; its details are kept, its colours follow the photo."
                 ),
-                io.Image.Input("photo", tooltip="What surrounds it, in the same size. Its transparency is kept."),
+                io.Image.Input(
+                    "photo", tooltip="What surrounds it, in the same size. Its transparency is kept."
+                ),
                 io.Mask.Input(
                     "mask", tooltip="1 = the picture; everywhere else the photo stays exactly as it is."
                 ),

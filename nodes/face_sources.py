@@ -11,7 +11,14 @@ import torch
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..chunky_core.compositing.face_points import FacePoints, parse_boxes, parse_points, points_from_openpose
+from ..chunky_core.compositing.face_points import (
+    BOX_MEANING,
+    POINTS_MEANING,
+    FacePoints,
+    parse_boxes,
+    parse_points,
+    points_from_openpose,
+)
 from ..chunky_core.compositing.faces import BY_HAND, Face, choose_face, detect_faces, sorted_faces
 from ..chunky_core.errors import InvalidInputError
 from .host import per_photo
@@ -32,8 +39,8 @@ def source_inputs() -> list[io.Input]:
     return [
         io.Combo.Input(
             "model",
-            options=[HAAR, *folder_paths.get_filename_list(FOLDER)],
-            default=HAAR,
+            options=[*detectors(), HAAR],
+            default=[*detectors(), HAAR][0],
             tooltip="Finds the faces: a YuNet ONNX file from models/chunkygan/faces, or OpenCV's own detector "
             "(only OpenCV 4 has one, for upright faces). Not used if points, box, keypoints or mask are given.",
         ),
@@ -41,15 +48,13 @@ def source_inputs() -> list[io.Input]:
             "points",
             default="",
             multiline=True,
-            tooltip="By hand, one face per line: 'x,y x,y x,y x,y' in pixels, both eyes, then both corners of "
-            "the mouth. Empty = not used.",
+            tooltip=f"By hand, one face per line: {POINTS_MEANING}. Empty = not used.",
         ),
         io.String.Input(
             "box",
             default="",
             multiline=True,
-            tooltip="By hand, one crop per line: 'left, top, width, height' in pixels; becomes a square. "
-            "Empty = not used.",
+            tooltip=f"By hand, one crop per line, {BOX_MEANING}; becomes a square. Empty = not used.",
         ),
         PoseIO.Input(
             "keypoints",
@@ -62,6 +67,11 @@ def source_inputs() -> list[io.Input]:
             tooltip="Painted on the photo: the crop is the square around it. One for all photos or one each.",
         ),
     ]
+
+
+def detectors() -> list[str]:
+    """The YuNet files that the host knows."""
+    return [name for name in folder_paths.get_filename_list(FOLDER) if name.lower().endswith(".onnx")]
 
 
 def face_source(

@@ -1,15 +1,20 @@
-"""What the nodes need of the host: device and memory, progress and previews, pictures in its format."""
+"""What the nodes need of the host: device and memory, progress and previews, pictures in its format, and the
+prompt that runs.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import comfy.model_management as memory
 import comfy.model_patcher
 import comfy.utils
 import torch
+from comfy_execution.progress import get_progress_state
+from comfy_execution.utils import get_executing_context
 from PIL import Image
 from torch import Tensor, nn
 
@@ -27,6 +32,14 @@ class HostedGenerator:
 
     generator: Generator
     patcher: comfy.model_patcher.ModelPatcher
+
+
+@dataclass(frozen=True)
+class RunningNode:
+    """The node that the host is at. prompt: all nodes of the prompt by their ids, as the API format has them."""
+
+    id: str
+    prompt: Mapping[str, Mapping[str, Any]]
 
 
 @contextmanager
@@ -77,7 +90,8 @@ def to_core(image: Tensor) -> Tensor:
     """Host IMAGE [B,H,W,C >= 3] in 0..1 -> a new float32 [B,3,H,W] in [-1,1]. Raises InvalidInputError."""
     if image.ndim != 4 or image.shape[-1] < 3:
         raise InvalidInputError(
-            f"the image is {tuple(image.shape)}, expected [batch, height, width, 3]; give a colour IMAGE"
+            f"the image is a tensor of shape {list(image.shape)}; expected a colour IMAGE: [pictures, height, width, 3 or "
+            "4]"
         )
     levels = on_grid(image[..., :3].detach().clone().float() * 255)
     return (levels / 127.5 - 1).movedim(-1, 1).contiguous()
@@ -135,3 +149,25 @@ def step_reporter(total_steps: int, done: int = 0) -> Callable[[int, int, Tensor
 def preview(image: Tensor) -> tuple[str, Image.Image, int]:
     """The first of [B,3,H,W] in [-1,1] as the host's preview triple."""
     return "JPEG", Image.fromarray(to_uint8(image)[0].cpu().numpy()), PREVIEW_SIZE
+
+
+def running_node() -> RunningNode | None:
+    """The node that is being executed or asked for its fingerprint; None outside a prompt, and for a node that
+    another one put in while the prompt ran.
+    """
+    context, state = get_executing_context(), get_progress_state()
+    if context is None or state.prompt_id != context.prompt_id:
+        return None
+    prompt = state.dynprompt.get_original_prompt()
+    return RunningNode(context.node_id, prompt) if context.node_id in prompt else None
+
+
+def output_is_used(index: int) -> bool:
+    """Whether output `index` (from 0) of the running node is linked to another node; True where that isn't known.
+
+    Works in `execute` and in `fingerprint_inputs`, where the host gives no hidden inputs.
+    """
+    node = running_node()
+    return node is None or [node.id, index] in [
+        given for other in node.prompt.values() for given in other["inputs"].values()
+    ]

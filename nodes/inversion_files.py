@@ -8,12 +8,19 @@ import folder_paths
 from comfy_api.latest import io
 from torch import Tensor
 
+from ..chunky_core.errors import InvalidInputError
 from ..chunky_core.inversion.files import load_inversion, save_inversion
 from .host import plain_tensors
 from .photos import PHOTO_TIP, photos_of, with_photos
+from .saving import problem_of_folder
 from .types import AlignmentIO, InversionBatch, InversionIO
 
 SUFFIX = ".safetensors"
+NO_FILE = "no saved inversion yet"
+HOW_TO_GET = (
+    "Save Inversion writes one into the output folder, every projection one into output/chunkygan; or copy a file into "
+    "the input folder. Then press R and choose it"
+)
 
 
 class SaveInversion(io.ComfyNode):
@@ -47,9 +54,16 @@ class SaveInversion(io.ComfyNode):
         )
 
     @classmethod
+    def validate_inputs(cls, filename_prefix: str = "chunkygan/inversion") -> bool | str:
+        return problem_of_prefix(filename_prefix) or True
+
+    @classmethod
     def execute(
         cls, inversion: InversionBatch, filename_prefix: str, with_photo: bool = True
     ) -> io.NodeOutput:
+        problem = problem_of_prefix(filename_prefix)  # a connected text is seen here for the first time
+        if problem is not None:
+            raise InvalidInputError(problem)
         output = folder_paths.get_output_directory()
         folder, stem, counter, _, _ = folder_paths.get_save_image_path(filename_prefix, output)
         paths = [Path(folder) / f"{stem}_{counter + index:05}_{SUFFIX}" for index in range(len(inversion))]
@@ -70,7 +84,7 @@ class LoadInversion(io.ComfyNode):
             inputs=[
                 io.Combo.Input(
                     "file",
-                    options=saved_files(),
+                    options=saved_files() or [NO_FILE],
                     tooltip="The file, newest first. '[output]' = it lies in the output folder. Press R "
                     "to refresh the list.",
                 ),
@@ -89,17 +103,20 @@ class LoadInversion(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(cls, file: str) -> bool | str:
-        if folder_paths.exists_annotated_filepath(file):
-            return True
-        return f"there is no inversion file '{file}' in the input or output folder; save one first or press R"
+    def validate_inputs(cls, file: str = "") -> bool | str:
+        return problem_of_file(file) or True if file else True
 
     @classmethod
-    def fingerprint_inputs(cls, file: str, photo: None = None) -> str:
+    def fingerprint_inputs(cls, file: str = "", photo: None = None) -> str:
+        if not file or problem_of_file(file):
+            return file
         return f"{file} {Path(folder_paths.get_annotated_filepath(file)).stat().st_mtime}"
 
     @classmethod
     def execute(cls, file: str, photo: Tensor | None = None) -> io.NodeOutput:
+        problem = problem_of_file(file)
+        if problem is not None:
+            raise InvalidInputError(problem)
         with plain_tensors():
             opened = (load_inversion(folder_paths.get_annotated_filepath(file)),)
         records = with_photos(opened, photo)
@@ -115,8 +132,33 @@ def saved_files() -> list[str]:
         ("", folder_paths.get_input_directory()),
     ):
         for path in Path(root).rglob(f"*{SUFFIX}"):
-            found.append((path.stat().st_mtime, path.relative_to(root).as_posix() + mark))
+            if path.is_file():  # not a folder, not a link to what is gone
+                found.append((path.stat().st_mtime, path.relative_to(root).as_posix() + mark))
     return [name for _, name in sorted(found, reverse=True)]
+
+
+def problem_of_file(file: str) -> str | None:
+    """Why a choice of the list can't be opened."""
+    if file == NO_FILE:
+        return f"there is no saved inversion yet; {HOW_TO_GET}"
+    if not folder_paths.exists_annotated_filepath(file):
+        return f"there is no inversion file {file!r} in the input or output folder; {HOW_TO_GET}"
+    return None
+
+
+def problem_of_prefix(prefix: str) -> str | None:
+    """Why no file can be written with this beginning of its name, found before anything is projected."""
+    output = Path(folder_paths.get_output_directory())
+    expected = (
+        "write a folder and the beginning of a name inside the output folder, as in 'chunkygan/inversion'"
+    )
+    if not prefix.strip() or "\0" in prefix or Path(prefix).name in ("", ".."):
+        return f"the filename_prefix is {prefix!r}; {expected}"
+    folder = (output / prefix).parent.resolve()
+    if not folder.is_relative_to(output.resolve()):
+        return f"the filename_prefix {prefix!r} leads out of the output folder; {expected}"
+    problem = problem_of_folder(folder)
+    return None if problem is None else f"the filename_prefix {prefix!r} can't be used: {problem}"
 
 
 NODES = [SaveInversion, LoadInversion]

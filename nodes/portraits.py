@@ -38,7 +38,7 @@ class DemoPortrait(io.ComfyNode):
                     default=7,
                     min=0,
                     max=0xFFFFFFFF,
-                    control_after_generate=True,
+                    control_after_generate=io.ControlAfterGenerate.fixed,
                     tooltip="Another number is another person.",
                 ),
                 io.Int.Input(

@@ -66,7 +66,7 @@ def search_inputs() -> list[io.Input]:
             default=DEFAULTS.seed,
             min=0,
             max=0xFFFFFFFF,
-            control_after_generate=True,
+            control_after_generate=io.ControlAfterGenerate.fixed,
             tooltip="Seed of the code noise, and of the starting point in z. The same seed gives the same "
             "result.",
         ),

@@ -17,6 +17,7 @@ from ..chunky_core.generator.sampling import NOISE_MODES, SEEDS, sample
 from ..chunky_core.generator.statistics import GeneratorStatistics, cache_folder, statistics
 from .generators import FOLDER, models_folder
 from .host import HostedGenerator, loaded, plain_tensors, step_reporter, to_host
+from .saving import problem_of_folder
 from .types import CodeIO, GeneratorIO
 
 SUFFIX = ".safetensors"
@@ -64,7 +65,7 @@ def sampling_inputs() -> list[io.Input]:
             default=0,
             min=0,
             max=SEEDS - 1,
-            control_after_generate=True,
+            control_after_generate=io.ControlAfterGenerate.fixed,
             tooltip="Another number is another picture; a batch draws this seed and those after it.",
         ),
         io.Float.Input(
@@ -179,6 +180,14 @@ class SaveStyleGAN(io.ComfyNode):
         )
 
     @classmethod
+    def validate_inputs(cls, name: str = "generator") -> bool | str:
+        try:
+            free_path(models_folder(), name)
+        except InvalidInputError as error:
+            return str(error)
+        return True
+
+    @classmethod
     def execute(cls, generator: HostedGenerator, name: str, precision: str, licence: str) -> io.NodeOutput:
         path = free_path(models_folder(), name)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -191,14 +200,18 @@ class SaveStyleGAN(io.ComfyNode):
 def free_path(folder: Path, name: str) -> Path:
     """The .safetensors file `name` inside `folder`, with the first number from 2 on where it is taken.
 
-    Raises InvalidInputError for a name that is empty or leads out of the folder.
+    Raises InvalidInputError for a name that is empty or leads out of the folder, and where nothing can be written.
     """
+    expected = f"expected one inside models/{FOLDER}, as in 'faces/mine'"
     stem = name.strip().removesuffix(SUFFIX)
+    if not stem or stem[-1] in "/\\" or "\0" in stem:
+        raise InvalidInputError(f"the name is {name!r}; {expected}")
     wanted = (folder / f"{stem}{SUFFIX}").resolve()
-    if not stem or stem[-1] in "/\\" or not wanted.is_relative_to(folder.resolve()):
-        raise InvalidInputError(
-            f"the name is {name!r}; expected one inside models/{FOLDER}, as in 'faces/mine'"
-        )
+    if not wanted.is_relative_to(folder.resolve()):
+        raise InvalidInputError(f"the name {name!r} leads out of its folder; {expected}")
+    problem = problem_of_folder(wanted.parent)
+    if problem is not None:
+        raise InvalidInputError(f"the name {name!r} can't be used: {problem}")
     path, number = wanted, 1
     while path.exists():
         number += 1

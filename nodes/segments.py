@@ -241,7 +241,8 @@ def segments_of_labels(
     if labels.shape[1:] != size:
         found, wanted = (f"{width}x{height}" for height, width in (labels.shape[1:], size))
         raise InvalidInputError(
-            f"the label map is {found}, the image is {wanted}; use the picture it belongs to"
+            f"the label map is {found}, the image is {wanted}; use the picture it belongs to (a face that Align "
+            "Face cut out needs a label map of its own)"
         )
     names = renamed_labels(label_map.names, renames)
     kept = known_static(static, names.values())

@@ -7,6 +7,7 @@ import importlib
 import importlib.util
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -32,11 +33,21 @@ class Pack:
         self.errors = sys.modules[f"{NAME}.chunky_core.errors"]
         self.host = sys.modules[f"{NAME}.nodes.host"]
         self.sent = sys.modules["comfy.utils"].sent
+        self.server = importlib.import_module("server").PromptServer.instance
         self.management = sys.modules["comfy.model_management"]
 
     @property
     def schemas(self) -> dict[str, Any]:
         return {name: node.GET_SCHEMA() for name, node in self.nodes.items()}
+
+    @contextmanager
+    def running(self, prompt: dict[str, Any], node_id: str) -> Iterator[None]:
+        """As while the host is at node `node_id` of an API-format prompt."""
+        execution = sys.modules["comfy_execution.utils"]
+        progress = sys.modules["comfy_execution.progress"]
+        progress.reset_progress_state("prompt", progress.DynamicPrompt(prompt))
+        with execution.CurrentNodeContext("prompt", node_id):
+            yield
 
     def run(self, node: str, **given: Any) -> tuple[Any, ...]:
         """Execute a node as the host does: in inference mode, with the page's defaults for what isn't given."""
@@ -68,7 +79,14 @@ def pack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pack]:
     finally:
         sys.path.remove(str(DOUBLE))
         for name in set(sys.modules) - before:
-            if name.split(".")[0] in {NAME, "comfy", "comfy_api", "comfy_execution", "folder_paths"}:
+            if name.split(".")[0] in {
+                NAME,
+                "comfy",
+                "comfy_api",
+                "comfy_execution",
+                "folder_paths",
+                "server",
+            }:
                 del sys.modules[name]
 
 

@@ -103,8 +103,26 @@ def test_detected_faces_go_through(pack: Pack, monkeypatch: pytest.MonkeyPatch) 
     weights.write_bytes(b"stands in")
     crop, _, _ = align(pack, image=photos(2), model="yunet.onnx")
     assert len(crop) == 2 and seen == [weights, weights]
-    with pytest.raises(pack.errors.InvalidInputError, match="no face was found in photo 1; give the face's"):
+    with pytest.raises(
+        pack.errors.InvalidInputError, match="no face was found in photo 1; say where the face is"
+    ):
         align(pack)
+
+
+def test_a_generator_gives_the_size(pack: Pack) -> None:  # noqa: F811
+    (generator,) = pack.run("ChunkyGAN_LoadStyleGAN", name=TINY)
+    crop, _, _ = align(pack, points=POINTS, size=1024, generator=generator)
+    assert crop.shape == (1, SIZE, SIZE, 3)
+
+
+def test_a_found_detector_is_the_first_choice(pack: Pack) -> None:  # noqa: F811
+    faces = pack.base / "models" / "chunkygan" / "faces"
+    faces.mkdir(parents=True, exist_ok=True)
+    for name in ("README.md", "yunet.onnx"):
+        (faces / name).write_bytes(b"stands in")
+    (model,) = [entry for entry in pack.nodes[ALIGN].define_schema().inputs if entry.id == "model"]
+    assert model.widget["options"] == ["yunet.onnx", "OpenCV's own"]
+    assert model.widget["default"] == "yunet.onnx"
 
 
 def test_what_does_not_fit_is_named(pack: Pack) -> None:  # noqa: F811
@@ -115,7 +133,15 @@ def test_what_does_not_fit_is_named(pack: Pack) -> None:  # noqa: F811
         align(pack, mask=torch.zeros(1, 64, 64))
     with pytest.raises(wrong, match="the mask is empty"):
         align(pack, mask=torch.zeros(1, 90, 120))
+    with pytest.raises(
+        wrong, match="box has 2 numbers in '5, 6'; expected four numbers in pixels: x and y of"
+    ):
+        align(pack, box="5, 6")
+    with pytest.raises(wrong, match=r"corners \(500, 500\).* lie outside the photo of 120x90"):
+        align(pack, box="500, 500, 20, 20")
     crop, alignment, _ = align(pack, points=POINTS)
+    with pytest.raises(wrong, match="before is a picture of 64x64, after a picture of 60x64"):
+        pack.run(PASTE, photo=photos(), before=crop, after=crop[:, :, 4:], alignment=alignment)
     with pytest.raises(wrong, match="2 photos for the alignment of 1"):
         pack.run(PASTE, photo=photos(2), before=crop, after=crop, alignment=alignment)
     with pytest.raises(wrong, match="after has 2 crops, the alignment 1"):

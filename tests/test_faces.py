@@ -10,7 +10,11 @@ import numpy as np
 import pytest
 import torch
 
+from chunky_core.compositing.alignment import quad_from_box
 from chunky_core.compositing.face_points import (
+    BOX_EXAMPLE,
+    BOX_MEANING,
+    POINTS_EXAMPLE,
     FacePoints,
     parse_boxes,
     parse_points,
@@ -92,7 +96,10 @@ def test_without_a_detector_the_error_says_what_to_do(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.delattr(cv2, "CascadeClassifier", raising=False)
-    what = r"face_detection_yunet_2023mar.onnx .*opencv_zoo.* models/chunkygan/faces .*points, a box or keypoints"
+    what = (
+        r"face_detection_yunet_2023mar.onnx from OpenCV's model zoo .*MIT licence.* into models/chunkygan/faces, "
+        r"press R.*points .*a box, a mask .*keypoints"
+    )
     with pytest.raises(MissingWeightsError, match=what):
         detect_faces(PHOTO)
     with pytest.raises(MissingWeightsError, match=rf"no .*gone.onnx; put {what}"):
@@ -133,9 +140,22 @@ def test_points_by_hand() -> None:
 
 def test_boxes_by_hand() -> None:
     assert parse_boxes("1, 2, 30, 40\n5 6 7 8") == ((1, 2, 30, 40), (5, 6, 7, 8))
-    for text in ("1,2,3", "1,2,0,4", "1 2 3 4 5 6 7 8"):
-        with pytest.raises(InvalidInputError):
+    for text, problem in (
+        ("1,2,3", "box has 3 numbers in '1,2,3'"),
+        ("1,2,0,4", "box is '1,2,0,4', 0 wide and 4 high"),
+        ("1 2 3 4 5 6 7 8", "box has 8 numbers"),
+        ("left 2 3 4", "box is 'left 2 3 4', not all numbers"),
+        ("1,2,3,nan", "finite"),
+    ):
+        with pytest.raises(InvalidInputError, match=f"{problem}.*top left corner, its width, its height"):
             parse_boxes(text)
+
+
+def test_the_examples_in_messages_are_good_input() -> None:
+    ((left, top, width, height),) = parse_boxes(BOX_EXAMPLE)
+    assert f"x {left + width:g}, y {top + height:g}" in BOX_MEANING
+    (points,) = parse_points(POINTS_EXAMPLE)
+    assert quad_from_box(points.box())[0][0] > 0
 
 
 def pose(scale: float, **canvas: float) -> dict[str, Any]:

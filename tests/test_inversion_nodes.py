@@ -99,3 +99,58 @@ def test_the_list_is_refreshed_when_a_file_changes(pack: Pack, inversion: tuple[
     assert load.validate_inputs(file) is True
     assert "no inversion file" in load.validate_inputs("absent.safetensors")
     assert load.fingerprint_inputs(file, photo=None) == load.fingerprint_inputs(file)
+
+
+def test_a_fresh_install_has_no_file_and_says_how_to_get_one(
+    pack: Pack,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    folders = importlib.import_module("folder_paths")
+    load = pack.nodes["ChunkyGAN_LoadInversion"]
+    for folder in ("output", "input"):
+        monkeypatch.setattr(folders, f"_{folder}", str(tmp_path / folder))
+        (tmp_path / folder / "folder.safetensors").mkdir(parents=True)
+        (tmp_path / folder / "gone.safetensors").symlink_to(tmp_path / "nowhere")
+    (file, _) = load.define_schema().inputs
+    (choice,) = file.widget["options"]
+    assert choice == "no saved inversion yet"
+    for given in (choice, "other.safetensors"):
+        assert "Save Inversion writes one" in load.validate_inputs(given)
+        assert load.fingerprint_inputs(given) == given
+        with pytest.raises(pack.errors.InvalidInputError, match="press R and choose it"):
+            pack.run("ChunkyGAN_LoadInversion", file=given)
+    assert load.validate_inputs() is True  # a connected text is known only when the node runs
+
+
+@pytest.mark.parametrize(
+    ("prefix", "problem"),
+    [
+        ("../out", "leads out of the output folder"),
+        ("kept/../../out", "leads out of the output folder"),
+        ("/elsewhere/out", "leads out of the output folder"),
+        ("link/out", "leads out of the output folder"),
+        ("a/..", "the filename_prefix is 'a/..'"),
+        (" ", "the filename_prefix is ' '"),
+        ("", "the filename_prefix is ''"),
+        ("nul\0", "the filename_prefix is"),
+        ("file/deeper/out", "'file' is no folder"),
+    ],
+)
+def test_a_prefix_that_cannot_be_written_is_refused_before_the_run(
+    pack: Pack,  # noqa: F811
+    inversion: tuple[Any, ...],
+    prefix: str,
+    problem: str,
+) -> None:
+    output = pack.base / "output"
+    (output / "file").touch()
+    if not (output / "link").is_symlink():
+        (output / "link").symlink_to(pack.base / "models")
+    save = pack.nodes["ChunkyGAN_SaveInversion"]
+    assert problem in save.validate_inputs(prefix)
+    with pytest.raises(pack.errors.InvalidInputError, match="write a folder and|is no folder"):
+        pack.run("ChunkyGAN_SaveInversion", inversion=inversion, filename_prefix=prefix)
+    for good in ("one", "deep/er/one", "dots..in/na.me", "a/../b", "%year%/one"):
+        assert save.validate_inputs(good) is True
+    assert save.validate_inputs() is True

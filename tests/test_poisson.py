@@ -211,9 +211,9 @@ def test_every_photo_of_a_batch_is_solved_with_its_own_mask() -> None:
 def test_bad_input_is_named() -> None:
     picture, photo = scene(8, 8, seed=8)
     mask = torch.ones(1, 1, 8, 8)
-    with pytest.raises(InvalidInputError, match=r"picture is \[1, 3, 8, 7\], the photo \[1, 3, 8, 8\]"):
+    with pytest.raises(InvalidInputError, match="picture is a picture of 7x8, the photo a picture of 8x8"):
         poisson_composite(picture[..., 1:], photo, mask)
-    with pytest.raises(InvalidInputError, match=r"mask is \[1, 1, 8, 7\]"):
+    with pytest.raises(InvalidInputError, match="mask is 7x8, the photo 8x8"):
         poisson_composite(picture, photo, mask[..., 1:])
     with pytest.raises(InvalidInputError, match="the picture contains NaN"):
         poisson_composite(picture * torch.nan, photo, mask)

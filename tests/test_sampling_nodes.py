@@ -180,8 +180,13 @@ def test_saving_never_overwrites(pack: Pack, models: Path) -> None:  # noqa: F81
     assert {file.parent for file in files} == {models.resolve()}
 
 
-@pytest.mark.parametrize("name", ["", "  ", ".safetensors", "../out", "a/../../out", "/tmp/out", "folder/"])
+@pytest.mark.parametrize(
+    "name", ["", "  ", ".safetensors", "../out", "a/../../out", "/tmp/out", "folder/", "nul\0"]
+)
 def test_names_outside_the_folder_are_refused(pack: Pack, name: str) -> None:  # noqa: F811
     (hosted,) = pack.run(LOAD, name=TINY)
     with pytest.raises(pack.errors.InvalidInputError, match="expected one inside models/stylegan"):
         pack.run(SAVE, generator=hosted, name=name)
+    assert "expected one inside models/stylegan" in pack.nodes[SAVE].validate_inputs(name)  # before the run
+    assert pack.nodes[SAVE].validate_inputs("faces/mine") is pack.nodes[SAVE].validate_inputs() is True
+    assert "'tiny.safetensors' is no folder" in pack.nodes[SAVE].validate_inputs(f"{TINY}/mine")

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from ..errors import InvalidInputError
 from ..inversion.alignment import Alignment
+from ..wording import in_pixels, pictures
 from .face_points import Box, FacePoints, mean_point
 from .warp import Quad, Region, quad_to_photo, resample, samples_for, side_lengths
 
@@ -216,7 +217,7 @@ def _scaling(x: float, y: float) -> Tensor:
 def _check_photo(photo: Tensor, alignment: Alignment) -> None:
     if photo.ndim != 4 or len(photo) != 1 or photo.shape[1] < 3 or not photo.is_floating_point():
         raise InvalidInputError(
-            f"the photo is {photo.dtype} {list(photo.shape)}; expected floats [1,3 or 4,H,W]"
+            f"the photo is {pictures(photo)} ({photo.dtype}); expected one, of floats [1,3 or 4,H,W]"
         )
     if tuple(photo.shape[-2:]) != tuple(alignment.original_size):
         (height, width), (h, w) = alignment.original_size, photo.shape[-2:]
@@ -224,13 +225,18 @@ def _check_photo(photo: Tensor, alignment: Alignment) -> None:
             f"the photo is {w}x{h}, the alignment was made for {width}x{height}; use the photo it was made from"
         )
     if 0 in _region(alignment.quad, alignment.original_size)[2:]:
-        raise InvalidInputError(f"the quad {alignment.quad} lies outside the photo; give points inside it")
+        corners = ", ".join(f"({x:g}, {y:g})" for x, y in alignment.quad)
+        raise InvalidInputError(
+            f"the crop's corners {corners} lie outside the photo of {in_pixels(photo)}; give a face inside it, in pixels "
+            "of the photo"
+        )
 
 
 def _check_crops(before: Tensor, after: Tensor, mask: Tensor | None) -> None:
     if before.ndim != 4 or before.shape[:2] != (1, 3) or before.shape != after.shape:
         raise InvalidInputError(
-            f"the crop is {list(before.shape)} before and {list(after.shape)} after; expected [1,3,h,w] of one size"
+            f"before is {pictures(before)}, after {pictures(after)}; expected one crop twice, of one size: resize the "
+            "edited one to Align Face's crop"
         )
     if not (before.isfinite().all() and after.isfinite().all()):
         raise InvalidInputError("the crop has NaN or infinite values; expected numbers in -1..1")
@@ -238,7 +244,7 @@ def _check_crops(before: Tensor, after: Tensor, mask: Tensor | None) -> None:
         return
     if mask.shape != (1, 1, *before.shape[-2:]):
         raise InvalidInputError(
-            f"the mask is {list(mask.shape)}, the crop {list(before.shape)}; paint the mask on the crop"
+            f"the mask is {in_pixels(mask)}, the crop {in_pixels(before)}; paint the mask on the crop"
         )
     if not bool(((mask >= 0) & (mask <= 1)).all()):
         raise InvalidInputError("the mask has values outside 0..1; expected 1 = the change counts")

@@ -13,6 +13,13 @@ from ..inversion.alignment import Point
 
 Box = tuple[float, float, float, float]  # left, top, width, height in pixels
 
+POINTS_EXAMPLE = "420,380 600,380 450,560 570,560"
+BOX_EXAMPLE = "300, 200, 400, 400"
+BOX_MEANING = (
+    f"four numbers in pixels: x and y of the crop's top left corner, its width, its height ('{BOX_EXAMPLE}' reaches from "
+    "x 300, y 200 to x 700, y 600)"
+)
+POINTS_MEANING = f"x,y in pixels of both eyes, then of both corners of the mouth, as in '{POINTS_EXAMPLE}'"
 LAYOUTS = "4 (eyes, mouth corners), 5 (eyes, nose, mouth corners) or 68 landmarks"
 
 
@@ -70,22 +77,27 @@ def points_from_landmarks(landmarks: Sequence[Point]) -> FacePoints:
 
 def parse_points(text: str) -> tuple[FacePoints, ...]:
     """One face per line: 'x,y x,y x,y x,y', eyes before mouth corners. Raises InvalidInputError."""
-    return tuple(
-        points_from_landmarks(list(zip(row[::2], row[1::2], strict=True)))
-        for row in (_numbers(line, 2) for line in text.splitlines() if line.strip())
-    )
+    faces = []
+    for line in _lines(text):
+        row = _numbers(line, "points", POINTS_MEANING)
+        if len(row) % 2:
+            raise InvalidInputError(
+                f"points has {len(row)} numbers in {_short(line)}; expected {POINTS_MEANING}"
+            )
+        faces.append(points_from_landmarks(list(zip(row[::2], row[1::2], strict=True))))
+    return tuple(faces)
 
 
 def parse_boxes(text: str) -> tuple[Box, ...]:
     """One box per line: 'left, top, width, height' in pixels. Raises InvalidInputError."""
     boxes: list[Box] = []
-    for line in text.splitlines():
-        if not line.strip():
-            continue
-        row = _numbers(line, 4)
-        if len(row) != 4 or min(row[2:]) <= 0:
+    for line in _lines(text):
+        row = _numbers(line, "box", BOX_MEANING)
+        if len(row) != 4:
+            raise InvalidInputError(f"box has {len(row)} numbers in {_short(line)}; expected {BOX_MEANING}")
+        if min(row[2:]) <= 0:
             raise InvalidInputError(
-                f"a box is {line.strip()!r}; expected 'left, top, width, height' in pixels"
+                f"box is {_short(line)}, {row[2]:g} wide and {row[3]:g} high; expected {BOX_MEANING}"
             )
         boxes.append((row[0], row[1], row[2], row[3]))
     return tuple(boxes)
@@ -131,17 +143,19 @@ def _in_pixels(
     return [(x * width / canvas[0], y * height / canvas[1]) for x, y, _ in face]
 
 
-def _numbers(line: str, multiple: int) -> list[float]:
+def _lines(text: str) -> list[str]:
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def _numbers(line: str, what: str, expected: str) -> list[float]:
     """The numbers of a line, separated by commas, semicolons or blanks. Raises InvalidInputError."""
-    words = [word for word in re.split(r"[\s,;]+", line.strip()) if word]
+    words = [word for word in re.split(r"[\s,;]+", line) if word]
     try:
         numbers = [float(word) for word in words]
     except ValueError as error:
-        raise InvalidInputError(f"{_short(line)} is not all numbers; expected 'x,y x,y' in pixels") from error
-    if len(numbers) % multiple or not all(map(math.isfinite, numbers)):
-        raise InvalidInputError(
-            f"{_short(line)} has {len(numbers)} numbers; expected finite ones, a multiple of {multiple}"
-        )
+        raise InvalidInputError(f"{what} is {_short(line)}, not all numbers; expected {expected}") from error
+    if not all(map(math.isfinite, numbers)):
+        raise InvalidInputError(f"{what} is {_short(line)}; expected finite numbers: {expected}")
     return numbers
 
 

@@ -18,8 +18,10 @@ from .warp import Quad
 
 YUNET = "face_detection_yunet_2023mar.onnx"
 FOLDER = "models/chunkygan/faces"
-SOURCE = "https://github.com/opencv/opencv_zoo, folder models/face_detection_yunet"
-BY_HAND = "give the face's points, a box or keypoints instead"
+SOURCE = (
+    "from OpenCV's model zoo (opencv_zoo on GitHub, folder models/face_detection_yunet; 230 kB, MIT licence)"
+)
+BY_HAND = "say where the face is: points (both eyes, both corners of the mouth), a box, a mask painted over it, or keypoints"
 CASCADE = "haarcascade_frontalface_default.xml"
 
 SIDES = (640, 320, 1280)  # pixels of the longest side; YuNet finds faces of 10 to 300 pixels
@@ -164,4 +166,4 @@ def _face_of_box(box: list[float]) -> Face:
 
 
 def _where_to_get() -> str:
-    return f"put {YUNET} ({SOURCE}) into {FOLDER} and press R, or {BY_HAND}"
+    return f"put {YUNET} {SOURCE} into {FOLDER}, press R and choose it as model, or {BY_HAND}"

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ..errors import InvalidInputError
 from ..segments.masks import SMALLEST_WEIGHT, grow, mask_box
+from ..wording import in_pixels, pictures
 from .multigrid import solve_poisson
 
 AXES = (-1, -2)  # along rows, along columns
@@ -147,13 +148,14 @@ def check_pictures(picture: Tensor, photo: Tensor, mask: Tensor, rim: str) -> No
     """Raise InvalidInputError for what `poisson_composite` does not take."""
     if photo.ndim != 4 or photo.shape[1] != 3 or picture.shape != photo.shape:
         raise InvalidInputError(
-            f"the picture is {list(picture.shape)}, the photo {list(photo.shape)}; expected [B,3,H,W] twice"
+            f"the picture is {pictures(picture)}, the photo {pictures(photo)}; expected both in one size and number, "
+            "so resize one of them"
         )
     batch, _, height, width = photo.shape
     if mask.shape not in ((1, 1, height, width), (batch, 1, height, width)):
         raise InvalidInputError(
-            f"the mask is {list(mask.shape)}, the photo {list(photo.shape)}; expected [1,1,{height},{width}] "
-            "or one mask per photo"
+            f"the mask is {in_pixels(mask)}, the photo {width}x{height}; expected one mask of the photo's size, or one "
+            "per photo"
         )
     for name, tensor in (("picture", picture), ("photo", photo), ("mask", mask)):
         if not tensor.isfinite().all():

@@ -15,6 +15,7 @@ from ..generator.generator import Generator
 from ..generator.spaces import Direction, LatentCode
 from ..images import to_uint8
 from ..segments.segments import Segments
+from ..wording import pictures
 from .alignment import Alignment
 from .state import ProjectionState
 
@@ -174,10 +175,11 @@ def photo_digest(photo: Tensor) -> str:
 
 def _check_photo(photo: Tensor, static_mask: Tensor) -> None:
     if photo.ndim != 4 or photo.shape[:2] != (1, 3):
-        raise InvalidInputError(f"the photo has shape {tuple(photo.shape)}; expected [1, 3, height, width]")
+        raise InvalidInputError(f"the photo is {pictures(photo)}; expected one RGB image [1, 3, height, width]")
     if photo.shape[-2:] != static_mask.shape[-2:]:
         raise InvalidInputError(
-            f"the photo is {_size(photo)}, its masks are {_size(static_mask)}; resize one of them"
+            f"the photo is {_size(photo)}, its masks are {_size(static_mask)}; give the crop that was inverted, "
+            "as Align Face cut it out, in that size"
         )
 
 

@@ -19,6 +19,7 @@ from torch import Tensor
 from ..errors import InvalidInputError
 from ..generator.generator import Generator
 from ..segments.segments import Segments
+from ..wording import pictures
 from .config import ProjectionConfig
 from .inversion import Inversion
 from .run import Callback, Run, Source, StopProjection
@@ -78,18 +79,21 @@ def project(
 def _check(photo: Tensor, generator: Generator, segments: Segments, preview_every: int) -> None:
     if photo.ndim != 4 or photo.shape[:2] != (1, 3):
         raise InvalidInputError(
-            f"the photo has shape {tuple(photo.shape)}; expected one RGB image [1, 3, height, width], "
-            "so project the images of a batch one by one"
+            f"the photo is {pictures(photo)}; expected one RGB image [1, 3, height, width], so project the images of a "
+            "batch one by one"
         )
     size, resolution = f"{photo.shape[-1]}x{photo.shape[-2]}", generator.img_resolution
     if tuple(photo.shape[-2:]) != (resolution, resolution):
         raise InvalidInputError(
-            f"the photo is {size}, the generator makes {resolution}x{resolution}; crop or resize "
-            "the photo and the masks"
+            f"the photo is {size}, the generator makes {resolution}x{resolution}; cut the face "
+            f"out in that size (Align Face) or resize the photo to {resolution}x{resolution}, and make the masks anew"
         )
     if photo.shape[-2:] != segments.static.shape[-2:]:
         height, width = segments.static.shape[-2:]
-        raise InvalidInputError(f"the photo is {size}, the masks are {width}x{height}; resize one of them")
+        raise InvalidInputError(
+            f"the photo is {size}, the masks are {width}x{height}; make the masks of this very photo (after Align Face, "
+            "if that cut it out)"
+        )
     if not torch.isfinite(photo).all():
         raise InvalidInputError("the photo holds NaN or infinite values; expected finite ones in [-1, 1]")
     if photo.abs().max() > _BRIGHTEST:

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..errors import InvalidInputError
+from ..wording import in_pixels, pictures
 from .layers import restacked
 from .masks import feather, mask_box
 from .segments import Segments
@@ -100,8 +101,8 @@ def boundary_speed(
     """
     if photo.shape != picture.shape or photo.ndim != 4 or len(photo) != 1:
         raise InvalidInputError(
-            f"the photo is {list(photo.shape)} and the picture {list(picture.shape)}; expected [1,C,H,W] of "
-            "one size"
+            f"the photo is {pictures(photo)}, what it is compared with {pictures(picture)}; expected one of each, in "
+            "one size: resize one of them"
         )
     difference = (photo.to(torch.float32) - picture.to(photo.device, torch.float32)).abs().mean(dim=1)[0]
     return _normalised(difference, blur, percentile, scale, SMALLEST_SCALE)
@@ -228,7 +229,7 @@ def _check_evolve(
 def _check_map(what: str, values: Tensor, mask: Tensor) -> None:
     if values.shape != mask.shape:
         raise InvalidInputError(
-            f"the {what} is {list(values.shape)} and the mask {list(mask.shape)}; resize one of them"
+            f"the {what} is {in_pixels(values)} and the mask {in_pixels(mask)}; resize one of them"
         )
     if not ((values >= 0) & (values <= 1 + 1e-6)).all():  # NaN fails too
         raise InvalidInputError(f"the {what} has values outside 0..1; clip or divide them")

@@ -180,7 +180,9 @@ def _check_masks(
     owner = "the photo"
     for name, mask in masks.items():
         if mask.ndim != 2:
-            raise InvalidInputError(f"the mask of {name!r} has the shape {list(mask.shape)}; expected [H,W]")
+            raise InvalidInputError(
+                f"the mask of {name!r} has the shape {list(mask.shape)}; expected one mask [H,W]"
+            )
         if size is None and not _is_placeholder(mask):
             owner, size = f"the mask of {name!r}", (mask.shape[0], mask.shape[1])
     for name, mask in masks.items():

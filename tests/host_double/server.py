@@ -1,0 +1,23 @@
+"""Double of the host's server: it remembers what would have been sent to the page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class PromptServer:
+    instance: PromptServer
+
+    def __init__(self) -> None:
+        self.texts: list[tuple[str, str]] = []  # text and node
+        self.events: list[tuple[str, Any]] = []
+        self.client_id: str | None = "page"
+
+    def send_progress_text(self, text: str, node_id: str, sid: str | None = None) -> None:
+        self.texts.append((text, node_id))
+
+    def send_sync(self, event: str, data: Any, sid: str | None = None) -> None:
+        self.events.append((event, data))
+
+
+PromptServer.instance = PromptServer()

@@ -1,0 +1,42 @@
+"""The deliberate errors: the name that a host shows, and their way through processes."""
+
+from __future__ import annotations
+
+import pickle
+
+import pytest
+import torch
+
+from chunky_core import errors
+from chunky_core.wording import in_pixels, pictures
+from tests.pack_on_double import Pack, pack  # noqa: F401  # pack is a fixture
+
+KINDS = [errors.ChunkyError, *errors.ChunkyError.__subclasses__()]
+
+
+def shown_type(kind: type[BaseException]) -> str:
+    """As a host writes it: module and name."""
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_types_go_by_a_plain_name_and_survive_pickling(kind: type[errors.ChunkyError]) -> None:
+    assert shown_type(kind) == f"chunkygan.{kind.__name__}"
+    again = pickle.loads(pickle.dumps(kind("found, expected, do")))
+    assert type(again) is kind and str(again) == "found, expected, do"
+
+
+def test_the_host_shows_no_path_of_the_pack(pack: Pack) -> None:  # noqa: F811
+    with pytest.raises(pack.errors.ChunkyError) as caught:
+        pack.run("ChunkyGAN_SegmentMasks", image=torch.zeros(1, 8, 8, 3))
+    assert shown_type(caught.type) == "chunkygan.InvalidInputError"
+
+
+def test_sizes_in_words() -> None:
+    assert in_pixels(torch.zeros(1, 1, 48, 64)) == in_pixels(torch.zeros(48, 64)) == "64x48"
+    assert pictures(torch.zeros(1, 3, 48, 64)) == "a picture of 64x48"
+    assert pictures(torch.zeros(3, 3, 512, 512)) == "3 pictures of 512x512"
+    assert pictures(torch.zeros(2, 4, 8, 9)) == "2 pictures of 9x8 with 4 channels"
+    assert pictures(torch.zeros(1, 1, 8, 9)) == "a picture of 9x8 with 1 channel"
+    assert pictures(torch.zeros(3)) == "a tensor of shape [3]"
+    assert in_pixels(torch.zeros(3)) == "of shape [3]"
