@@ -3,7 +3,8 @@
     COMFYUI_PATH=<checkout> python executor.py PACK_FOLDER BASE_FOLDER JOBS.json
 
 JOBS.json: a list of {"prompt": API-format prompt, "interrupt_at": step or null, "unload_first": bool}. Prints a
-line RESULTS with a JSON list of {"success", "outputs", "errors", "interrupted", ...}.
+line RESULTS with a JSON list of {"success", "outputs", "executed", "errors", "interrupted", ...}; executed: the ids
+of the nodes that ran, without those whose results were kept.
 """
 # ruff: noqa: E402, I001  # the host must be set up before it is imported
 
@@ -35,16 +36,18 @@ from app.node_replace_manager import NodeReplaceManager
 
 
 class Frontend:
-    """What the executor needs of a server: somewhere to send its messages."""
+    """What the executor needs of a server: somewhere to send its messages. Notes which nodes run."""
 
     client_id = last_node_id = last_prompt_id = None
     sockets_metadata: dict[str, Any] = {}
 
     def __init__(self) -> None:
         self.node_replace_manager = NodeReplaceManager()
+        self.executed: list[str] = []
 
     def send_sync(self, event: str, data: Any, sid: Any = None) -> None:
-        pass
+        if event == "executing" and data["node"] is not None:  # None = the prompt has ended
+            self.executed.append(data["node"])
 
     def queue_updated(self) -> None:
         pass
@@ -86,12 +89,13 @@ async def run_one(frontend: Frontend, executor: Any, name: str, job: dict[str, A
     valid, error, outputs, node_errors = await execution.validate_prompt(name, job["prompt"], None)
     if not valid:
         return {"success": False, "errors": [error, node_errors]}
-    frontend.client_id = "client"
+    frontend.client_id, frontend.executed = "client", []
     await executor.execute_async(job["prompt"], name, {"client_id": "client"}, outputs)
     events = dict(executor.status_messages)
     return {
         "success": executor.success,
         "outputs": executor.history_result.get("outputs", {}),
+        "executed": frontend.executed,
         "errors": events.get("execution_error"),
         "interrupted": "execution_interrupted" in events,
         "previews": watch.previews,
