@@ -10,6 +10,7 @@ from typing import Any
 WORKFLOWS = sorted((Path(__file__).parent.parent / "workflows").glob("*.json"))
 NOTES = {"Note", "MarkdownNote"}
 CONTROLS = {"fixed", "increment", "decrement", "randomize"}
+UNSAVED = {"ImageCompare": {"compare_view": {}}}  # what the host asks for but a saved workflow doesn't hold
 WIDGET_TYPES = {"INT", "FLOAT", "STRING", "BOOLEAN", "COMBO"}
 
 TITLE = 30  # canvas pixels of a node's title, which lies above its position
@@ -60,7 +61,7 @@ def to_prompt(workflow: Mapping[str, Any], widgets: Mapping[str, Widgets]) -> di
         values = widget_values(node, widgets[node["type"]])
         inputs = {name: value for name, value in values.items() if not name.endswith(" control")}
         linked = (entry for entry in node.get("inputs", []) if entry.get("link") is not None)
-        inputs |= {entry["name"]: sources[entry["link"]] for entry in linked}
+        inputs |= {entry["name"]: sources[entry["link"]] for entry in linked} | UNSAVED.get(node["type"], {})
         prompt[str(node["id"])] = {"class_type": node["type"], "inputs": inputs}
     return prompt
 

@@ -1,52 +1,27 @@
-"""The templates as a user meets them: a click on each card of the template browser, in the real page.
-
-Besides a ComfyUI (see comfyui.py) this needs node with playwright-core, which PLAYWRIGHT_CORE names or node finds by
-itself, and a Chromium, which CHROMIUM names or the path has.
-"""
+"""The templates as a user meets them: a click on each card of the template browser, in the real page."""
 
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.host.browser import run_program
 from tests.host.comfyui import PACK, needs_comfyui
-from tests.pack_on_double import ROOT
 from tests.workflow_tools import NOTES, WORKFLOWS, overlaps
 
-PROGRAM = Path(__file__).parent / "templates.mjs"
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium")
-NODE = shutil.which("node")
-
 pytestmark = needs_comfyui
-
-
-def has_playwright() -> bool:
-    name = os.environ.get("PLAYWRIGHT_CORE", "playwright-core")
-    found = subprocess.run([str(NODE), "-e", f"require({json.dumps(name)})"], capture_output=True)
-    return found.returncode == 0
 
 
 @pytest.fixture(scope="module")
 def visits(server: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
     """What templates.mjs saw of each template, by name; the last line it printed is under ""."""
-    if not NODE or not CHROMIUM:
-        pytest.skip("there is no node, or no Chromium (CHROMIUM names one)")
-    if not has_playwright():
-        pytest.skip("node finds no playwright-core (PLAYWRIGHT_CORE names its folder)")
     shots = tmp_path_factory.mktemp("shots")
-    command = [NODE, str(PROGRAM), server, PACK, str(shots), "run"]
-    done = subprocess.run(
-        command, env=os.environ | {"CHROMIUM": CHROMIUM}, capture_output=True, text=True, timeout=1800
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    reports = [json.loads(line) for line in done.stdout.splitlines()]
-    return {report.get("name", ""): report for report in reports}
+    return {
+        report.get("name", ""): report for report in run_program("templates.mjs", server, PACK, str(shots))
+    }
 
 
 @pytest.fixture(params=WORKFLOWS, ids=lambda path: path.stem)
