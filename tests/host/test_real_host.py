@@ -1,18 +1,9 @@
-"""The pack in the real ComfyUI: its executor in a process of its own, then its server.
-
-Set COMFYUI_PATH to a checkout of ComfyUI, and COMFYUI_PYTHON to its Python if that is another one.
-"""
+"""The pack in the real ComfyUI: its executor in a process of its own, then its server (see comfyui.py)."""
 
 from __future__ import annotations
 
 import json
-import os
-import socket
-import subprocess
-import sys
-import time
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +12,13 @@ import numpy as np
 import pytest
 
 from chunky_core.inversion import load_inversion
-from tests.pack_on_double import ROOT, SIZE, TINY, write_tiny_models
+from tests.host.comfyui import PACK, ask, needs_comfyui, run_in_executor, run_prompt
+from tests.pack_on_double import ROOT, SIZE, TINY
 from tests.workflow_tools import to_prompt, widgets_of_info
 
-HOST = os.environ.get("COMFYUI_PATH", "")
-PYTHON = os.environ.get("COMFYUI_PYTHON", sys.executable)
 STEPS = 30
 
-pytestmark = pytest.mark.skipif(not HOST, reason="COMFYUI_PATH names no ComfyUI checkout")
+pytestmark = needs_comfyui
 
 
 def small_prompt(**changes: dict[str, Any]) -> dict[str, Any]:
@@ -107,17 +97,6 @@ def sampling_prompt(name: str, seed: int) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A base folder for the host, with the tiny generator and this pack."""
-    folder = tmp_path_factory.mktemp("comfyui")
-    for name in ("custom_nodes", "input", "output", "temp", "user/default"):
-        (folder / name).mkdir(parents=True)
-    write_tiny_models(folder / "models", "chunky_core")
-    (folder / "custom_nodes" / "ComfyUI-ChunkyGAN").symlink_to(ROOT, target_is_directory=True)
-    return folder
-
-
-@pytest.fixture(scope="module")
 def results(base: Path) -> list[dict[str, Any]]:
     """Prompts in one process: fresh, after an unload in inference mode, interrupted, with a wrong name; sampled,
     then differentiated after an unload, then sampled from the saved file; interrupted and continued, and run
@@ -135,19 +114,7 @@ def results(base: Path) -> list[dict[str, Any]]:
         {"prompt": small_prompt(projection={"seed": 2, "start_as": "continue"})},
         {"prompt": small_prompt(projection={"seed": 2, "start_as": "codes"})},
     ]
-    (base / "jobs.json").write_text(json.dumps(jobs), encoding="utf-8")
-    program = Path(__file__).parent / "executor.py"
-    done = subprocess.run(
-        [PYTHON, str(program), str(ROOT), str(base), str(base / "jobs.json")],
-        env=os.environ | {"COMFYUI_PATH": HOST},
-        capture_output=True,
-        text=True,
-        cwd=base,
-        timeout=600,
-    )
-    lines = [line for line in done.stdout.splitlines() if line.startswith("RESULTS ")]
-    assert lines, done.stderr[-3000:]
-    return json.loads(lines[-1].removeprefix("RESULTS "))
+    return run_in_executor(base, jobs)
 
 
 def pictures(base: Path, result: dict[str, Any], node: str) -> list[np.ndarray]:
@@ -216,69 +183,11 @@ def test_a_sampled_generator_can_be_differentiated_after_an_unload(
     assert np.array_equal(first, copy)
 
 
-@pytest.fixture(scope="module")
-def server(base: Path) -> Iterator[str]:
-    """The address of a running host."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [
-        PYTHON,
-        "main.py",
-        "--cpu",
-        "--listen",
-        "127.0.0.1",
-        "--port",
-        str(port),
-        "--disable-auto-launch",
-    ]
-    command += ["--base-directory", str(base), "--disable-api-nodes", "--database-url", "sqlite:///:memory:"]
-    with (base / "server.log").open("w") as log:
-        process = subprocess.Popen(command, cwd=HOST, stdout=log, stderr=subprocess.STDOUT)
-        try:
-            address = f"http://127.0.0.1:{port}"
-            wait_for(lambda: ask(f"{address}/system_stats"), process, 180)
-            yield address
-        finally:
-            process.terminate()
-            process.wait(timeout=30)
-
-
-def ask(address: str, body: Any = None) -> Any:
-    data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(address, data, {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=30) as answer:
-        return json.load(answer)
-
-
-def wait_for(question: Any, process: subprocess.Popen[bytes], seconds: float) -> Any:
-    """The first true answer; connection errors count as not yet."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end and process.poll() is None:
-        try:
-            if answer := question():
-                return answer
-        except OSError:
-            pass
-        time.sleep(0.5)
-    raise AssertionError("the host gave no answer in time")
-
-
-def run_prompt(server: str, prompt: dict[str, Any], seconds: float = 300) -> dict[str, Any]:
-    sent = ask(f"{server}/prompt", {"prompt": prompt, "client_id": "test"})
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if history := ask(f"{server}/history/{sent['prompt_id']}"):
-            return history[sent["prompt_id"]]
-        time.sleep(0.5)
-    raise AssertionError("the prompt did not end in time")
-
-
 def test_the_server_knows_every_node_and_help_page(server: str) -> None:
     known = [name for name in ask(f"{server}/object_info") if name.startswith("ChunkyGAN_")]
     pages = sorted(path.stem for path in (ROOT / "web" / "docs").glob("*.md"))
     assert sorted(known) == pages
-    page = f"{server}/extensions/ComfyUI-ChunkyGAN/docs/{pages[0]}.md"
+    page = f"{server}/extensions/{PACK}/docs/{pages[0]}.md"
     with urllib.request.urlopen(page, timeout=30) as answer:
         assert answer.read().decode().startswith("# ")
 
@@ -306,4 +215,4 @@ def test_the_sampling_workflow_runs_on_the_server(base: Path, server: str) -> No
 
 
 def test_the_workflows_are_offered_as_templates(server: str) -> None:
-    assert {"start_here", "sample_stylegan"} <= set(ask(f"{server}/workflow_templates")["ComfyUI-ChunkyGAN"])
+    assert {"start_here", "sample_stylegan"} <= set(ask(f"{server}/workflow_templates")[PACK])
