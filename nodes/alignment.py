@@ -148,8 +148,8 @@ class PasteBack(io.ComfyNode):
                     "move_detail",
                     optional=True,
                     default=True,
-                    tooltip="On = detail finer than the crop that doesn't stay is carried along to where the change took "
-                    "the face. Off = it is left out there.",
+                    tooltip="On = detail finer than the crop that doesn't stay is carried along to where the change "
+                    "took the face. Off = it is left out there.",
                     advanced=True,
                 ),
             ],
