@@ -144,6 +144,14 @@ class PasteBack(io.ComfyNode):
                     "0 = none, no ghosts; 1 = all.",
                     advanced=True,
                 ),
+                io.Boolean.Input(
+                    "move_detail",
+                    optional=True,
+                    default=True,
+                    tooltip="On = detail finer than the crop that doesn't stay is carried along to where the change "
+                    "took the face. Off = it is left out there.",
+                    advanced=True,
+                ),
             ],
             outputs=[io.Image.Output(display_name="image", tooltip="The photos with the changed faces.")],
         )
@@ -157,6 +165,7 @@ class PasteBack(io.ComfyNode):
         alignment: AlignmentBatch,
         mask: Tensor | None = None,
         detail: float = 0.0,
+        move_detail: bool = True,
     ) -> io.NodeOutput:
         with plain_tensors():
             count = sum(map(len, alignment))
@@ -169,7 +178,9 @@ class PasteBack(io.ComfyNode):
             for picture, faces in zip(each_photo(photo), alignment, strict=True):
                 for one in faces:
                     old, new, weight = next(crops)
-                    picture = paste_back(picture, old, new, one, weight, detail=detail)
+                    picture = paste_back(
+                        picture, old, new, one, weight, detail=detail, move_detail=move_detail
+                    )
                 pasted.append(picture)
             return io.NodeOutput(into_photo(photo, torch.cat(pasted)))
 

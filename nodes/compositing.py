@@ -99,8 +99,8 @@ class RenderInversion(io.ComfyNode):
             node_id="ChunkyGAN_RenderInversion",
             display_name="Render Inversion",
             category="ChunkyGAN/compositing",
-            description="Draws an inversion: its edits in the photo, or the plain reconstruction, in which every segment "
-            "is drawn by its own code.",
+            description="Draws an inversion: its edits in the photo, or the plain reconstruction, in which every "
+            "segment is drawn by its own code.",
             search_aliases=["reconstruction", "decode inversion", "synthesis", "gan", "show edit"],
             inputs=[
                 GeneratorIO.Input("generator", tooltip="The generator that the inversion was made with."),

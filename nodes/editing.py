@@ -87,7 +87,8 @@ class LatentEdit(io.ComfyNode):
                 ),
                 io.Image.Output(
                     display_name="image",
-                    tooltip="The edited picture, softly blended, before Poisson Composite. Drawn only if it is connected.",
+                    tooltip="The edited picture, softly blended, before Poisson Composite. Drawn only if it is "
+                    "connected.",
                 ),
             ],
         )

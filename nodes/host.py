@@ -4,7 +4,7 @@ prompt that runs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +16,7 @@ import torch
 from comfy_execution.progress import get_progress_state
 from comfy_execution.utils import get_executing_context
 from PIL import Image
+from server import PromptServer
 from torch import Tensor, nn
 
 from ..chunky_core.errors import InvalidInputError
@@ -37,10 +38,15 @@ class HostedGenerator:
 
 @dataclass(frozen=True)
 class RunningNode:
-    """The node that the host is at. prompt: all nodes of the prompt by their ids, as the API format has them."""
+    """The node that the host is at.
+
+    prompt: all nodes of the prompt by their ids, as the API format has them. wanted: the output nodes for whose
+    sake the prompt runs; empty where that isn't known.
+    """
 
     id: str
     prompt: Mapping[str, Mapping[str, Any]]
+    wanted: Collection[str] = ()
 
 
 @contextmanager
@@ -180,7 +186,9 @@ def running_node() -> RunningNode | None:
     if context is None or state.prompt_id != context.prompt_id:
         return None
     prompt = state.dynprompt.get_original_prompt()
-    return RunningNode(context.node_id, prompt) if context.node_id in prompt else None
+    if context.node_id not in prompt:
+        return None
+    return RunningNode(context.node_id, prompt, _wanted_outputs(context.prompt_id))
 
 
 def output_is_used(index: int) -> bool:
@@ -192,3 +200,10 @@ def output_is_used(index: int) -> bool:
     return node is None or [node.id, index] in [
         given for other in node.prompt.values() for given in other["inputs"].values()
     ]
+
+
+def _wanted_outputs(prompt_id: str) -> Collection[str]:
+    """From the server's queue, where a prompt stands with its output nodes; without a server nothing is known."""
+    queue = getattr(getattr(PromptServer, "instance", None), "prompt_queue", None)
+    running = queue.get_current_queue_volatile()[0] if queue is not None else ()
+    return next((outputs for _, name, _, _, outputs, *_ in running if name == prompt_id), ())

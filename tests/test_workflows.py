@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.pack_on_double import ROOT, Pack, pack  # noqa: F401  # pack is a fixture
-from tests.workflow_tools import CONTROLS, NOTES, WIDGET_TYPES, widget_values, widgets_of_schema
+from tests.pack_on_double import Pack, pack  # noqa: F401  # pack is a fixture
+from tests.workflow_tools import (
+    CONTROLS,
+    NOTES,
+    SMALLEST_TEXT,
+    TEXT,
+    WIDGET_TYPES,
+    WORKFLOWS,
+    contains,
+    overlaps,
+    rectangles,
+    widget_values,
+    widgets_of_schema,
+    zoom_when_fitted,
+)
 
-WORKFLOWS = sorted((ROOT / "workflows").glob("*.json"))
+WINDOW = (1600, 900)  # pixels
 CORE_OUTPUTS = {
     "SaveImage": ["IMAGE"],
     "PreviewImage": ["IMAGE"],
-    "ImageStitch": ["IMAGE"],
+    "ImageCompare": [],
+    "BatchImagesNode": ["IMAGE"],
     "EmptyImage": ["IMAGE"],
     "ImageBlend": ["IMAGE"],
     "ImageCompositeMasked": ["IMAGE"],
@@ -92,6 +105,50 @@ def test_links_are_typed_and_required_inputs_connected(pack: Pack, workflow: dic
         assert required <= linked, f"{node['type']} lacks {required - linked}"
 
 
+def test_both_ends_of_a_link_know_it(workflow: dict[str, Any]) -> None:
+    nodes = {node["id"]: node for node in workflow["nodes"]}
+    said = {
+        (link, node["id"], slot)
+        for node in nodes.values()
+        for slot, output in enumerate(node["outputs"])
+        for link in output["links"] or []
+    }
+    heard = {
+        (entry["link"], node["id"], slot)
+        for node in nodes.values()
+        for slot, entry in enumerate(node["inputs"])
+        if entry["link"] is not None
+    }
+    assert said == {(link, source, output) for link, source, output, *_ in workflow["links"]}
+    assert heard == {(link, target, slot) for link, _, _, target, slot, _ in workflow["links"]}
+
+
+def test_every_node_lies_in_one_group_and_on_no_other_node(workflow: dict[str, Any]) -> None:
+    covered = rectangles(workflow)
+    groups = {group["title"]: group["bounding"] for group in workflow["groups"]}
+    assert not overlaps(covered)
+    assert not overlaps(groups)
+    for key, one in covered.items():
+        assert sum(contains(group, one) for group in groups.values()) == 1, f"node {key} is in no group"
+
+
+def test_it_can_be_read_when_it_opens(workflow: dict[str, Any]) -> None:
+    covered = [*rectangles(workflow).values(), *(group["bounding"] for group in workflow["groups"])]
+    assert zoom_when_fitted(covered, WINDOW) > SMALLEST_TEXT / TEXT
+
+
+def test_start_here_projects_only_what_it_edits(pack: Pack) -> None:  # noqa: F811
+    path = next(path for path in WORKFLOWS if path.stem == "start_here")
+    values: dict[str, list[dict[str, Any]]] = {}
+    for node in json.loads(path.read_text(encoding="utf-8"))["nodes"]:
+        if node["type"] in pack.schemas:
+            widgets = widgets_of_schema(pack.schemas[node["type"]])
+            values.setdefault(node["type"], []).append(widget_values(node, widgets))
+    (masks,) = values["ChunkyGAN_SegmentMasks"]
+    edited = {edit["segments"] for edit in values["ChunkyGAN_LatentEdit"]}
+    assert set(masks["only"].split(", ")) == edited
+
+
 def outputs_of(node: dict[str, Any], schemas: dict[str, Any]) -> list[str]:
     schema = schemas.get(node["type"])
     return CORE_OUTPUTS[node["type"]] if schema is None else [output.io_type for output in schema.outputs]
@@ -103,4 +160,4 @@ def test_files_are_small(workflow: dict[str, Any]) -> None:
 
 def test_thumbnails_are_small() -> None:
     for path in WORKFLOWS:
-        assert Path(path.with_suffix(".jpg")).stat().st_size < 200_000
+        assert path.with_suffix(".jpg").stat().st_size < 200_000

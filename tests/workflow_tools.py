@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+from pathlib import Path
 from typing import Any
 
+WORKFLOWS = sorted((Path(__file__).parent.parent / "workflows").glob("*.json"))
 NOTES = {"Note", "MarkdownNote"}
 CONTROLS = {"fixed", "increment", "decrement", "randomize"}
+UNSAVED = {"ImageCompare": {"compare_view": {}}}  # what the host asks for but a saved workflow doesn't hold
 WIDGET_TYPES = {"INT", "FLOAT", "STRING", "BOOLEAN", "COMBO"}
+
+TITLE = 30  # canvas pixels of a node's title, which lies above its position
+MARGIN = 10  # canvas pixels that the page leaves around the nodes when it fits them to the window,
+USED = 0.75  # and the part of the window that it then takes
+SMALLEST_TEXT, TEXT = (
+    8,
+    14,
+)  # pixels: below the first the page draws no text, the second is its size at zoom 1
 
 Widgets = list[
     tuple[str, bool]
@@ -49,6 +61,47 @@ def to_prompt(workflow: Mapping[str, Any], widgets: Mapping[str, Widgets]) -> di
         values = widget_values(node, widgets[node["type"]])
         inputs = {name: value for name, value in values.items() if not name.endswith(" control")}
         linked = (entry for entry in node.get("inputs", []) if entry.get("link") is not None)
-        inputs |= {entry["name"]: sources[entry["link"]] for entry in linked}
+        inputs |= {entry["name"]: sources[entry["link"]] for entry in linked} | UNSAVED.get(node["type"], {})
         prompt[str(node["id"])] = {"class_type": node["type"], "inputs": inputs}
     return prompt
+
+
+Rectangle = Sequence[float]  # x, y, width, height in canvas pixels
+
+
+def rectangles(workflow: Mapping[str, Any]) -> dict[int, Rectangle]:
+    """What each node covers, by id, with its title; a collapsed one is its title only."""
+    return {node["id"]: rectangle(node) for node in workflow["nodes"]}
+
+
+def rectangle(node: Mapping[str, Any]) -> Rectangle:
+    (x, y), (width, height) = node["pos"], node["size"]
+    return [x, y - TITLE, width, TITLE + (0 if node["flags"].get("collapsed") else height)]
+
+
+def overlaps(covered: Mapping[Any, Rectangle]) -> list[tuple[Any, Any]]:
+    """Pairs of keys whose rectangles share some area."""
+    return [
+        (one, other)
+        for (one, first), (other, second) in combinations(covered.items(), 2)
+        if all(
+            first[axis] < second[axis] + second[axis + 2] and second[axis] < first[axis] + first[axis + 2]
+            for axis in (0, 1)
+        )
+    ]
+
+
+def contains(outer: Rectangle, inner: Rectangle) -> bool:
+    return all(
+        outer[axis] <= inner[axis] and inner[axis] + inner[axis + 2] <= outer[axis] + outer[axis + 2]
+        for axis in (0, 1)
+    )
+
+
+def zoom_when_fitted(covered: Sequence[Rectangle], window: tuple[int, int]) -> float:
+    """The zoom at which the page shows all of a freshly opened graph."""
+    spans = [
+        max(one[axis] + one[axis + 2] for one in covered) - min(one[axis] for one in covered)
+        for axis in (0, 1)
+    ]
+    return min(USED * side / (span + 2 * MARGIN) for side, span in zip(window, spans, strict=True))

@@ -22,9 +22,8 @@ from .modes import Mode, check_mode, set_in
 from .render import segment_picture, segment_pictures
 from .replaced import Replace, replaced_part
 
-SOFT_BLEND = "soft blend"
 CompositeMode = Literal[Mode, "soft blend"]
-COMPOSITE_MODES: tuple[CompositeMode, ...] = (*get_args(Mode), SOFT_BLEND)
+COMPOSITE_MODES: tuple[CompositeMode, ...] = get_args(CompositeMode)
 
 _BEYOND = 1e-3  # the weight of a segment's picture beside its mask, where another one's mask may lie
 _CONTEXT = 12  # pixels of a picture of 256 around a segment, in which motion is looked for, too
@@ -66,24 +65,53 @@ def composite(
         crops, boxes = _detailed_pictures(generator, part, move=keep_detail == "keep and move")
     else:
         crops, boxes = segment_pictures(generator, part, margin=1)
-    backdrop, masks = part.backdrop(), part.masks()
-    if mode == SOFT_BLEND:
-        return blend(backdrop, masks, crops, boxes)
+    if mode == "soft blend":
+        return blend(part.backdrop(), part.masks(), crops, boxes)
+    draw = _joined if between and len(part.segments) > 1 else _set_in_photo
+    return draw(part, crops, boxes, mode=mode, mixed=mixed, band=band, detailed=detailed)
+
+
+def _joined(
+    part: Inversion,
+    crops: Sequence[Tensor],
+    boxes: Sequence[Box],
+    *,
+    mode: Mode,
+    mixed: bool,
+    band: int,
+    detailed: bool,
+) -> Tensor:
+    """Seams between segments and toward the photo removed, all together."""
+    backdrop, masks, mixed = part.backdrop(), part.masks(), mixed and part.photo is not None
     rim: SoftRim = "half" if detailed else "soft"
-    if between and len(part.segments) > 1:
-        mixed = mixed and part.photo is not None
-        if mode == "colour shift only":
-            return shift_segments(backdrop, masks, crops, boxes, mixed=mixed, rim=rim)
-        reach = band if mode == "seam only" else None
-        return join_segments(backdrop, masks, crops, boxes, mixed=mixed, band=reach, rim=rim)
+    if mode == "colour shift only":
+        return shift_segments(backdrop, masks, crops, boxes, mixed=mixed, rim=rim)
+    reach = band if mode == "seam only" else None
+    return join_segments(backdrop, masks, crops, boxes, mixed=mixed, band=reach, rim=rim)
+
+
+def _set_in_photo(
+    part: Inversion,
+    crops: Sequence[Tensor],
+    boxes: Sequence[Box],
+    *,
+    mode: Mode,
+    mixed: bool,
+    band: int,
+    detailed: bool,
+) -> Tensor:
+    """Seams toward the photo removed, if there is one.
+
+    No cross-fade: the Poisson equation would keep the ramp from photo to picture as if it were detail.
+    """
+    backdrop, masks = part.backdrop(), part.masks()
+    if detailed:
+        picture = _continued(backdrop, masks, crops, boxes)
+    else:
+        picture = blend(backdrop, masks, crops, boxes, cross_fade=False)
     if part.photo is None:
-        return blend(backdrop, masks, crops, boxes, cross_fade=False)
-    # No cross-fade: the Poisson equation would keep the ramp from photo to picture as if it were detail.
-    picture = (
-        _continued(backdrop, masks, crops, boxes)
-        if detailed
-        else blend(backdrop, masks, crops, boxes, cross_fade=False)
-    )
+        return picture
+    rim: SoftRim = "half" if detailed else "soft"
     return set_in(picture, backdrop, 1 - part.static_mask, mode=mode, mixed=mixed, band=band, rim=rim)
 
 
@@ -123,6 +151,6 @@ def _continued(photo: Tensor, segments: Segments, crops: Sequence[Tensor], boxes
 def _check(mode: str, band: int, keep_detail: str) -> None:
     if mode not in COMPOSITE_MODES:
         raise InvalidInputError(f"mode is {mode!r}; expected one of {', '.join(COMPOSITE_MODES)}")
-    if mode != SOFT_BLEND:
+    if mode != "soft blend":
         check_mode(mode, band)
     check_keep_detail(keep_detail)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Literal, get_args
 
 import torch
@@ -23,7 +24,20 @@ RETURN = 3.0  # how far a motion there and back may end from its start, as a dev
 # In units of pictures in [-1,1].
 TELLS = 0.01  # how much better the motion must explain the edit before detail moves
 DECIDES = 0.005  # the width of that decision
-UNLIKE = 0.2  # a mismatch of structure from which on detail fades
+UNLIKE = 0.2  # a mismatch of structure from which on detail as fine as the generator's pixels fades
+
+
+@dataclass(frozen=True)
+class Carrying:
+    """What becomes of the detail under an edit: out(p) = E(p) + moving(p) r(p + flow(p)) + still(p) r(p).
+
+    flow: [1,2,h,w] from the edit to where it came from, see `optical_flow`; moving, still: [1,1,h,w] in [0,1], together
+    at most 1.
+    """
+
+    flow: Tensor
+    moving: Tensor
+    still: Tensor
 
 
 @torch.no_grad()
@@ -35,28 +49,39 @@ def with_detail(
     photo, reconstruction, edited: [1,3,h,w] in [-1,1], one part of a photo, how the generator draws it and how it
     draws it edited. scale: the photo's longer side in pixels / 256.
 
-    The residual photo - reconstruction is what the generator can't draw: freckles, strands, grain. It is added to the
-    edited picture, out(p) = E(p) + w(p) r(p + f(p)). With move, f is the flow from the edit to the reconstruction, so
-    that detail goes where the edit takes the face; where stillness explains the edit as well, it stays in place. The
-    weight w is high where the reconstruction, so moved, has the structure of the edit (a change of shade is none),
-    and fades to 0 elsewhere and where the motion leads to something hidden: there the residual belongs to what is
-    gone, and would be its ghost. Where the edit changes nothing the result is the photo.
+    The residual r = photo - reconstruction is what the generator can't draw: freckles, strands, grain. It is added to
+    the edited picture where it belongs. With move, it goes where the edit takes the face, by the flow from the edit to
+    the reconstruction; where stillness explains the edit as well, it stays in place. Its weight is high where the
+    reconstruction, so moved, has the structure of the edit (a change of shade is none), and fades to 0 elsewhere and
+    where the motion leads to something hidden: there the residual belongs to what is gone, and would be its ghost.
+    Where the edit changes nothing the result is the photo.
     """
     if torch.equal(edited, reconstruction):
         return photo.clone()
     residual = photo - reconstruction
-    at_rest = _mismatch(edited, reconstruction, scale)
-    still = _likeness(at_rest)
     if not move:
-        return edited + _blurred(still, scale) * residual
-    flow, back = optical_flow(edited, reconstruction), optical_flow(reconstruction, edited)
-    in_motion = _mismatch(edited, moved(reconstruction, flow), scale)
-    carried = _likeness(in_motion) * _visible(flow, back, scale).to(edited)
+        likeness = _likeness(_mismatch(edited, reconstruction, scale))
+        return edited + _blurred(likeness, scale) * residual
+    carrying = detail_motion(reconstruction, edited, scale)
+    return edited + carrying.moving * moved(residual, carrying.flow) + carrying.still * residual
+
+
+@torch.no_grad()
+def detail_motion(before: Tensor, after: Tensor, scale: float = 1.0, *, unlike: float = UNLIKE) -> Carrying:
+    """How the detail of a picture [1,3,h,w] in [-1,1] goes along with what an edit made of it.
+
+    scale: as in `with_detail`. unlike: the mismatch of structure, in units of the pictures, from which on detail fades;
+    the finer it is, the less mismatch it bears.
+    """
+    flow, back = optical_flow(after, before), optical_flow(before, after)
+    at_rest = _mismatch(after, before, scale)
+    in_motion = _mismatch(after, moved(before, flow), scale)
     moves = _blurred(torch.sigmoid((at_rest - in_motion - TELLS) / DECIDES), CHOICE * scale)
-    return (
-        edited
-        + _blurred(moves * carried, scale) * moved(residual, flow)
-        + _blurred((1 - moves) * still, scale) * residual
+    carried = _likeness(in_motion, unlike) * _visible(flow, back, scale).to(after)
+    return Carrying(
+        flow=flow.to(after),
+        moving=_blurred(moves * carried, scale),
+        still=_blurred((1 - moves) * _likeness(at_rest, unlike), scale),
     )
 
 
@@ -73,8 +98,8 @@ def _mismatch(one: Tensor, other: Tensor, scale: float) -> Tensor:
     return _blurred(ragged.square().mean(dim=1, keepdim=True), PATCH * scale).sqrt()
 
 
-def _likeness(mismatch: Tensor) -> Tensor:
-    return torch.exp(-(mismatch / UNLIKE).square())
+def _likeness(mismatch: Tensor, unlike: float = UNLIKE) -> Tensor:
+    return torch.exp(-(mismatch / unlike).square())
 
 
 def _visible(flow: Tensor, back: Tensor, scale: float) -> Tensor:

@@ -100,6 +100,18 @@ def fill_region(
         return replace(filled, losses={**inversion.losses, filled.names[-1]: curve}, stopped=stopped)
 
 
+def fill_name(name: str, names: Sequence[str]) -> str:
+    """What the new segment is called where segment `name` of `names` is filled: "<name>_fill", with a number behind it
+    if that is taken. Raises InvalidInputError for a name that isn't among them.
+    """
+    number, wanted = 1, f"{resolve_one(name, names)}{SUFFIX}"
+    found = wanted
+    while found in names:
+        number += 1
+        found = f"{wanted}_{number}"
+    return found
+
+
 def _own_generator(generator: Generator, segment: Segment, noise: Sequence[Tensor]) -> Generator:
     """The generator as it draws the segment: with its tuning, and with the inversion's noise maps as its own,
     because the projection takes no others that stand still.
@@ -163,7 +175,7 @@ def _without_edits(own: Generator, code: LatentCode, edits: Sequence[Edit]) -> L
 
 def _with_fill(inversion: Inversion, segment: Segment, code: LatentCode, taken: Tensor) -> Inversion:
     """The inversion with `segment` a second time, with that code, on top where `taken` [H,W] says."""
-    before, fill = inversion.masks(), _free_name(f"{segment.name}{SUFFIX}", inversion.names)
+    before, fill = inversion.masks(), fill_name(segment.name, inversion.names)
     after = restacked(before, {fill: taken}, enter_static=True)
     codes = (*inversion.segments, replace(segment, name=fill, code=code, redrawn=True))
     return replace(
@@ -184,15 +196,6 @@ def _carried(edit: Edit, before: Segments, after: Segments, name: str) -> Edit:
 
 def _strongest(masks: Sequence[Tensor]) -> Tensor:
     return torch.stack([mask.detach().float() for mask in masks]).amax(dim=0).clamp(max=1.0)
-
-
-def _free_name(wanted: str, taken: Sequence[str]) -> str:
-    """`wanted`, with a number behind it if it is taken."""
-    number, name = 1, wanted
-    while name in taken:
-        number += 1
-        name = f"{wanted}_{number}"
-    return name
 
 
 def _present(photo: Tensor | None) -> Tensor:

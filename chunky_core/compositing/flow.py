@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -21,7 +23,7 @@ def optical_flow(source: Tensor, target: Tensor) -> Tensor:
     import cv2
 
     height, width = source.shape[-2:]
-    search = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    search: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     flow = search.calc(_grey(source), _grey(target), None)[:height, :width]
     return torch.from_numpy(flow.copy()).permute(2, 0, 1)[None]
 

@@ -3,7 +3,8 @@
     COMFYUI_PATH=<checkout> python executor.py PACK_FOLDER BASE_FOLDER JOBS.json
 
 JOBS.json: a list of {"prompt": API-format prompt, "interrupt_at": step or null, "unload_first": bool}. Prints a
-line RESULTS with a JSON list of {"success", "outputs", "errors", "interrupted", ...}.
+line RESULTS with a JSON list of {"success", "outputs", "executed", "errors", "interrupted", ...}; executed: the ids
+of the nodes that ran, without those whose results were kept.
 """
 # ruff: noqa: E402, I001  # the host must be set up before it is imported
 
@@ -35,16 +36,23 @@ from app.node_replace_manager import NodeReplaceManager
 
 
 class Frontend:
-    """What the executor needs of a server: somewhere to send its messages."""
+    """What the executor needs of a server: somewhere to send its messages. Notes which nodes run."""
 
     client_id = last_node_id = last_prompt_id = None
     sockets_metadata: dict[str, Any] = {}
 
     def __init__(self) -> None:
         self.node_replace_manager = NodeReplaceManager()
+        self.prompt_queue = self
+        self.running: list[tuple[Any, ...]] = []
+        self.executed: list[str] = []
+
+    def get_current_queue_volatile(self) -> tuple[list[Any], list[Any]]:
+        return self.running, []
 
     def send_sync(self, event: str, data: Any, sid: Any = None) -> None:
-        pass
+        if event == "executing" and data["node"] is not None:  # None = the prompt has ended
+            self.executed.append(data["node"])
 
     def queue_updated(self) -> None:
         pass
@@ -56,11 +64,12 @@ class ProgressWatch:
     def __init__(self) -> None:
         self.interrupt_at: int | None = None
         self.asked_at: int | None = None
-        self.previews = self.last_step = 0
+        self.previews = self.last_step = self.steps = 0
 
     def __call__(self, value: int, total: int, preview: Any = None, node_id: Any = None) -> None:
         self.previews += preview is not None
         self.last_step = value
+        self.steps += 1
         if self.interrupt_at is not None and value >= self.interrupt_at:
             self.asked_at = self.asked_at or value
             comfy.model_management.interrupt_current_processing()
@@ -86,16 +95,19 @@ async def run_one(frontend: Frontend, executor: Any, name: str, job: dict[str, A
     valid, error, outputs, node_errors = await execution.validate_prompt(name, job["prompt"], None)
     if not valid:
         return {"success": False, "errors": [error, node_errors]}
-    frontend.client_id = "client"
+    frontend.client_id, frontend.executed = "client", []
+    frontend.running = [(0, name, job["prompt"], {}, outputs, {})]
     await executor.execute_async(job["prompt"], name, {"client_id": "client"}, outputs)
     events = dict(executor.status_messages)
     return {
         "success": executor.success,
         "outputs": executor.history_result.get("outputs", {}),
+        "executed": frontend.executed,
         "errors": events.get("execution_error"),
         "interrupted": "execution_interrupted" in events,
         "previews": watch.previews,
         "last_step": watch.last_step,
+        "steps": watch.steps,
         "asked_at": watch.asked_at,
     }
 

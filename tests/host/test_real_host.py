@@ -1,18 +1,9 @@
-"""The pack in the real ComfyUI: its executor in a process of its own, then its server.
-
-Set COMFYUI_PATH to a checkout of ComfyUI, and COMFYUI_PYTHON to its Python if that is another one.
-"""
+"""The pack in the real ComfyUI: its executor in a process of its own, then its server (see comfyui.py)."""
 
 from __future__ import annotations
 
 import json
-import os
-import socket
-import subprocess
-import sys
-import time
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +12,13 @@ import numpy as np
 import pytest
 
 from chunky_core.inversion import load_inversion
-from tests.pack_on_double import ROOT, SIZE, TINY, write_tiny_models
+from tests.host.comfyui import PACK, ask, needs_comfyui, run_in_executor, run_prompt
+from tests.pack_on_double import ROOT, SIZE, TINY
 from tests.workflow_tools import to_prompt, widgets_of_info
 
-HOST = os.environ.get("COMFYUI_PATH", "")
-PYTHON = os.environ.get("COMFYUI_PYTHON", sys.executable)
 STEPS = 30
 
-pytestmark = pytest.mark.skipif(not HOST, reason="COMFYUI_PATH names no ComfyUI checkout")
+pytestmark = needs_comfyui
 
 
 def small_prompt(**changes: dict[str, Any]) -> dict[str, Any]:
@@ -53,7 +43,13 @@ def small_prompt(**changes: dict[str, Any]) -> dict[str, Any]:
             "ChunkyGAN_SegmentedProjection",
             {"generator": ["generator", 0], "image": ["portrait", 0], "segments": ["segments", 0]}
             | {"mode": "independent", "space": "w+", "spaces": "", "steps": STEPS, "seed": 0}
-            | {"learning_rate": 0.1, "optimizer": "adam", "warmup": 0.3, "lambda_reg": 0.0, "lambda_mean": 0.0}
+            | {
+                "learning_rate": 0.1,
+                "optimizer": "adam",
+                "warmup": 0.3,
+                "lambda_reg": 0.0,
+                "lambda_mean": 0.0,
+            }
             | {"code_noise": 0.0, "dilation": 3, "feather": 0.0, "neighbourhood": 0.0}
             | {"optimise_noise": False, "coarse": 0.0, "plateau": 0, "torgb": True}
             | {"refine_every": 0, "refine": "all", "refine_sign": "grow", "refine_distance": 1.0}
@@ -101,20 +97,10 @@ def sampling_prompt(name: str, seed: int) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A base folder for the host, with the tiny generator and this pack."""
-    folder = tmp_path_factory.mktemp("comfyui")
-    for name in ("custom_nodes", "input", "output", "temp", "user/default"):
-        (folder / name).mkdir(parents=True)
-    write_tiny_models(folder / "models", "chunky_core")
-    (folder / "custom_nodes" / "ComfyUI-ChunkyGAN").symlink_to(ROOT, target_is_directory=True)
-    return folder
-
-
-@pytest.fixture(scope="module")
 def results(base: Path) -> list[dict[str, Any]]:
     """Prompts in one process: fresh, after an unload in inference mode, interrupted, with a wrong name; sampled,
-    then differentiated after an unload, then sampled from the saved file.
+    then differentiated after an unload, then sampled from the saved file; interrupted and continued, and run
+    anew.
     """
     jobs = [
         {"prompt": small_prompt()},
@@ -124,20 +110,11 @@ def results(base: Path) -> list[dict[str, Any]]:
         {"prompt": sampling_prompt(TINY, seed=3)},
         {"prompt": small_prompt(projection={"seed": 4}), "unload_first": True},
         {"prompt": sampling_prompt("saved/copy.safetensors", seed=3), "unload_first": True},
+        {"prompt": small_prompt(projection={"seed": 2, "steps": 2000}), "interrupt_at": 3},
+        {"prompt": small_prompt(projection={"seed": 2, "start_as": "continue"})},
+        {"prompt": small_prompt(projection={"seed": 2, "start_as": "codes"})},
     ]
-    (base / "jobs.json").write_text(json.dumps(jobs), encoding="utf-8")
-    program = Path(__file__).parent / "executor.py"
-    done = subprocess.run(
-        [PYTHON, str(program), str(ROOT), str(base), str(base / "jobs.json")],
-        env=os.environ | {"COMFYUI_PATH": HOST},
-        capture_output=True,
-        text=True,
-        cwd=base,
-        timeout=600,
-    )
-    lines = [line for line in done.stdout.splitlines() if line.startswith("RESULTS ")]
-    assert lines, done.stderr[-3000:]
-    return json.loads(lines[-1].removeprefix("RESULTS "))
+    return run_in_executor(base, jobs)
 
 
 def pictures(base: Path, result: dict[str, Any], node: str) -> list[np.ndarray]:
@@ -147,7 +124,7 @@ def pictures(base: Path, result: dict[str, Any], node: str) -> list[np.ndarray]:
 
 def test_the_whole_graph_runs_in_the_executor(base: Path, results: list[dict[str, Any]]) -> None:
     assert results[0]["success"], results[0]["errors"]
-    assert results[0]["previews"] == 2 and results[0]["last_step"] == STEPS
+    assert results[0]["previews"] >= 2 and results[0]["last_step"] == STEPS
     assert len(list((base / "output" / "kept").glob("one_*.safetensors"))) >= 1
     assert pictures(base, results[0], "shown")[0].shape[0] >= 512
     assert len(pictures(base, results[0], "curves")) == 1
@@ -168,22 +145,31 @@ def test_a_model_that_was_unloaded_in_inference_mode_still_projects(results: lis
     assert results[1]["success"], results[1]["errors"]
 
 
-def test_interruption_stops_within_a_step_and_keeps_the_codes(
+def test_interruption_stops_within_a_step_and_the_run_goes_on_with_one_widget(
     base: Path, results: list[dict[str, Any]]
 ) -> None:
+    """What is continued ends as what was never interrupted; the file is that of the finished run now."""
     assert results[2]["interrupted"] and results[2]["last_step"] == results[2]["asked_at"] < 2000
-    kept = list((base / "output" / "chunkygan").glob("interrupted_*.safetensors"))
-    assert len(kept) == 1
-    inversion = load_inversion(kept[0])
-    assert inversion.state is not None
-    assert inversion.stopped == f"interrupted after step {inversion.state.step} of 2000"
-    assert inversion.state.step == results[2]["asked_at"] + 1  # it is noticed at the next report
+    assert results[8]["success"], results[8]["errors"]
+    assert 0 < results[8]["steps"] < results[9]["steps"] == STEPS
+    continued, anew = (
+        load_inversion(path)
+        for path in sorted((base / "output" / "kept").glob("one_*.safetensors"), key=lambda path: path.name)[
+            -2:
+        ]
+    )
+    assert continued.losses == anew.losses and continued.stopped is None
+    saved = [load_inversion(path) for path in (base / "output" / "chunkygan").glob("autosave_*.safetensors")]
+    assert all(record.state is not None and record.state.step == STEPS for record in saved) and saved
 
 
 def test_errors_say_what_to_do_in_their_first_line(results: list[dict[str, Any]]) -> None:
     assert not results[3]["success"]
     first = results[3]["errors"]["exception_message"].splitlines()[0]
     assert "there is no segment 'wings'" in first and "mouth" in first
+    assert (
+        results[3]["errors"]["node_id"] == "projection" and results[3]["steps"] == 0
+    )  # before the work begins
 
 
 def test_a_sampled_generator_can_be_differentiated_after_an_unload(
@@ -197,69 +183,11 @@ def test_a_sampled_generator_can_be_differentiated_after_an_unload(
     assert np.array_equal(first, copy)
 
 
-@pytest.fixture(scope="module")
-def server(base: Path) -> Iterator[str]:
-    """The address of a running host."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [
-        PYTHON,
-        "main.py",
-        "--cpu",
-        "--listen",
-        "127.0.0.1",
-        "--port",
-        str(port),
-        "--disable-auto-launch",
-    ]
-    command += ["--base-directory", str(base), "--disable-api-nodes", "--database-url", "sqlite:///:memory:"]
-    with (base / "server.log").open("w") as log:
-        process = subprocess.Popen(command, cwd=HOST, stdout=log, stderr=subprocess.STDOUT)
-        try:
-            address = f"http://127.0.0.1:{port}"
-            wait_for(lambda: ask(f"{address}/system_stats"), process, 180)
-            yield address
-        finally:
-            process.terminate()
-            process.wait(timeout=30)
-
-
-def ask(address: str, body: Any = None) -> Any:
-    data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(address, data, {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=30) as answer:
-        return json.load(answer)
-
-
-def wait_for(question: Any, process: subprocess.Popen[bytes], seconds: float) -> Any:
-    """The first true answer; connection errors count as not yet."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end and process.poll() is None:
-        try:
-            if answer := question():
-                return answer
-        except OSError:
-            pass
-        time.sleep(0.5)
-    raise AssertionError("the host gave no answer in time")
-
-
-def run_prompt(server: str, prompt: dict[str, Any], seconds: float = 300) -> dict[str, Any]:
-    sent = ask(f"{server}/prompt", {"prompt": prompt, "client_id": "test"})
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if history := ask(f"{server}/history/{sent['prompt_id']}"):
-            return history[sent["prompt_id"]]
-        time.sleep(0.5)
-    raise AssertionError("the prompt did not end in time")
-
-
 def test_the_server_knows_every_node_and_help_page(server: str) -> None:
     known = [name for name in ask(f"{server}/object_info") if name.startswith("ChunkyGAN_")]
     pages = sorted(path.stem for path in (ROOT / "web" / "docs").glob("*.md"))
     assert sorted(known) == pages
-    page = f"{server}/extensions/ComfyUI-ChunkyGAN/docs/{pages[0]}.md"
+    page = f"{server}/extensions/{PACK}/docs/{pages[0]}.md"
     with urllib.request.urlopen(page, timeout=30) as answer:
         assert answer.read().decode().startswith("# ")
 
@@ -287,4 +215,4 @@ def test_the_sampling_workflow_runs_on_the_server(base: Path, server: str) -> No
 
 
 def test_the_workflows_are_offered_as_templates(server: str) -> None:
-    assert {"start_here", "sample_stylegan"} <= set(ask(f"{server}/workflow_templates")["ComfyUI-ChunkyGAN"])
+    assert {"start_here", "sample_stylegan"} <= set(ask(f"{server}/workflow_templates")[PACK])
