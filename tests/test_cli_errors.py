@@ -182,6 +182,26 @@ def test_a_file_error_nobody_foresaw_is_one_line_with_the_path(capsys, monkeypat
     assert "locked" in message and "Permission denied" in message
 
 
+def test_a_folder_that_is_read_only_is_found_before_any_work(studio: Path, capsys, monkeypatch):
+    def refuse(**_arguments: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("chunky_core.cli.outputs.TemporaryFile", refuse)
+    monkeypatch.setattr("chunky_core.cli.projecting.project", lambda *_, **__: pytest.fail("it has begun"))
+    assert edit(studio) == 2
+    message = ended_in_one_line(capsys)
+    assert str(studio / "out") in message and "Permission denied" in message
+
+
+def test_too_little_memory_is_one_line(capsys, monkeypatch, tmp_path: Path):
+    def fail(*_arguments: object) -> None:
+        raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")
+
+    monkeypatch.setattr("chunky_core.cli.demo.load_shipped_photo", fail)
+    assert main(["demo", "--out", str(tmp_path / "out")]) == 2
+    assert "CUDA out of memory" in ended_in_one_line(capsys)
+
+
 @pytest.mark.parametrize("arguments", [["inspect", LONG], ["convert", "demo", f"{LONG}.safetensors"]])
 def test_names_that_are_too_long_are_one_line(arguments: list[str], capsys):
     assert main(arguments) == 2

@@ -7,14 +7,19 @@ import os
 import sys
 from collections.abc import Sequence
 
+import torch
+
 from ..errors import ChunkyError
 from . import convert, demo, edit, inspect_file
 from .signals import Stopped, stop_on_signals
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit code: 0 done, 2 bad input or a file that can't be read or written (one
-    line on stderr says what to do), 128 + N stopped by signal N (130 Ctrl-C, 143 kill), 141 nobody reads the output.
+    """Run one command; returns the exit code.
+
+    0: done; 2: bad input, a file that can't be read or written, or not enough memory (one line on stderr says what
+    to do); 128 + N: stopped by signal N (130 Ctrl-C, 143 kill); 141: nobody reads the output. Wrong options end in
+    argparse's usage and SystemExit(2).
     """
     parser = argparse.ArgumentParser(
         prog="python -m chunky_core", description="Edit photos by segments with StyleGAN."
@@ -35,6 +40,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         return _failed(f"{where}{error.strerror or error}; check the path, free space and permissions")
+    except (MemoryError, torch.cuda.OutOfMemoryError) as error:
+        reason = str(error).partition(". ")[0] or "of the machine"
+        return _failed(f"not enough memory ({reason:.100}); close other programs, or use --device cpu")
     except Stopped as stop:
         print("; ".join(filter(None, ("stopped", stop.advice))), file=sys.stderr)
         return 128 + stop.number

@@ -69,11 +69,11 @@ class Projecting:
                 resume=earlier is not None,
                 keep=lambda unfinished: keeper(replace(unfinished, edits=self.edits)),
             )
+            inversion = replace(inversion, edits=self.edits)
+            keeper.finish(inversion)
         except Stopped as stop:
             stop.advice = keeper.advice()
             raise
-        inversion = replace(inversion, edits=self.edits)
-        keeper.finish(inversion)
         if inversion.stopped:
             print(f"{self.title}: {inversion.stopped}", file=sys.stderr)
         return inversion
@@ -123,6 +123,7 @@ class _Keeper:
         """Write the result. Raises InvalidInputError where that can't be."""
         with signals_wait():
             save_inversion(inversion, self.path)
+            self.kept = True
             self.previous.unlink(missing_ok=True)
 
     def advice(self) -> str:
