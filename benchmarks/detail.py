@@ -49,11 +49,11 @@ EDITS: dict[str, tuple[float, tuple[str, ...]]] = {
 }
 FIGURES = ("identity to photo", "identity to truth", "perceptual to truth", "seams", "pixels changed")
 WAYS: dict[str, Callable[[Generator, Inversion], Tensor]] = {
-    "before": partial(composite, replace="all segments", keep_detail="off"),
+    "before": partial(composite, replace="all segments", keep_detail="off", mode="full"),
     "off": partial(composite, keep_detail="off"),
     "keep": partial(composite, keep_detail="keep"),
     "keep and move": composite,
-    "keep and move, seam only 6": partial(composite, mode="seam only", band=6),
+    "keep and move, full": partial(composite, mode="full"),
     "keep and move, soft blend": partial(composite, mode="soft blend"),
 }
 Rows = dict[tuple[str, str, str], list[list[float]]]

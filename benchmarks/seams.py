@@ -16,19 +16,19 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from projections import projected
 from timing import markdown
 
 from chunky_core.compositing import composite, render
 from chunky_core.compositing.boundaries import segment_speeds, with_masks
 from chunky_core.compositing.render import segment_pictures
-from chunky_core.demo.photos import demo_photo
-from chunky_core.demo.shipped import LABEL_NAMES
 from chunky_core.editing.directions import load_directions
 from chunky_core.editing.edits import parse_edit
 from chunky_core.evaluation.fidelity import Spread
@@ -36,8 +36,7 @@ from chunky_core.evaluation.seams import inner_error, mean_error, seams
 from chunky_core.evaluation.sheets import contact_sheet
 from chunky_core.generator import Generator, load_generator
 from chunky_core.images import save_image
-from chunky_core.inversion import Inversion, ProjectionConfig, load_inversion, project, save_inversion
-from chunky_core.segments import segments_from_label_map
+from chunky_core.inversion import Inversion, ProjectionConfig
 from chunky_core.segments.edit_segments import STATIC
 from chunky_core.segments.level_set import refine_segments
 
@@ -56,7 +55,6 @@ def main() -> None:
     generator = load_generator("demo")
     edits = [parse_edit(text, load_directions("demo")) for text in options.edits]
     config = ProjectionConfig(space="w+", steps=options.steps, coarse=options.coarse)
-    options.cache.mkdir(parents=True, exist_ok=True)
     found: dict[int, dict[tuple[str, str], list[list[float]]]] = {width: {} for width in WIDTHS}
     panels: list[tuple[str, Tensor]] = []
     for seed in range(FIRST_SEED, FIRST_SEED + options.photos):
@@ -93,18 +91,6 @@ def parsed() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def projected(generator: Generator, seed: int, config: ProjectionConfig, cache: Path) -> Inversion:
-    """A demo photo's inversion, its background static, out of the cache if it is there."""
-    path = cache / f"{seed}_{config.steps}_{config.coarse:g}_{generator.fingerprint[:12]}.safetensors"
-    if not path.exists():
-        photo = demo_photo(seed, resolution=generator.img_resolution)
-        segments = segments_from_label_map(
-            photo.labels, LABEL_NAMES, static=("background",), grow=4, feather=1.5
-        )
-        save_inversion(project(generator, photo.image, segments, config), path)
-    return load_inversion(path)
-
-
 def refined(generator: Generator, inversion: Inversion, grown: str) -> Inversion:
     speeds = segment_speeds(generator, inversion, [grown])
     segments = refine_segments(inversion.masks(), speeds, distance=DISTANCE, signs=1, curvature=CURVATURE)
@@ -121,16 +107,22 @@ def hard_paste(generator: Generator, inversion: Inversion) -> Tensor:
     return picture
 
 
+ALL: dict[str, Any] = {"replace": "all segments", "keep_detail": "off"}
 WAYS: dict[str, Way] = {
     "no edits, soft blend": partial(render, edited=False),
     "hard paste": hard_paste,
     "soft blend": render,
-    "Poisson, full": composite,
-    "Poisson, between segments": partial(composite, between=True),
-    "seam only": partial(composite, mode="seam only"),
-    "seam only, between segments": partial(composite, mode="seam only", between=True),
-    "colour shift": partial(composite, mode="colour shift only"),
-    "colour shift, between segments": partial(composite, mode="colour shift only", between=True),
+    "Poisson, full": partial(composite, mode="full", **ALL),
+    "Poisson, between segments": partial(composite, mode="full", between=True, **ALL),
+    "seam only": partial(composite, mode="seam only", band=16, **ALL),
+    "seam only, between segments": partial(composite, mode="seam only", band=16, between=True, **ALL),
+    "colour shift": partial(composite, mode="colour shift only", **ALL),
+    "colour shift, between segments": partial(composite, mode="colour shift only", between=True, **ALL),
+    "edited only, detail kept: soft blend": partial(composite, mode="soft blend"),
+    "edited only, detail kept: seam only": composite,
+    "edited only, detail kept: full": partial(composite, mode="full"),
+    "edited only, detail kept: between segments": partial(composite, mode="full", between=True),
+    "edited only, detail kept: colour shift": partial(composite, mode="colour shift only"),
 }
 
 

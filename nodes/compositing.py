@@ -32,7 +32,7 @@ from .types import GeneratorIO, InversionBatch, InversionIO
 Draw: TypeAlias = Callable[[Generator, Inversion], Tensor]
 
 
-def mode_inputs(modes: Sequence[str]) -> list[io.Input]:
+def mode_inputs(modes: Sequence[str], mode: str, band: int) -> list[io.Input]:
     """The widgets of both Poisson nodes; optional, so that workflows saved before they came still run."""
     meanings = {
         "full": "the photo's colours spread through the whole region",
@@ -44,13 +44,13 @@ def mode_inputs(modes: Sequence[str]) -> list[io.Input]:
         io.Combo.Input(
             "mode",
             options=list(modes),
-            default="full",
+            default=mode,
             optional=True,
-            tooltip="; ".join(f"{mode} = {meanings[mode]}" for mode in modes) + ".",
+            tooltip="; ".join(f"{one} = {meanings[one]}" for one in modes) + ".",
         ),
         io.Int.Input(
             "band",
-            default=16,
+            default=band,
             min=1,
             max=1024,
             optional=True,
@@ -155,7 +155,7 @@ class PoissonComposite(io.ComfyNode):
                 GeneratorIO.Input("generator", tooltip="The generator that the inversion was made with."),
                 InversionIO.Input("inversion", tooltip="The inversion with its edits."),
                 io.Image.Input("photo", optional=True, tooltip=PHOTO_TIP),
-                *mode_inputs(COMPOSITE_MODES),
+                *mode_inputs(COMPOSITE_MODES, "seam only", band=8),
                 io.Boolean.Input(
                     "between_segments",
                     default=False,
@@ -180,8 +180,8 @@ class PoissonComposite(io.ComfyNode):
         generator: HostedGenerator,
         inversion: InversionBatch,
         photo: Tensor | None = None,
-        mode: CompositeMode = "full",
-        band: int = 16,
+        mode: CompositeMode = "seam only",
+        band: int = 8,
         mixed_gradients: bool = False,
         between_segments: bool = False,
         replace: Replace = REPLACE[0],
@@ -220,7 +220,7 @@ class PoissonBlend(io.ComfyNode):
                 io.Mask.Input(
                     "mask", tooltip="1 = the picture; everywhere else the photo stays exactly as it is."
                 ),
-                *mode_inputs(MODES),
+                *mode_inputs(MODES, "full", band=16),
             ],
             outputs=[io.Image.Output(display_name="image", tooltip="The blended picture.")],
         )

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..chunky_core.compositing.fill import DEFAULTS, fill_region
 from ..chunky_core.compositing.fill_parts import FillPart, connected_parts, parse_parts
-from ..chunky_core.compositing.render import render
+from ..chunky_core.compositing import composite
 from ..chunky_core.errors import InvalidInputError
 from ..chunky_core.inversion import Inversion, LossConfig
 from .host import HostedGenerator, loaded, mask_to_core, plain_tensors, step_reporter, to_host
@@ -98,7 +98,8 @@ class FillRegion(io.ComfyNode):
                     folders=weight_folders(),
                 )
                 filled.append(one)
-            pictures = to_host(torch.cat([render(own, record).cpu() for record in filled]))
+            drawn = [composite(own, record, mode="soft blend").cpu() for record in filled]
+            pictures = to_host(torch.cat(drawn))
         return io.NodeOutput(tuple(filled), pictures)
 
 

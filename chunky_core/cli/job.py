@@ -41,7 +41,7 @@ class Job:
     compare_global: bool = True
     replace: Replace = "edited segments"
     keep_detail: KeepDetail = "keep and move"
-    mode: CompositeMode = "full"
+    mode: CompositeMode = "seam only"
     resume: bool = False
     profile: bytes | None = None
 

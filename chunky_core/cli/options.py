@@ -110,7 +110,7 @@ def job_of(
         compare_global=not options.no_global,
         replace=REPLACE[options.replace],
         keep_detail=KEEP_DETAIL[options.keep_detail],
-        mode="soft blend" if options.no_poisson else "full",
+        mode="soft blend" if options.no_poisson else "seam only",
         resume=options.resume,
         profile=profile,
     )

@@ -36,9 +36,9 @@ def composite(
     *,
     replace: Replace | None = None,
     keep_detail: KeepDetail = "keep and move",
-    mode: CompositeMode = "full",
+    mode: CompositeMode = "seam only",
     mixed: bool = False,
-    band: int = 16,
+    band: int = 8,
     between: bool = False,
 ) -> Tensor:
     """[1,3,H,W]: the photo with its edited segments, their seams removed.
@@ -48,7 +48,8 @@ def composite(
     photo. "all segments" replaces the unedited ones too. None: the first where there is a photo, else the second.
     keep_detail: the photo's detail that the generator can't draw is left out ("off"), added back in place ("keep") or
     carried along with what the edit moves; see `with_detail`. Without a photo there is none.
-    mode, mixed, band: see `set_in`; "soft blend" removes no seam. between: the borders between replaced segments
+    mode, mixed, band: see `set_in`; "soft blend" removes no seam. The narrow band of the default takes least of the
+    edit with the seam (docs/compositing.md). between: the borders between replaced segments
     count, too: their seams are solved for together with that toward the photo (`join_segments`), or each segment's
     colours are shifted by one offset so that they fit each other and the photo (`shift_segments`).
     Where nothing is replaced the photo's numbers are returned as they are. Without a photo (see `render`) the
