@@ -193,6 +193,8 @@ def project_one(
     """One photo, saved on the way and at its end, also where that is an interruption."""
     file = Autosave(job_key(generator, job.photo, job.segments, config), what)
     start = file.load() if resume and job.start is None else job.start
+    if not resume:
+        file.hold()
     file.announce()
     try:
         found = project(

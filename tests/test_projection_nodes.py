@@ -180,6 +180,7 @@ def test_an_interrupted_run_goes_on_as_if_nothing_had_happened(
     """With one widget, or by way of Load Inversion."""
     knobs: dict[str, Any] = {"mode": mode, "code_noise": 0.05, "seed": 3}
     (whole,), picture = project(scene, **knobs)
+    shutil.rmtree(saved)
     with monkeypatch.context() as patch, pytest.raises(scene.pack.management.InterruptProcessingException):
         interrupt_at(scene, patch, step=2)
         project(scene, **knobs)
@@ -193,6 +194,34 @@ def test_an_interrupted_run_goes_on_as_if_nothing_had_happened(
     assert [value for value, _, _ in scene.pack.sent] == [3, 4]
     assert torch.equal(again, picture)
     assert resumed.losses == whole.losses and resumed.stopped is None
+
+
+def test_a_run_begun_anew_by_mistake_leaves_the_earlier_one_until_it_has_come_as_far(
+    scene: Scene, saved: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after a restart, where the user forgot the widget, saw the notice and cancelled."""
+    project(scene, steps=3)
+    file = only_file(saved)
+    for step, reached in ((2, 3), (4, 4)):
+        with (
+            monkeypatch.context() as patch,
+            pytest.raises(scene.pack.management.InterruptProcessingException),
+        ):
+            interrupt_at(scene, patch, step=step)
+            project(scene, steps=9)
+        assert "after step 3" in notices(scene)[0] and "cancel" in notices(scene)[0]
+        assert load(scene, file).state.step == reached
+    project(scene, steps=1)  # what has come to its end is the newest result
+    assert load(scene, file).state.step == 1
+
+
+def test_a_seed_that_changes_nothing_makes_no_other_job(scene: Scene, saved: Path) -> None:
+    project(scene, seed=1)
+    project(scene, seed=2)
+    assert len([*saved.iterdir()]) == 1
+    project(scene, seed=1, code_noise=0.1)
+    project(scene, seed=2, code_noise=0.1)
+    assert len([*saved.iterdir()]) == 3
 
 
 def test_a_finished_run_comes_back_at_once_or_takes_more_steps(scene: Scene, saved: Path) -> None:

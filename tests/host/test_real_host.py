@@ -123,6 +123,7 @@ def results(base: Path) -> list[dict[str, Any]]:
     then differentiated after an unload, then sampled from the saved file; interrupted and continued, and run
     anew.
     """
+    another = {"lambda_mean": 0.01}  # of which nothing was saved before
     jobs = [
         {"prompt": small_prompt()},
         {"prompt": small_prompt(projection={"seed": 1}), "unload_first": True},
@@ -131,9 +132,9 @@ def results(base: Path) -> list[dict[str, Any]]:
         {"prompt": sampling_prompt(TINY, seed=3)},
         {"prompt": small_prompt(projection={"seed": 4}), "unload_first": True},
         {"prompt": sampling_prompt("saved/copy.safetensors", seed=3), "unload_first": True},
-        {"prompt": small_prompt(projection={"seed": 2, "steps": 2000}), "interrupt_at": 3},
-        {"prompt": small_prompt(projection={"seed": 2, "start_as": "continue"})},
-        {"prompt": small_prompt(projection={"seed": 2, "start_as": "codes"})},
+        {"prompt": small_prompt(projection=another | {"steps": 2000}), "interrupt_at": 3},
+        {"prompt": small_prompt(projection=another | {"start_as": "continue"})},
+        {"prompt": small_prompt(projection=another)},
     ]
     (base / "jobs.json").write_text(json.dumps(jobs), encoding="utf-8")
     program = Path(__file__).parent / "executor.py"
