@@ -70,7 +70,7 @@ class Autosave:
             self._held = earlier.state.step
             show_notice(
                 f"An earlier run of {self._what} is saved in {self._shown}, after step {self._held}, and this one "
-                "begins anew. To go on with it, cancel, set start_as to continue and run again."
+                "begins anew. To go on with that one, cancel, set start_as to continue and run again."
             )
 
     def save_unfinished(self, record: Inversion) -> None:
@@ -89,6 +89,8 @@ class Autosave:
         """Tell where the work is, if there is any."""
         if self._reached:
             show_notice(f"The projection was cut short, saved {self._reached} in {self._shown}. {TO_GO_ON}")
+        elif self._held:
+            show_notice(f"Cut short; {self._shown} still holds the earlier run. {TO_GO_ON}")
 
     def _is_saved(self, record: Inversion) -> bool:
         try:

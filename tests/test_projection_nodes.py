@@ -78,9 +78,9 @@ def load(scene: Scene, path: Path) -> Any:
     return scene.pack.run(LOAD, file=f"chunkygan/{path.name} [output]")[0][0]
 
 
-def inner(scene: Scene, function: str) -> dict[str, Any]:
-    """The globals of the projection's module."""
-    return getattr(sys.modules[scene.pack.module.__name__ + ".nodes.projection"], function).__globals__
+def inner(scene: Scene) -> dict[str, Any]:
+    """The globals of the module that projects the photos."""
+    return vars(sys.modules[scene.pack.module.__name__ + ".nodes.projection_jobs"])
 
 
 def notices(scene: Scene) -> list[str]:
@@ -210,7 +210,7 @@ def test_a_run_begun_anew_by_mistake_leaves_the_earlier_one_until_it_has_come_as
             interrupt_at(scene, patch, step=step)
             project(scene, steps=9)
         assert "after step 3" in notices(scene)[0] and "cancel" in notices(scene)[0]
-        assert load(scene, file).state.step == reached
+        assert load(scene, file).state.step == reached and file.name in notices(scene)[-1]
     project(scene, steps=1)  # what has come to its end is the newest result
     assert load(scene, file).state.step == 1
 
@@ -295,7 +295,7 @@ def test_the_running_projection_is_saved_on_the_way(
 ) -> None:
     """With no time between two records: what a killed server would leave behind after each step."""
     seen: list[int] = []
-    monkeypatch.setitem(inner(scene, "project_one"), "SECONDS", 0.0)
+    monkeypatch.setitem(inner(scene), "SECONDS", 0.0)
 
     def look() -> None:
         seen.extend(load(scene, path).state.step for path in saved.glob("*.safetensors"))
@@ -330,7 +330,7 @@ def test_a_full_disk_is_told_once_and_never_ends_a_run(
     shutil.rmtree(saved)
     autosave = sys.modules[scene.pack.module.__name__ + ".nodes.autosave"]
     monkeypatch.setattr(autosave, "save_inversion", refuse)
-    monkeypatch.setitem(inner(scene, "project_one"), "SECONDS", 0.0)
+    monkeypatch.setitem(inner(scene), "SECONDS", 0.0)
     (record,), _ = project(scene)
     assert record.losses == first.losses
     assert (
