@@ -37,7 +37,7 @@ class Autosave:
 
     def __init__(self, key: str, what: str) -> None:
         self.path, self._what = autosave_folder() / f"autosave_{key}.safetensors", what
-        self._has_failed, self._reached = False, ""
+        self._has_failed, self._reached, self._held = False, "", 0
 
     @property
     def _shown(self) -> str:
@@ -60,9 +60,23 @@ class Autosave:
             show_notice(f"{error}. So {self._what} begins anew.", is_problem=True)
             return None
 
+    def hold(self) -> None:
+        """Leave what an earlier run has saved where it is, until this one, which begins anew, has come as far."""
+        try:
+            earlier = load_inversion(self.path) if self.path.is_file() else None
+        except ChunkyError:
+            return
+        if earlier is not None and earlier.state is not None:
+            self._held = earlier.state.step
+            show_notice(
+                f"An earlier run of {self._what} is saved in {self._shown}, after step {self._held}, and this one "
+                "begins anew. To go on with that one, cancel, set start_as to continue and run again."
+            )
+
     def save_unfinished(self, record: Inversion) -> None:
         """Write the record of a run that goes on, or has just been cut short, over the last one."""
-        if self._is_saved(record):
+        assert record.state is not None
+        if record.state.step > self._held and self._is_saved(record):
             self._reached = (record.stopped or "").removeprefix("interrupted ")
             show_on_node(f"Saved {self._reached}. To go on: start_as = continue\n{self._shown}")
 
@@ -75,6 +89,8 @@ class Autosave:
         """Tell where the work is, if there is any."""
         if self._reached:
             show_notice(f"The projection was cut short, saved {self._reached} in {self._shown}. {TO_GO_ON}")
+        elif self._held:
+            show_notice(f"Cut short; {self._shown} still holds the earlier run. {TO_GO_ON}")
 
     def _is_saved(self, record: Inversion) -> bool:
         try:
@@ -89,11 +105,14 @@ class Autosave:
 
 
 def job_key(generator: Generator, photo: Tensor, segments: Segments, config: ProjectionConfig) -> str:
-    """Twelve hex digits that stand for a job. The number of steps and the seed don't count: a job can be given more
-    steps, and one that goes on has its random numbers in its state.
+    """Twelve hex digits that stand for a job. The number of steps doesn't count, because a job can be given more of
+    them, and the seed only where it changes anything.
     """
-    settings = {key: value for key, value in plain_settings(config).items() if key not in ("steps", "seed")}
-    settings["spaces"] = segment_spaces(segments, config)
+    spaces = segment_spaces(segments, config)
+    is_random = config.code_noise or config.optimise_noise or "z" in spaces
+    ignored = ("steps",) if is_random else ("steps", "seed")
+    settings = {key: value for key, value in plain_settings(config).items() if key not in ignored}
+    settings["spaces"] = spaces
     described = [generator.fingerprint, photo_digest(photo), segments.names, settings]
     digest = hashlib.sha256(json.dumps(described, sort_keys=True).encode())
     for masks in (segments.masks, segments.static):

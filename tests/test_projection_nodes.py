@@ -78,9 +78,9 @@ def load(scene: Scene, path: Path) -> Any:
     return scene.pack.run(LOAD, file=f"chunkygan/{path.name} [output]")[0][0]
 
 
-def inner(scene: Scene, function: str) -> dict[str, Any]:
-    """The globals of the projection's module."""
-    return getattr(sys.modules[scene.pack.module.__name__ + ".nodes.projection"], function).__globals__
+def inner(scene: Scene) -> dict[str, Any]:
+    """The globals of the module that projects the photos."""
+    return vars(sys.modules[scene.pack.module.__name__ + ".nodes.projection_jobs"])
 
 
 def notices(scene: Scene) -> list[str]:
@@ -180,6 +180,7 @@ def test_an_interrupted_run_goes_on_as_if_nothing_had_happened(
     """With one widget, or by way of Load Inversion."""
     knobs: dict[str, Any] = {"mode": mode, "code_noise": 0.05, "seed": 3}
     (whole,), picture = project(scene, **knobs)
+    shutil.rmtree(saved)
     with monkeypatch.context() as patch, pytest.raises(scene.pack.management.InterruptProcessingException):
         interrupt_at(scene, patch, step=2)
         project(scene, **knobs)
@@ -193,6 +194,34 @@ def test_an_interrupted_run_goes_on_as_if_nothing_had_happened(
     assert [value for value, _, _ in scene.pack.sent] == [3, 4]
     assert torch.equal(again, picture)
     assert resumed.losses == whole.losses and resumed.stopped is None
+
+
+def test_a_run_begun_anew_by_mistake_leaves_the_earlier_one_until_it_has_come_as_far(
+    scene: Scene, saved: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after a restart, where the user forgot the widget, saw the notice and cancelled."""
+    project(scene, steps=3)
+    file = only_file(saved)
+    for step, reached in ((2, 3), (4, 4)):
+        with (
+            monkeypatch.context() as patch,
+            pytest.raises(scene.pack.management.InterruptProcessingException),
+        ):
+            interrupt_at(scene, patch, step=step)
+            project(scene, steps=9)
+        assert "after step 3" in notices(scene)[0] and "cancel" in notices(scene)[0]
+        assert load(scene, file).state.step == reached and file.name in notices(scene)[-1]
+    project(scene, steps=1)  # what has come to its end is the newest result
+    assert load(scene, file).state.step == 1
+
+
+def test_a_seed_that_changes_nothing_makes_no_other_job(scene: Scene, saved: Path) -> None:
+    project(scene, seed=1)
+    project(scene, seed=2)
+    assert len([*saved.iterdir()]) == 1
+    project(scene, seed=1, code_noise=0.1)
+    project(scene, seed=2, code_noise=0.1)
+    assert len([*saved.iterdir()]) == 3
 
 
 def test_a_finished_run_comes_back_at_once_or_takes_more_steps(scene: Scene, saved: Path) -> None:
@@ -266,7 +295,7 @@ def test_the_running_projection_is_saved_on_the_way(
 ) -> None:
     """With no time between two records: what a killed server would leave behind after each step."""
     seen: list[int] = []
-    monkeypatch.setitem(inner(scene, "project_one"), "SECONDS", 0.0)
+    monkeypatch.setitem(inner(scene), "SECONDS", 0.0)
 
     def look() -> None:
         seen.extend(load(scene, path).state.step for path in saved.glob("*.safetensors"))
@@ -301,7 +330,7 @@ def test_a_full_disk_is_told_once_and_never_ends_a_run(
     shutil.rmtree(saved)
     autosave = sys.modules[scene.pack.module.__name__ + ".nodes.autosave"]
     monkeypatch.setattr(autosave, "save_inversion", refuse)
-    monkeypatch.setitem(inner(scene, "project_one"), "SECONDS", 0.0)
+    monkeypatch.setitem(inner(scene), "SECONDS", 0.0)
     (record,), _ = project(scene)
     assert record.losses == first.losses
     assert (

@@ -64,12 +64,12 @@ class ProgressWatch:
     def __init__(self) -> None:
         self.interrupt_at: int | None = None
         self.asked_at: int | None = None
-        self.previews = self.last_step = self.steps = 0
+        self.previews = self.first_step = self.last_step = 0
 
     def __call__(self, value: int, total: int, preview: Any = None, node_id: Any = None) -> None:
         self.previews += preview is not None
         self.last_step = value
-        self.steps += 1
+        self.first_step = self.first_step or value
         if self.interrupt_at is not None and value >= self.interrupt_at:
             self.asked_at = self.asked_at or value
             comfy.model_management.interrupt_current_processing()
@@ -107,7 +107,7 @@ async def run_one(frontend: Frontend, executor: Any, name: str, job: dict[str, A
         "interrupted": "execution_interrupted" in events,
         "previews": watch.previews,
         "last_step": watch.last_step,
-        "steps": watch.steps,
+        "first_step": watch.first_step,
         "asked_at": watch.asked_at,
     }
 
