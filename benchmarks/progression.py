@@ -89,7 +89,7 @@ def frames_of(
         if step - 1 in shown and image is not None:  # what step n judges is what n - 1 steps have made
             frames[step - 1] = image
 
-    result = project(generator, photo, segments, config, callback=callback, preview_every=1)
+    result = project(generator, photo, segments, config, callback=callback, preview_seconds=0)
     return {**frames, config.steps: render(generator, result)}
 
 

@@ -108,7 +108,7 @@ def projected(generator: Generator, seed: int, config: ProjectionConfig, cache: 
 def refined(generator: Generator, inversion: Inversion, grown: str) -> Inversion:
     speeds = segment_speeds(generator, inversion, [grown])
     segments = refine_segments(inversion.masks(), speeds, distance=DISTANCE, signs=1, curvature=CURVATURE)
-    return with_masks(inversion, segments)
+    return with_masks(inversion, segments, refined=speeds)
 
 
 def hard_paste(generator: Generator, inversion: Inversion) -> Tensor:

@@ -39,5 +39,6 @@ class MissingWeightsError(ChunkyError):
 
 
 def _remade(name: str, *arguments: object) -> ChunkyError:
-    known = {kind.__name__: kind for kind in (ChunkyError, *ChunkyError.__subclasses__())}
+    kinds: list[type[ChunkyError]] = [ChunkyError, *ChunkyError.__subclasses__()]
+    known = {kind.__name__: kind for kind in kinds}
     return known[name](*arguments)

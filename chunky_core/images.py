@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import struct
+import zlib
 from collections.abc import Mapping
+from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +15,12 @@ import torch
 from torch import Tensor
 
 from .errors import InvalidInputError
+from .replacing import replacing
 
 Colour = tuple[int, int, int]
+_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_ORIENTATION = 0x0112  # EXIF's tag
+_PNG_BEGIN = 33  # the signature and the chunk IHDR, which has to be the first
 
 
 def to_uint8(image: Tensor) -> Tensor:
@@ -61,11 +68,25 @@ def load_image(path: str | os.PathLike[str]) -> Tensor:
     return (torch.from_numpy(_unit_range(pixels, path)).permute(2, 0, 1)[None] * 2 - 1).contiguous()
 
 
-def save_image(path: str | os.PathLike[str], image: Tensor) -> None:
+def colour_profile(path: str | os.PathLike[str]) -> bytes | None:
+    """The ICC profile that tells how a photo's colours are meant; None where it has none, or a damaged one.
+
+    Raises InvalidInputError if the file cannot be read.
+    """
+    return _description(_content(Path(path))).profile
+
+
+def profile_space(profile: bytes) -> str:
+    """What an ICC profile's numbers are: "RGB", "GRAY", "CMYK", ... (ICC.1 7.2.6)."""
+    return profile[16:20].decode("ascii", "replace").strip()
+
+
+def save_image(path: str | os.PathLike[str], image: Tensor, profile: bytes | None = None) -> None:
     """Writes an image as an 8-bit PNG, which loses nothing that 8 bits can hold.
 
-    image: [1,3,H,W] in [-1,1]. Raises InvalidInputError for a batch and for another suffix than .png, OSError
-    if the file cannot be written.
+    image: [1,3,H,W] in [-1,1]. profile: an ICC profile of RGB, see `colour_profile`. An existing file is replaced
+    only once the new one is complete. Raises InvalidInputError for a batch and for another suffix than .png,
+    OSError if the file cannot be written.
     """
     import cv2
 
@@ -75,7 +96,10 @@ def save_image(path: str | os.PathLike[str], image: Tensor) -> None:
     pixels = to_uint8(image)
     if len(pixels) != 1:
         raise InvalidInputError(f"a batch of {len(pixels)} images; expected one image per file")
-    path.write_bytes(cv2.imencode(".png", pixels[0].cpu().numpy()[:, :, ::-1])[1].tobytes())
+    content = cv2.imencode(".png", pixels[0].cpu().numpy()[:, :, ::-1])[1].tobytes()
+    if profile:
+        content = content[:_PNG_BEGIN] + _profile_chunk(profile) + content[_PNG_BEGIN:]
+    _write(path, content)
 
 
 def save_label_map(path: str | os.PathLike[str], labels: Tensor) -> None:
@@ -90,13 +114,13 @@ def save_label_map(path: str | os.PathLike[str], labels: Tensor) -> None:
         raise InvalidInputError(
             f"a label map is {labels.dtype} {_shape(labels)}; expected whole numbers 0..255, [H,W]"
         )
-    Path(path).write_bytes(cv2.imencode(".png", labels.to(torch.uint8).cpu().numpy())[1].tobytes())
+    _write(Path(path), cv2.imencode(".png", labels.to(torch.uint8).cpu().numpy())[1].tobytes())
 
 
 def read_mask(path: str | os.PathLike[str]) -> Tensor:
     """A mask: float32 [H,W] in [0,1], 1 where the picture is white or, if it has transparency, opaque.
 
-    An alpha channel that is opaque everywhere says nothing and is ignored.
+    An alpha channel that is opaque everywhere says nothing and is ignored. The EXIF orientation is applied.
     Raises InvalidInputError if the file cannot be read, is no picture, or is coloured without transparency.
     """
     import cv2
@@ -119,7 +143,7 @@ def read_label_map(path: str | os.PathLike[str], palette: Mapping[Colour, int] |
     """A label map: int64 [H,W], one whole number per pixel.
 
     Grey pictures hold the labels themselves, indexed PNGs hold them as palette indices, colour pictures need
-    `palette`: (red, green, blue) in 0..255 -> label. Transparency is ignored.
+    `palette`: (red, green, blue) in 0..255 -> label. Transparency is ignored, the EXIF orientation applied.
     Raises InvalidInputError if the file cannot be read, is no picture, or has a colour that is not in the
     palette.
     """
@@ -140,21 +164,68 @@ def read_label_map(path: str | os.PathLike[str], palette: Mapping[Colour, int] |
     return torch.from_numpy(colours[:, :, 0].copy())
 
 
-def _decode(path: Path, flags: int) -> np.ndarray:
-    """The stored array, channels in OpenCV's order (BGR)."""
-    import cv2
+def _write(path: Path, content: bytes) -> None:
+    with replacing(path) as new:
+        new.write_bytes(content)
 
-    try:  # not imread, which cannot open every path
-        content = np.frombuffer(path.read_bytes(), np.uint8)
+
+def _profile_chunk(profile: bytes) -> bytes:
+    """PNG's chunk iCCP: a name, 0, the method 0 = zlib, the compressed profile."""
+    body = b"iCCP" + b"ICC profile\0\0" + zlib.compress(profile)
+    return struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
+
+
+@dataclass(frozen=True)
+class _Description:
+    """What a file says about its picture, which OpenCV drops: ICC profile, EXIF orientation (1 = upright)."""
+
+    profile: bytes | None = None
+    orientation: int = 1
+
+
+def _description(content: bytes) -> _Description:
+    """Nothing is known of a file that Pillow can't open, or whose description is damaged."""
+    from PIL import Image
+
+    # What its readers are known to raise for damaged files.
+    damaged = (OSError, RuntimeError, ValueError, TypeError, LookupError, SyntaxError, struct.error)
+    try:
+        with Image.open(BytesIO(content)) as picture:
+            # OpenCV itself turns TIFF, and nothing else where the alpha channel is asked for.
+            turned = 1 if picture.format == "TIFF" else picture.getexif().get(_ORIENTATION, 1)
+            return _Description(picture.info.get("icc_profile") or None, turned)
+    except (*damaged, Image.DecompressionBombError):
+        return _Description()
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
     except OSError as error:
         raise InvalidInputError(f"{path} cannot be read ({error.strerror}); check the path") from error
-    try:
-        pixels = cv2.imdecode(content, flags) if content.size else None
+
+
+def _decode(path: Path, flags: int) -> np.ndarray:
+    """The stored array as it is to be seen, channels in OpenCV's order (BGR)."""
+    import cv2
+
+    content = _content(path)
+    try:  # not imread, which cannot open every path
+        pixels = None
+        if content:
+            pixels = cv2.imdecode(np.frombuffer(content, np.uint8), flags | cv2.IMREAD_IGNORE_ORIENTATION)
     except cv2.error:
         pixels = None
     if pixels is None:
         raise InvalidInputError(f"{path} is not a picture that OpenCV can read; save it as PNG or JPEG")
-    return pixels
+    return _upright(pixels, _description(content).orientation)
+
+
+def _upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
+    """Pixels [H,W,...] turned and mirrored as EXIF says: 5 to 8 lie on their side."""
+    axes = {2: (1,), 3: (0, 1), 4: (0,), 6: (1,), 7: (0, 1), 8: (0,)}.get(orientation, ())
+    standing = pixels.swapaxes(0, 1) if orientation in (5, 6, 7, 8) else pixels
+    return np.ascontiguousarray(np.flip(standing, axes))
 
 
 def _unit_range(pixels: np.ndarray, path: str | os.PathLike[str]) -> np.ndarray:
@@ -170,7 +241,7 @@ def _indexed_png_palette(content: bytes) -> dict[Colour, int] | None:
     OpenCV hands out an indexed picture's colours only. Where the palette repeats a colour the lowest index
     counts, because the rest is padding as a rule.
     """
-    if content[:8] != b"\x89PNG\r\n\x1a\n" or content[25:26] != b"\x03":
+    if content[:8] != _PNG_SIGNATURE or content[25:26] != b"\x03":
         return None
     offset = 8
     while offset + 8 <= len(content):

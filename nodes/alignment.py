@@ -13,7 +13,7 @@ from ..chunky_core.compositing.faces import draw_quads, face_alignment
 from ..chunky_core.errors import InvalidInputError
 from ..chunky_core.images import from_uint8, to_uint8
 from .face_sources import chosen, face_source, source_inputs
-from .host import HostedGenerator, each_photo, per_photo, plain_tensors, to_host
+from .host import HostedGenerator, each_photo, mask_to_core, per_photo, plain_tensors, to_host
 from .photos import into_photo
 from .types import AlignmentBatch, AlignmentIO, GeneratorIO
 
@@ -26,7 +26,16 @@ class AlignFace(io.ComfyNode):
             display_name="Align Face",
             category="ChunkyGAN/compositing",
             description="Cuts faces out of photos of any size, upright and framed as FFHQ generators expect.",
-            search_aliases=["ffhq", "face crop", "face detection", "yunet", "align", "landmarks"],
+            search_aliases=[
+                "ffhq",
+                "face crop",
+                "crop face",
+                "face detection",
+                "yunet",
+                "align",
+                "landmarks",
+                "face edit",
+            ],
             inputs=[
                 io.Image.Input("image", tooltip="The photo, or several. Transparency is not looked at."),
                 io.Int.Input(
@@ -35,7 +44,8 @@ class AlignFace(io.ComfyNode):
                     min=16,
                     max=4096,
                     step=16,
-                    tooltip="Side of the crop in pixels: the generator's resolution. Not used if generator is connected.",
+                    tooltip="Side of the crop in pixels: the generator's resolution. Not used if generator is "
+                    "connected.",
                 ),
                 io.Combo.Input(
                     "faces",
@@ -134,6 +144,14 @@ class PasteBack(io.ComfyNode):
                     "0 = none, no ghosts; 1 = all.",
                     advanced=True,
                 ),
+                io.Boolean.Input(
+                    "move_detail",
+                    optional=True,
+                    default=True,
+                    tooltip="On = detail finer than the crop that doesn't stay is carried along to where the change "
+                    "took the face. Off = it is left out there.",
+                    advanced=True,
+                ),
             ],
             outputs=[io.Image.Output(display_name="image", tooltip="The photos with the changed faces.")],
         )
@@ -147,11 +165,12 @@ class PasteBack(io.ComfyNode):
         alignment: AlignmentBatch,
         mask: Tensor | None = None,
         detail: float = 0.0,
+        move_detail: bool = True,
     ) -> io.NodeOutput:
         with plain_tensors():
             count = sum(map(len, alignment))
             check_counts(alignment, {"before": before, "after": after}, count, len(photo))
-            masks = (None,) if mask is None else mask.clone().float()[:, None].split(1)
+            masks = (None,) if mask is None else mask_to_core(mask).split(1)
             crops = zip(
                 each_photo(before), each_photo(after), per_photo(tuple(masks), count, "masks"), strict=True
             )
@@ -159,7 +178,9 @@ class PasteBack(io.ComfyNode):
             for picture, faces in zip(each_photo(photo), alignment, strict=True):
                 for one in faces:
                     old, new, weight = next(crops)
-                    picture = paste_back(picture, old, new, one, weight, detail=detail)
+                    picture = paste_back(
+                        picture, old, new, one, weight, detail=detail, move_detail=move_detail
+                    )
                 pasted.append(picture)
             return io.NodeOutput(into_photo(photo, torch.cat(pasted)))
 

@@ -17,7 +17,16 @@ from ..chunky_core.inversion.losses.perceptual import LPIPS_NETWORKS, load_perce
 from ..chunky_core.segments import Segments
 from ..chunky_core.segments.label_names import split_names
 from ..chunky_core.segments.level_set import boundary_speed, refine_segments
-from .host import HostedGenerator, each_photo, loaded, mask_to_host, per_photo, plain_tensors, to_host
+from .host import (
+    HostedGenerator,
+    each_photo,
+    loaded,
+    mask_to_core,
+    mask_to_host,
+    per_photo,
+    plain_tensors,
+    to_host,
+)
 from .losses import DEMO, weight_folders
 from .photos import with_photos
 from .types import GeneratorIO, InversionBatch, InversionIO, SegmentsBatch, SegmentsIO
@@ -43,6 +52,8 @@ class RefineBoundaries(io.ComfyNode):
                 "snap edges",
                 "boundary refinement",
                 "active contour",
+                "refine mask",
+                "remove glasses",
             ],
             inputs=[*what_inputs(), *how_inputs()],
             outputs=[
@@ -80,16 +91,17 @@ class RefineBoundaries(io.ComfyNode):
         records = None if inversion is None else with_photos(inversion, image)
         before, chosen = sources(records, segments), split_names(names)
         with plain_tensors():
+            photos = backdrops(image, records or (), before)
             if speed is not None:
-                speeds = given_speeds(before, chosen, speed.detach().clone().float())
+                speeds = given_speeds(before, chosen, mask_to_core(speed))
             elif records is not None:
                 speeds = inversion_speeds(generator, records, chosen, compare, speed_from)
             else:
                 speeds = picture_speeds(before, chosen, image, picture, speed_from)
             after = refined(before, speeds, SIGNS[sign], distance, curvature, enter_static)
-            curves = shown(backdrops(image, records or (), before), before, after, speeds)
+            curves = shown(photos, before, after, speeds)
             fastest = torch.cat([torch.stack(list(fast.values())).amax(dim=0) for fast in speeds])
-            moved = ExecutionBlocker(NO_INVERSION) if records is None else moved_inversions(records, after)
+            moved = ExecutionBlocker(NO_INVERSION) if records is None else moved_inversions(records, after, speeds)
             preview = ui.PreviewImage(curves, cls=cls)
             return io.NodeOutput(moved, after, curves, mask_to_host(fastest), ui=preview)
 
@@ -201,8 +213,8 @@ def measure_of(speed_from: str, device: torch.device | str = "cpu") -> Speed:
 
 
 def given_speeds(segments: SegmentsBatch, names: list[str], speed: Tensor) -> list[Speeds]:
-    """speed: host MASK [B,H,W]; one serves all."""
-    masks = per_photo(speed[:, None].split(1), len(segments), "speeds")
+    """speed: [B,1,H,W] in 0..1; one serves all."""
+    masks = per_photo(speed.split(1), len(segments), "speeds")
     return [dict.fromkeys(one.resolve(names), mask) for one, mask in zip(segments, masks, strict=True)]
 
 
@@ -265,14 +277,22 @@ def refined(
     return tuple(done)
 
 
-def moved_inversions(inversions: InversionBatch, segments: SegmentsBatch) -> InversionBatch:
-    return tuple(with_masks(record, one) for record, one in zip(inversions, segments, strict=True))
+def moved_inversions(
+    inversions: InversionBatch, segments: SegmentsBatch, speeds: list[Speeds]
+) -> InversionBatch:
+    return tuple(
+        with_masks(record, one, refined=fast)
+        for record, one, fast in zip(inversions, segments, speeds, strict=True)
+    )
 
 
 def backdrops(image: Tensor | None, inversions: InversionBatch, segments: SegmentsBatch) -> list[Tensor]:
-    """What the curves are drawn on: the photos, or grey where they are not known."""
+    """What the curves are drawn on: the photos, or grey where they are not known. Raises InvalidInputError."""
     if image is not None:
-        return list(per_photo(tuple(each_photo(image)), len(segments), "photos"))
+        given = per_photo(tuple(each_photo(image)), len(segments), "photos")
+        for photo, one in zip(given, segments, strict=True):
+            one.check_photo(photo)
+        return list(given)
     photos = [record.photo for record in inversions] or [None] * len(segments)
     grey = [torch.zeros_like(one.static).repeat(1, 3, 1, 1) for one in segments]
     return [empty if photo is None else photo for photo, empty in zip(photos, grey, strict=True)]

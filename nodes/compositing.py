@@ -2,31 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any, TypeAlias
 
 import torch
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..chunky_core.compositing import MODES, Mode, composite, render, set_in
+from ..chunky_core.compositing import (
+    COMPOSITE_MODES,
+    KEEP_DETAIL,
+    MODES,
+    REPLACE,
+    CompositeMode,
+    KeepDetail,
+    Mode,
+    Replace,
+    composite,
+    render,
+    set_in,
+)
 from ..chunky_core.generator.generator import Generator
 from ..chunky_core.inversion.inversion import Inversion
-from .host import HostedGenerator, each_photo, loaded, per_photo, plain_tensors, to_host
+from .host import HostedGenerator, each_photo, loaded, mask_to_core, per_photo, plain_tensors, to_host
 from .photos import PHOTO_TIP, into_photo, photos_of, with_photos
 from .types import GeneratorIO, InversionBatch, InversionIO
 
+Draw: TypeAlias = Callable[[Generator, Inversion], Tensor]
 
-def mode_inputs() -> list[io.Input]:
+
+def mode_inputs(modes: Sequence[str]) -> list[io.Input]:
     """The widgets of both Poisson nodes; optional, so that workflows saved before they came still run."""
+    meanings = {
+        "full": "the photo's colours spread through the whole region",
+        "seam only": "within a band along its border",
+        "colour shift only": "a smooth shift of the colours that keeps every detail",
+        "soft blend": "no seam is removed",
+    }
     return [
         io.Combo.Input(
             "mode",
-            options=list(MODES),
+            options=list(modes),
             default="full",
             optional=True,
-            tooltip="full = the photo's colours spread through the whole region; seam only = within a band along "
-            "its border; colour shift only = a smooth shift of the colours that keeps every detail.",
+            tooltip="; ".join(f"{mode} = {meanings[mode]}" for mode in modes) + ".",
         ),
         io.Int.Input(
             "band",
@@ -48,6 +68,30 @@ def mode_inputs() -> list[io.Input]:
     ]
 
 
+def replace_inputs(*, advanced: bool = False) -> list[io.Input]:
+    """What a picture of an edited inversion takes from the photo; optional, as `mode_inputs`."""
+    return [
+        io.Combo.Input(
+            "replace",
+            options=list(REPLACE),
+            default=REPLACE[0],
+            optional=True,
+            tooltip="edited segments = everything that no edit touches stays the photo, to the bit; all segments = "
+            "the generator redraws the unedited ones, too. An inversion without its photo is redrawn wholly.",
+            advanced=advanced,
+        ),
+        io.Combo.Input(
+            "keep_detail",
+            options=list(KEEP_DETAIL),
+            default=KEEP_DETAIL[-1],
+            optional=True,
+            tooltip="Freckles, strands, grain: what the generator can't draw. keep and move = carried along with "
+            "what the edit moves; keep = stays in place; off = the generator's picture as it is.",
+            advanced=advanced,
+        ),
+    ]
+
+
 class RenderInversion(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -55,15 +99,20 @@ class RenderInversion(io.ComfyNode):
             node_id="ChunkyGAN_RenderInversion",
             display_name="Render Inversion",
             category="ChunkyGAN/compositing",
-            description="Draws an inversion: every segment by its own code, static areas from the photo.",
-            search_aliases=["reconstruction", "decode inversion", "synthesis"],
+            description="Draws an inversion: its edits in the photo, or the plain reconstruction, in which every "
+            "segment is drawn by its own code.",
+            search_aliases=["reconstruction", "decode inversion", "synthesis", "gan", "show edit"],
             inputs=[
                 GeneratorIO.Input("generator", tooltip="The generator that the inversion was made with."),
                 InversionIO.Input("inversion", tooltip="The inversion to draw."),
                 io.Boolean.Input(
-                    "edited", default=True, tooltip="On = with its edits, off = the plain reconstruction."
+                    "edited",
+                    default=True,
+                    tooltip="On = with its edits, as replace and keep_detail say; off = the plain reconstruction: all "
+                    "segments as the generator draws them.",
                 ),
                 io.Image.Input("photo", optional=True, tooltip=PHOTO_TIP),
+                *replace_inputs(),
             ],
             outputs=[
                 io.Image.Output(display_name="image", tooltip="The picture, softly blended, one per photo.")
@@ -72,10 +121,17 @@ class RenderInversion(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, generator: HostedGenerator, inversion: InversionBatch, edited: bool, photo: Tensor | None = None
+        cls,
+        generator: HostedGenerator,
+        inversion: InversionBatch,
+        edited: bool,
+        photo: Tensor | None = None,
+        replace: Replace = REPLACE[0],
+        keep_detail: KeepDetail = KEEP_DETAIL[-1],
     ) -> io.NodeOutput:
         records = with_photos(inversion, photo)
-        return io.NodeOutput(pictures(generator, records, partial(render, edited=edited)))
+        draw = edited_picture(replace, keep_detail) if edited else partial(render, edited=False)
+        return io.NodeOutput(pictures(generator, records, draw))
 
 
 class PoissonComposite(io.ComfyNode):
@@ -85,14 +141,21 @@ class PoissonComposite(io.ComfyNode):
             node_id="ChunkyGAN_PoissonComposite",
             display_name="Poisson Composite",
             category="ChunkyGAN/compositing",
-            description="Draws an inversion and sets it into its photo without seams. Static areas stay "
+            description="Sets the edited segments of an inversion into its photo without seams. Everything else stays "
             "exactly the photo.",
-            search_aliases=["poisson", "seamless clone", "gradient domain", "paste back"],
+            search_aliases=[
+                "poisson",
+                "seamless clone",
+                "gradient domain",
+                "paste back",
+                "inpaint face",
+                "blend",
+            ],
             inputs=[
                 GeneratorIO.Input("generator", tooltip="The generator that the inversion was made with."),
                 InversionIO.Input("inversion", tooltip="The inversion with its edits."),
                 io.Image.Input("photo", optional=True, tooltip=PHOTO_TIP),
-                *mode_inputs(),
+                *mode_inputs(COMPOSITE_MODES),
                 io.Boolean.Input(
                     "between_segments",
                     default=False,
@@ -100,10 +163,12 @@ class PoissonComposite(io.ComfyNode):
                     tooltip="On = seams between neighbouring segments are removed, too, all together. For edits "
                     "that make neighbours differ in colour.",
                 ),
+                *replace_inputs(),
             ],
             outputs=[
                 io.Image.Output(
-                    display_name="image", tooltip="The edited photo; static pixels are the photo's own."
+                    display_name="image",
+                    tooltip="The edited photo; what was not replaced is the photo's own pixels.",
                 ),
                 io.Image.Output(display_name="photo", tooltip="The photo as it was, for comparison."),
             ],
@@ -115,13 +180,17 @@ class PoissonComposite(io.ComfyNode):
         generator: HostedGenerator,
         inversion: InversionBatch,
         photo: Tensor | None = None,
-        mode: Mode = "full",
+        mode: CompositeMode = "full",
         band: int = 16,
         mixed_gradients: bool = False,
         between_segments: bool = False,
+        replace: Replace = REPLACE[0],
+        keep_detail: KeepDetail = KEEP_DETAIL[-1],
     ) -> io.NodeOutput:
         records = with_photos(inversion, photo)
-        draw = partial(composite, mode=mode, band=band, mixed=mixed_gradients, between=between_segments)
+        draw = edited_picture(
+            replace, keep_detail, mode=mode, band=band, mixed=mixed_gradients, between=between_segments
+        )
         return io.NodeOutput(pictures(generator, records, draw), photos_of(records))
 
 
@@ -133,7 +202,14 @@ class PoissonBlend(io.ComfyNode):
             display_name="Poisson Blend",
             category="ChunkyGAN/compositing",
             description="Sets any picture into a photo without seams, inside a mask.",
-            search_aliases=["poisson", "seamless clone", "gradient domain"],
+            search_aliases=[
+                "poisson",
+                "seamless clone",
+                "gradient domain",
+                "inpaint face",
+                "blend",
+                "remove seam",
+            ],
             inputs=[
                 io.Image.Input(
                     "picture", tooltip="What to set in; its details are kept, its colours follow the photo."
@@ -144,7 +220,7 @@ class PoissonBlend(io.ComfyNode):
                 io.Mask.Input(
                     "mask", tooltip="1 = the picture; everywhere else the photo stays exactly as it is."
                 ),
-                *mode_inputs(),
+                *mode_inputs(MODES),
             ],
             outputs=[io.Image.Output(display_name="image", tooltip="The blended picture.")],
         )
@@ -160,9 +236,10 @@ class PoissonBlend(io.ComfyNode):
         mixed_gradients: bool = False,
     ) -> io.NodeOutput:
         with plain_tensors():
-            sources = each_photo(picture)
-            targets = per_photo(tuple(each_photo(photo)), len(sources), "photos")
-            masks = per_photo(mask.clone().float()[:, None].split(1), len(sources), "masks")
+            count = max(len(picture), len(photo))
+            sources = per_photo(tuple(each_photo(picture)), count, "pictures")
+            targets = per_photo(tuple(each_photo(photo)), count, "photos")
+            masks = per_photo(mask_to_core(mask).split(1), count, "masks")
             blended = [
                 set_in(*parts, mode=mode, band=band, mixed=mixed_gradients)
                 for parts in zip(sources, targets, masks, strict=True)
@@ -170,9 +247,19 @@ class PoissonBlend(io.ComfyNode):
             return io.NodeOutput(into_photo(photo, torch.cat(blended)))
 
 
-def pictures(
-    hosted: HostedGenerator, inversions: InversionBatch, draw: Callable[[Generator, Inversion], Tensor]
-) -> Tensor:
+def edited_picture(
+    replace: Replace, keep_detail: KeepDetail, *, mode: CompositeMode = "soft blend", **options: Any
+) -> Draw:
+    """What draws an inversion with its edits. Without its photo an inversion is drawn wholly."""
+
+    def draw(generator: Generator, inversion: Inversion) -> Tensor:
+        chosen = None if inversion.photo is None else replace
+        return composite(generator, inversion, replace=chosen, keep_detail=keep_detail, mode=mode, **options)
+
+    return draw
+
+
+def pictures(hosted: HostedGenerator, inversions: InversionBatch, draw: Draw) -> Tensor:
     """Draw every inversion of a batch -> host IMAGE."""
     with loaded(hosted) as generator:
         return to_host(torch.cat([draw(generator, record).cpu() for record in inversions]))

@@ -26,7 +26,7 @@ from ..chunky_core.segments.edit_segments import (
 from ..chunky_core.segments.label_names import split_names
 from ..chunky_core.segments.layers import Freed
 from ..chunky_core.segments.symmetry import mirror_segments
-from .host import per_photo, plain_tensors
+from .host import mask_to_core, per_photo, plain_tensors
 from .mask_widgets import feather_input
 from .types import SegmentsBatch, SegmentsIO
 
@@ -80,6 +80,8 @@ class EditSegments(io.ComfyNode):
                 "mirror mask",
                 "merge",
                 "remove segment",
+                "expand mask",
+                "blur mask",
             ],
             inputs=[
                 SegmentsIO.Input("segments", tooltip="The segments to change."),
@@ -161,7 +163,14 @@ class AddSegment(io.ComfyNode):
             category="ChunkyGAN/segments",
             description="Makes one segment of a mask, such as the host's mask editor paints, on top of those "
             "that are there. One of these nodes per segment, in a chain.",
-            search_aliases=["mask editor", "paint mask", "new segment", "mask to segment", "protect"],
+            search_aliases=[
+                "mask editor",
+                "paint mask",
+                "new segment",
+                "mask to segment",
+                "protect",
+                "inpaint face",
+            ],
             inputs=[
                 io.Mask.Input(
                     "mask",
@@ -206,7 +215,7 @@ class AddSegment(io.ComfyNode):
         segments: SegmentsBatch | None = None,
     ) -> io.NodeOutput:
         with plain_tensors():
-            masks = tuple(mask.detach().clone().float())
+            masks = tuple(mask_to_core(mask)[:, 0])
             sets = (None,) * len(masks) if segments is None else segments
             count = max(len(masks), len(sets))
             pairs = zip(

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import folder_paths
 from comfy_api.latest import io
 
-from ..chunky_core.compositing.render import render
+from ..chunky_core.compositing import KEEP_DETAIL, REPLACE, KeepDetail, Replace
 from ..chunky_core.editing import load_directions
 from ..chunky_core.errors import ChunkyError, InvalidInputError
 from ..chunky_core.generator.spaces import Direction
 from ..chunky_core.inversion import Edit
-from .compositing import pictures
-from .host import HostedGenerator
+from .compositing import edited_picture, pictures, replace_inputs
+from .host import HostedGenerator, output_is_used
 from .segments import split_names
 from .types import GeneratorIO, InversionBatch, InversionIO
 
 FOLDER = "stylegan_directions"
+IMAGE = 1  # index of the output that is drawn only if it is used
 
 
 def register_folders() -> None:
@@ -35,7 +37,19 @@ class LatentEdit(io.ComfyNode):
             category="ChunkyGAN/editing",
             description="Moves the codes of chosen segments along a direction. Chain several; every edit "
             "stays removable.",
-            search_aliases=["edit", "smile", "gaze", "age", "direction", "attribute", "interfacegan"],
+            search_aliases=[
+                "face edit",
+                "expression",
+                "smile",
+                "gaze",
+                "age",
+                "beard",
+                "remove glasses",
+                "direction",
+                "attribute",
+                "interfacegan",
+                "gan",
+            ],
             inputs=[
                 GeneratorIO.Input("generator", tooltip="The generator that the inversion was made with."),
                 InversionIO.Input("inversion", tooltip="The inversion to edit; it stays as it is."),
@@ -65,16 +79,24 @@ class LatentEdit(io.ComfyNode):
                 io.Boolean.Input(
                     "enabled", default=True, tooltip="Off = pass the inversion on without this edit."
                 ),
+                *replace_inputs(advanced=True),
             ],
             outputs=[
                 InversionIO.Output(
                     display_name="inversion", tooltip="The inversion with this edit appended."
                 ),
                 io.Image.Output(
-                    display_name="image", tooltip="The edited picture, before Poisson compositing."
+                    display_name="image",
+                    tooltip="The edited picture, softly blended, before Poisson Composite. Drawn only if it is "
+                    "connected.",
                 ),
             ],
         )
+
+    @classmethod
+    def fingerprint_inputs(cls, **inputs: Any) -> bool:
+        """An image that wasn't drawn is no result for a node that is linked to it later."""
+        return output_is_used(IMAGE)
 
     @classmethod
     def execute(
@@ -85,12 +107,16 @@ class LatentEdit(io.ComfyNode):
         strength: float,
         segments: str,
         enabled: bool,
+        replace: Replace = REPLACE[0],
+        keep_detail: KeepDetail = KEEP_DETAIL[-1],
     ) -> io.NodeOutput:
         edited = inversion
         if enabled:
             edit = Edit(direction_by_name(direction), strength, tuple(split_names(segments)) or ("all",))
             edited = tuple(record.with_edits(edit) for record in inversion)
-        return io.NodeOutput(edited, pictures(generator, edited, render))
+        if not output_is_used(IMAGE):
+            return io.NodeOutput(edited, None)
+        return io.NodeOutput(edited, pictures(generator, edited, edited_picture(replace, keep_detail)))
 
 
 def direction_names() -> list[str]:

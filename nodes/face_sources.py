@@ -21,7 +21,7 @@ from ..chunky_core.compositing.face_points import (
 )
 from ..chunky_core.compositing.faces import BY_HAND, Face, choose_face, detect_faces, sorted_faces
 from ..chunky_core.errors import InvalidInputError
-from .host import per_photo
+from .host import mask_to_core, per_photo
 
 FOLDER = "chunkygan_faces"
 HAAR = "OpenCV's own"
@@ -94,8 +94,8 @@ def face_source(
         poses = per_photo(tuple(pictures), count, "sets of keypoints")
         return lambda photo, i: faces_of(points_from_openpose(poses[i], (photo.shape[-2], photo.shape[-1])))
     if mask is not None:
-        planes = per_photo(mask.clone().split(1), count, "masks")
-        return lambda photo, i: (face_of_mask(planes[i][0], photo),)
+        planes = per_photo(mask_to_core(mask).split(1), count, "masks")
+        return lambda photo, i: (face_of_mask(planes[i][0, 0], photo),)
     path = None if model == HAAR else Path(folder_paths.get_full_path_or_raise(FOLDER, model))
     return lambda photo, i: detect_faces(photo, model=path)
 

@@ -13,9 +13,8 @@ from ..chunky_core.compositing.fill_parts import FillPart, connected_parts, pars
 from ..chunky_core.compositing.render import render
 from ..chunky_core.errors import InvalidInputError
 from ..chunky_core.inversion import Inversion, LossConfig
-from .host import HostedGenerator, loaded, plain_tensors, step_reporter, to_host
+from .host import HostedGenerator, loaded, mask_to_core, plain_tensors, step_reporter, to_host
 from .losses import weight_folders
-from .projection import PREVIEW_EVERY
 from .types import GeneratorIO, InversionBatch, InversionIO, LossIO
 
 
@@ -28,7 +27,15 @@ class FillRegion(io.ComfyNode):
             category="ChunkyGAN/compositing",
             description="Carries an edited segment beyond its border, where the edit has outgrown it, and "
             "makes it meet its surroundings there.",
-            search_aliases=["hole filling", "correction mask", "glasses", "extend segment", "inpaint"],
+            search_aliases=[
+                "hole filling",
+                "correction mask",
+                "remove glasses",
+                "extend segment",
+                "inpaint",
+                "inpaint face",
+                "gan inpaint",
+            ],
             inputs=[
                 GeneratorIO.Input("generator", tooltip="The generator that the inversion was made with."),
                 InversionIO.Input("inversion", tooltip="The inversion with its edits; it stays as it is."),
@@ -74,7 +81,7 @@ class FillRegion(io.ComfyNode):
             DEFAULTS, losses=loss or LossConfig(), steps=steps, learning_rate=learning_rate, space=space
         )
         with plain_tensors():
-            chosen = mask_parts(masks.clone().float(), parts, separate)
+            chosen = mask_parts(mask_to_core(masks), parts, separate)
         filled: list[Inversion] = []
         with loaded(generator) as own:
             for index, record in enumerate(inversion):
@@ -88,7 +95,6 @@ class FillRegion(io.ComfyNode):
                     hold=hold,
                     feather=feather,
                     callback=report,
-                    preview_every=PREVIEW_EVERY,
                     folders=weight_folders(),
                 )
                 filled.append(one)
@@ -153,8 +159,8 @@ def fill_inputs() -> list[io.Input]:
 
 
 def mask_parts(masks: Tensor, text: str, separate: bool) -> tuple[FillPart, ...]:
-    """Host MASK [B,H,W] and the words -> parts. Raises InvalidInputError."""
-    single = list(masks[:, None].split(1))
+    """Masks [B,1,H,W] and the words -> parts. Raises InvalidInputError."""
+    single = list(masks.split(1))
     if separate:
         single = [part for mask in single for part in connected_parts(mask)]
     if not single:

@@ -44,7 +44,18 @@ class LoadStyleGAN(io.ComfyNode):
             category="ChunkyGAN/generator",
             description="Loads a StyleGAN2 or StyleGAN3 generator: the built-in demo portraits, or a file "
             "from models/stylegan. Nothing stored in a file is executed.",
-            search_aliases=["stylegan", "stylegan2", "stylegan3", "gan loader", "pkl", "generator"],
+            search_aliases=[
+                "gan",
+                "stylegan",
+                "stylegan2",
+                "stylegan3",
+                "gan loader",
+                "load gan",
+                "ffhq",
+                "pkl",
+                "generator",
+                "checkpoint",
+            ],
             inputs=[
                 io.Combo.Input(
                     "name",

@@ -4,7 +4,7 @@ prompt that runs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +16,7 @@ import torch
 from comfy_execution.progress import get_progress_state
 from comfy_execution.utils import get_executing_context
 from PIL import Image
+from server import PromptServer
 from torch import Tensor, nn
 
 from ..chunky_core.errors import InvalidInputError
@@ -24,6 +25,7 @@ from ..chunky_core.images import to_uint8
 
 PREVIEW_SIZE = 512  # longest side in pixels of a live preview
 GRID_TOLERANCE = 1e-3  # in 8-bit grey levels
+OVERSHOOT = 0.25  # of a bicubic kernel at a hard edge, a little more than it can be
 
 
 @dataclass(frozen=True)
@@ -36,10 +38,15 @@ class HostedGenerator:
 
 @dataclass(frozen=True)
 class RunningNode:
-    """The node that the host is at. prompt: all nodes of the prompt by their ids, as the API format has them."""
+    """The node that the host is at.
+
+    prompt: all nodes of the prompt by their ids, as the API format has them. wanted: the output nodes for whose
+    sake the prompt runs; empty where that isn't known.
+    """
 
     id: str
     prompt: Mapping[str, Mapping[str, Any]]
+    wanted: Collection[str] = ()
 
 
 @contextmanager
@@ -90,8 +97,8 @@ def to_core(image: Tensor) -> Tensor:
     """Host IMAGE [B,H,W,C >= 3] in 0..1 -> a new float32 [B,3,H,W] in [-1,1]. Raises InvalidInputError."""
     if image.ndim != 4 or image.shape[-1] < 3:
         raise InvalidInputError(
-            f"the image is a tensor of shape {list(image.shape)}; expected a colour IMAGE: [pictures, height, width, 3 or "
-            "4]"
+            f"the image is a tensor of shape {list(image.shape)}; expected a colour IMAGE, "
+            "[pictures, height, width, 3 or 4]"
         )
     levels = on_grid(image[..., :3].detach().clone().float() * 255)
     return (levels / 127.5 - 1).movedim(-1, 1).contiguous()
@@ -111,6 +118,26 @@ def on_grid(levels: Tensor) -> Tensor:
     """
     whole = levels.round()
     return torch.where((levels - whole).abs() < GRID_TOLERANCE, whole, levels)
+
+
+def mask_to_core(mask: Tensor) -> Tensor:
+    """Host MASK [B,H,W] -> a new float32 [B,1,H,W] in 0..1.
+
+    Some packs give a mask without a batch, [H,W], or with a channel of its own, [B,1,H,W] or [B,H,W,1]; bicubic
+    enlarging leaves 0..1 a little, and is clipped. Raises InvalidInputError for other shapes and values.
+    """
+    plain = mask[None] if mask.ndim == 2 else mask
+    if plain.ndim == 4 and 1 in (plain.shape[1], plain.shape[-1]):
+        plain = plain[:, 0] if plain.shape[1] == 1 else plain[..., 0]
+    if plain.ndim != 3:
+        raise InvalidInputError(
+            f"the mask is a tensor of shape {list(mask.shape)}; expected a MASK, [masks, height, width]"
+        )
+    values = plain.detach().clone().float()
+    if not ((values >= -OVERSHOOT) & (values <= 1 + OVERSHOOT)).all():  # NaN fails, too
+        found = f"{values.min():g}..{values.max():g}"
+        raise InvalidInputError(f"the mask has values in {found}, expected 0..1; clip or divide them")
+    return values.clamp(0, 1)[:, None]
 
 
 def mask_to_host(mask: Tensor) -> Tensor:
@@ -159,7 +186,9 @@ def running_node() -> RunningNode | None:
     if context is None or state.prompt_id != context.prompt_id:
         return None
     prompt = state.dynprompt.get_original_prompt()
-    return RunningNode(context.node_id, prompt) if context.node_id in prompt else None
+    if context.node_id not in prompt:
+        return None
+    return RunningNode(context.node_id, prompt, _wanted_outputs(context.prompt_id))
 
 
 def output_is_used(index: int) -> bool:
@@ -171,3 +200,10 @@ def output_is_used(index: int) -> bool:
     return node is None or [node.id, index] in [
         given for other in node.prompt.values() for given in other["inputs"].values()
     ]
+
+
+def _wanted_outputs(prompt_id: str) -> Collection[str]:
+    """From the server's queue, where a prompt stands with its output nodes; without a server nothing is known."""
+    queue = getattr(getattr(PromptServer, "instance", None), "prompt_queue", None)
+    running = queue.get_current_queue_volatile()[0] if queue is not None else ()
+    return next((outputs for _, name, _, _, outputs, *_ in running if name == prompt_id), ())

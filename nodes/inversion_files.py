@@ -32,7 +32,7 @@ class SaveInversion(io.ComfyNode):
             category="ChunkyGAN/inversion",
             description="Writes each inversion, with codes, masks, edits and, if wanted, its photo, to a file "
             "in the output folder.",
-            search_aliases=["export inversion", "save latent"],
+            search_aliases=["export inversion", "save latent", "gan inversion"],
             is_output_node=True,
             inputs=[
                 InversionIO.Input("inversion", tooltip="The inversion, or a batch: one file per photo."),
@@ -54,14 +54,16 @@ class SaveInversion(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(cls, filename_prefix: str = "chunkygan/inversion") -> bool | str:
+    def validate_inputs(cls, filename_prefix: str | None = None) -> bool | str:
+        if filename_prefix is None:  # linked: it is known only when the node runs
+            return True
         return problem_of_prefix(filename_prefix) or True
 
     @classmethod
     def execute(
         cls, inversion: InversionBatch, filename_prefix: str, with_photo: bool = True
     ) -> io.NodeOutput:
-        problem = problem_of_prefix(filename_prefix)  # a connected text is seen here for the first time
+        problem = problem_of_prefix(filename_prefix)
         if problem is not None:
             raise InvalidInputError(problem)
         output = folder_paths.get_output_directory()
@@ -80,7 +82,14 @@ class LoadInversion(io.ComfyNode):
             display_name="Load Inversion",
             category="ChunkyGAN/inversion",
             description="Opens an inversion that was saved before, from the input or the output folder.",
-            search_aliases=["open inversion", "import inversion"],
+            search_aliases=[
+                "open inversion",
+                "import inversion",
+                "load latent",
+                "gan inversion",
+                "autosave",
+                "resume",
+            ],
             inputs=[
                 io.Combo.Input(
                     "file",
@@ -103,13 +112,15 @@ class LoadInversion(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(cls, file: str = "") -> bool | str:
-        return problem_of_file(file) or True if file else True
+    def validate_inputs(cls, file: str | None = None) -> bool | str:
+        if file is None:
+            return True
+        return problem_of_file(file) or True
 
     @classmethod
-    def fingerprint_inputs(cls, file: str = "", photo: None = None) -> str:
-        if not file or problem_of_file(file):
-            return file
+    def fingerprint_inputs(cls, file: str | None = None, photo: None = None) -> str:
+        if file is None or problem_of_file(file):
+            return str(file)
         return f"{file} {Path(folder_paths.get_annotated_filepath(file)).stat().st_mtime}"
 
     @classmethod
@@ -141,7 +152,8 @@ def problem_of_file(file: str) -> str | None:
     """Why a choice of the list can't be opened."""
     if file == NO_FILE:
         return f"there is no saved inversion yet; {HOW_TO_GET}"
-    if not folder_paths.exists_annotated_filepath(file):
+    there = folder_paths.exists_annotated_filepath(file)
+    if not there or not Path(folder_paths.get_annotated_filepath(file)).is_file():
         return f"there is no inversion file {file!r} in the input or output folder; {HOW_TO_GET}"
     return None
 

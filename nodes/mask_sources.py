@@ -38,7 +38,14 @@ class LabelMapFromImage(io.ComfyNode):
             category="ChunkyGAN/segments",
             description="Reads a picture in which every area has its own colour, or its own grey level, as a "
             "label map.",
-            search_aliases=["label map", "color mask", "palette", "segmentation image", "indexed"],
+            search_aliases=[
+                "label map",
+                "color mask",
+                "palette",
+                "segmentation image",
+                "indexed",
+                "mask from color",
+            ],
             inputs=[
                 io.Image.Input("image", tooltip="The label picture, of the photo's size, or several."),
                 io.String.Input(
@@ -86,6 +93,9 @@ class FaceParsing(io.ComfyNode):
                 "semantic segmentation",
                 "parse face",
                 "celebamask",
+                "face parts",
+                "face mask",
+                "bisenet",
             ],
             inputs=[
                 io.Image.Input("image", tooltip="The photo, or several. Aligned faces work best."),

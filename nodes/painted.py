@@ -29,7 +29,15 @@ class PaintedSegments(io.ComfyNode):
             display_name="Painted Segments",
             category="ChunkyGAN/segments",
             description="Makes segments of strokes painted over the photo: one colour, one segment.",
-            search_aliases=["brush", "paint layer", "scribble", "strokes", "colour mask", "mask editor"],
+            search_aliases=[
+                "brush",
+                "paint layer",
+                "scribble",
+                "strokes",
+                "colour mask",
+                "mask editor",
+                "inpaint face",
+            ],
             inputs=[
                 io.Image.Input("original", tooltip="The photo without paint, or several."),
                 io.Image.Input("painted", tooltip="The same photo with strokes, in the same size."),
@@ -82,7 +90,7 @@ def static_names(static: list[str], palette: Palette) -> list[str]:
     """The names as the palette writes them. Raises InvalidInputError for one that it doesn't have; the default may be
     missing there.
     """
-    meant = {entry: known_name(entry, {*palette.names, STATIC}) for entry in static}
+    meant = {entry: known_name(entry, (*palette.names, STATIC)) for entry in static}
     unknown = [entry for entry, name in meant.items() if name is None]
     if unknown:
         raise InvalidInputError(

@@ -31,7 +31,14 @@ class DemoPortrait(io.ComfyNode):
             display_name="Demo Portrait",
             category="ChunkyGAN/demo",
             description="Draws a photo of an invented person, with exact masks and labels of all its parts.",
-            search_aliases=["test portrait", "synthetic face", "sample photo", "label map"],
+            search_aliases=[
+                "test portrait",
+                "synthetic face",
+                "sample photo",
+                "label map",
+                "example face",
+                "random face",
+            ],
             inputs=[
                 io.Int.Input(
                     "seed",

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Sequence
-from dataclasses import replace
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any
 
-import folder_paths
 import torch
 from comfy_api.latest import io
 from torch import Tensor
 
 from ..chunky_core.compositing.render import render
-from ..chunky_core.errors import ChunkyError, InvalidInputError
-from ..chunky_core.inversion import Inversion, LossConfig, ProjectionConfig, project, save_inversion
-from ..chunky_core.inversion.setup import segment_spaces
+from ..chunky_core.errors import InvalidInputError
+from ..chunky_core.generator.generator import Generator
+from ..chunky_core.inversion import Alignment, Inversion, LossConfig, ProjectionConfig, project
+from ..chunky_core.inversion.projection import Callback
+from ..chunky_core.inversion.setup import check_setup, segment_spaces
+from ..chunky_core.inversion.start import check_start
+from ..chunky_core.segments import Segments
 from ..chunky_core.segments.label_names import split_names
+from .autosave import NEWEST, SECONDS, Autosave, job_key, remove_old
+from .downstream import check_later_names
 from .host import HostedGenerator, each_photo, loaded, per_photo, plain_tensors, step_reporter, to_host
 from .losses import weight_folders
 from .projection_inputs import CONTINUE, projection_inputs
@@ -32,8 +34,19 @@ from .types import (
     SegmentsIO,
 )
 
-PREVIEW_EVERY = 25  # steps
-INTERRUPTED = "chunkygan/interrupted"  # below the output folder
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """One photo [1,3,H,W] in [-1,1], and what is to be done with it."""
+
+    photo: Tensor
+    segments: Segments
+    start: Inversion | None
+    alignment: Alignment | None
+
+    def aligned(self, record: Inversion) -> Inversion:
+        """The record with this photo's alignment, if there is one."""
+        return record if self.alignment is None else replace(record, alignment=self.alignment)
 
 
 class SegmentedProjection(io.ComfyNode):
@@ -57,8 +70,8 @@ class SegmentedProjection(io.ComfyNode):
                 InversionIO.Input(
                     "start",
                     optional=True,
-                    tooltip="An earlier inversion to set out from instead of the mean code, or an interrupted "
-                    "one to finish; see start_as.",
+                    tooltip="An earlier inversion to set out from instead of the mean code, or to go on with; see "
+                    "start_as.",
                 ),
                 *projection_inputs(),
                 AlignmentIO.Input(
@@ -96,13 +109,14 @@ class SegmentedProjection(io.ComfyNode):
             **knobs,
         )
         inversions, pictures = project_photos(
-            generator, image, segments, start or (None,), config, resume=start_as == CONTINUE
+            generator,
+            image,
+            segments,
+            start or (None,),
+            config,
+            resume=start_as == CONTINUE,
+            alignment=alignment,
         )
-        if alignment is not None:
-            crops = per_photo(tuple(one for ones in alignment for one in ones), len(inversions), "alignments")
-            inversions = tuple(
-                replace(inversion, alignment=one) for inversion, one in zip(inversions, crops, strict=True)
-            )
         return io.NodeOutput(inversions, pictures)
 
 
@@ -129,63 +143,75 @@ def project_photos(
     config: ProjectionConfig,
     *,
     resume: bool,
+    alignment: AlignmentBatch | None = None,
 ) -> tuple[InversionBatch, Tensor]:
     """Every photo of the batch in turn -> the inversions, and their reconstructions as a host IMAGE."""
-    with plain_tensors():
-        photos = each_photo(image)
-    jobs = zip(
-        photos,
-        per_photo(segments, len(photos), "sets of segments"),
-        per_photo(start, len(photos), "starting inversions"),
-        strict=True,
-    )
-    for masks in segments:
-        segment_spaces(masks, config)  # a wrong name is found now, not after the first photo
+    jobs = checked_jobs(hosted, image, segments, start, config, alignment)
     done: list[Inversion] = []
-    finished = False
-    try:
-        with loaded(hosted) as generator:
-            for index, (photo, masks, first) in enumerate(jobs):
-                inversion = project(
-                    generator,
-                    photo,
-                    masks,
-                    config,
-                    callback=step_reporter(config.steps * len(photos), done=config.steps * index),
-                    preview_every=PREVIEW_EVERY,
-                    start=first,
-                    resume=resume,
-                    keep=done.append,
-                    folders=weight_folders(),
-                )
-                done.append(inversion)
-            pictures = to_host(torch.cat([render(generator, one).cpu() for one in done]))
-        finished = True
-    finally:
-        if not finished:
-            keep_files(done)
+    with loaded(hosted) as generator:
+        for index, job in enumerate(jobs):
+            report = step_reporter(config.steps * len(jobs), done=config.steps * index)
+            what = "this projection" if len(jobs) == 1 else f"photo {index + 1} of {len(jobs)}"
+            done.append(project_one(generator, job, config, report, what, resume=resume))
+            remove_old(max(NEWEST, len(jobs)))
+        pictures = to_host(torch.cat([render(generator, one).cpu() for one in done]))
     return tuple(done), pictures
 
 
-def keep_files(inversions: Sequence[Inversion]) -> None:
-    """What becomes of a run that is cut short: the finished photos' inversions, and that of the one under way, go
-    to files that Load Inversion opens.
+def checked_jobs(
+    hosted: HostedGenerator,
+    image: Tensor,
+    segments: SegmentsBatch,
+    start: InversionBatch | tuple[None],
+    config: ProjectionConfig,
+    alignment: AlignmentBatch | None,
+) -> list[Job]:
+    """What each photo of the batch needs. What is wrong with any of them is found now, before the first step.
+
+    Raises InvalidInputError and WrongGeneratorError.
     """
-    folder, stem, counter, _, _ = folder_paths.get_save_image_path(
-        INTERRUPTED, folder_paths.get_output_directory()
+    with plain_tensors():
+        photos = each_photo(image)
+    crops = (None,) if alignment is None else tuple(one for ones in alignment for one in ones)
+    for masks in segments:
+        check_setup(hosted.generator, masks, segment_spaces(masks, config), config)
+        check_later_names(masks.names)
+    for one in start:
+        if one is not None:
+            check_start(one, hosted.generator)
+    given = (
+        per_photo(segments, len(photos), "sets of segments"),
+        per_photo(start, len(photos), "starting inversions"),
+        per_photo(crops, len(photos), "alignments"),
     )
-    for number, record in enumerate(inversions, counter):
-        path = Path(folder) / f"{stem}_{number:05}_.safetensors"
-        try:
-            save_inversion(record, path)
-        except (OSError, ChunkyError) as error:  # why the run ended matters more than this
-            logging.error("The unfinished inversion could not be saved: %s", error)
-        else:
-            logging.warning(
-                "The projection was cut short; the inversion so far is in %s. To go on, open it with Load "
-                "Inversion, connect it to start and set start_as to continue.",
-                path,
-            )
+    return [Job(*one) for one in zip(photos, *given, strict=True)]
+
+
+def project_one(
+    generator: Generator, job: Job, config: ProjectionConfig, report: Callback, what: str, *, resume: bool
+) -> Inversion:
+    """One photo, saved on the way and at its end, also where that is an interruption."""
+    file = Autosave(job_key(generator, job.photo, job.segments, config), what)
+    start = file.load() if resume and job.start is None else job.start
+    file.announce()
+    try:
+        found = project(
+            generator,
+            job.photo,
+            job.segments,
+            config,
+            callback=report,
+            start=start,
+            resume=resume and start is not None,
+            keep=lambda record: file.save_unfinished(job.aligned(record)),
+            keep_seconds=SECONDS,
+            folders=weight_folders(),
+        )
+    except BaseException:  # the host's interruption is none of Exception
+        file.tell_cut_short()
+        raise
+    file.save_finished(job.aligned(found))
+    return job.aligned(found)
 
 
 NODES = [SegmentedProjection]

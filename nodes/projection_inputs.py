@@ -26,8 +26,8 @@ def projection_inputs() -> list[io.Input]:
             "start_as",
             options=list(START_AS),
             default=CODES,
-            tooltip="What start is for. codes = a new run that sets out from its codes. continue = go on with "
-            "an interrupted run as if nothing had happened.",
+            tooltip="codes = a new run, which sets out from the codes of start if that is connected. continue = go "
+            "on with the run in start or, with nothing connected, with what was saved of this same projection.",
         ),
     ]
 
@@ -67,8 +67,8 @@ def search_inputs() -> list[io.Input]:
             min=0,
             max=0xFFFFFFFF,
             control_after_generate=io.ControlAfterGenerate.fixed,
-            tooltip="Seed of the code noise, and of the starting point in z. The same seed gives the same "
-            "result.",
+            tooltip="Seed of the code noise, of fitted noise maps, and of the starting point in z. Without these "
+            "it changes nothing.",
         ),
     ]
 

@@ -32,7 +32,16 @@ class SampleStyleGAN(io.ComfyNode):
             display_name="Sample StyleGAN",
             category="ChunkyGAN/generator",
             description="Draws random pictures with a generator. Seeds mean the same as in NVIDIA's own scripts.",
-            search_aliases=["generate", "random face", "stylegan sample", "truncation", "seed", "latent"],
+            search_aliases=[
+                "gan",
+                "generate",
+                "generate face",
+                "random face",
+                "stylegan sample",
+                "truncation",
+                "seed",
+                "latent",
+            ],
             inputs=sampling_inputs(),
             outputs=[
                 io.Image.Output(display_name="image", tooltip="The pictures, one for each seed."),
@@ -114,7 +123,7 @@ class StyleGANInfo(io.ComfyNode):
             category="ChunkyGAN/generator",
             description="Says what a generator is: format, size, classes, spaces, licence, and how its codes "
             "are spread.",
-            search_aliases=["inspect", "stylegan info", "checkpoint info", "statistics", "fingerprint"],
+            search_aliases=["inspect", "gan info", "checkpoint info", "statistics", "fingerprint", "licence"],
             is_output_node=True,
             inputs=[GeneratorIO.Input("generator", tooltip="The generator to describe.")],
             outputs=[io.String.Output(display_name="info", tooltip="One property per line.")],
@@ -154,7 +163,13 @@ class SaveStyleGAN(io.ComfyNode):
             category="ChunkyGAN/generator",
             description="Writes a generator, whatever file it came from, to models/stylegan as .safetensors: "
             "a format that cannot run code.",
-            search_aliases=["convert stylegan", "export generator", "pkl to safetensors", "convert pkl"],
+            search_aliases=[
+                "convert stylegan",
+                "convert gan",
+                "export generator",
+                "pkl to safetensors",
+                "convert pkl",
+            ],
             is_output_node=True,
             inputs=[
                 GeneratorIO.Input("generator", tooltip="The generator to write."),
@@ -180,7 +195,9 @@ class SaveStyleGAN(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(cls, name: str = "generator") -> bool | str:
+    def validate_inputs(cls, name: str | None = None) -> bool | str:
+        if name is None:  # linked: it is known only when the node runs
+            return True
         try:
             free_path(models_folder(), name)
         except InvalidInputError as error:

@@ -20,7 +20,7 @@ from ..chunky_core.segments.label_names import (
     split_names,
 )
 from ..chunky_core.segments.names import known_name
-from .host import each_photo, per_photo, plain_tensors, to_host
+from .host import each_photo, mask_to_core, per_photo, plain_tensors, to_host
 from .mask_widgets import feather_input, gaps_input
 from .types import LabelMap, LabelMapIO, SegmentsIO
 
@@ -38,7 +38,16 @@ class SegmentMasks(io.ComfyNode):
             category="ChunkyGAN/segments",
             description="Turns a label map, a batch of masks with names, or a picture's transparency into "
             "soft segments that add up to one.",
-            search_aliases=["segments", "masks", "label map", "alpha", "merge labels", "chunks"],
+            search_aliases=[
+                "segments",
+                "masks",
+                "label map",
+                "alpha",
+                "merge labels",
+                "chunks",
+                "face parts",
+                "face edit",
+            ],
             inputs=[
                 io.Image.Input(
                     "image", tooltip="The photo, or several of one size. It sets the size of the segments."
@@ -126,12 +135,12 @@ class SegmentMasks(io.ComfyNode):
             if label_map is not None:
                 batch = segments_of_labels(label_map, kept, renames, size, options)
             elif masks is not None:
-                named = named_masks(masks.clone(), split_names(names))
-                batch = [segments_of_masks(named, kept, renames, size, options)]
+                sets = named_masks(mask_to_core(masks)[:, 0], split_names(names), len(image))
+                batch = [segments_of_masks(named, kept, renames, size, options) for named in sets]
             elif alpha is not None:
                 # nothing is known of what is transparent, so that it can't be a segment
                 kept.append(renames.get(BACKGROUND, BACKGROUND))
-                areas = [areas_of_alpha(plane) for plane in alpha.clone()]
+                areas = [areas_of_alpha(plane) for plane in mask_to_core(alpha)[:, 0]]
                 batch = [segments_of_masks(named, kept, renames, size, options) for named in areas]
             return io.NodeOutput(per_photo(tuple(batch), len(image), "sets of segments"))
 
@@ -144,7 +153,7 @@ class SegmentPreview(io.ComfyNode):
             display_name="Segment Preview",
             category="ChunkyGAN/segments",
             description="Shows the photo with its segments in colour and their names.",
-            search_aliases=["show segments", "mask overlay", "label overlay"],
+            search_aliases=["show segments", "mask overlay", "label overlay", "preview mask", "mask names"],
             is_output_node=True,
             inputs=[
                 io.Image.Input("image", tooltip="The photo, or several."),
@@ -174,7 +183,8 @@ class SegmentPreview(io.ComfyNode):
 
 
 def legible(photo: Tensor, segments: Segments) -> tuple[Tensor, Segments]:
-    """Both enlarged by a whole factor, so that names can be read on small photos."""
+    """Both enlarged by a whole factor, so that names can be read on small photos. Raises InvalidInputError."""
+    segments.check_photo(photo)
     scale = max(1, -(-LEGIBLE_SIDE // min(photo.shape[-2:])))
 
     def larger(plane: Tensor) -> Tensor:
@@ -192,17 +202,23 @@ def check_one_source(sources: Mapping[str, object]) -> None:
         raise InvalidInputError(f"{' and '.join(given)} are connected together; connect one of them only")
 
 
-def named_masks(masks: Tensor, names: list[str]) -> dict[str, Tensor]:
-    """Host MASK [N,H,W] with N names. Raises InvalidInputError."""
+def named_masks(masks: Tensor, names: list[str], photos: int) -> list[dict[str, Tensor]]:
+    """[N,H,W] with N names: one set for all photos; with a single name and a mask for each photo: a set for each.
+
+    Raises InvalidInputError.
+    """
+    if len(names) == 1 and len(masks) == photos:
+        return [{names[0]: mask} for mask in masks]
     if len(names) != len(masks):
         raise InvalidInputError(
-            f"{len(names)} names for {len(masks)} masks; write one name per mask, separated by commas"
+            f"{len(names)} names for {len(masks)} masks; write one name per mask, separated by commas, or give each "
+            "photo its own masks by one Add Segment for each name"
         )
     if len(set(names)) != len(names):
         raise InvalidInputError(
             f"a name occurs twice among {', '.join(names)}; give every mask its own name, and merge with rename"
         )
-    return dict(zip(names, masks, strict=True))
+    return [dict(zip(names, masks, strict=True))]
 
 
 def areas_of_alpha(transparent: Tensor) -> dict[str, Tensor]:

@@ -14,6 +14,7 @@ from chunky_core.generator.generator import Generator
 from chunky_core.generator.mapping import MappingNetwork
 from chunky_core.generator.stylegan2 import SynthesisNetwork
 from tests.checkpoint_writers import WRITERS
+from tests.cli_tools import furnish
 from tests.fuzz.seeds import seed_generator
 
 
@@ -74,6 +75,13 @@ def good(tmp_path: Path) -> Callable[[str], Path]:
         return path
 
     return write
+
+
+@pytest.fixture
+def studio(tmp_path: Path, generator: Generator) -> Path:
+    """A folder with what the command line's `edit` needs, see `cli_tools`."""
+    furnish(tmp_path, generator)
+    return tmp_path
 
 
 @pytest.fixture

@@ -41,11 +41,12 @@ class Pack:
         return {name: node.GET_SCHEMA() for name, node in self.nodes.items()}
 
     @contextmanager
-    def running(self, prompt: dict[str, Any], node_id: str) -> Iterator[None]:
-        """As while the host is at node `node_id` of an API-format prompt."""
+    def running(self, prompt: dict[str, Any], node_id: str, *wanted: str) -> Iterator[None]:
+        """As while the host is at node `node_id` of an API-format prompt, for the sake of the nodes `wanted`."""
         execution = sys.modules["comfy_execution.utils"]
         progress = sys.modules["comfy_execution.progress"]
         progress.reset_progress_state("prompt", progress.DynamicPrompt(prompt))
+        self.server.prompt_queue.running[:] = [(0, "prompt", prompt, {}, list(wanted), {})]
         with execution.CurrentNodeContext("prompt", node_id):
             yield
 

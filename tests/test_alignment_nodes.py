@@ -162,7 +162,7 @@ def test_a_saved_inversion_finds_its_way_back_into_the_photo(pack: Pack) -> None
     file = Path(files).relative_to(pack.base / "output").as_posix() + " [output]"
     opened, before, again = pack.run("ChunkyGAN_LoadInversion", file=file)
     assert again == alignment
-    (after,) = pack.run("ChunkyGAN_RenderInversion", generator=generator, inversion=opened)
+    (after,) = pack.run("ChunkyGAN_RenderInversion", generator=generator, inversion=opened, edited=False)
     edited, untouched = (
         pack.run(PASTE, photo=photo, before=before, after=one, alignment=again)[0] for one in (after, before)
     )

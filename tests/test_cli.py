@@ -7,40 +7,15 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import save_file
 
-from chunky_core.cli import main
+from chunky_core.cli import job
+from chunky_core.compositing import composite
 from chunky_core.demo.photos import demo_photo
 from chunky_core.demo.shipped import LABEL_NAMES, RECIPES, load_shipped_photo
-from chunky_core.generator.files import save_generator
 from chunky_core.images import load_image, save_image, save_label_map, to_uint8
 from chunky_core.inversion import load_inversion
 from chunky_core.segments import segments_from_label_map
-
-
-@pytest.fixture
-def studio(tmp_path: Path, generator) -> Path:
-    """A folder with a 64x64 photo, its label map, single masks, a tiny generator and its directions."""
-    photo = demo_photo(7, resolution=64)
-    save_image(tmp_path / "photo.png", photo.image)
-    save_label_map(tmp_path / "labels.png", photo.labels)
-    (tmp_path / "labels.json").write_text(json.dumps({str(k): v for k, v in LABEL_NAMES.items()}))
-    (tmp_path / "masks").mkdir()
-    for label, name in ((0, "background"), (2, "skin"), (8, "mouth")):
-        save_label_map(tmp_path / "masks" / f"{name}.png", (photo.labels == label).to(torch.uint8) * 255)
-    save_generator(generator, tmp_path / "tiny.safetensors")
-    direction = torch.randn(generator.w_dim, generator=torch.Generator().manual_seed(1))
-    save_file({"directions/smile": direction}, tmp_path / "directions.safetensors")
-    return tmp_path
-
-
-def edit(folder: Path, *more: str, masks: str = "labels.png") -> int:
-    return main(
-        ["edit", str(folder / "photo.png"), "--masks", str(folder / masks), "--generator"]
-        + [str(folder / "tiny.safetensors"), "--directions", str(folder / "directions.safetensors")]
-        + ["--static", "background", "--steps", "3", "--grow", "1", "--feather", "0.7", "--device", "cpu"]
-        + ["--out", str(folder / "out"), *more]
-    )
+from tests.cli_tools import edit
 
 
 @pytest.mark.parametrize("masks", ["labels.png", "masks"])
@@ -59,23 +34,47 @@ def test_edit_writes_pictures_and_figures(studio: Path, masks: str):
     assert not torch.equal(picture, load_image(out / "reconstruction.png"))
 
 
+@pytest.mark.parametrize("blend", [[], ["--no-poisson"]])
+def test_only_what_is_edited_changes(studio: Path, blend: list[str]):
+    assert edit(studio, "--no-global", "--edit", "mouth:smile=2", *blend) == 0
+    out = studio / "out"
+    photo, picture = (to_uint8(load_image(path))[0] for path in (studio / "photo.png", out / "composite.png"))
+    changed = (photo != picture).any(-1)
+    mouth = load_inversion(out / "inversion.safetensors").segments
+    inside = next(segment.mask[0, 0] > 0 for segment in mouth if segment.name == "mouth")
+    assert changed.any() and not changed[~inside].any()
+    figures = json.loads((out / "figures.json").read_text())
+    assert figures["changed_pixels"] == pytest.approx(changed.float().mean().item(), abs=1e-6)
+
+
+def test_without_an_edit_the_composite_is_the_photo(studio: Path):
+    assert edit(studio, "--no-global") == 0
+    photo, picture = (load_image(path) for path in (studio / "photo.png", studio / "out" / "composite.png"))
+    assert torch.equal(photo, picture)
+    assert json.loads((studio / "out" / "figures.json").read_text())["changed_pixels"] == 0
+    assert not torch.equal(photo, load_image(studio / "out" / "reconstruction.png"))
+
+
 @pytest.mark.parametrize(
-    ("arguments", "masks", "hint"),
+    ("options", "asked"),
     [
-        (["--edit", "mouth:frown=2"], "labels.png", "smile"),
-        (["--edit", "moustache:smile=2"], "labels.png", "mouth"),
-        (["--static", "sky"], "labels.png", "background"),
-        (["--static", "sky"], "masks", "skin"),
-        ([], "photo.png", "photo"),
-        ([], "nothing.png", "nothing"),
-        (["--generator", "absent.safetensors"], "labels.png", "absent.safetensors"),
+        ([], ("edited segments", "keep and move", "full")),
+        (["--replace", "all", "--keep-detail", "off"], ("all segments", "off", "full")),
+        (["--keep-detail", "keep"], ("edited segments", "keep", "full")),
+        (["--no-poisson", "--keep-detail", "move"], ("edited segments", "keep and move", "soft blend")),
     ],
 )
-def test_bad_input_is_one_line_before_any_work(studio: Path, capsys, arguments, masks, hint):
-    assert edit(studio, *arguments, masks=masks) == 2
-    assert not (studio / "out").exists()
-    error = capsys.readouterr().err.strip().splitlines()[-1]
-    assert error.startswith("error: ") and hint in error
+def test_the_picture_is_what_composite_is_asked_for(studio: Path, monkeypatch, options, asked):
+    pictures = []
+
+    def spy(*records: object, **arguments: str) -> torch.Tensor:
+        assert (arguments["replace"], arguments["keep_detail"], arguments["mode"]) == asked
+        pictures.append(composite(*records, **arguments))
+        return pictures[0]
+
+    monkeypatch.setattr(job, "composite", spy)
+    assert edit(studio, "--no-global", "--edit", "mouth:smile=2", *options) == 0
+    assert torch.equal(to_uint8(load_image(studio / "out" / "composite.png")), to_uint8(pictures[0]))
 
 
 def test_a_photo_of_another_size_names_both_sizes(studio: Path, capsys):

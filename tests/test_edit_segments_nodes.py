@@ -96,6 +96,24 @@ def test_strokes_become_segments(pack: Pack) -> None:  # noqa: F811
         PAINTED, original=grey(), painted=painted[1:], palette="#f00 mouth\n#0f0 static", feather=0.0
     )
     assert made[0].names == ("mouth",) and torch.equal(made[0].masks[0, 0], (painted[1, ..., 1] == 0).float())
+    rest = "#f00 mouth\n#0f0 Rest\n#00f Rest"  # found in any case, though two colours have the name
+    (made,) = pack.run(
+        PAINTED, original=grey(), painted=painted[1:], palette=rest, static="REST", feather=0.0
+    )
+    assert made[0].names == ("mouth",)
+
+
+def test_nodes_find_names_in_any_case(pack: Pack, chained: Any) -> None:  # noqa: F811
+    name = chained[0].names[-1]
+    (expected,) = pack.run(EDIT, segments=chained, operation="grow", names=name, pixels=2.0)
+    (made,) = pack.run(EDIT, segments=chained, operation="grow", names=f" {name.upper()} ", pixels=2.0)
+    assert torch.equal(made[0].masks, expected[0].masks)
+    assert not torch.equal(made[0].masks, chained[0].masks)
+    speed = torch.ones(1, SIZE, SIZE)
+    moved = [
+        pack.run(REFINE, segments=chained, speed=speed, names=given)[1] for given in (name, name.title())
+    ]
+    assert torch.equal(moved[0][0].masks, moved[1][0].masks)
 
 
 @pytest.fixture(scope="module")

@@ -246,7 +246,7 @@ def test_what_cannot_be_filled_is_told(
     wrong = FillPart(area(32, 0, 0, 8, 8))
     cases = [
         ("nose", parts, {}, "no segment 'nose'; expected one of left_eye"),
-        ("ALL", parts, {}, "'ALL' means .*left_eye.*; name the one segment"),
+        ("ALL", parts, {}, "'ALL' means .*left_eye.*; name one of them"),
         ("skin", parts[1:], {}, "none of the 1 parts is taken"),
         ("skin", [parts[0], wrong], {}, "part 2 is 32x32, the photo is 64x64"),
         ("skin", [eye], {}, "nothing is left of the segment 'left_eye'"),

@@ -116,14 +116,17 @@ def test_codes_in_different_spaces_are_pulled_together_in_the_first_common_one(g
     assert all(pull.item() == pytest.approx(0.0, abs=1e-10) for pull in pulls)
 
 
-def test_a_code_that_is_no_longer_finite_is_mended_by_its_best() -> None:
+def test_a_code_that_is_no_longer_finite_is_mended_by_its_best_in_the_state_only() -> None:
+    """The run itself goes on to find out that it diverges."""
     fit = Fit([start(), -start()], ["w", "w"])
     quadratic(fit, 0)
     with torch.no_grad():
         fit.codes[1].fill_(float("nan"))
     untouched = fit.codes[0].detach().clone()
-    fit.mend()
-    assert torch.equal(fit.codes[1], -start()) and torch.equal(fit.codes[0], untouched)
+    _, tensors = fit.mended_state()
+    assert torch.equal(tensors["values/1"], -start()) and torch.equal(tensors["values/0"], untouched)
+    assert "exp_avg/0" in tensors and "exp_avg/1" not in tensors
+    assert torch.equal(fit.codes[0], untouched) and fit.codes[1].isnan().all()
 
 
 def test_the_limit_of_a_code_is_its_own() -> None:

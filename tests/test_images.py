@@ -8,11 +8,14 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from chunky_core.errors import InvalidInputError
 from chunky_core.images import (
+    colour_profile,
     from_uint8,
     load_image,
+    profile_space,
     read_label_map,
     read_mask,
     save_image,
@@ -56,18 +59,92 @@ def test_sixteen_bit_grey_photo_keeps_its_precision(tmp_path: Path) -> None:
     assert torch.equal(image, expected.expand(1, 3, 1, 4))
 
 
-@pytest.mark.parametrize("orientation", range(1, 9))
-def test_exif_orientation_is_applied(tmp_path: Path, orientation: int) -> None:
-    stored = np.arange(0, 240, 10, dtype=np.uint8).reshape(4, 6)
+def with_chunk(png: bytes, kind: bytes, content: bytes) -> bytes:
+    """The same PNG with one more chunk, right behind its header."""
+    checksum = struct.pack(">I", zlib.crc32(kind + content))
+    return png[:33] + struct.pack(">I", len(content)) + kind + content + checksum + png[33:]
+
+
+def with_profile(png: bytes, profile: bytes) -> bytes:
+    return with_chunk(png, b"iCCP", b"some name\0\0" + zlib.compress(profile))
+
+
+def turned(pixels: np.ndarray, orientation: int) -> bytes:
+    """A PNG whose EXIF says how it is to be turned."""
     entry = struct.pack("<HHIHH", 0x112, 3, 1, orientation, 0)  # one TIFF entry: Orientation, a SHORT
     exif = b"II*\0" + struct.pack("<IH", 8, 1) + entry + bytes(4)
-    png = cv2.imencode(".png", stored)[1].tobytes()
-    chunk = struct.pack(">I", len(exif)) + b"eXIf" + exif + struct.pack(">I", zlib.crc32(b"eXIf" + exif))
-    (tmp_path / "turned.png").write_bytes(png[:33] + chunk + png[33:])
-    turned = stored.T if orientation > 4 else stored
+    return with_chunk(cv2.imencode(".png", pixels)[1].tobytes(), b"eXIf", exif)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation_is_applied_to_photos_masks_and_labels(tmp_path: Path, orientation: int) -> None:
+    stored = np.arange(0, 240, 10, dtype=np.uint8).reshape(4, 6)
+    standing = stored.T if orientation > 4 else stored
     axes = {1: (), 2: (1,), 3: (0, 1), 4: (0,), 5: (), 6: (1,), 7: (0, 1), 8: (0,)}[orientation]
-    seen = to_uint8(load_image(tmp_path / "turned.png"))[0, ..., 0].numpy()
-    assert np.array_equal(seen, np.flip(turned, axes))
+    expected = np.flip(standing, axes)
+    path = tmp_path / "turned.png"
+    path.write_bytes(turned(stored, orientation))
+    assert np.array_equal(to_uint8(load_image(path))[0, ..., 0].numpy(), expected)
+    assert np.array_equal(read_label_map(path).numpy(), expected)
+    assert np.allclose(read_mask(path).numpy() * 255, expected, atol=1e-4)
+    path.write_bytes(turned(np.dstack([stored] * 4), orientation))  # the alpha channel is the mask
+    assert np.allclose(read_mask(path).numpy() * 255, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("suffix", ["JPEG", "WEBP", "TIFF"])
+def test_orientation_and_profile_of_other_formats(tmp_path: Path, suffix: str) -> None:
+    stored, profile = (
+        np.zeros((16, 32, 3), np.uint8),
+        bytes(16) + b"RGB " + bytes(70_000),
+    )  # two APP2 segments
+    stored[:, :16] = 255
+    exif = Image.Exif()
+    exif[0x112] = 6
+    path = tmp_path / f"photo.{suffix.lower()}"
+    Image.fromarray(stored).save(path, suffix, exif=exif, icc_profile=profile)
+    photo = load_image(path)
+    assert photo.shape == (1, 3, 32, 16)
+    assert photo[:, :, :8].min() > 0.8 and photo[:, :, -8:].max() < -0.8
+    assert colour_profile(path) == profile
+
+
+def test_a_profile_is_written_and_the_pixels_stay(tmp_path: Path) -> None:
+    image = from_uint8(torch.arange(192, dtype=torch.uint8).reshape(8, 8, 3))
+    profile = bytes(16) + b"RGB " + bytes(range(256))
+    save_image(tmp_path / "wide.png", image, profile)
+    assert colour_profile(tmp_path / "wide.png") == profile and profile_space(profile) == "RGB"
+    assert torch.equal(load_image(tmp_path / "wide.png"), image)
+    with Image.open(tmp_path / "wide.png") as picture:
+        picture.load()  # checks every chunk
+    save_image(tmp_path / "plain.png", image)
+    assert colour_profile(tmp_path / "plain.png") is None
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
+def test_a_damaged_description_is_left_alone(tmp_path: Path) -> None:
+    image = from_uint8(torch.full((4, 4, 3), 9, dtype=torch.uint8))
+    save_image(tmp_path / "plain.png", image)
+    plain = (tmp_path / "plain.png").read_bytes()
+    for kind, content in ((b"iCCP", b"name\0\0no zlib"), (b"iCCP", b""), (b"eXIf", b"II*\0" + b"\xff" * 40)):
+        (tmp_path / "damaged.png").write_bytes(with_chunk(plain, kind, content))
+        assert colour_profile(tmp_path / "damaged.png") is None
+        assert torch.equal(load_image(tmp_path / "damaged.png"), image)
+
+
+def test_a_picture_that_cannot_be_written_leaves_the_old_one(tmp_path: Path, monkeypatch) -> None:
+    path = tmp_path / "picture.png"
+    save_image(path, torch.zeros(1, 3, 4, 4))
+    before = path.read_bytes()
+
+    def half(self: Path, content: bytes) -> None:
+        with self.open("wb") as file:
+            file.write(content[:20])
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", half)
+    with pytest.raises(OSError, match="No space"):
+        save_image(path, torch.ones(1, 3, 4, 4))
+    assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
 
 
 def test_transparency_of_a_photo_is_ignored(tmp_path: Path) -> None:

@@ -115,12 +115,12 @@ def test_a_fresh_install_has_no_file_and_says_how_to_get_one(
     (file, _) = load.define_schema().inputs
     (choice,) = file.widget["options"]
     assert choice == "no saved inversion yet"
-    for given in (choice, "other.safetensors"):
+    for given in (choice, "other.safetensors", "", "folder.safetensors", "gone.safetensors", "../log"):
         assert "Save Inversion writes one" in load.validate_inputs(given)
         assert load.fingerprint_inputs(given) == given
         with pytest.raises(pack.errors.InvalidInputError, match="press R and choose it"):
             pack.run("ChunkyGAN_LoadInversion", file=given)
-    assert load.validate_inputs() is True  # a connected text is known only when the node runs
+    assert load.validate_inputs() is load.validate_inputs(None) is True  # linked: known when the node runs
 
 
 @pytest.mark.parametrize(
@@ -153,4 +153,4 @@ def test_a_prefix_that_cannot_be_written_is_refused_before_the_run(
         pack.run("ChunkyGAN_SaveInversion", inversion=inversion, filename_prefix=prefix)
     for good in ("one", "deep/er/one", "dots..in/na.me", "a/../b", "%year%/one"):
         assert save.validate_inputs(good) is True
-    assert save.validate_inputs() is True
+    assert save.validate_inputs() is save.validate_inputs(None) is True

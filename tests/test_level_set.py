@@ -252,7 +252,7 @@ def test_a_segment_that_is_nowhere_solid_is_named() -> None:
 
 
 def test_pictures_and_features_must_match() -> None:
-    with pytest.raises(InvalidInputError, match="the photo is a picture of 8x8, .* with a picture of 9x8; expected one of each"):
+    with pytest.raises(InvalidInputError, match="picture of 8x8, .* with a picture of 9x8; expected one of each"):
         boundary_speed(torch.zeros(1, 3, 8, 8), torch.zeros(1, 3, 8, 9))
     with pytest.raises(InvalidInputError, match="percentile"):
         boundary_speed(torch.zeros(1, 3, 8, 8), torch.zeros(1, 3, 8, 8), percentile=0)

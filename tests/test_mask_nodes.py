@@ -147,6 +147,44 @@ def test_only_makes_few_segments_and_names_are_known_in_any_case(pack: Pack) -> 
     assert segments.names == ("subject",)
 
 
+MASK_TAKERS: dict[str, dict[str, Any]] = {
+    SEGMENTS: {"image": a_photo(), "masks": None, "names": "face", **HARD},
+    "ChunkyGAN_AddSegment": {"mask": None},
+    "ChunkyGAN_AlignFace": {"image": a_photo(), "size": 64, "mask": None},
+    "ChunkyGAN_PoissonBlend": {"picture": a_photo().flip(1), "photo": a_photo(), "mask": None},
+}
+
+
+def with_mask(pack: Pack, node: str, mask: Tensor) -> Any:  # noqa: F811
+    given = MASK_TAKERS[node]
+    (result, *_) = pack.run(node, **{key: mask if value is None else value for key, value in given.items()})
+    return result if isinstance(result, Tensor) else torch.cat([one.masks for one in result])
+
+
+@pytest.mark.parametrize("node", MASK_TAKERS)
+def test_masks_of_other_packs_are_taken_alike(pack: Pack, node: str) -> None:  # noqa: F811
+    mask = (squares() == 3).float()
+    expected = with_mask(pack, node, mask[None])
+    for other in (mask, mask[None, None], mask[None, ..., None], mask[None] * 1.2 - 0.1, mask.double()):
+        assert torch.equal(with_mask(pack, node, other), expected)
+    for bad, found in (
+        (mask[None] * 255, r"values in 0\.\.255, expected 0\.\.1"),
+        (mask[None] * torch.nan, "values in nan"),
+        (mask[None].repeat(3, 1, 1)[None], r"shape \[1, 3, 64, 64\]; expected a MASK"),
+        (mask[0], r"shape \[64\]; expected a MASK"),
+    ):
+        with pytest.raises(pack.errors.InvalidInputError, match=found):
+            with_mask(pack, node, bad)
+
+
+def test_one_name_and_a_mask_for_each_photo(pack: Pack) -> None:  # noqa: F811
+    masks = torch.stack([(squares() == label).float() for label in (1, 3)])
+    (made,) = pack.run(SEGMENTS, image=a_photo(2), masks=masks, names="face", **HARD)
+    assert torch.equal(torch.cat([one.masks[0] for one in made]), masks)
+    with pytest.raises(pack.errors.InvalidInputError, match="1 names for 2 masks.*each photo .* Add Segment"):
+        pack.run(SEGMENTS, image=a_photo(3), masks=masks, names="face", **HARD)
+
+
 @pytest.fixture(scope="module")
 def parser(pack: Pack) -> str:  # noqa: F811
     pytest.importorskip("transformers", reason="face parsing needs transformers")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -83,6 +84,18 @@ def test_schemas_are_complete(pack: Pack) -> None:  # noqa: F811
     assert len(set(displayed)) == len(displayed)
 
 
+@pytest.mark.parametrize("wish", ["face edit", "remove glasses", "age", "inpaint face", "gan", "face mask"])
+def test_what_users_search_for_finds_a_node(pack: Pack, wish: str) -> None:  # noqa: F811
+    assert any(wish in schema.search_aliases for schema in pack.schemas.values())
+
+
+def test_search_aliases_add_to_the_display_name(pack: Pack) -> None:  # noqa: F811
+    for name, schema in pack.schemas.items():
+        aliases = schema.search_aliases
+        assert len(set(aliases)) == len(aliases) >= 3, name
+        assert all(alias == alias.strip().lower() != schema.display_name.lower() for alias in aliases), name
+
+
 def test_signatures_follow_the_schemas(pack: Pack) -> None:  # noqa: F811
     for name, node in pack.nodes.items():
         inputs = node.GET_SCHEMA().inputs
@@ -138,7 +151,8 @@ def test_projection_shows_progress_and_previews(pack: Pack, graph: Graph) -> Non
     assert [value for value, _, _ in pack.sent] == list(range(1, 53))
     assert {total for _, total, _ in pack.sent} == {52}
     previews = [(value, preview[1].size) for value, _, preview in pack.sent if preview is not None]
-    assert previews == [(value, (SIZE, SIZE)) for value in (25, 26, 51, 52)]
+    assert {size for _, size in previews} == {(SIZE, SIZE)}
+    assert {1, 26, 27, 52} <= {value for value, _ in previews}  # each photo's first step and last
 
 
 def test_interruption_stops_within_a_step(pack: Pack, graph: Graph) -> None:  # noqa: F811
@@ -173,14 +187,34 @@ def test_projection_survives_an_unload_in_inference_mode(pack: Pack, graph: Grap
 def test_an_edit_stays_in_its_segment_and_leaves_the_record_alone(pack: Pack, graph: Graph) -> None:  # noqa: F811
     edited, picture = edit(pack, graph, segments="mouth", strength=2.0)
     outside = graph.segments[0].masks[2, 0] == 0
-    assert torch.equal(picture[0][outside], graph.picture[0][outside])
-    assert not torch.equal(picture, graph.picture)
+    assert torch.equal(eight_bit(picture)[0][outside], eight_bit(graph.photo)[0][outside])
+    assert not torch.equal(picture, graph.photo)
     assert len(edited[0].edits) == 1 and graph.inversion[0].edits == ()
 
 
 @pytest.mark.parametrize("given", [{"strength": 0.0}, {"enabled": False}])
-def test_no_edit_gives_the_reconstruction(pack: Pack, graph: Graph, given: dict[str, Any]) -> None:  # noqa: F811
-    assert torch.equal(edit(pack, graph, **given)[1], graph.picture)
+def test_no_edit_gives_the_photo(pack: Pack, graph: Graph, given: dict[str, Any]) -> None:  # noqa: F811
+    inversion, picture = edit(pack, graph, **given)
+    assert torch.equal(picture, graph.photo)
+    draw = partial(pack.run, generator=graph.generator, inversion=inversion)
+    assert torch.equal(draw("ChunkyGAN_PoissonComposite")[0], graph.photo)
+    assert torch.equal(draw("ChunkyGAN_RenderInversion")[0], graph.photo)
+    assert torch.equal(draw("ChunkyGAN_RenderInversion", edited=False)[0], graph.picture)
+    whole = draw("ChunkyGAN_RenderInversion", replace="all segments", keep_detail="off")[0]
+    assert torch.allclose(whole, graph.picture, atol=1e-5)
+
+
+def test_an_edit_draws_its_image_only_where_it_is_used(pack: Pack, graph: Graph) -> None:  # noqa: F811
+    prompt = {"1": {"inputs": {}}, "2": {"inputs": {"inversion": ["1", 0]}}}
+    node = pack.nodes["ChunkyGAN_LatentEdit"]
+    with pack.running(prompt, "1"):
+        inversion, picture = edit(pack, graph)
+        unused = node.fingerprint_inputs(strength=2.0)
+    assert picture is None and len(inversion[0].edits) == 1
+    prompt["2"]["inputs"]["image"] = ["1", 1]
+    with pack.running(prompt, "1"):
+        assert edit(pack, graph)[1].shape == graph.photo.shape
+        assert node.fingerprint_inputs(strength=2.0) != unused
 
 
 def test_static_pixels_are_saved_bit_for_bit(pack: Pack, graph: Graph) -> None:  # noqa: F811
@@ -243,14 +277,56 @@ def test_poisson_blend_keeps_the_photos_own_numbers(pack: Pack, mode: str) -> No
     photo = torch.rand(1, SIZE, SIZE, 4, generator=torch.Generator().manual_seed(6))
     photo[:, :5] = 1.5
     photo[:, 5:9, :, 0] = -0.25
-    given, picture = photo.clone(), torch.cat([a_photo(4), a_photo(7)])
     mask = three_masks()[2:]
+    many = photo.repeat(2, 1, 1, 1)  # one picture serves several photos, too
+    (both,) = pack.run("ChunkyGAN_PoissonBlend", picture=a_photo(4), photo=many, mask=mask, mode=mode)
+    assert both.shape == (2, SIZE, SIZE, 4) and torch.equal(both[0], both[1])
+    given, picture = photo.clone(), torch.cat([a_photo(4), a_photo(7)])
     (blended,) = pack.run("ChunkyGAN_PoissonBlend", picture=picture, photo=photo, mask=mask, mode=mode)
     outside = mask[0] == 0
     assert blended.shape == (2, SIZE, SIZE, 4) and torch.equal(photo, given)
     assert all(torch.equal(one[outside], photo[0][outside]) for one in blended)
     assert torch.equal(blended[..., 3], photo[..., 3].expand(2, -1, -1))
     assert not torch.equal(blended[0][~outside], blended[1][~outside])
+
+
+@pytest.mark.parametrize(
+    ("node", "given", "message"),
+    [
+        (
+            "SegmentPreview",
+            {"image": torch.rand(1, 32, 32, 3)},
+            "the photo is 32x32, the segments are for 64x64",
+        ),
+        (
+            "RefineBoundaries",
+            {"image": torch.rand(1, 32, 32, 3), "speed": torch.ones(1, SIZE, SIZE)},
+            "the photo is 32x32, the segments are for 64x64",
+        ),
+        (
+            "RefineBoundaries",
+            {"image": torch.rand(1, SIZE, SIZE, 3), "picture": torch.rand(1, 32, 32, 3)},
+            "with a picture of 32x32; expected one of each",
+        ),
+    ],
+)
+def test_another_size_is_told_in_pixels(
+    pack: Pack,  # noqa: F811
+    graph: Graph,
+    node: str,
+    given: dict[str, Any],
+    message: str,
+) -> None:
+    with pytest.raises(pack.errors.InvalidInputError, match=message) as caught:
+        pack.run(f"ChunkyGAN_{node}", segments=graph.segments, **given)
+    assert "torch." not in str(caught.value) and "[" not in str(caught.value)
+
+
+def test_a_photo_of_the_wrong_size_is_sent_to_align_face(pack: Pack, graph: Graph) -> None:  # noqa: F811
+    projection = {"generator": graph.generator, "segments": graph.segments, "steps": 1}
+    for photo in (torch.rand(1, 128, 128, 3), torch.rand(1, SIZE, 96, 3)):
+        with pytest.raises(pack.errors.InvalidInputError, match=r"generator makes 64x64; .*\(Align Face\)"):
+            pack.run("ChunkyGAN_SegmentedProjection", image=photo, **projection)
 
 
 def test_demo_portrait_describes_itself(pack: Pack) -> None:  # noqa: F811

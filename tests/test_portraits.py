@@ -183,6 +183,21 @@ def test_extra_has_its_label_and_leaves_the_rest_alone(name: str) -> None:
         assert torch.equal(with_extra.labels[~mine], without[~mine])
 
 
+def test_a_changed_photo_is_the_same_person_with_the_change_only() -> None:
+    photo, same, smiling = (
+        demo_photo(3, resolution=64, changes=changes) for changes in (None, {}, {"smile": 2.0})
+    )
+    assert torch.equal(photo.image, same.image)
+    moved = (smiling.attributes - photo.attributes).abs()
+    assert torch.allclose(moved[:, INDEX["smile"]], torch.tensor(2.0)) and moved.sum() == pytest.approx(
+        2.0 * len(moved), rel=1e-5
+    )
+    changed = (smiling.image != photo.image).any(dim=1)[0]
+    assert changed.any() and not changed[photo.labels == LABELS.index("background")].any()
+    with pytest.raises(InvalidInputError, match="attribute 'grin'"):
+        demo_photo(3, resolution=64, changes={"grin": 1.0})
+
+
 def test_unknown_extras_and_deviations_are_refused() -> None:
     with pytest.raises(InvalidInputError, match="monocle"):
         demo_photo(0, extras=("monocle",))

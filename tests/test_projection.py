@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -12,7 +13,7 @@ from torch import Tensor
 from chunky_core.compositing.render import render
 from chunky_core.errors import InvalidInputError, MissingWeightsError, WrongGeneratorError
 from chunky_core.generator.generator import Generator
-from chunky_core.inversion import LossConfig, ProjectionConfig, project
+from chunky_core.inversion import LossConfig, ProjectionConfig, project, stopwatch
 from chunky_core.inversion.losses import RegionLoss
 from chunky_core.segments import Segments, single
 from tests.projection_tools import assert_same, codes, photo_of_parts, pieces
@@ -124,19 +125,27 @@ def test_runs_under_the_hosts_inference_mode(generator: Generator, photo: Tensor
     assert not any(code.requires_grad or code.is_inference() for code in codes(inside))
 
 
-def test_callback_counts_every_step_and_gets_previews(
-    generator: Generator, photo: Tensor, segments: Segments
+def test_callback_counts_every_step_and_gets_previews_by_time(
+    generator: Generator, photo: Tensor, segments: Segments, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """A step takes a second here: a picture at the first, when three more seconds have passed, and at the end."""
     seen: list[tuple[int, int, Tensor | None]] = []
-    project(generator, photo, segments, SHORT, callback=lambda *report: seen.append(report), preview_every=5)
+    clock = [0.0]
+    monkeypatch.setattr(stopwatch.time, "monotonic", lambda: clock[0])
+
+    def callback(*report: Any) -> None:
+        seen.append(report)
+        clock[0] += 1
+
+    project(generator, photo, segments, SHORT, callback=callback, preview_seconds=3)
     assert [(step, total) for step, total, _ in seen] == [(step, 12) for step in range(1, 13)]
     previews = {step: image for step, _, image in seen if image is not None}
-    assert list(previews) == [5, 10, 12]
+    assert list(previews) == [1, 5, 9, 12]
     static = (segments.static == 1).expand_as(photo)
     for image in previews.values():
         assert image.shape == photo.shape and not image.requires_grad
         assert torch.equal(image[static], photo[static])
-    assert (previews[12] - photo).square().mean() < (previews[5] - photo).square().mean()
+    assert (previews[12] - photo).square().mean() < (previews[1] - photo).square().mean()
 
 
 class Interrupted(BaseException):
@@ -223,6 +232,43 @@ def test_a_start_that_does_not_fit_is_refused(
         project(generator, photo, renamed, SHORT, start=first)
 
 
+def test_a_start_with_nan_is_refused_before_the_first_step(
+    generator: Generator, photo: Tensor, segments: Segments
+) -> None:
+    """Whatever of it the run would go on with: codes, noise maps, state."""
+    good = project(generator, photo, segments, replace(SHORT, steps=1, optimise_noise=True))
+    assert good.state is not None
+    first, *others = good.segments
+    code = replace(first.code, tensor=torch.full_like(first.code.tensor, float("inf")))
+    noise = (torch.full_like(good.noise[0], float("nan")), *good.noise[1:])
+    tensors = {**good.state.tensors, "values/0": good.state.tensors["values/0"] * float("nan")}
+    cases = {
+        "code of segment 'rest'": {"segments": (replace(first, code=code), *others)},
+        "noise map 0": {"noise": noise},
+        "state's tensor 'values/0'": {"state": replace(good.state, tensors=tensors)},
+    }
+    for what, spoilt in cases.items():
+        with pytest.raises(InvalidInputError, match=f"{what} holds NaN or infinite"):
+            project(
+                generator,
+                photo,
+                segments,
+                replace(SHORT, optimise_noise=True),
+                start=replace(good, **spoilt),
+                resume="state" in what,
+                callback=lambda *_: pytest.fail("a step was made"),
+            )
+
+
+def test_a_generator_without_a_finite_mean_is_refused(
+    make_generator: Callable[..., Generator], photo: Tensor, segments: Segments
+) -> None:
+    spoilt = make_generator(seed=1, resolution=32, channel_base=512, channel_max=32)
+    spoilt.w_avg.fill_(float("nan"))
+    with pytest.raises(InvalidInputError, match="its mean code in w\\+ holds NaN"):
+        project(spoilt, photo, segments, SHORT)
+
+
 def test_bad_input_is_named(generator: Generator, photo: Tensor, segments: Segments) -> None:
     size = generator.img_resolution
     broken = photo.clone()
@@ -237,8 +283,9 @@ def test_bad_input_is_named(generator: Generator, photo: Tensor, segments: Segme
     for bad_photo, bad_segments, message in cases:
         with pytest.raises(InvalidInputError, match=message):
             project(generator, bad_photo, bad_segments, SHORT)
-    with pytest.raises(InvalidInputError, match="preview_every is 0"):
-        project(generator, photo, segments, SHORT, preview_every=0)
+    for seconds in ({"preview_seconds": -1.0}, {"keep_seconds": float("nan")}):
+        with pytest.raises(InvalidInputError, match="expected 0 or more"):
+            project(generator, photo, segments, SHORT, **seconds)
 
 
 @pytest.mark.parametrize(

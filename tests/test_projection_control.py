@@ -28,7 +28,9 @@ from chunky_core.inversion import (
     project,
     run,
     save_inversion,
+    stopwatch,
 )
+from chunky_core.inversion.companion import Companion
 from chunky_core.inversion.setup import check_setup
 from chunky_core.inversion.start import approached
 from chunky_core.segments import Segments, segments_from_masks, single
@@ -95,6 +97,65 @@ def test_an_interrupted_run_goes_on_as_if_it_had_not_been(
         assert_same(going_on, whole)
         assert going_on.stopped is None
         assert all(torch.equal(a, b) for a, b in zip(going_on.noise, whole.noise, strict=True))
+
+
+@pytest.mark.parametrize(
+    "settings", [{}, {"plateau": 4, "code_noise": 0.1}, {"mode": "joint", "optimise_noise": True}], ids=str
+)
+def test_records_kept_on_the_way_leave_the_run_alone_and_can_be_continued(
+    generator: Generator, photo: Tensor, segments: Segments, settings: dict
+) -> None:
+    config = replace(SHORT, **settings)
+    whole = project(generator, photo, segments, config)
+    kept: list[Inversion] = []
+    watched = project(generator, photo, segments, config, keep=kept.append, keep_seconds=0)
+    assert_same(watched, whole)
+    assert [one.state.step for one in kept if one.state] == list(range(1, len(kept) + 1)) and len(kept) > 4
+    assert kept[3].stopped == "interrupted after step 4 of 12"
+    for record in kept[1::6]:
+        going_on = project(generator, photo, segments, config, start=record, resume=True)
+        assert_same(going_on, whole)
+
+
+def test_a_record_is_kept_when_the_time_has_come(
+    generator: Generator, photo: Tensor, segments: Segments, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(stopwatch.time, "monotonic", lambda: clock[0])
+
+    def tick(*_: Any) -> None:
+        clock[0] += 10
+
+    kept: list[Inversion] = []
+    project(generator, photo, segments, SHORT, callback=tick, keep=kept.append)
+    assert [one.state.step for one in kept if one.state] == [3, 6, 9]
+
+
+@pytest.mark.parametrize("part", ["step", "_compare", "_change_stretch"])
+def test_an_error_in_the_middle_of_a_step_keeps_what_was_before_it(
+    generator: Generator, photo: Tensor, segments: Segments, monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    """As when memory runs out: after the companion's or the comparison's share of a step, or after the split."""
+    config = replace(SHORT, code_noise=0.1)
+    whole = project(generator, photo, segments, config)
+    owner = Companion if part == "step" else run.Run
+    healthy, calls = getattr(owner, part), iter(range(100))
+    fails_at = {"step": 2, "_compare": 0, "_change_stretch": 4}[part]
+
+    def failing(*arguments: Any) -> None:
+        healthy(*arguments)
+        if next(calls) == fails_at:
+            raise MemoryError("no memory left")
+
+    kept: list[Inversion] = []
+    with monkeypatch.context() as patch, pytest.raises(MemoryError, match="no memory left"):
+        patch.setattr(owner, part, failing)
+        project(generator, photo, segments, config, keep=kept.append)
+    (record,) = kept
+    assert record.state is not None and {len(curve) for curve in record.losses.values()} == {
+        record.state.step
+    }
+    assert_same(project(generator, photo, segments, config, start=record, resume=True), whole)
 
 
 def test_what_is_kept_on_interruption_is_the_best_so_far(
@@ -175,7 +236,7 @@ def test_coarse_steps_help_at_full_size(generator: Generator, photo: Tensor, seg
         segments,
         config,
         callback=lambda *report: shapes.append(report[2].shape),
-        preview_every=1,
+        preview_seconds=0,
     )
     assert set(shapes) == {photo.shape}
     started = project(generator, photo, segments, replace(SHORT, steps=1))
@@ -295,7 +356,7 @@ def test_some_segments_rest_while_others_go_on(
         if image is not None:
             images.append(image)
 
-    whole = project(generator, photo, segments, config, callback=watch, preview_every=1)
+    whole = project(generator, photo, segments, config, callback=watch, preview_seconds=0)
     lengths = sorted(len(curve) for curve in whole.losses.values())
     assert lengths[0] < lengths[-1] - 2 and len(images) == lengths[-1]
     kept: list[Inversion] = []
@@ -305,7 +366,7 @@ def test_some_segments_rest_while_others_go_on(
     save_inversion(kept[0], tmp_path / "kept.safetensors")
     opened = load_inversion(tmp_path / "kept.safetensors")
     rest = project(
-        generator, photo, segments, config, start=opened, resume=True, callback=watch, preview_every=1
+        generator, photo, segments, config, start=opened, resume=True, callback=watch, preview_seconds=0
     )
     assert_same(rest, whole)
     assert (images[-1] - images[lengths[-1] - 1]).square().mean() < 1e-3

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
+import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -56,10 +59,32 @@ def interrupt_at(scene: Scene, monkeypatch: pytest.MonkeyPatch, step: int) -> No
     monkeypatch.setattr(scene.pack.management, "throw_exception_if_processing_interrupted", ask)
 
 
-def interrupted_files(scene: Scene) -> list[str]:
-    """As Load Inversion lists them, oldest first."""
+@pytest.fixture()
+def saved(scene: Scene) -> Iterator[Path]:
+    """The folder of the autosaves, which no other test has written to."""
     folder = scene.pack.base / "output" / "chunkygan"
-    return [f"chunkygan/{path.name} [output]" for path in sorted(folder.glob("interrupted_*"))]
+    shutil.rmtree(folder, ignore_errors=True)
+    scene.pack.server.events.clear()
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def only_file(folder: Path) -> Path:
+    (path,) = folder.iterdir()
+    return path
+
+
+def load(scene: Scene, path: Path) -> Any:
+    return scene.pack.run(LOAD, file=f"chunkygan/{path.name} [output]")[0][0]
+
+
+def inner(scene: Scene, function: str) -> dict[str, Any]:
+    """The globals of the projection's module."""
+    return getattr(sys.modules[scene.pack.module.__name__ + ".nodes.projection"], function).__globals__
+
+
+def notices(scene: Scene) -> list[str]:
+    return [data["text"] for _, data in scene.pack.server.events]
 
 
 def test_the_loss_carries_every_widget(pack: Pack) -> None:  # noqa: F811
@@ -148,56 +173,192 @@ def test_joint_and_independent_agree_on_a_single_segment(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize("mode", ["independent", "joint"])
-def test_an_interrupted_run_is_kept_and_goes_on_as_if_nothing_had_happened(
-    scene: Scene,
-    monkeypatch: pytest.MonkeyPatch,
-    mode: str,
+@pytest.mark.parametrize("connected", [False, True])
+def test_an_interrupted_run_goes_on_as_if_nothing_had_happened(
+    scene: Scene, saved: Path, monkeypatch: pytest.MonkeyPatch, mode: str, connected: bool
 ) -> None:
-    knobs = {"mode": mode, "code_noise": 0.05, "seed": 3}
+    """With one widget, or by way of Load Inversion."""
+    knobs: dict[str, Any] = {"mode": mode, "code_noise": 0.05, "seed": 3}
     (whole,), picture = project(scene, **knobs)
-    before = interrupted_files(scene)
     with monkeypatch.context() as patch, pytest.raises(scene.pack.management.InterruptProcessingException):
         interrupt_at(scene, patch, step=2)
         project(scene, **knobs)
-    (file,) = (name for name in interrupted_files(scene) if name not in before)
-    opened, photo, _ = scene.pack.run(LOAD, file=file)
+    file = only_file(saved)
+    assert file.name in notices(scene)[-1] and "after step 2 of 4" in notices(scene)[-1]
+    opened, photo, _ = scene.pack.run(LOAD, file=f"chunkygan/{file.name} [output]")
     assert opened[0].state.step == 2 and torch.equal(photo, scene.image[:1])
     scene.pack.sent.clear()
-    (resumed,), again = project(scene, start=opened, start_as="continue", **knobs)
+    start = {"start": opened} if connected else {}
+    (resumed,), again = project(scene, start_as="continue", **start, **knobs)
     assert [value for value, _, _ in scene.pack.sent] == [3, 4]
     assert torch.equal(again, picture)
-    assert resumed.losses == whole.losses
+    assert resumed.losses == whole.losses and resumed.stopped is None
+
+
+def test_a_finished_run_comes_back_at_once_or_takes_more_steps(scene: Scene, saved: Path) -> None:
+    (first,), picture = project(scene)
+    scene.pack.sent.clear()
+    (same,), again = project(scene, start_as="continue")
+    assert scene.pack.sent == [] and torch.equal(again, picture) and same.losses == first.losses
+    (more,), _ = project(scene, start_as="continue", steps=STEPS + 3)
+    assert [len(curve) for curve in more.losses.values()] == [STEPS + 3] * 2
+    assert len([*saved.iterdir()]) == 1 and notices(scene) == []
+
+
+@pytest.mark.parametrize(
+    "changed", [{"space": "w"}, {"lambda_mean": 0.1}, {"mode": "joint"}, {"spaces": "mouth=s"}]
+)
+def test_another_job_begins_anew_and_says_so(scene: Scene, saved: Path, changed: dict[str, Any]) -> None:
+    project(scene)
+    (alone,), _ = project(scene, **changed)
+    for file in saved.iterdir():
+        file.unlink()
+    project(scene)
+    (record,), _ = project(scene, start_as="continue", **changed)
+    assert record.losses == alone.losses
+    assert notices(scene) == [
+        "Nothing is saved of this projection with this generator, these segments and settings: it begins anew."
+    ]
+
+
+def test_another_photo_or_other_masks_are_another_job(scene: Scene, saved: Path) -> None:
+    project(scene)
+    project(scene, image=scene.image[1:])
+    (wider,) = scene.pack.run(
+        "ChunkyGAN_SegmentMasks", image=scene.image[:1], masks=torch.ones(1, SIZE, SIZE), names="eyes"
+    )
+    project(scene, segments=wider)
+    assert len([*saved.iterdir()]) == 3
+
+
+def test_a_damaged_autosave_is_told_and_replaced(scene: Scene, saved: Path) -> None:
+    (first,), _ = project(scene)
+    file = only_file(saved)
+    file.write_bytes(file.read_bytes()[:-100])
+    (record,), _ = project(scene, start_as="continue")
+    assert (
+        record.losses == first.losses
+        and file.name in notices(scene)[0]
+        and "begins anew" in notices(scene)[0]
+    )
+    assert scene.pack.run(LOAD, file=f"chunkygan/{file.name} [output]")[0][0].losses == first.losses
 
 
 def test_an_interrupted_batch_keeps_what_was_finished(
-    scene: Scene,
-    monkeypatch: pytest.MonkeyPatch,
+    scene: Scene, saved: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (first, _), _ = project(scene, count=2)
-    before = interrupted_files(scene)
+    whole, pictures = project(scene, count=2)
+    shutil.rmtree(saved)
     with monkeypatch.context() as patch, pytest.raises(scene.pack.management.InterruptProcessingException):
         interrupt_at(scene, patch, step=STEPS + 2)
         project(scene, count=2)
-    kept = [scene.pack.run(LOAD, file=name)[0][0] for name in interrupted_files(scene) if name not in before]
-    assert [record.state.step for record in kept] == [STEPS, 2]
-    codes = zip(kept[0].segments, first.segments, strict=True)
-    assert all(torch.equal(one.code.tensor, other.code.tensor) for one, other in codes)
+    assert len([*saved.iterdir()]) == 2
+    scene.pack.sent.clear()
+    _, again = project(scene, count=2, start_as="continue")
+    assert [value for value, _, _ in scene.pack.sent] == [STEPS + 3, STEPS + 4] and torch.equal(
+        again, pictures
+    )
+    assert len(whole) == 2
 
 
-def test_a_full_disk_does_not_hide_the_interruption(
-    scene: Scene,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
+def test_the_running_projection_is_saved_on_the_way(
+    scene: Scene, saved: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With no time between two records: what a killed server would leave behind after each step."""
+    seen: list[int] = []
+    monkeypatch.setitem(inner(scene, "project_one"), "SECONDS", 0.0)
+
+    def look() -> None:
+        seen.extend(load(scene, path).state.step for path in saved.glob("*.safetensors"))
+
+    monkeypatch.setattr(scene.pack.management, "throw_exception_if_processing_interrupted", look)
+    project(scene)
+    assert seen == [1, 2, 3]
+    assert load(scene, only_file(saved)).state.step == STEPS
+
+
+def test_an_error_keeps_the_work_and_stays_the_cause(
+    scene: Scene, saved: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> None:
+        if scene.pack.sent[-1:] and scene.pack.sent[-1][0] == 2:
+            raise MemoryError("no memory left")
+
+    scene.pack.sent.clear()
+    monkeypatch.setattr(scene.pack.management, "throw_exception_if_processing_interrupted", fail)
+    with pytest.raises(MemoryError, match="^no memory left"):
+        project(scene)
+    assert load(scene, only_file(saved)).state.step == 3 and "saved after step 3" in notices(scene)[-1]
+
+
+def test_a_full_disk_is_told_once_and_never_ends_a_run(
+    scene: Scene, saved: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def refuse(*_: Any) -> None:
         raise OSError("no space left")
 
-    before = interrupted_files(scene)
-    monkeypatch.setitem(scene.pack.nodes[PROJECTION].execute.__func__.__globals__, "save_inversion", refuse)
+    (first,), _ = project(scene)
+    shutil.rmtree(saved)
+    autosave = sys.modules[scene.pack.module.__name__ + ".nodes.autosave"]
+    monkeypatch.setattr(autosave, "save_inversion", refuse)
+    monkeypatch.setitem(inner(scene, "project_one"), "SECONDS", 0.0)
+    (record,), _ = project(scene)
+    assert record.losses == first.losses
+    assert (
+        notices(scene) == ["The projection can't be saved on the way: no space left"]
+        and "no space left" in caplog.text
+    )
     interrupt_at(scene, monkeypatch, step=2)
     with pytest.raises(scene.pack.management.InterruptProcessingException):
         project(scene)
-    assert "no space left" in caplog.text and interrupted_files(scene) == before
+    assert [*saved.iterdir()] == []
+
+
+def test_only_our_own_old_files_are_removed(scene: Scene, saved: Path) -> None:
+    saved.mkdir(parents=True)
+    ours = [saved / f"autosave_{number:012x}.safetensors" for number in range(12)]
+    others = [saved / name for name in ("autosave_mine.safetensors", "inversion_00001_.safetensors", "x.txt")]
+    others.append(saved / "autosave_00000000000g.safetensors")
+    for age, path in enumerate([*ours, *others]):
+        path.write_bytes(b"")
+        os.utime(path, (1000 - age, 1000 - age))
+    project(scene)
+    left = {path.name for path in saved.iterdir()}
+    assert {path.name for path in others} <= left
+    kept = left - {path.name for path in others}
+    assert len(kept) == 8 and {path.name for path in ours[:7]} <= kept  # the newest, and this run's own
+
+
+def test_a_file_is_kept_for_each_photo_of_a_large_batch(scene: Scene, saved: Path) -> None:
+    many = torch.cat([scene.image * shade for shade in (1.0, 0.9, 0.8, 0.7, 0.6)])
+    project(scene, image=many, steps=1)
+    assert len([*saved.iterdir()]) == 10
+
+
+def test_alignments_are_checked_first_and_saved_on_the_way(scene: Scene, saved: Path) -> None:
+    core = sys.modules[scene.pack.errors.__name__.replace("errors", "inversion")]
+    crop = core.Alignment(((0.0, 0.0), (0.0, 9.0), (9.0, 9.0), (9.0, 0.0)), (10, 10))
+    scene.pack.sent.clear()
+    with pytest.raises(scene.pack.errors.InvalidInputError, match="2 alignments for 1 photos"):
+        project(scene, alignment=((crop, crop),))
+    assert scene.pack.sent == []
+    (record,), _ = project(scene, alignment=((crop,),))
+    assert record.alignment == crop == load(scene, only_file(saved)).alignment
+
+
+def test_the_page_is_told_where_the_work_is(scene: Scene, saved: Path) -> None:
+    scene.pack.server.texts.clear()
+    with scene.pack.running({"7": {"class_type": PROJECTION, "inputs": {}}}, "7"):
+        project(scene)
+    assert {node for _, node in scene.pack.server.texts} == {"7"}
+    assert all(only_file(saved).name in text for text, _ in scene.pack.server.texts)
+    server = sys.modules["server"].PromptServer
+    instance = server.instance
+    try:
+        del server.instance  # without a server the projection runs all the same
+        project(scene)
+    finally:
+        server.instance = instance
 
 
 def test_start_as_codes_sets_out_from_them_anew(scene: Scene) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
+
+import pytest
 
 from tests.pack_on_double import Pack, pack  # noqa: F401  # pack is a fixture
 
@@ -24,3 +27,80 @@ def test_where_the_prompt_is_not_known_every_output_counts_as_used(pack: Pack) -
     assert pack.host.running_node() is None and pack.host.output_is_used(7)
     with pack.running(PROMPT, "1.0.0.5"):  # a node that another one put in while the prompt ran
         assert pack.host.running_node() is None and pack.host.output_is_used(7)
+
+
+def a_graph(*nodes: tuple[str, str, dict[str, Any]]) -> dict[str, Any]:
+    """A projection "p", nodes (id, kind, inputs) behind it, and an output node "out" behind the last of them."""
+    prompt: dict[str, Any] = {"p": {"class_type": "ChunkyGAN_SegmentedProjection", "inputs": {}}}
+    for id, kind, inputs in nodes:
+        prompt[id] = {"class_type": f"ChunkyGAN_{kind}", "inputs": inputs, "_meta": {"title": f"My {kind}"}}
+    prompt["out"] = {"class_type": "SaveImage", "inputs": {"images": [nodes[-1][0], 1]}}
+    return prompt
+
+
+def edit(source: str, segments: Any, enabled: Any = True) -> dict[str, Any]:
+    return {"inversion": [source, 0], "segments": segments, "enabled": enabled}
+
+
+def check(pack: Pack, prompt: dict[str, Any], *wanted: str) -> None:  # noqa: F811
+    downstream = sys.modules[f"{pack.module.__name__}.nodes.downstream"]
+    with pack.running(prompt, "p", *(wanted or ("out",))):
+        downstream.check_later_names(("left_eye", "right_eye", "mouth"))
+
+
+def fill(source: str, segment: Any) -> dict[str, Any]:
+    return {"inversion": [source, 0], "segment": segment}
+
+
+WRONG = {
+    "an edit": a_graph(("e", "LatentEdit", edit("p", "mouth, wings"))),
+    "an edit behind others": a_graph(
+        ("e", "LatentEdit", edit("p", "all")),
+        ("r", "RefineBoundaries", {"inversion": ["e", 0], "names": "eyes"}),
+        ("f", "LatentEdit", edit("r", "wings")),
+    ),
+    "refined": a_graph(("r", "RefineBoundaries", {"inversion": ["p", 0], "names": "wings"})),
+    "filled": a_graph(("f", "FillRegion", fill("p", "wings"))),
+    "filled elsewhere only": a_graph(
+        ("f", "FillRegion", fill("p", "mouth")), ("e", "LatentEdit", edit("f", "mouth_fill, wings"))
+    ),
+}
+RIGHT = {
+    "known": a_graph(("e", "LatentEdit", edit("p", "eyes, mouth")), ("f", "LatentEdit", edit("e", " "))),
+    "switched off": a_graph(("e", "LatentEdit", edit("p", "wings", enabled=False))),
+    "known only when it runs": a_graph(
+        ("e", "LatentEdit", edit("p", ["text", 0])),
+        ("f", "LatentEdit", edit("e", "wings", enabled=["on", 0])),
+    )
+    | {"text": {"class_type": "String", "inputs": {}}, "on": {"class_type": "Boolean", "inputs": {}}},
+    "filled before": a_graph(
+        ("f", "FillRegion", fill("p", "mouth")),
+        ("g", "FillRegion", fill("f", "mouth")),
+        ("e", "LatentEdit", edit("g", "mouth_fill, mouth_fill_2")),
+    ),
+    "of an unknown node": a_graph(
+        ("x", "Other", edit("p", "wings")), ("e", "LatentEdit", edit("x", "wings"))
+    ),
+    "not what the prompt runs for": a_graph(("e", "LatentEdit", edit("p", "mouth")))
+    | {"loose": {"class_type": "ChunkyGAN_LatentEdit", "inputs": edit("p", "wings")}},
+}
+
+
+@pytest.mark.parametrize("prompt", WRONG.values(), ids=WRONG)
+def test_a_wrong_name_in_a_later_node_is_found_at_once(pack: Pack, prompt: dict[str, Any]) -> None:  # noqa: F811
+    with pytest.raises(
+        pack.errors.InvalidInputError, match=r"^My \w+ \(node .\).*'wings'.*left_eye, right_eye, mouth"
+    ):
+        check(pack, prompt)
+
+
+@pytest.mark.parametrize("prompt", RIGHT.values(), ids=RIGHT)
+def test_what_may_be_right_is_not_refused(pack: Pack, prompt: dict[str, Any]) -> None:  # noqa: F811
+    check(pack, prompt)
+
+
+def test_only_nodes_that_run_are_judged(pack: Pack) -> None:  # noqa: F811
+    prompt = WRONG["an edit"] | {"other": {"class_type": "SaveImage", "inputs": {"images": ["p", 1]}}}
+    check(pack, prompt, "other")  # the page can run a single output
+    with pytest.raises(pack.errors.InvalidInputError, match="wings"):
+        check(pack, prompt, "other", "out")

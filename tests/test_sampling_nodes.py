@@ -188,5 +188,5 @@ def test_names_outside_the_folder_are_refused(pack: Pack, name: str) -> None:  #
     with pytest.raises(pack.errors.InvalidInputError, match="expected one inside models/stylegan"):
         pack.run(SAVE, generator=hosted, name=name)
     assert "expected one inside models/stylegan" in pack.nodes[SAVE].validate_inputs(name)  # before the run
-    assert pack.nodes[SAVE].validate_inputs("faces/mine") is pack.nodes[SAVE].validate_inputs() is True
+    assert pack.nodes[SAVE].validate_inputs("faces/mine") is pack.nodes[SAVE].validate_inputs(None) is True
     assert "'tiny.safetensors' is no folder" in pack.nodes[SAVE].validate_inputs(f"{TINY}/mine")

@@ -230,7 +230,7 @@ ONE[2:4, 2:4] = 1
         ({"eye": ONE * 2}, r"'eye' has values in 0\.\.2, expected 0\.\.1"),
         ({"eye": ONE - 0.5}, r"'eye' has values in -0\.5\.\.0\.5"),
         ({"eye": ONE * 0}, "'eye' is empty"),
-        ({"eye": ONE[None]}, r"'eye' has the shape \[1, 8, 8\]; expected \[H,W\]"),
+        ({"eye": ONE[None]}, r"'eye' has the shape \[1, 8, 8\]; expected one mask \[H,W\]"),
         ({"eye": ONE, "hair": torch.ones(8, 9)}, "'hair' is 9x8, the mask of 'eye' is 8x8; resize"),
         (
             {"hair": torch.zeros(64, 64), "eye": ONE},

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
+import torch
+
 from ..errors import ChunkyError
 from . import convert, demo, edit, inspect_file
+from .signals import Stopped, stop_on_signals
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit code: 0 done, 2 bad input (one line on stderr says what to do)."""
+    """Run one command; returns the exit code.
+
+    0: done; 2: bad input, a file that can't be read or written, or not enough memory (one line on stderr says what
+    to do); 128 + N: stopped by signal N (130 Ctrl-C, 143 kill); 141: nobody reads the output. Wrong options end in
+    argparse's usage and SystemExit(2).
+    """
     parser = argparse.ArgumentParser(
         prog="python -m chunky_core", description="Edit photos by segments with StyleGAN."
     )
@@ -20,11 +29,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command.add_parser(commands)
     options = parser.parse_args(arguments)
     try:
-        options.run(options)
+        with stop_on_signals():
+            options.run(options)
+            sys.stdout.flush()
     except ChunkyError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
-        return 130
+        return _failed(str(error))
+    except BrokenPipeError:
+        _drop_output()
+        return 141
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        return _failed(f"{where}{error.strerror or error}; check the path, free space and permissions")
+    except (MemoryError, torch.cuda.OutOfMemoryError) as error:
+        reason = str(error).partition(". ")[0] or "of the machine"
+        return _failed(f"not enough memory ({reason:.100}); close other programs, or use --device cpu")
+    except Stopped as stop:
+        print("; ".join(filter(None, ("stopped", stop.advice))), file=sys.stderr)
+        return 128 + stop.number
     return 0
+
+
+def _failed(message: str) -> int:
+    print(f"error: {message}", file=sys.stderr)
+    return 2
+
+
+def _drop_output() -> None:
+    """Nobody reads our output (`… | head -1`): what is still to be written must not raise again at the exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

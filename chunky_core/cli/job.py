@@ -3,25 +3,35 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 
 from torch import Tensor
 
-from ..compositing import composite, render
+from ..compositing import CompositeMode, KeepDetail, Replace, composite, render
+from ..editing import edited_code
+from ..errors import InvalidInputError
 from ..evaluation.metrics import l2
 from ..evaluation.sheets import contact_sheet, heat_map, segment_overlay
 from ..generator.generator import Generator
+from ..generator.spaces import LatentCode
 from ..images import save_image, to_uint8
-from ..inversion import Edit, Inversion, ProjectionConfig, project, save_inversion
+from ..inversion import Edit, Inversion, ProjectionConfig
+from ..replacing import replacing
 from ..segments import Segments, single
-from .progress import progress_bar
+from .outputs import COMPOSITE, FIGURES, GLOBAL, INVERSION, RECONSTRUCTION, SHEET, prepare_folder
+from .projecting import Projecting
 
 
 @dataclass(frozen=True)
 class Job:
-    """What to do: photo [1,3,H,W] in [-1,1] of the generator's resolution, its segments, the edits in order."""
+    """What to do: photo [1,3,H,W] in [-1,1] of the generator's resolution, its segments, the edits in order.
+
+    replace, keep_detail, mode: of `composite`. resume: go on with what an earlier run left in the folder, where it
+    left something. profile: an ICC profile of RGB, which composite and reconstruction get.
+    """
 
     generator: Generator
     photo: Tensor
@@ -29,53 +39,107 @@ class Job:
     edits: tuple[Edit, ...]
     config: ProjectionConfig
     compare_global: bool = True
-    poisson: bool = True
+    replace: Replace = "edited segments"
+    keep_detail: KeepDetail = "keep and move"
+    mode: CompositeMode = "full"
+    resume: bool = False
+    profile: bytes | None = None
+
+    def check_edits(self) -> None:
+        """Raise InvalidInputError where an edit names no segment, or its direction doesn't fit the generator."""
+        mean = LatentCode("w", self.generator.w_avg[None])
+        for edit in self.edits:
+            self.segments.resolve(edit.segments)
+            edited_code(self.generator, mean, [edit])
+
+    def projections(self, folder: Path) -> list[Projecting]:
+        """The projection by segments and, where it is to be compared with, that by one code."""
+        jobs = [("segments", self.segments, folder / INVERSION, self.edits)]
+        if self.compare_global:
+            jobs.append(("global", single(self.segments.size), folder / GLOBAL, ()))
+        return [
+            Projecting(
+                title=f"{name} ({self.config.space})",
+                generator=self.generator,
+                photo=self.photo,
+                segments=segments,
+                config=self.config,
+                path=path,
+                edits=edits,
+                resume=self.resume,
+            )
+            for name, segments, path, edits in jobs
+        ]
 
 
 def run_job(job: Job, folder: Path) -> dict:
-    """Project, edit, composite; write the pictures, inversion.safetensors and figures.json; return the figures."""
-    for edit in job.edits:
-        job.segments.resolve(edit.segments)  # a wrong name is found now, not after the projection
+    """Project, edit, composite; write the pictures, the inversions and figures.json; return the figures.
+
+    Raises InvalidInputError before the first step where an edit doesn't fit, the folder can't be written to, or
+    what lies in it can't be gone on with.
+    """
     start = monotonic()
-    folder.mkdir(parents=True, exist_ok=True)
-    label = f"segments ({job.config.space})"
-    inversion = project(job.generator, job.photo, job.segments, job.config, callback=progress_bar(label))
-    inversion = inversion.with_edits(*job.edits)
+    job.check_edits()
+    projections = job.projections(folder)
+    earlier = [one.earlier() for one in projections]
+    prepare_folder(folder)
+    if job.resume and earlier[0] is None:
+        print(f"there is no {projections[0].path} to go on with; the projection begins anew", file=sys.stderr)
+    inversion, *others = [one.run(found) for one, found in zip(projections, earlier, strict=True)]
     reconstruction = render(job.generator, inversion, edited=False)
-    picture = (composite if job.poisson else render)(job.generator, inversion)
-    panels = [("photo", job.photo), ("segments", segment_overlay(job.photo, job.segments))]
-    space = job.config.space.replace("+", "_plus")
-    moving = 1 - inversion.static_mask  # where the photo itself shows, nothing is to be won
-    figures: dict = {f"segmented_{space}": {"l2": l2(reconstruction, job.photo, moving)}}
-    if job.compare_global:
-        one = single(job.segments.size)
-        whole = project(
-            job.generator, job.photo, one, job.config, callback=progress_bar(f"global ({job.config.space})")
-        )
-        global_picture = render(job.generator, whole)
-        panels.append((f"global {job.config.space}", global_picture))
-        figures[f"global_{space}"] = {"l2": l2(global_picture, job.photo, moving)}
-    panels += [
-        (f"segmented {job.config.space}", reconstruction),
-        ("edited", picture),
-        ("change", heat_map(job.photo, picture)),
-    ]
-    figures |= {
-        "static_pixels_changed": static_pixels_changed(job.photo, inversion, picture),
+    picture = composite(
+        job.generator, inversion, replace=job.replace, keep_detail=job.keep_detail, mode=job.mode
+    )
+    global_pictures = [render(job.generator, other) for other in others]
+    figures = {
+        **fit_figures(job, inversion, reconstruction, global_pictures),
+        **change_figures(job.photo, inversion, picture),
         "edits": [f"{'+'.join(e.segments)}:{e.direction.name}={e.strength:g}" for e in job.edits],
         "steps": job.config.steps,
+        "stopped": inversion.stopped,
         "seconds": round(monotonic() - start, 1),
     }
-    save_image(folder / "composite.png", picture)
-    save_image(folder / "reconstruction.png", reconstruction)
-    save_image(folder / "contact_sheet.png", contact_sheet(panels))
-    save_inversion(inversion, folder / "inversion.safetensors")
-    (folder / "figures.json").write_text(json.dumps(figures, indent=1) + "\n")
+    space = job.config.space
+    panels = [
+        ("photo", job.photo),
+        ("segments", segment_overlay(job.photo, job.segments)),
+        *((f"global {space}", one) for one in global_pictures),
+        (f"segmented {space}", reconstruction),
+        ("edited", picture),
+        (f"change: {figures['changed_pixels']:.1%} of pixels", heat_map(job.photo, picture)),
+    ]
+    try:
+        save_image(folder / COMPOSITE, picture, job.profile)
+        save_image(folder / RECONSTRUCTION, reconstruction, job.profile)
+        save_image(folder / SHEET, contact_sheet(panels))
+        with replacing(folder / FIGURES) as new:
+            new.write_text(json.dumps(figures, indent=1) + "\n")
+    except OSError as error:
+        raise InvalidInputError(
+            f"the pictures can't be written to {folder} ({error.strerror}); {INVERSION} there is complete: free some "
+            "space, and --resume draws them"
+        ) from error
     return figures
 
 
-def static_pixels_changed(photo: Tensor, inversion: Inversion, picture: Tensor) -> int:
-    """How many pixels of the static mask differ from the photo in the 8-bit picture: 0 by construction."""
-    static = inversion.static_mask[0, 0] == 1
-    changed = (to_uint8(picture) != to_uint8(photo)).any(-1)[0]
-    return int((changed & static.to(changed.device)).sum())
+def fit_figures(
+    job: Job, inversion: Inversion, reconstruction: Tensor, global_pictures: list[Tensor]
+) -> dict:
+    """How far the reconstructions are from the photo, outside the static mask: there nothing is to be won."""
+    space = job.config.space.replace("+", "_plus")
+    moving = 1 - inversion.static_mask
+    pictures = {f"segmented_{space}": reconstruction}
+    pictures |= {f"global_{space}": one for one in global_pictures}
+    return {name: {"l2": l2(picture, job.photo, moving)} for name, picture in pictures.items()}
+
+
+def change_figures(photo: Tensor, inversion: Inversion, picture: Tensor) -> dict:
+    """changed_pixels: share of the 8-bit pixels that differ from the photo's. static_pixels_changed: how many of
+    those lie where the static mask is 1, which is 0 by construction.
+    """
+    changed = (to_uint8(picture) != to_uint8(photo)).any(-1)[0].cpu()
+    static = (inversion.static_mask[0, 0] == 1).cpu()
+    return {
+        "changed_pixels": round(changed.double().mean().item(), 6),
+        "static_pixels_changed": int((changed & static).sum()),
+    }

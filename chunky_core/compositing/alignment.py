@@ -12,11 +12,13 @@ from torch.nn import functional as F
 from ..errors import InvalidInputError
 from ..inversion.alignment import Alignment
 from ..wording import in_pixels, pictures
+from .detail import Carrying, detail_motion
 from .face_points import Box, FacePoints, mean_point
-from .warp import Quad, Region, quad_to_photo, resample, samples_for, side_lengths
+from .warp import Quad, Region, displaced, quad_to_photo, resample, samples_for, side_lengths
 
 SOFT_EDGE = 1 / 32  # of the crop's side, over which a change fades out toward the quad's border
 LEAST_SHARE = 1e-3  # of a pixel; less is rounding
+UNLIKE = 0.1  # a mismatch of structure, from which on detail finer than the crop isn't carried along
 NEW_STRUCTURE = 0.06  # of the range -1..1: a local change beyond it is another structure, not another shade
 
 
@@ -94,13 +96,15 @@ def paste_back(
     mask: Tensor | None = None,
     *,
     detail: float = 0.0,
+    move_detail: bool = True,
 ) -> Tensor:
     """The photo with what changed between two pictures of its aligned crop.
 
     photo: [1,C,H,W] in [-1,1]; channels beyond three (transparency) stay. before, after: [1,3,h,w] in [-1,1],
     the crop and what was made of it. mask: [1,1,h,w] in [0,1], how much of the change counts; None = all.
     detail: 0..1, how much of the photo's detail finer than the crop stays where the structure changed; 1 keeps
-    all of it, old eyelashes over new eyes included.
+    all of it, old eyelashes over new eyes included. move_detail: what doesn't stay is carried along to where the
+    change took the face, as far as that explains it (`detail_motion`), instead of being left out.
 
     Returns [1,C,H,W] of the photo's type. Only the difference after - before travels, at the photo's own
     resolution, averaged over each pixel's area if the crop is finer. A photo pixel changes only if one of the
@@ -120,11 +124,15 @@ def paste_back(
     if not width or not height:  # what was edited lies outside the photo
         return pasted
     window = pasted[:, :3, top : top + height, left : left + width]
-    window.copy_(_pasted(photo[:, :3], change, alignment.quad, region, detail))
+    scale = max(1.0, max(before.shape[-2:]) / 256)
+    motion = detail_motion(before, before + change, scale, unlike=UNLIKE) if move_detail else None
+    window.copy_(_pasted(photo[:, :3], change, alignment.quad, region, detail, motion))
     return pasted
 
 
-def _pasted(photo: Tensor, change: Tensor, quad: Quad, region: Region, detail: float) -> Tensor:
+def _pasted(
+    photo: Tensor, change: Tensor, quad: Quad, region: Region, detail: float, motion: Carrying | None
+) -> Tensor:
     """The pixels of a region of `photo` [1,3,H,W] after the change."""
     left, top, width, height = region
     size = (change.shape[2], change.shape[3])
@@ -136,10 +144,21 @@ def _pasted(photo: Tensor, change: Tensor, quad: Quad, region: Region, detail: f
     if detail < 1 and max(side_lengths(quad)) > min(size):
         coarse = resample(_crop(photo, quad, size), to_crop, region, samples)
         share = resample(_new_structure(change), to_crop, region, samples, mode="bilinear")
-        new = new - (1 - detail) * share * (old - coarse)
+        fine = old - coarse
+        carried = 0.0 if motion is None else _carried(fine, motion, region, to_crop, samples)
+        new = new + (1 - detail) * share * (carried - fine)
     # bicubic weights reach two pixels far; this keeps to those that lie around the pixel
     touched = resample(changed, to_crop, region, samples, mode="bilinear") > LEAST_SHARE
     return torch.where(touched, new.clamp(-1, 1), old)
+
+
+def _carried(fine: Tensor, motion: Carrying, region: Region, to_crop: Tensor, samples: int) -> Tensor:
+    """Detail finer than the crop where the change took it."""
+    flow, moving, still = (
+        resample(plane, to_crop, region, samples, mode="bilinear")
+        for plane in (motion.flow, motion.moving, motion.still)
+    )
+    return moving * displaced(fine, region, to_crop, flow) + still * fine
 
 
 def _new_structure(change: Tensor) -> Tensor:
@@ -227,8 +246,8 @@ def _check_photo(photo: Tensor, alignment: Alignment) -> None:
     if 0 in _region(alignment.quad, alignment.original_size)[2:]:
         corners = ", ".join(f"({x:g}, {y:g})" for x, y in alignment.quad)
         raise InvalidInputError(
-            f"the crop's corners {corners} lie outside the photo of {in_pixels(photo)}; give a face inside it, in pixels "
-            "of the photo"
+            f"the crop's corners {corners} lie outside the photo of {in_pixels(photo)}; "
+            "give a face inside it, in pixels of the photo"
         )
 
 

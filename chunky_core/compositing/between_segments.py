@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -12,7 +12,9 @@ from ..generator.region import Box
 from ..segments.blend import blend
 from ..segments.masks import grow
 from ..segments.segments import Segments
-from .poisson import AXES, WHOLE, fitted, neighbours, stronger, window_around
+from .poisson import AXES, SHOWN, fitted, neighbours, stronger, window_around
+
+SoftRim = Literal["soft", "half"]
 
 
 @torch.no_grad()
@@ -24,21 +26,23 @@ def join_segments(
     *,
     mixed: bool = False,
     band: int | None = None,
+    rim: SoftRim = "soft",
 ) -> Tensor:
     """One picture with every segment's own differences and without seams, [1,3,H,W].
 
     photo: [1,3,H,W] in [-1,1]; crops: per segment [1,3,h,w], its own picture in its box; boxes must hold the
     segment's mask and one pixel around it (as far as the image goes).
-    mixed, band: as in `poisson_composite`; the band lies along the borders between segments, too.
+    mixed, band: as in `poisson_composite`; the band lies along the borders between segments, too. rim: from which of
+    the photo's weights on its differences count: "soft" = wherever it shows, "half" = from 0.5 on.
 
     A pixel belongs to the segment with the largest weight, without a cross-fade. Between pixels of one segment
     its own picture's difference counts, between those of two segments the mean of both pictures' differences,
-    and the photo's wherever it shows through, as in `poisson_composite` with rim="soft". All pixels are
-    solved for together, the photo around them fixed (Perez et al. 2003, equation 7). Where the static mask is 1
-    the photo's numbers are returned as they are. Without any such pixel the result keeps the mean colour of the
-    segments' pictures.
+    and the photo's at the rim, as in `poisson_composite`. All pixels are solved for together, the photo around them
+    fixed (Perez et al. 2003, equation 7). Where the static mask is 1 the photo's numbers are returned as they are.
+    Without any such pixel the result keeps the mean colour of the segments' pictures.
     """
-    labels, start = _laid_out(photo, segments, crops, boxes)
+    shows = 1 - SHOWN[rim]
+    labels, start = _laid_out(photo, segments, crops, boxes, shows)
     unknown = labels < len(crops)
     if band is not None:
         unknown &= grow(_borders(labels).float(), band - 1) > 0
@@ -46,26 +50,33 @@ def join_segments(
         return start[None]
     window = window_around(unknown)
     static = segments.static.to(photo)[0, 0]
-    guides = [_guide(photo[0], labels, static, crops, boxes, axis, mixed) for axis in AXES]
+    guides = [_guide(photo[0], labels, static, crops, boxes, axis, mixed, shows) for axis in AXES]
     inside = [guide[_cut(window, axis)] for guide, axis in zip(guides, AXES, strict=True)]
     return fitted(start, unknown, window, inside, start.mean(dim=(1, 2), keepdim=True))[None]
 
 
 @torch.no_grad()
 def shift_segments(
-    photo: Tensor, segments: Segments, crops: Sequence[Tensor], boxes: Sequence[Box], *, mixed: bool = False
+    photo: Tensor,
+    segments: Segments,
+    crops: Sequence[Tensor],
+    boxes: Sequence[Box],
+    *,
+    mixed: bool = False,
+    rim: SoftRim = "soft",
 ) -> Tensor:
     """The segments softly blended, each moved by one offset per channel so that all borders fit best.
 
     Arguments and static pixels as in `join_segments`. The offsets solve its equations in the least-squares sense
     with a constant for each segment; if nothing ties the segments to the photo, their mean is 0.
     """
-    labels, start = _laid_out(photo, segments, crops, boxes)
+    shows = 1 - SHOWN[rim]
+    labels, start = _laid_out(photo, segments, crops, boxes, shows)
     static, count = segments.static.to(photo)[0, 0], len(crops)
     pairs = torch.zeros((count + 1) ** 2, dtype=torch.float64)  # on the CPU, where sums have a fixed order
     jumps = pairs[:, None].repeat(1, 3)
     for axis in AXES:
-        guide = _guide(photo[0], labels, static, crops, boxes, axis, mixed)
+        guide = _guide(photo[0], labels, static, crops, boxes, axis, mixed, shows)
         jump = (guide - start.diff(dim=axis)).flatten(1).T.cpu().double()
         first, second = (t.flatten() for t in neighbours(labels.cpu(), axis))
         for a, b, sign in ((first, second, -1), (second, first, 1)):
@@ -88,13 +99,13 @@ def _least_squares(pairs: Tensor, jumps: Tensor) -> Tensor:
 
 
 def _laid_out(
-    photo: Tensor, segments: Segments, crops: Sequence[Tensor], boxes: Sequence[Box]
+    photo: Tensor, segments: Segments, crops: Sequence[Tensor], boxes: Sequence[Box], shows: float
 ) -> tuple[Tensor, Tensor]:
-    """The segment of every pixel, [H,W], N = where the photo shows, and the picture of hard-edged segments,
-    [3,H,W].
+    """The segment of every pixel, [H,W], N = where the photo's weight is above `shows`, and the picture of hard-edged
+    segments, [3,H,W].
     """
     masks, static = segments.masks.to(photo)[:, 0], segments.static.to(photo)[0, 0]
-    labels = torch.where(static > 1 - WHOLE, len(crops), masks.argmax(dim=0))
+    labels = torch.where(static > shows, len(crops), masks.argmax(dim=0))
     start = photo[0].clone()
     for index, (crop, (top, left, bottom, right)) in enumerate(zip(crops, boxes, strict=True)):
         inside = (..., slice(top, bottom), slice(left, right))
@@ -110,6 +121,7 @@ def _guide(
     boxes: Sequence[Box],
     axis: int,
     mixed: bool,
+    shows: float,
 ) -> Tensor:
     """The differences that are wanted between neighbours along the axis, in the whole image."""
     of_photo = photo.diff(dim=axis)
@@ -123,7 +135,7 @@ def _guide(
     if mixed:
         own = stronger(own, of_photo)
     first, second = neighbours(static, axis)
-    return torch.where(torch.maximum(first, second) > 1 - WHOLE, of_photo, own)
+    return torch.where(torch.maximum(first, second) > shows, of_photo, own)
 
 
 def _cut(window: tuple[Any, ...], axis: int) -> tuple[Any, ...]:

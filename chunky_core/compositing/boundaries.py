@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -70,21 +70,29 @@ def by_features(network: PerceptualNetwork) -> Speed:
     return speed
 
 
-def with_masks(inversion: Inversion, segments: Segments) -> Inversion:
+def with_masks(inversion: Inversion, segments: Segments, refined: Collection[str] = ()) -> Inversion:
     """The inversion with other masks for its segments; codes, edits and everything else stay.
 
-    Its projection can't be continued afterwards, since that stands where the old masks led it. Raises
-    InvalidInputError if names or sizes differ.
+    refined: names of the segments whose boundary this was about; those whose mask is another one now count as
+    redrawn from here on, see `Segment`. The inversion's projection can't be continued afterwards, since that stands
+    where the old masks led it. Raises InvalidInputError if names or sizes differ.
     """
     if segments.names != inversion.names:
         raise InvalidInputError(
             f"the masks are named {', '.join(segments.names)}, the inversion's segments "
             f"{', '.join(inversion.names)}; they must be the same"
         )
-    masks: Mapping[str, Tensor] = dict(zip(segments.names, segments.masks.split(1), strict=True))
-    moved = tuple(replace(one, mask=masks[one.name].to(one.mask)) for one in inversion.segments)
+    moved = tuple(
+        _with_mask(one, mask.to(one.mask), one.name in refined)
+        for one, mask in zip(inversion.segments, segments.masks.split(1), strict=True)
+    )
     static = segments.static.to(inversion.static_mask)
     return replace(inversion, segments=moved, static_mask=static, state=None)
+
+
+def _with_mask(segment: Segment, mask: Tensor, refined: bool) -> Segment:
+    redrawn = segment.redrawn or (refined and not torch.equal(mask, segment.mask))
+    return replace(segment, mask=mask, redrawn=redrawn)
 
 
 def _reference(generator: Generator, inversion: Inversion, segment: Segment, compared: Compared) -> Tensor:

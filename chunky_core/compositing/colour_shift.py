@@ -29,8 +29,8 @@ def colour_shift(
     offset: "membrane" is the smoothest surface through the differences at the rim (the membrane of Perez et al.
     2003, equation 2, on cells of 1/32 of the photo's longer side); "constant" one number for each channel, the
     mean difference at the rim.
-    rim: where picture and photo are compared. "picture": just outside the region, for a picture that continues
-    there. "photo": just inside, for a picture that was already set into the photo. "soft": within
+    rim: where picture and photo are compared. "picture" and "half": just outside the region, for a picture that
+    continues there. "photo": just inside, for a picture that was already set into the photo. "soft": within
     three pixels inside of where the photo shows through the mask, whose soft edge belongs to what lies behind.
 
     Where the mask is 0 the photo's numbers are returned as they are. A region without a rim gives the photo or
@@ -50,7 +50,7 @@ def _rim_weights(mask: Tensor, rim: Rim) -> Tensor:
         whole = mask >= WHOLE
         return (whole & (grow((~whole).to(mask), _REACH) > 0)).to(mask)
     region = mask > 0
-    return (rim_of(region) if rim == "picture" else rim_of(~region)).to(mask)
+    return (rim_of(~region) if rim == "photo" else rim_of(region)).to(mask)
 
 
 def _constant(missing: Tensor, weight: Tensor) -> Tensor:

@@ -16,8 +16,8 @@ Box = tuple[float, float, float, float]  # left, top, width, height in pixels
 POINTS_EXAMPLE = "420,380 600,380 450,560 570,560"
 BOX_EXAMPLE = "300, 200, 400, 400"
 BOX_MEANING = (
-    f"four numbers in pixels: x and y of the crop's top left corner, its width, its height ('{BOX_EXAMPLE}' reaches from "
-    "x 300, y 200 to x 700, y 600)"
+    f"four numbers in pixels: x and y of the crop's top left corner, its width, its height "
+    f"('{BOX_EXAMPLE}' reaches from x 300, y 200 to x 700, y 600)"
 )
 POINTS_MEANING = f"x,y in pixels of both eyes, then of both corners of the mouth, as in '{POINTS_EXAMPLE}'"
 LAYOUTS = "4 (eyes, mouth corners), 5 (eyes, nose, mouth corners) or 68 landmarks"

@@ -21,7 +21,10 @@ FOLDER = "models/chunkygan/faces"
 SOURCE = (
     "from OpenCV's model zoo (opencv_zoo on GitHub, folder models/face_detection_yunet; 230 kB, MIT licence)"
 )
-BY_HAND = "say where the face is: points (both eyes, both corners of the mouth), a box, a mask painted over it, or keypoints"
+BY_HAND = (
+    "say where the face is: points (both eyes, both corners of the mouth), a box, a mask painted over it, or "
+    "keypoints of another pack"
+)
 CASCADE = "haarcascade_frontalface_default.xml"
 
 SIDES = (640, 320, 1280)  # pixels of the longest side; YuNet finds faces of 10 to 300 pixels

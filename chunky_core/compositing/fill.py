@@ -26,6 +26,7 @@ from ..inversion.run import Callback
 from ..segments.layers import restacked
 from ..segments.masks import feather as feathered
 from ..segments.masks import mask_box
+from ..segments.names import resolve_one
 from ..segments.segments import Segments
 from .fill_parts import FillPart
 from .render import render, segment_picture
@@ -45,7 +46,7 @@ def fill_region(
     hold: float = 1.0,
     feather: float = 0.0,
     callback: Callback | None = None,
-    preview_every: int = 25,
+    preview_seconds: float = 2.0,
     folders: Sequence[Path] = (),
 ) -> Inversion:
     """`inversion` with one more segment, "<name>_fill", on top of the others on the parts that are taken.
@@ -60,14 +61,14 @@ def fill_region(
     feather: sigma in pixels that softens the new segment's border. config: of the projection; None = `DEFAULTS`.
     Its space is used, or that of X_1 where that comes later; mode, warm-up, dilation, feather, neighbourhood and
     refine_every don't count, because there is one code and the masks are taken as they are. callback,
-    preview_every, folders: as in `project`; the image is the picture with X_2 drawn over it.
+    preview_seconds, folders: as in `project`; the image is the picture with X_2 drawn over it.
 
     Raises InvalidInputError for an unknown name, no part that is taken, other sizes, a segment that vanishes
     below the new one, optimise_noise, and where the photo is needed and absent; otherwise what `render` and
     `project` raise. Nothing given is changed.
     """
     config = config or DEFAULTS
-    name = _one_segment(inversion, name)
+    name = resolve_one(name, inversion.names)
     _check(inversion, parts, config)
     _check_numbers(hold, feather)
     with torch.inference_mode(False), torch.no_grad():
@@ -89,7 +90,7 @@ def fill_region(
                 start.masks(),
                 _for_one_code(config, start.segments[0].code),
                 callback=callback,
-                preview_every=preview_every,
+                preview_seconds=preview_seconds,
                 start=start,
                 folders=folders,
             )
@@ -97,6 +98,18 @@ def fill_region(
             curve, stopped = list(refined.losses[name]), refined.stopped or stopped
         filled = _with_fill(inversion, segment, code, taken)
         return replace(filled, losses={**inversion.losses, filled.names[-1]: curve}, stopped=stopped)
+
+
+def fill_name(name: str, names: Sequence[str]) -> str:
+    """What the new segment is called where segment `name` of `names` is filled: "<name>_fill", with a number behind it
+    if that is taken. Raises InvalidInputError for a name that isn't among them.
+    """
+    number, wanted = 1, f"{resolve_one(name, names)}{SUFFIX}"
+    found = wanted
+    while found in names:
+        number += 1
+        found = f"{wanted}_{number}"
+    return found
 
 
 def _own_generator(generator: Generator, segment: Segment, noise: Sequence[Tensor]) -> Generator:
@@ -162,9 +175,9 @@ def _without_edits(own: Generator, code: LatentCode, edits: Sequence[Edit]) -> L
 
 def _with_fill(inversion: Inversion, segment: Segment, code: LatentCode, taken: Tensor) -> Inversion:
     """The inversion with `segment` a second time, with that code, on top where `taken` [H,W] says."""
-    before, fill = inversion.masks(), _free_name(f"{segment.name}{SUFFIX}", inversion.names)
+    before, fill = inversion.masks(), fill_name(segment.name, inversion.names)
     after = restacked(before, {fill: taken}, enter_static=True)
-    codes = (*inversion.segments, replace(segment, name=fill, code=code))
+    codes = (*inversion.segments, replace(segment, name=fill, code=code, redrawn=True))
     return replace(
         inversion,
         segments=tuple(replace(one, mask=mask[None]) for one, mask in zip(codes, after.masks, strict=True)),
@@ -185,15 +198,6 @@ def _strongest(masks: Sequence[Tensor]) -> Tensor:
     return torch.stack([mask.detach().float() for mask in masks]).amax(dim=0).clamp(max=1.0)
 
 
-def _free_name(wanted: str, taken: Sequence[str]) -> str:
-    """`wanted`, with a number behind it if it is taken."""
-    number, name = 1, wanted
-    while name in taken:
-        number += 1
-        name = f"{wanted}_{number}"
-    return name
-
-
 def _present(photo: Tensor | None) -> Tensor:
     if photo is None:
         raise InvalidInputError(
@@ -201,16 +205,6 @@ def _present(photo: Tensor | None) -> Tensor:
             'the target "picture"'
         )
     return photo
-
-
-def _one_segment(inversion: Inversion, wanted: str) -> str:
-    """The segment that `wanted` means, as `Segments.resolve` takes it. Raises InvalidInputError for several."""
-    names = inversion.masks().resolve((wanted,))
-    if len(names) > 1:
-        raise InvalidInputError(
-            f"{wanted!r} means {', '.join(names)}; name the one segment to fill from, and chain the node for more"
-        )
-    return names[0]
 
 
 def _check(inversion: Inversion, parts: Sequence[FillPart], config: ProjectionConfig) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
@@ -15,9 +15,13 @@ from .multigrid import solve_poisson
 
 AXES = (-1, -2)  # along rows, along columns
 
-Rim = Literal["picture", "photo", "soft"]
+Rim = Literal["picture", "photo", "soft", "half"]
 
 WHOLE = 1 - SMALLEST_WEIGHT  # from this weight on, nothing of the photo shows through a mask
+SHOWN: Mapping[str, float] = {
+    "soft": WHOLE,
+    "half": 0.5,
+}  # up to which weight of a mask the photo's differences count
 
 
 @torch.no_grad()
@@ -42,7 +46,9 @@ def poisson_composite(
         that, since a cross-fade's ramp of colours would be kept like any other detail. "soft": wherever
         the photo shows through the mask, its differences count alone; for soft masks along an outline, whose
         own edge must come from the photo. A share of the picture's differences there would carry the colours of
-        what lies behind the outline into the region, because the picture has no such edge.
+        what lies behind the outline into the region, because the picture has no such edge. "half": the same where
+        the photo shows through with at least half its weight, for a picture that agrees with the photo around the
+        region but for what an edit changed: less of the edit is lost.
     band: solve only within so many pixels of the region's border; deeper inside the picture stays as it is,
         which keeps the photo's colours from bleeding far into it.
 
@@ -118,8 +124,8 @@ def _guide(picture: Tensor, photo: Tensor, mask: Tensor, axis: int, mixed: bool,
     if rim == "picture":
         return own
     first, second = neighbours(mask, axis)
-    if rim == "soft":
-        return torch.where(torch.minimum(first, second) < WHOLE, of_photo, own)
+    if rim in SHOWN:
+        return torch.where(torch.minimum(first, second) < SHOWN[rim], of_photo, own)
     return torch.where((first > 0) ^ (second > 0), of_photo, own)
 
 
@@ -160,5 +166,5 @@ def check_pictures(picture: Tensor, photo: Tensor, mask: Tensor, rim: str) -> No
     for name, tensor in (("picture", picture), ("photo", photo), ("mask", mask)):
         if not tensor.isfinite().all():
             raise InvalidInputError(f"the {name} contains NaN or infinite values; expected numbers only")
-    if rim not in ("picture", "photo", "soft"):
-        raise InvalidInputError(f'rim is {rim!r}; expected "picture", "photo" or "soft"')
+    if rim not in get_args(Rim):
+        raise InvalidInputError(f"rim is {rim!r}; expected one of {', '.join(get_args(Rim))}")

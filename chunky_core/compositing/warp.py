@@ -76,6 +76,33 @@ def resample(
     return torch.cat(strips, 2)
 
 
+def displaced(plane: Tensor, region: Region, transform: Tensor, flow: Tensor) -> Tensor:
+    """The pixels of a region, each taken from where a flow in other coordinates leads.
+
+    plane: [1,C,h,w], what the region shows; beyond it is 0. transform: [3,3] from the region's picture to the flow's
+    coordinates, as in `resample`; flow: [1,2,h,w], x and y in those, at the region's pixels.
+    """
+    left, top, width, height = region
+    y, x = torch.meshgrid(
+        torch.arange(height, dtype=torch.float64) + top + 0.5,
+        torch.arange(width, dtype=torch.float64) + left + 0.5,
+        indexing="ij",
+    )
+    there = _mapped(transform.cpu(), torch.stack([x, y])) + flow[0].cpu().double()
+    back = _mapped(torch.linalg.inv(transform.cpu()), there)
+    origin, size = torch.tensor([left, top]), torch.tensor([width, height])
+    grid = (back - origin[:, None, None]) / size[:, None, None] * 2 - 1
+    grid = grid.nan_to_num(1e3).clamp(-1e3, 1e3).permute(1, 2, 0)[None].to(plane)
+    return F.grid_sample(plane, grid, mode="bicubic", padding_mode="zeros", align_corners=False)
+
+
+def _mapped(transform: Tensor, points: Tensor) -> Tensor:
+    """points: [2,...] -> where a projective [3,3] transform takes them."""
+    flat = torch.cat([points.flatten(1), torch.ones_like(points[:1]).flatten(1)])
+    x, y, divisor = transform @ flat
+    return torch.stack([x / divisor, y / divisor]).view_as(points)
+
+
 def _grid(plane: Tensor, transform: Tensor, region: Region, samples: int) -> Tensor:
     """Where in `plane` the samples of a region lie, in grid_sample's -1..1: [1,h,w,2]."""
     left, top, width, height = region

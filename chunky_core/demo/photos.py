@@ -7,7 +7,7 @@ neck unlike the face), disturbed in ways that the generator never saw, and cover
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -58,18 +58,24 @@ def demo_photo(
     extras: Sequence[str] = (),
     part_deviation: float = 0.8,
     nuisances: bool = True,
+    changes: Mapping[str, float] | None = None,
 ) -> Photo:
     """A photo of an invented person; the same seed gives the same person at every resolution.
 
     part_deviation: standard deviation of every part's attributes from the person's (0 to about 1), apart from
     SHARED_ATTRIBUTES. extras: any of portraits.EXTRAS, painted in the order given. nuisances: freckles,
     moles, strands, patterns, a textured background, colour cast, vignette, grain, stronger yaw and light.
-    Raises InvalidInputError for an unknown extra, a negative deviation or a resolution below 16.
+    changes: by how many deviations attributes of all parts are moved; the rest of the photo is drawn as without, which
+    makes it what an edit of the photo is to look like.
+    Raises InvalidInputError for an unknown extra or attribute, a negative deviation or a resolution below 16.
     """
-    _check(extras, part_deviation)
+    changes = changes or {}
+    _check(extras, part_deviation, changes)
     check_resolution(resolution)
     people, disturbances, things = (torch.Generator().manual_seed(3 * seed + stream) for stream in range(3))
     attributes = _draw_attributes(people, part_deviation)
+    for name, amount in changes.items():
+        attributes[:, INDEX[name]] += amount
     if "odd_glasses" in extras:
         attributes[:, INDEX["glasses"]] = NO_GLASSES
     canvas = paint_photos(attributes[None], resolution, extras, disturbances if nuisances else None, things)
@@ -113,7 +119,10 @@ def _draw_attributes(rng: torch.Generator, deviation: float) -> Tensor:
     return person + own
 
 
-def _check(extras: Sequence[str], deviation: float) -> None:
+def _check(extras: Sequence[str], deviation: float, changes: Mapping[str, float]) -> None:
+    strange = [name for name in changes if name not in INDEX]
+    if strange:
+        raise InvalidInputError(f"found the attribute {strange[0]!r}, expected some of: {', '.join(INDEX)}.")
     unknown = [name for name in extras if name not in EXTRAS]
     if unknown:
         raise InvalidInputError(f"found the extra {unknown[0]!r}, expected some of: {', '.join(EXTRAS)}.")

@@ -9,7 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..images import to_uint8
 from ..segments import Segments
+from .labels import draw_labels, place_labels
 
 TITLE_HEIGHT = 22  # pixels above every picture of a contact sheet
 
@@ -31,17 +33,25 @@ def segment_colours(count: int) -> Tensor:
 
 
 def segment_overlay(photo: Tensor, segments: Segments, opacity: float = 0.55, names: bool = True) -> Tensor:
-    """The photo [1,3,H,W] tinted by its segments; static pixels keep their colour. names: write each at its centre."""
+    """The photo [1,3,H,W] tinted by its segments; static pixels keep their colour.
+
+    names: write each at its centre, or where there is room, with a line to the centre. Raises InvalidInputError for
+    a photo of another size than the segments.
+    """
+    segments.check_photo(photo)
     colours = segment_colours(len(segments.names)).to(photo)
     tint = (segments.masks.to(photo) * colours[:, :, None, None]).sum(0, keepdim=True)
     covered = 1 - segments.static.to(photo)
     picture = photo * (1 - opacity * covered) + opacity * tint
     if not names:
         return picture
-    return _write(
-        picture,
-        [(name, *_centre(mask[0])) for name, mask in zip(segments.names, segments.masks, strict=True)],
-    )
+    return draw_labels(picture, place_labels(*segment_anchors(segments), segments.size))
+
+
+def segment_anchors(segments: Segments) -> tuple[list[str], list[tuple[float, float]]]:
+    """Names and centres (column, row), small segments first: these have no other place for their name."""
+    by_size = sorted(range(len(segments.names)), key=lambda i: segments.masks[i].sum().item())
+    return [segments.names[i] for i in by_size], [_centre(segments.masks[i, 0]) for i in by_size]
 
 
 def heat_map(before: Tensor, after: Tensor, full_scale: float = 0.25) -> Tensor:
@@ -59,37 +69,30 @@ def contact_sheet(panels: Sequence[tuple[str, Tensor]], columns: int = 3) -> Ten
     framed = []
     for title, image in panels:
         band = torch.ones(1, 3, TITLE_HEIGHT, image.shape[3])
-        framed.append(
-            torch.cat(
-                [_write(band, [(title, TITLE_HEIGHT / 2, image.shape[3] / 2)], dark=True), image.cpu()], 2
-            )
-        )
+        framed.append(torch.cat([_with_title(band, title), image.cpu()], 2))
     return tile(torch.cat(framed), columns)
 
 
 def _centre(mask: Tensor) -> tuple[float, float]:
-    """(row, column) of the pixel deepest inside the mask: the centre of mass may lie outside a ring."""
+    """(column, row) of the pixel deepest inside the mask: the centre of mass may lie outside a ring."""
     import cv2
 
-    depth = cv2.distanceTransform((mask > 0.5).byte().cpu().numpy(), cv2.DIST_L2, 3)
+    solid = mask > 0.5 if bool((mask > 0.5).any()) else mask >= mask.max()
+    framed = np.pad(solid.byte().cpu().numpy(), 1)  # the picture's border is an edge, too
+    depth = cv2.distanceTransform(framed, cv2.DIST_L2, 3)[1:-1, 1:-1]
     row, column = np.unravel_index(int(depth.argmax()), depth.shape)
-    return float(row), float(column)
+    return float(column), float(row)
 
 
-def _write(image: Tensor, texts: Sequence[tuple[str, float, float]], dark: bool = False) -> Tensor:
-    """`image` [1,3,H,W] with each text centred at (row, column)."""
+def _with_title(band: Tensor, title: str) -> Tensor:
+    """`band` [1,3,h,W] with a dark text in its middle."""
     import cv2
 
-    canvas = ((image[0].permute(1, 2, 0).clamp(-1, 1) + 1) * 127.5).round().byte().cpu().numpy().copy()
-    scale = max(0.34, canvas.shape[1] / 760)
-    for text, row, column in texts:
-        (width, height), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, 1)
-        x = int(min(max(column - width / 2, 1), max(canvas.shape[1] - width - 1, 1)))
-        place = (x, int(min(max(row + height / 2, height + 2), canvas.shape[0] - 4)))
-        if not dark:
-            for dx, dy in ((-1, 0), (1, 0), (0, -1), (0, 1)):
-                shifted = (place[0] + dx, place[1] + dy)
-                cv2.putText(canvas, text, shifted, cv2.FONT_HERSHEY_SIMPLEX, scale, (0, 0, 0), 1, cv2.LINE_AA)
-        colour = (30, 30, 30) if dark else (255, 255, 255)
-        cv2.putText(canvas, text, place, cv2.FONT_HERSHEY_SIMPLEX, scale, colour, 1, cv2.LINE_AA)
-    return torch.from_numpy(canvas).permute(2, 0, 1)[None].to(image) / 127.5 - 1
+    canvas = to_uint8(band)[0].numpy().copy()
+    rows, columns = canvas.shape[:2]
+    scale = max(0.34, columns / 760)
+    (width, height), _ = cv2.getTextSize(title, cv2.FONT_HERSHEY_SIMPLEX, scale, 1)
+    x = int(min(max(columns / 2 - width / 2, 1), max(columns - width - 1, 1)))
+    place = (x, int(min(max(rows / 2 + height / 2, height + 2), rows - 4)))
+    cv2.putText(canvas, title, place, cv2.FONT_HERSHEY_SIMPLEX, scale, (30, 30, 30), 1, cv2.LINE_AA)
+    return torch.from_numpy(canvas).permute(2, 0, 1)[None].to(band) / 127.5 - 1

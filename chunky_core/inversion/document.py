@@ -27,6 +27,7 @@ def to_json(inversion: Inversion) -> str:
         "names": list(inversion.names),
         "spaces": [segment.code.space for segment in inversion.segments],
         "deltas": [list(segment.delta) for segment in inversion.segments],
+        "redrawn": [segment.redrawn for segment in inversion.segments],
         "edits": [_edit_entry(edit) for edit in inversion.edits],
         "fingerprint": inversion.fingerprint,
         "settings": dict(inversion.settings),
@@ -149,11 +150,12 @@ def _check_digest(inversion: Inversion, document: Mapping[str, Any]) -> None:
 def _segments(document: Mapping[str, Any], read: Read) -> tuple[Segment, ...]:
     names, spaces = (_texts(document[key], key) for key in ("names", "spaces"))
     deltas = _plain(document.get("deltas", [[]] * len(names)), list, "the deltas")
+    redrawn = _plain(document.get("redrawn", [False] * len(names)), list, "what was redrawn")
     masks = _finite(read, "masks")
-    if not len(names) == len(spaces) == len(deltas) == len(masks):
+    if not len(names) == len(spaces) == len(deltas) == len(redrawn) == len(masks):
         raise InvalidInputError(
-            f"{len(names)} names, {len(spaces)} spaces, {len(deltas)} deltas and {len(masks)} masks; expected "
-            "as many of each"
+            f"{len(names)} names, {len(spaces)} spaces, {len(deltas)} deltas, {len(redrawn)} marks of redrawing and "
+            f"{len(masks)} masks; expected as many of each"
         )
     return tuple(
         Segment(
@@ -161,8 +163,9 @@ def _segments(document: Mapping[str, Any], read: Read) -> tuple[Segment, ...]:
             masks[index : index + 1],
             LatentCode(space, _code(read, index)),
             {key: _finite(read, f"deltas/{index}/{key}") for key in _different(keys, "the deltas")},
+            _plain(mark, bool, "whether a segment was redrawn"),
         )
-        for index, (name, space, keys) in enumerate(zip(names, spaces, deltas, strict=True))
+        for index, (name, space, keys, mark) in enumerate(zip(names, spaces, deltas, redrawn, strict=True))
     )
 
 

@@ -18,6 +18,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ..errors import ChunkyError, InvalidInputError
+from ..replacing import replacing
 from .document import parse, rebuild, to_json, to_tensors
 from .inversion import Inversion
 
@@ -42,16 +43,13 @@ def save_inversion(inversion: Inversion, path: str | Path, *, with_photo: bool =
         )
     kept = inversion if with_photo or inversion.photo is None else inversion.without_photo()
     metadata = {"format": FORMAT, "version": ".".join(map(str, VERSION)), "inversion": to_json(kept)}
-    temporary = path.with_name(path.name + ".part")
     try:
-        save_file(to_tensors(kept), str(temporary), metadata=metadata)
-        temporary.replace(path)
+        with replacing(path) as new:
+            save_file(to_tensors(kept), str(new), metadata=metadata)
     except (SafetensorError, OSError) as error:
         raise InvalidInputError(
             f"{path} can't be written ({error}); free some space or choose another folder"
         ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def load_inversion(path: str | Path) -> Inversion:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
 
 from ..generator.spaces import LatentCode
+
+FitState: TypeAlias = tuple[dict[str, Any], dict[str, Tensor]]  # plain numbers, and tensors
 
 _DIVERGED = 100.0  # a loss this many times 1 + that of the first step will not come back
 _IMPROVED = 0.99  # a loss below this many times the last one that counted is an improvement
@@ -71,15 +73,6 @@ class Fit:
                 return index
         return None
 
-    @torch.no_grad()
-    def mend(self) -> None:
-        """Put the best in the place of codes and maps that are no longer finite, without their moments."""
-        for one, best in zip(self._all(), (*self.best, *self.best_maps), strict=True):
-            moments = self.adam.state.get(one, {}).values()
-            if not all(tensor.isfinite().all() for tensor in (one, *moments)):
-                one.copy_(best)
-                self.adam.state.pop(one, None)
-
     def wake(self, step: int) -> None:
         """Let all codes move again, from `step` on."""
         self.active = [True] * len(self.codes)
@@ -131,14 +124,14 @@ class Fit:
         self.adam.param_groups[0]["lr"] = learning_rate
         self.adam.step()
 
-    def state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    def state(self) -> FitState:
         """Plain numbers and tensors from which `restore` makes the same fit again."""
         numbers = {
             "spaces": list(self.spaces),
-            "active": self.active,
+            "active": list(self.active),
             "best_losses": [_finite(loss) for loss in self._best_losses],
             "references": [_finite(loss) for loss in self._references],
-            "improved_at": self._improved_at,
+            "improved_at": list(self._improved_at),
             "limits": [self._limits.get(index) for index in range(len(self.codes))],
             "adam_steps": [
                 int(self.adam.state[one]["step"]) if one in self.adam.state else 0 for one in self._all()
@@ -151,6 +144,17 @@ class Fit:
             for moment in ("exp_avg", "exp_avg_sq") if one in self.adam.state else ():
                 tensors[f"{moment}/{index}"] = self.adam.state[one][moment]
         return numbers, {name: tensor.clone() for name, tensor in tensors.items()}
+
+    def mended_state(self) -> FitState:
+        """The same, with the best in the place of codes and maps that are no longer finite, without their moments."""
+        copy = Fit.restore(*self.state(), self.codes[0].device, self.tied)
+        with torch.no_grad():
+            for one, best in zip(copy._all(), (*copy.best, *copy.best_maps), strict=True):
+                moments = copy.adam.state.get(one, {}).values()
+                if not all(tensor.isfinite().all() for tensor in (one, *moments)):
+                    one.copy_(best)
+                    copy.adam.state.pop(one, None)
+        return copy.state()
 
     @classmethod
     def restore(

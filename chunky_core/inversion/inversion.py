@@ -38,13 +38,15 @@ class Segment:
     """One part of the photo: mask [1,1,H,W] in [0,1], 1 = inside, and the latent code that draws it.
 
     delta: what pivotal tuning adds to the generator's weights for this segment, by parameter name (see
-    `generator.tuning.tuned`); empty = nothing.
+    `generator.tuning.tuned`); empty = nothing. redrawn: a composite shows it without any edit, too, because it was
+    filled or its boundary was refined after the projection.
     """
 
     name: str
     mask: Tensor
     code: LatentCode
     delta: Mapping[str, Tensor] = field(default_factory=dict)
+    redrawn: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,7 +177,9 @@ def photo_digest(photo: Tensor) -> str:
 
 def _check_photo(photo: Tensor, static_mask: Tensor) -> None:
     if photo.ndim != 4 or photo.shape[:2] != (1, 3):
-        raise InvalidInputError(f"the photo is {pictures(photo)}; expected one RGB image [1, 3, height, width]")
+        raise InvalidInputError(
+            f"the photo is {pictures(photo)}; expected one RGB image [1, 3, height, width]"
+        )
     if photo.shape[-2:] != static_mask.shape[-2:]:
         raise InvalidInputError(
             f"the photo is {_size(photo)}, its masks are {_size(static_mask)}; give the crop that was inverted, "

@@ -23,8 +23,11 @@ from ..wording import pictures
 from .config import ProjectionConfig
 from .inversion import Inversion
 from .run import Callback, Run, Source, StopProjection
+from .start import check_start
+from .stopwatch import Stopwatch
 
-__all__ = ["Callback", "StopProjection", "project"]
+__all__ = ["Callback", "Keep", "StopProjection", "project"]
+Keep = Callable[[Inversion], None]
 _BRIGHTEST = 20.0  # generators leave [-1, 1] by a few units; what is brighter was never scaled from 0 ... 255
 
 
@@ -35,10 +38,11 @@ def project(
     config: ProjectionConfig | None = None,
     *,
     callback: Callback | None = None,
-    preview_every: int = 25,
+    preview_seconds: float = 2.0,
     start: Inversion | None = None,
     resume: bool = False,
-    keep: Callable[[Inversion], None] | None = None,
+    keep: Keep | None = None,
+    keep_seconds: float = 30.0,
     folders: Sequence[Path] = (),
 ) -> Inversion:
     """Find a code for each segment of `photo`, [1,3,H,W] in [-1,1], H = W = generator.img_resolution.
@@ -51,9 +55,11 @@ def project(
     schedule is stretched over all of them. The same config gives the same result to the bit as a run that was
     never interrupted (with Adam; L-BFGS builds its history anew).
 
-    callback(step, total, image): after each of the steps 1 ... total; image is the composite [1,3,H,W] every
-    `preview_every` steps and at the end, else None. If it raises StopProjection, the result so far is returned;
-    whatever else it raises ends the run and reaches the caller, after keep(the result so far).
+    callback(step, total, image): after each of the steps 1 ... total; image is the composite [1,3,H,W] at step 1,
+    then whenever `preview_seconds` have passed since the last one, and at the end, else None. If it raises
+    StopProjection, the result so far is returned; whatever else it raises ends the run and reaches the caller.
+    keep(record): given the result so far every `keep_seconds`, and when the run ends by an exception, wherever that
+    comes from. From each record the run can be resumed; what keep raises ends the run.
     folders: searched for the weights of loss networks, before torch's cache.
 
     A loss or gradient that isn't finite, or a loss that explodes, ends the run early: the best codes so far
@@ -62,21 +68,28 @@ def project(
     and WrongGeneratorError (`start`).
     """
     config = config or ProjectionConfig()
-    _check(photo, generator, segments, preview_every)
+    _check(photo, generator, segments)
+    if start is not None:
+        check_start(start, generator)
+    previews = Stopwatch("preview_seconds", preview_seconds, at_once=True)
+    records = Stopwatch("keep_seconds", keep_seconds)
     with torch.inference_mode(False), torch.enable_grad():
         run = Run(generator, photo, segments, config, Source(start, resume), folders)
-        finished = False
         try:
-            run.optimise(callback, preview_every)
-            finished = True
-        finally:
-            if not finished and keep is not None:
-                run.stopped = f"interrupted after step {run.step} of {config.steps}"
-                keep(run.record(photo.device))
+            for _ in run.steps():
+                if callback is not None:
+                    run.report(callback, previews)
+                if keep is not None and not run.is_over and records.is_due():
+                    keep(run.unfinished_record(photo.device))
+                    records.start()
+        except BaseException:  # an interruption is none of Exception
+            if keep is not None:
+                keep(run.unfinished_record(photo.device))
+            raise
         return run.record(photo.device)
 
 
-def _check(photo: Tensor, generator: Generator, segments: Segments, preview_every: int) -> None:
+def _check(photo: Tensor, generator: Generator, segments: Segments) -> None:
     if photo.ndim != 4 or photo.shape[:2] != (1, 3):
         raise InvalidInputError(
             f"the photo is {pictures(photo)}; expected one RGB image [1, 3, height, width], so project the images of a "
@@ -91,8 +104,8 @@ def _check(photo: Tensor, generator: Generator, segments: Segments, preview_ever
     if photo.shape[-2:] != segments.static.shape[-2:]:
         height, width = segments.static.shape[-2:]
         raise InvalidInputError(
-            f"the photo is {size}, the masks are {width}x{height}; make the masks of this very photo (after Align Face, "
-            "if that cut it out)"
+            f"the photo is {size}, the masks are {width}x{height}; make the masks of this very photo "
+            "(after Align Face, if that cut it out)"
         )
     if not torch.isfinite(photo).all():
         raise InvalidInputError("the photo holds NaN or infinite values; expected finite ones in [-1, 1]")
@@ -100,5 +113,3 @@ def _check(photo: Tensor, generator: Generator, segments: Segments, preview_ever
         raise InvalidInputError(
             f"the photo has values from {photo.min():.4g} to {photo.max():.4g}; expected [-1, 1]; scale it"
         )
-    if preview_every < 1:
-        raise InvalidInputError(f"preview_every is {preview_every} steps; expected at least 1")

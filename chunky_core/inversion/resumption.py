@@ -15,6 +15,8 @@ from .inversion import Inversion, check_generator, photo_digest
 from .judge import Judge
 from .state import ProjectionState
 
+COMPANION = "companion/"  # what the names of its tensors begin with
+
 
 def check_resumable(
     start: Inversion | None,
@@ -34,17 +36,22 @@ def check_resumable(
             "there is no projection to go on with; give an inversion that holds its state, or start anew"
         )
     check_generator(start, generator)
-    found = (start.names, tuple(segment.code.space for segment in start.segments), start.settings.get("mode"))
-    wanted = (segments.names, spaces, config.mode)
-    if found != wanted or bool(start.noise) != config.optimise_noise:
-        raise InvalidInputError(
-            f"the earlier projection had segments, spaces and mode {found}, now they are {wanted}; "
-            "go on with the same ones, noise maps included, or start from its codes only"
-        )
     if start.photo_digest != photo_digest(photo):
         raise InvalidInputError(
             "the earlier projection was of another photo; go on with that one, or start from its codes only"
         )
+    earlier_spaces = tuple(segment.code.space for segment in start.segments)
+    for what, found, wanted in (
+        ("the segments", ", ".join(start.names), ", ".join(segments.names)),
+        ("the spaces", ", ".join(earlier_spaces), ", ".join(spaces)),
+        ("the mode", start.settings.get("mode"), config.mode),
+        ("noise maps:", bool(start.noise), config.optimise_noise),
+    ):
+        if found != wanted:
+            raise InvalidInputError(
+                f"the earlier projection had {what} {found}, now {wanted}; go on with the same ones, or start "
+                "from its codes only"
+            )
     if not config.refine_every and not _same_masks(start.masks(), segments):
         raise InvalidInputError(
             "the earlier projection had other masks; go on with the same ones, or start from its codes only"
@@ -67,9 +74,10 @@ def restored_companion(state: ProjectionState, judge: Judge) -> Companion | None
     """The companion that a state holds, if it had one. Raises InvalidInputError for a damaged state."""
     if "companion" not in state.numbers:
         return None
-    start = "companion/"
     tensors = {
-        name.removeprefix(start): tensor for name, tensor in state.tensors.items() if name.startswith(start)
+        name.removeprefix(COMPANION): tensor
+        for name, tensor in state.tensors.items()
+        if name.startswith(COMPANION)
     }
     inner = ProjectionState(state.step, state.numbers["companion"], {**tensors, "rng": state.tensors["rng"]})
     return Companion(restored_fit(inner, judge.rng, judge.generator.device, tied=False), judge)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from ..segments.segments import Segments
 from .canvas import Canvas
 from .companion import Companion, checks_of
 from .config import ProjectionConfig
-from .fit import Fit, Lbfgs
+from .fit import Fit, FitState, Lbfgs
 from .inversion import Inversion, Segment, photo_digest
 from .judge import Judge
 from .losses import load_networks
@@ -24,11 +24,12 @@ from .noise_maps import normalise_maps, starting_maps
 from .objective import IndependentObjective, Objective, Verdict, segment_objective, shared_objective
 from .refinement import refined_segments
 from .regions import View, levels, reach_of, segment_regions
-from .resumption import check_resumable, restored_companion, restored_fit
+from .resumption import COMPANION, check_resumable, restored_companion, restored_fit
 from .schedule import learning_rate_factor
 from .setup import TOGETHER, check_setup, plain_settings, segment_spaces
 from .start import approached, starting_codes
 from .state import ProjectionState
+from .stopwatch import Stopwatch
 
 Callback = Callable[[int, int, Tensor | None], None]
 
@@ -43,6 +44,16 @@ class Source:
 
     inversion: Inversion | None = None
     resume: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Moment:
+    """A place between two steps."""
+
+    state: ProjectionState
+    view: View
+    seen: View
+    curve_lengths: Mapping[str, int]
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,35 +97,50 @@ class Run:
         self.fit = self._resumed(source.inversion) if source.resume else self._begun(source.inversion)
         self._begin_stretch()
 
-    def optimise(self, callback: Callback | None, preview_every: int) -> None:
-        """All the steps that are left, or as many as go well."""
-        total = self.config.steps
-        while self.step < total and not self.stopped:
-            self._change_stretch()
-            self._advance()
-            at_rest = not any(self.fit.active)
-            if callback is not None and (not self.stopped or at_rest):
-                shown = at_rest or self.step == total or self.step % preview_every == 0
-                try:
-                    callback(self.step, total, self._preview() if shown else None)
-                except StopProjection:
-                    self.stopped = f"stopped on request after step {self.step} of {total}"
+    def steps(self) -> Iterator[None]:
+        """Make all the steps that are left, or as many as go well; yields after each of them.
+
+        An exception in the middle of one leaves everything as it was before that step.
+        """
+        while not self.is_over:
+            before = self._moment()
+            try:
+                self._change_stretch()
+                self._advance()
+            except BaseException:
+                self._return_to(before)
+                raise
+            if not self.stopped or not any(self.fit.active):
+                yield
         if self.searches and not self.stopped:
             self._judged(1.0)  # what the last line searches found; Adam's last steps are too small to matter
-        finished = self.step == total or not any(self.fit.active)
+        finished = self.step == self.config.steps or not any(self.fit.active)
         if finished and not self._is_shared and self.seen.resolution == self.view.resolution:
             self._compare(range(len(self.names)))
 
+    @property
+    def is_over(self) -> bool:
+        """Whether no step will follow."""
+        return self.step >= self.config.steps or bool(self.stopped)
+
+    def report(self, callback: Callback, previews: Stopwatch) -> None:
+        """Tell the callback of the step that was made, with a picture where one is due."""
+        shown = self.is_over or previews.is_due()
+        try:
+            callback(self.step, self.config.steps, self._preview() if shown else None)
+        except StopProjection:
+            self.stopped = f"stopped on request after step {self.step} of {self.config.steps}"
+        if shown:
+            previews.start()
+
+    def unfinished_record(self, device: torch.device) -> Inversion:
+        """The result so far, as that of a run that goes no further."""
+        reason = f"interrupted after step {self.step} of {self.config.steps}"
+        return replace(self.record(device), stopped=reason)
+
     def record(self, device: torch.device) -> Inversion:
-        """The result so far, on `device`."""
+        """The result so far, on `device`. The run isn't touched."""
         segments, masks = self.view.segments, self.view.segments.masks.to(device)
-        self.fit.mend()
-        numbers, tensors = self.fit.state()
-        numbers["resolution"] = self.seen.resolution
-        if self.companion is not None:
-            numbers["companion"], own = self.companion.fit.state()
-            tensors |= {f"companion/{name}": tensor for name, tensor in own.items()}
-        tensors["rng"] = self.judge.rng.get_state()
         codes = self._split_codes(self.fit.best_codes())
         same_photo = self.earlier is not None and self.earlier.photo_digest == photo_digest(self.view.photo)
         return Inversion(
@@ -131,8 +157,30 @@ class Run:
             losses={name: list(curve) for name, curve in self.curves.items()},
             stopped=self.stopped or None,
             noise=tuple(map_.to(device) for map_ in self.fit.best_maps),
-            state=ProjectionState(self.step, numbers, {name: one.cpu() for name, one in tensors.items()}),
+            state=self._state(Fit.mended_state).on("cpu"),
         )
+
+    def _state(self, state_of: Callable[[Fit], FitState] = Fit.state) -> ProjectionState:
+        """A copy of where the run stands."""
+        numbers, tensors = state_of(self.fit)
+        numbers["resolution"] = self.seen.resolution
+        if self.companion is not None:
+            numbers["companion"], own = state_of(self.companion.fit)
+            tensors |= {f"{COMPANION}{name}": tensor for name, tensor in own.items()}
+        tensors["rng"] = self.judge.rng.get_state()
+        return ProjectionState(self.step, numbers, tensors)
+
+    def _moment(self) -> Moment:
+        return Moment(
+            self._state(), self.view, self.seen, {name: len(curve) for name, curve in self.curves.items()}
+        )
+
+    def _return_to(self, moment: Moment) -> None:
+        """Stand where the run stood at that moment, to be recorded; no step can follow."""
+        self.step, self.view, self.seen = moment.state.step, moment.view, moment.seen
+        self.fit = restored_fit(moment.state, self.judge.rng, self.generator.device, self._is_tied)
+        self.companion = restored_companion(moment.state, self.judge)
+        self.curves = {name: self.curves[name][:length] for name, length in moment.curve_lengths.items()}
 
     @property
     def _is_shared(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from torch import Tensor
 
@@ -15,19 +15,34 @@ from .inversion import Inversion, check_generator
 _SAMPLES = 1000  # of w, enough for its deviation to within a few percent
 
 
+def check_start(start: Inversion, generator: Generator) -> None:
+    """Raise WrongGeneratorError for an inversion of another generator, InvalidInputError for one that holds NaN or
+    infinite values where a run would go on with them.
+    """
+    check_generator(start, generator)
+    held = {f"the code of segment {segment.name!r}": segment.code.tensor for segment in start.segments}
+    held |= {f"noise map {index}": noise for index, noise in enumerate(start.noise)}
+    if start.state is not None:
+        held |= {f"the state's tensor {name!r}": tensor for name, tensor in start.state.tensors.items()}
+    _check_finite(held, "the earlier inversion", "start from another one, or anew from the mean code")
+
+
 def starting_codes(
     generator: Generator, names: Sequence[str], spaces: Sequence[str], seed: int, start: Inversion | None
 ) -> list[Tensor]:
     """One code per name, in the space that belongs to it: the mean code, or that of the segment of that name
     in `start` (or its only one).
 
-    Raises WrongGeneratorError if `start` belongs to another generator, InvalidInputError if it lacks a name
-    or its codes can't be brought into their spaces.
+    Raises InvalidInputError if `start` lacks a name, if its codes can't be brought into their spaces, and if the
+    generator's mean code isn't finite.
     """
     if start is None:
         means = {space: mean_code(generator, space, seed) for space in set(spaces)}
+        advice = "its weights are damaged; load another file"
+        _check_finite(
+            {f"its mean code in {space}": one for space, one in means.items()}, "the generator", advice
+        )
         return [means[space].clone() for space in spaces]
-    check_generator(start, generator)
     known = {segment.name: segment.code for segment in start.segments}
     if len(known) == 1:
         known = dict.fromkeys(names, *known.values())
@@ -73,3 +88,10 @@ def _moved(generator: Generator, code: LatentCode, space: str) -> Tensor:
     # gradients.
     own = LatentCode(code.space, code.tensor.detach().clone().to(generator.device))
     return convert(generator, own, space).tensor.detach().float().clone()
+
+
+def _check_finite(tensors: Mapping[str, Tensor], owner: str, advice: str) -> None:
+    """Raise InvalidInputError for the first that isn't finite; `tensors` by what they are."""
+    for what, tensor in tensors.items():
+        if not tensor.isfinite().all():
+            raise InvalidInputError(f"{owner} can't be used: {what} holds NaN or infinite values; {advice}")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+import torch
 from torch import Tensor
 
 
@@ -18,3 +19,7 @@ class ProjectionState:
     step: int
     numbers: Mapping[str, Any] = field(default_factory=dict)
     tensors: Mapping[str, Tensor] = field(default_factory=dict)
+
+    def on(self, device: torch.device | str) -> ProjectionState:
+        """The same, its tensors on `device`."""
+        return replace(self, tensors={name: tensor.to(device) for name, tensor in self.tensors.items()})

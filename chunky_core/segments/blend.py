@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ..errors import InvalidInputError
 from ..generator.region import Box
+from ..wording import pictures
 from .masks import mask_box
 from .segments import Segments
 
@@ -43,10 +44,9 @@ def blend(
 
 def _check(photo: Tensor, segments: Segments, crops: Sequence[Tensor], boxes: Sequence[Box]) -> None:
     height, width = segments.size
-    if photo.ndim != 4 or photo.shape[1] != 3 or photo.shape[2:] != (height, width):
-        raise InvalidInputError(
-            f"the photo is {list(photo.shape)}, the masks are for [1,3,{height},{width}]; resize one"
-        )
+    if photo.ndim != 4 or photo.shape[1] != 3:
+        raise InvalidInputError(f"the photo is {pictures(photo)}; expected [1,3,H,W]")
+    segments.check_photo(photo)
     if not len(segments.names) == len(crops) == len(boxes):
         raise InvalidInputError(
             f"{len(segments.names)} segments have {len(crops)} crops and {len(boxes)} boxes; give one of each"

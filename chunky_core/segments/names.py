@@ -32,6 +32,19 @@ def resolve_names(
     return tuple(found)
 
 
+def resolve_one(wanted: str, names: Sequence[str]) -> str:
+    """The single one of `names` that an entry means, as `resolve_names` takes it.
+
+    Raises InvalidInputError for none and for several.
+    """
+    meant = resolve_names((wanted,), names)
+    if len(meant) > 1:
+        raise InvalidInputError(
+            f"{wanted!r} means {', '.join(meant)}; name one of them, and do the others in turn"
+        )
+    return meant[0]
+
+
 def known_name(entry: str, names: Collection[str]) -> str | None:
     """The one of `names` that `entry` writes, exactly or else without regard to case and surrounding blanks.
 
@@ -39,7 +52,7 @@ def known_name(entry: str, names: Collection[str]) -> str | None:
     """
     if entry in names:
         return entry
-    alike = [name for name in names if _plain(name) == _plain(entry)]
+    alike = list(dict.fromkeys(name for name in names if _plain(name) == _plain(entry)))
     if len(alike) > 1:
         raise InvalidInputError(
             f"{entry!r} could be {' or '.join(map(repr, alike))}, which differ in upper and lower case only; write "

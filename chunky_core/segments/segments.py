@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ..errors import InvalidInputError
+from ..wording import in_pixels
 from .masks import SMALLEST_WEIGHT, fill_from_nearest, normalise, stack_by_area
 from .masks import feather as feathered
 from .masks import grow as grown
@@ -56,6 +57,14 @@ class Segments:
         "all" (see `resolve_names`). Raises InvalidInputError for an entry that is unknown or ambiguous.
         """
         return resolve_names(wanted, self.names)
+
+    def check_photo(self, photo: Tensor) -> None:
+        """Raise InvalidInputError for a photo [...,H,W] of another size."""
+        if photo.shape[-2:] != self.static.shape[-2:]:
+            raise InvalidInputError(
+                f"the photo is {in_pixels(photo)}, the segments are for {in_pixels(self.static)}; use the photo that "
+                "they were made for (after Align Face, if that cut it out)"
+            )
 
 
 def single(size: tuple[int, int], device: torch.device | str = "cpu") -> Segments:

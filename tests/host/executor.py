@@ -43,7 +43,12 @@ class Frontend:
 
     def __init__(self) -> None:
         self.node_replace_manager = NodeReplaceManager()
+        self.prompt_queue = self
+        self.running: list[tuple[Any, ...]] = []
         self.executed: list[str] = []
+
+    def get_current_queue_volatile(self) -> tuple[list[Any], list[Any]]:
+        return self.running, []
 
     def send_sync(self, event: str, data: Any, sid: Any = None) -> None:
         if event == "executing" and data["node"] is not None:  # None = the prompt has ended
@@ -59,11 +64,12 @@ class ProgressWatch:
     def __init__(self) -> None:
         self.interrupt_at: int | None = None
         self.asked_at: int | None = None
-        self.previews = self.last_step = 0
+        self.previews = self.last_step = self.steps = 0
 
     def __call__(self, value: int, total: int, preview: Any = None, node_id: Any = None) -> None:
         self.previews += preview is not None
         self.last_step = value
+        self.steps += 1
         if self.interrupt_at is not None and value >= self.interrupt_at:
             self.asked_at = self.asked_at or value
             comfy.model_management.interrupt_current_processing()
@@ -90,6 +96,7 @@ async def run_one(frontend: Frontend, executor: Any, name: str, job: dict[str, A
     if not valid:
         return {"success": False, "errors": [error, node_errors]}
     frontend.client_id, frontend.executed = "client", []
+    frontend.running = [(0, name, job["prompt"], {}, outputs, {})]
     await executor.execute_async(job["prompt"], name, {"client_id": "client"}, outputs)
     events = dict(executor.status_messages)
     return {
@@ -100,6 +107,7 @@ async def run_one(frontend: Frontend, executor: Any, name: str, job: dict[str, A
         "interrupted": "execution_interrupted" in events,
         "previews": watch.previews,
         "last_step": watch.last_step,
+        "steps": watch.steps,
         "asked_at": watch.asked_at,
     }
 

@@ -99,7 +99,8 @@ def sampling_prompt(name: str, seed: int) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def results(base: Path) -> list[dict[str, Any]]:
     """Prompts in one process: fresh, after an unload in inference mode, interrupted, with a wrong name; sampled,
-    then differentiated after an unload, then sampled from the saved file.
+    then differentiated after an unload, then sampled from the saved file; interrupted and continued, and run
+    anew.
     """
     jobs = [
         {"prompt": small_prompt()},
@@ -109,6 +110,9 @@ def results(base: Path) -> list[dict[str, Any]]:
         {"prompt": sampling_prompt(TINY, seed=3)},
         {"prompt": small_prompt(projection={"seed": 4}), "unload_first": True},
         {"prompt": sampling_prompt("saved/copy.safetensors", seed=3), "unload_first": True},
+        {"prompt": small_prompt(projection={"seed": 2, "steps": 2000}), "interrupt_at": 3},
+        {"prompt": small_prompt(projection={"seed": 2, "start_as": "continue"})},
+        {"prompt": small_prompt(projection={"seed": 2, "start_as": "codes"})},
     ]
     return run_in_executor(base, jobs)
 
@@ -120,7 +124,7 @@ def pictures(base: Path, result: dict[str, Any], node: str) -> list[np.ndarray]:
 
 def test_the_whole_graph_runs_in_the_executor(base: Path, results: list[dict[str, Any]]) -> None:
     assert results[0]["success"], results[0]["errors"]
-    assert results[0]["previews"] == 2 and results[0]["last_step"] == STEPS
+    assert results[0]["previews"] >= 2 and results[0]["last_step"] == STEPS
     assert len(list((base / "output" / "kept").glob("one_*.safetensors"))) >= 1
     assert pictures(base, results[0], "shown")[0].shape[0] >= 512
     assert len(pictures(base, results[0], "curves")) == 1
@@ -141,22 +145,31 @@ def test_a_model_that_was_unloaded_in_inference_mode_still_projects(results: lis
     assert results[1]["success"], results[1]["errors"]
 
 
-def test_interruption_stops_within_a_step_and_keeps_the_codes(
+def test_interruption_stops_within_a_step_and_the_run_goes_on_with_one_widget(
     base: Path, results: list[dict[str, Any]]
 ) -> None:
+    """What is continued ends as what was never interrupted; the file is that of the finished run now."""
     assert results[2]["interrupted"] and results[2]["last_step"] == results[2]["asked_at"] < 2000
-    kept = list((base / "output" / "chunkygan").glob("interrupted_*.safetensors"))
-    assert len(kept) == 1
-    inversion = load_inversion(kept[0])
-    assert inversion.state is not None
-    assert inversion.stopped == f"interrupted after step {inversion.state.step} of 2000"
-    assert inversion.state.step == results[2]["asked_at"] + 1  # it is noticed at the next report
+    assert results[8]["success"], results[8]["errors"]
+    assert 0 < results[8]["steps"] < results[9]["steps"] == STEPS
+    continued, anew = (
+        load_inversion(path)
+        for path in sorted((base / "output" / "kept").glob("one_*.safetensors"), key=lambda path: path.name)[
+            -2:
+        ]
+    )
+    assert continued.losses == anew.losses and continued.stopped is None
+    saved = [load_inversion(path) for path in (base / "output" / "chunkygan").glob("autosave_*.safetensors")]
+    assert all(record.state is not None and record.state.step == STEPS for record in saved) and saved
 
 
 def test_errors_say_what_to_do_in_their_first_line(results: list[dict[str, Any]]) -> None:
     assert not results[3]["success"]
     first = results[3]["errors"]["exception_message"].splitlines()[0]
     assert "there is no segment 'wings'" in first and "mouth" in first
+    assert (
+        results[3]["errors"]["node_id"] == "projection" and results[3]["steps"] == 0
+    )  # before the work begins
 
 
 def test_a_sampled_generator_can_be_differentiated_after_an_unload(

@@ -5,10 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 
+class PromptQueue:
+    def __init__(self) -> None:
+        self.running: list[tuple[Any, ...]] = []  # number, prompt_id, prompt, extra_data, outputs, sensitive
+
+    def get_current_queue_volatile(self) -> tuple[list[Any], list[Any]]:
+        return self.running, []
+
+
 class PromptServer:
     instance: PromptServer
 
     def __init__(self) -> None:
+        self.prompt_queue = PromptQueue()
         self.texts: list[tuple[str, str]] = []  # text and node
         self.events: list[tuple[str, Any]] = []
         self.client_id: str | None = "page"

@@ -17,6 +17,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from ...errors import InvalidInputError, MissingWeightsError, UnsupportedCheckpointError
+from ...wording import pictures
 
 FORMAT, VERSION = "chunkygan-features", 1
 KINDS = ("perceptual", "identity")
@@ -129,8 +130,8 @@ class FeatureNetwork(nn.Module):
             raise InvalidInputError(f"this feature network is of the kind {self.kind!r}; expected {kind!r}")
         if images.dim() != 4 or images.shape[1] != 3 or min(images.shape[-2:]) < SMALLEST_SIDE:
             raise InvalidInputError(
-                f"found pictures of shape {tuple(images.shape)}; expected [B,3,h,w], h and w at least "
-                f"{SMALLEST_SIDE}: enlarge them first"
+                f"the network was given {pictures(images)}; expected RGB with at least {SMALLEST_SIDE} pixels on "
+                "each side: enlarge them first"
             )
 
 

@@ -1,0 +1,133 @@
+"""The options that `edit` and `demo` share, and the job that they describe."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ..compositing import KeepDetail, Replace
+from ..editing import load_directions, parse_edit
+from ..errors import InvalidInputError
+from ..generator.files import load_generator
+from ..generator.spaces import SPACES
+from ..inversion import ProjectionConfig
+from ..segments import Segments
+from .job import Job
+
+REPLACE: dict[str, Replace] = {"edited": "edited segments", "all": "all segments"}
+KEEP_DETAIL: dict[str, KeepDetail] = {"off": "off", "keep": "keep", "move": "keep and move"}
+
+
+def add_job_options(parser: argparse.ArgumentParser) -> None:
+    """The options that `edit` and `demo` share."""
+    defaults = ProjectionConfig()
+    parser.add_argument(
+        "--edit",
+        action="append",
+        default=[],
+        metavar="SEGMENT:DIRECTION=STRENGTH",
+        help="for example mouth:smile=2 or eyes:gaze=-1.5; may be given several times; without one composite.png is "
+        "the photo",
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        help="folder for composite.png, reconstruction.png, contact_sheet.png, figures.json and the inversions",
+    )
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on with the projection that an earlier run left in --out, or only draw from it if it is finished: "
+        "the same photo, masks, generator, space and seed, other edits as you like, more steps as well; while a "
+        "projection runs, inversion.safetensors is written about every 30 s and when it is stopped",
+    )
+    parser.add_argument("--generator", default="demo", help="any StyleGAN file, see `inspect`, or 'demo'")
+    parser.add_argument("--directions", default="demo", help="a directions file, or 'demo'")
+    parser.add_argument("--space", choices=SPACES, default=defaults.space, help="default: %(default)s")
+    parser.add_argument(
+        "--steps", type=int, default=defaults.steps, help="of the projection; default: %(default)s"
+    )
+    parser.add_argument(
+        "--seed",
+        type=seed,
+        default=defaults.seed,
+        help="0 to 2^64 - 1; of the starting point in z; default: %(default)s",
+    )
+    parser.add_argument(
+        "--grow", type=int, default=4, help="pixels by which small segments grow over large ones"
+    )
+    parser.add_argument("--feather", type=float, default=1.5, help="softness of the boundaries in pixels")
+    parser.add_argument(
+        "--device",
+        default="cuda" if torch.cuda.is_available() else "cpu",
+        help="cpu, cuda or cuda:N; default: %(default)s",
+    )
+    parser.add_argument(
+        "--no-global",
+        action="store_true",
+        help="skip the projection by one code, which is for comparison only",
+    )
+    parser.add_argument("--no-poisson", action="store_true", help="blend only, without seam removal")
+    parser.add_argument(
+        "--replace",
+        choices=REPLACE,
+        default="edited",
+        help="what composite.png takes from the generator: edited segments, all else is the photo to the bit; or all "
+        "segments; default: %(default)s",
+    )
+    parser.add_argument(
+        "--keep-detail",
+        choices=KEEP_DETAIL,
+        default="move",
+        help="what becomes of the photo's detail that the generator can't draw: off, kept in place, or moved along "
+        "with the edit; default: %(default)s",
+    )
+
+
+def seed(text: str) -> int:
+    """A seed as torch takes it. Raises what argparse shows."""
+    number = int(text)
+    if not 0 <= number < 2**64:
+        raise argparse.ArgumentTypeError(f"{number} is out of range; expected 0 to 2^64 - 1")
+    return number
+
+
+def job_of(
+    options: argparse.Namespace, photo: Tensor, segments: Segments, profile: bytes | None = None
+) -> Job:
+    """The job that the options describe on an open photo. Raises a ChunkyError for what can't be opened or done."""
+    directions = load_directions(options.directions)
+    return Job(
+        generator=load_generator(options.generator, device=usable_device(options.device)),
+        photo=photo,
+        segments=segments,
+        edits=tuple(parse_edit(text, directions) for text in options.edit),
+        config=ProjectionConfig(space=options.space, steps=options.steps, seed=options.seed),
+        compare_global=not options.no_global,
+        replace=REPLACE[options.replace],
+        keep_detail=KEEP_DETAIL[options.keep_detail],
+        mode="soft blend" if options.no_poisson else "full",
+        resume=options.resume,
+        profile=profile,
+    )
+
+
+def usable_device(name: str) -> torch.device:
+    """The device of that name. Raises InvalidInputError where torch knows none, or can't compute on it here."""
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device).item()
+    except (RuntimeError, AssertionError, ImportError, AttributeError) as error:  # each backend has its own
+        reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
+        raise InvalidInputError(
+            f"--device {name} can't be used here ({reason:.100}); give {' or '.join(_devices())}"
+        ) from error
+    return device
+
+
+def _devices() -> list[str]:
+    return ["cpu", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))]

@@ -1,0 +1,38 @@
+"""The folder that a command writes to, checked before any work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from tempfile import TemporaryFile
+
+from ..errors import InvalidInputError
+
+INVERSION, GLOBAL = "inversion.safetensors", "global.safetensors"
+COMPOSITE, RECONSTRUCTION, SHEET = "composite.png", "reconstruction.png", "contact_sheet.png"
+FIGURES = "figures.json"
+NAMES = (INVERSION, GLOBAL, COMPOSITE, RECONSTRUCTION, SHEET, FIGURES)
+
+
+def check_inputs_stay(folder: Path, inputs: Iterable[Path]) -> None:
+    """Raise InvalidInputError where writing to `folder` would overwrite an input, or lie among the masks."""
+    written = {(folder / name).resolve() for name in NAMES} | {folder.resolve()}
+    for path in inputs:
+        if path.resolve() in written:
+            raise InvalidInputError(
+                f"{path} is an input, and pictures are to be written there; give another folder as --out"
+            )
+
+
+def prepare_folder(folder: Path) -> None:
+    """Make the folder where it isn't there. Raises InvalidInputError where it is a file or can't be written to."""
+    try:
+        if folder.exists() and not folder.is_dir():
+            raise InvalidInputError(f"--out {folder} is a file; give a folder")
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder) as trial:
+            trial.write(b"written")
+    except OSError as error:
+        raise InvalidInputError(
+            f"--out {folder} can't be written to ({error.strerror}); give another folder"
+        ) from error

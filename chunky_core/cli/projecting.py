@@ -1,0 +1,144 @@
+"""A projection whose file is written while it runs: a stop or a crash costs no more than half a minute of it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from torch import Tensor
+
+from ..errors import ChunkyError, InvalidInputError
+from ..generator.generator import Generator
+from ..inversion import Edit, Inversion, ProjectionConfig, load_inversion, project, save_inversion
+from ..inversion.resumption import check_resumable
+from ..inversion.setup import plain_settings, segment_spaces
+from ..segments import Segments
+from .progress import progress_bar
+from .signals import Stopped, signals_wait
+
+
+@dataclass(frozen=True)
+class Projecting:
+    """What is projected, and the file that its result, finished or not, is kept in.
+
+    photo: [1,3,H,W] in [-1,1] of the generator's resolution. edits: what the file and the result get. resume: go on
+    from the file, where there is one.
+    """
+
+    title: str
+    generator: Generator
+    photo: Tensor
+    segments: Segments
+    config: ProjectionConfig
+    path: Path
+    edits: tuple[Edit, ...] = ()
+    resume: bool = False
+
+    def earlier(self) -> Inversion | None:
+        """The inversion to go on from, None to begin anew.
+
+        Raises InvalidInputError where the file belongs to another job, can't be read, or, without `resume`, holds
+        a projection that isn't finished: a slip would cost its time.
+        """
+        if not self.path.exists():
+            return None
+        found = load_inversion(self.path)
+        if self.resume:
+            self._check_goes_on(found)
+            return found
+        if is_unfinished(found):
+            raise InvalidInputError(
+                f"{self.path} holds a projection that isn't finished ({found.stopped}); add --resume to go on with "
+                "it, give another --out, or delete it"
+            )
+        return None
+
+    def run(self, earlier: Inversion | None) -> Inversion:
+        """Project, or go on with what `earlier` returned. `Stopped` comes back with advice how to go on."""
+        keeper = _Keeper(self.path, earlier)
+        try:
+            inversion = project(
+                self.generator,
+                self.photo,
+                self.segments,
+                self.config,
+                callback=progress_bar(self.title),
+                start=earlier,
+                resume=earlier is not None,
+                keep=lambda unfinished: keeper(replace(unfinished, edits=self.edits)),
+            )
+            inversion = replace(inversion, edits=self.edits)
+            keeper.finish(inversion)
+        except Stopped as stop:
+            stop.advice = keeper.advice()
+            raise
+        if inversion.stopped:
+            print(f"{self.title}: {inversion.stopped}", file=sys.stderr)
+        return inversion
+
+    def _check_goes_on(self, found: Inversion) -> None:
+        config = self.config
+        spaces = segment_spaces(self.segments, config)
+        try:
+            _, state = check_resumable(found, self.generator, self.photo, self.segments, spaces, config)
+        except ChunkyError as error:
+            raise InvalidInputError(f"--resume can't go on with {self.path}: {error}") from error
+        if state.step > config.steps:
+            raise InvalidInputError(
+                f"{self.path} is at step {state.step}, --steps is {config.steps}; give at least {state.step}"
+            )
+        asked = json.loads(json.dumps(plain_settings(config)))  # as they come back from a file
+        known = asked.keys() & found.settings.keys() - {"steps"}  # more steps are welcome
+        other = sorted(name for name in known if found.settings[name] != asked[name])
+        if other:
+            was, now = found.settings[other[0]], asked[other[0]]
+            raise InvalidInputError(
+                f"{self.path} was projected with {other[0]} {was!r}, now it is {now!r}; give the same, or another --out"
+            )
+
+
+class _Keeper:
+    """Writes the unfinished projection; a finished one that lies under its name is set aside until the end."""
+
+    def __init__(self, path: Path, earlier: Inversion | None) -> None:
+        self.path, self.previous = path, path.with_name(f"previous_{path.name}")
+        self.replaces = earlier is None and path.exists()
+        self.kept, self.problem = earlier is not None, ""
+
+    def __call__(self, inversion: Inversion) -> None:
+        """A disk that is full now may have room at the end: the run goes on, and says so once."""
+        try:
+            with signals_wait():
+                self._set_aside()
+                save_inversion(inversion, self.path)
+            self.kept = True
+        except (ChunkyError, OSError) as error:
+            if self.problem != str(error):
+                print(f"\nthe projection goes on but isn't kept: {error}", file=sys.stderr)
+            self.problem = str(error)
+
+    def finish(self, inversion: Inversion) -> None:
+        """Write the result. Raises InvalidInputError where that can't be."""
+        with signals_wait():
+            save_inversion(inversion, self.path)
+            self.kept = True
+            self.previous.unlink(missing_ok=True)
+
+    def advice(self) -> str:
+        """How to go on after a stop."""
+        if not self.kept:
+            return ": ".join(filter(None, ("nothing of the projection is kept", self.problem)))
+        aside = f" (the finished one before it: {self.previous.name})" if self.previous.exists() else ""
+        return f"{self.path} keeps the projection{aside}; the same command with --resume goes on with it"
+
+    def _set_aside(self) -> None:
+        if self.replaces:
+            self.path.replace(self.previous)
+            self.replaces = False
+
+
+def is_unfinished(inversion: Inversion) -> bool:
+    """Whether a projection was interrupted, so that going on with it leads somewhere."""
+    return inversion.state is not None and (inversion.stopped or "").startswith("interrupted")

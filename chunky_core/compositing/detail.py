@@ -1,0 +1,119 @@
+"""The photo's own detail in an edited picture: what the generator can't draw is added back where it belongs."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ..errors import InvalidInputError
+from .flow import moved, optical_flow
+
+KeepDetail = Literal["off", "keep", "keep and move"]
+KEEP_DETAIL: tuple[KeepDetail, ...] = get_args(KeepDetail)
+
+# Lengths in pixels of a picture of 256; larger ones scale them.
+SHADE = 4.0  # sigma of what counts as a change of shade, which detail survives
+PATCH = 1.5  # sigma of the neighbourhood that is compared
+CHOICE = 2.0  # sigma that softens where detail moves and where it stays
+RETURN = 3.0  # how far a motion there and back may end from its start, as a deviation
+# In units of pictures in [-1,1].
+TELLS = 0.01  # how much better the motion must explain the edit before detail moves
+DECIDES = 0.005  # the width of that decision
+UNLIKE = 0.2  # a mismatch of structure from which on detail as fine as the generator's pixels fades
+
+
+@dataclass(frozen=True)
+class Carrying:
+    """What becomes of the detail under an edit: out(p) = E(p) + moving(p) r(p + flow(p)) + still(p) r(p).
+
+    flow: [1,2,h,w] from the edit to where it came from, see `optical_flow`; moving, still: [1,1,h,w] in [0,1], together
+    at most 1.
+    """
+
+    flow: Tensor
+    moving: Tensor
+    still: Tensor
+
+
+@torch.no_grad()
+def with_detail(
+    photo: Tensor, reconstruction: Tensor, edited: Tensor, *, move: bool = True, scale: float = 1.0
+) -> Tensor:
+    """The edited picture with the photo's detail, [1,3,h,w].
+
+    photo, reconstruction, edited: [1,3,h,w] in [-1,1], one part of a photo, how the generator draws it and how it
+    draws it edited. scale: the photo's longer side in pixels / 256.
+
+    The residual r = photo - reconstruction is what the generator can't draw: freckles, strands, grain. It is added to
+    the edited picture where it belongs. With move, it goes where the edit takes the face, by the flow from the edit to
+    the reconstruction; where stillness explains the edit as well, it stays in place. Its weight is high where the
+    reconstruction, so moved, has the structure of the edit (a change of shade is none), and fades to 0 elsewhere and
+    where the motion leads to something hidden: there the residual belongs to what is gone, and would be its ghost.
+    Where the edit changes nothing the result is the photo.
+    """
+    if torch.equal(edited, reconstruction):
+        return photo.clone()
+    residual = photo - reconstruction
+    if not move:
+        likeness = _likeness(_mismatch(edited, reconstruction, scale))
+        return edited + _blurred(likeness, scale) * residual
+    carrying = detail_motion(reconstruction, edited, scale)
+    return edited + carrying.moving * moved(residual, carrying.flow) + carrying.still * residual
+
+
+@torch.no_grad()
+def detail_motion(before: Tensor, after: Tensor, scale: float = 1.0, *, unlike: float = UNLIKE) -> Carrying:
+    """How the detail of a picture [1,3,h,w] in [-1,1] goes along with what an edit made of it.
+
+    scale: as in `with_detail`. unlike: the mismatch of structure, in units of the pictures, from which on detail fades;
+    the finer it is, the less mismatch it bears.
+    """
+    flow, back = optical_flow(after, before), optical_flow(before, after)
+    at_rest = _mismatch(after, before, scale)
+    in_motion = _mismatch(after, moved(before, flow), scale)
+    moves = _blurred(torch.sigmoid((at_rest - in_motion - TELLS) / DECIDES), CHOICE * scale)
+    carried = _likeness(in_motion, unlike) * _visible(flow, back, scale).to(after)
+    return Carrying(
+        flow=flow.to(after),
+        moving=_blurred(moves * carried, scale),
+        still=_blurred((1 - moves) * _likeness(at_rest, unlike), scale),
+    )
+
+
+def check_keep_detail(keep_detail: str) -> None:
+    """Raise InvalidInputError for an unknown choice."""
+    if keep_detail not in KEEP_DETAIL:
+        raise InvalidInputError(f"keep_detail is {keep_detail!r}; expected one of {', '.join(KEEP_DETAIL)}")
+
+
+def _mismatch(one: Tensor, other: Tensor, scale: float) -> Tensor:
+    """[1,1,h,w]: by how much the structures of two pictures differ around each pixel, shades left out."""
+    difference = one - other
+    ragged = difference - _blurred(difference, SHADE * scale)
+    return _blurred(ragged.square().mean(dim=1, keepdim=True), PATCH * scale).sqrt()
+
+
+def _likeness(mismatch: Tensor, unlike: float = UNLIKE) -> Tensor:
+    return torch.exp(-(mismatch / unlike).square())
+
+
+def _visible(flow: Tensor, back: Tensor, scale: float) -> Tensor:
+    """[1,1,h,w] in [0,1]: whether the motion there and back comes home. What was hidden has no way back."""
+    away = (flow + moved(back, flow)).square().sum(dim=1, keepdim=True)
+    return torch.exp(-away / (2 * (RETURN * scale) ** 2))
+
+
+def _blurred(image: Tensor, sigma: float) -> Tensor:
+    """Gaussian blur of [1,C,h,w], cut at three sigma, continued by its border."""
+    reach = math.ceil(3 * sigma)
+    steps = torch.arange(-reach, reach + 1, device=image.device, dtype=image.dtype)
+    weights = torch.exp(-0.5 * (steps / sigma) ** 2)
+    weights = weights / weights.sum()
+    planes = F.pad(image, (reach,) * 4, mode="replicate").transpose(0, 1)
+    rows = F.conv2d(planes, weights.view(1, 1, 1, -1))
+    return F.conv2d(rows, weights.view(1, 1, -1, 1)).transpose(0, 1)

@@ -1,0 +1,82 @@
+"""Names of segments that later nodes of the prompt ask for, checked before the work that leads to them begins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+
+from ..chunky_core.compositing.fill import fill_name
+from ..chunky_core.errors import InvalidInputError
+from ..chunky_core.segments import Segments
+from ..chunky_core.segments.label_names import split_names
+from .host import RunningNode, running_node
+
+Node = Mapping[str, Any]  # of a prompt in the API format
+EDIT, REFINE, FILL = "ChunkyGAN_LatentEdit", "ChunkyGAN_RefineBoundaries", "ChunkyGAN_FillRegion"
+
+
+def check_later_names(names: Sequence[str]) -> None:
+    """Raise InvalidInputError, naming the node, if one that takes the running node's inversion, its first output,
+    directly or through others, names a segment that won't be there. `names`: the segments of that inversion.
+
+    Only constants are judged, and only of nodes that will run. Names that Fill Region adds count from there on.
+    """
+    node = running_node()
+    if node is None:
+        return
+    due = _due(node)
+    waiting = [(node.id, tuple(names))]
+    while waiting:
+        source, known = waiting.pop()
+        for id, other in node.prompt.items():
+            if id in due and other["inputs"].get("inversion") == [source, 0]:
+                waiting += [(id, after) for after in _names_after(id, other, known)]
+
+
+def _due(node: RunningNode) -> set[str]:
+    """The nodes that the prompt's outputs need, directly or through others."""
+    needed: set[str] = set()
+    waiting = [*node.wanted]
+    while waiting:
+        id = waiting.pop()
+        if id not in needed:
+            needed.add(id)
+            waiting += [given[0] for given in node.prompt[id]["inputs"].values() if _is_link(given)]
+    return needed
+
+
+def _names_after(id: str, node: Node, known: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """The segments of the inversion that the node passes on; nothing where it passes on none, or unknown ones.
+
+    Raises InvalidInputError for a segment that it won't find.
+    """
+    kind, inputs = node["class_type"], node["inputs"]
+    try:
+        if kind == EDIT:
+            if inputs.get("enabled") is True:
+                _check(inputs.get("segments"), known)
+            yield known
+        elif kind == REFINE:
+            _check(inputs.get("names"), known)
+            yield known
+        elif kind == FILL and isinstance(inputs.get("segment"), str):
+            yield (*known, fill_name(inputs["segment"].strip(), known))
+    except InvalidInputError as error:
+        title = node.get("_meta", {}).get("title", kind)
+        raise InvalidInputError(f"{title} (node {id}) would fail: {error}") from error
+
+
+def _check(given: Any, known: Sequence[str]) -> None:
+    """Raise InvalidInputError for a name that isn't known; a link's value isn't known yet and so not judged."""
+    if isinstance(given, str):
+        count = len(known)  # nothing but the names of these segments is of interest: one pixel each
+        segments = Segments(
+            tuple(known), torch.eye(count).reshape(count, 1, 1, count), torch.zeros(1, 1, 1, count)
+        )
+        segments.resolve(split_names(given))
+
+
+def _is_link(given: Any) -> bool:
+    return isinstance(given, list) and len(given) == 2 and isinstance(given[0], str)
