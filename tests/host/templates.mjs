@@ -24,7 +24,11 @@ async function browse(page) {
   return dialog
 }
 
-const fileStatus = async file => (await fetch(`${TEMPLATES}/${encodeURIComponent(pack)}/${file}`)).status
+async function fileStatus(file) {
+  const answer = await fetch(`${TEMPLATES}/${encodeURIComponent(pack)}/${file}`)
+  await answer.arrayBuffer() // an answer that isn't read to its end keeps its connection, and with it this process
+  return answer.status
+}
 
 async function shownWidth(card) {
   const picture = card.locator('img').first()
