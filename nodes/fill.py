@@ -8,9 +8,9 @@ import torch
 from comfy_api.latest import io
 from torch import Tensor
 
+from ..chunky_core.compositing import composite
 from ..chunky_core.compositing.fill import DEFAULTS, fill_region
 from ..chunky_core.compositing.fill_parts import FillPart, connected_parts, parse_parts
-from ..chunky_core.compositing import composite
 from ..chunky_core.errors import InvalidInputError
 from ..chunky_core.inversion import Inversion, LossConfig
 from .host import HostedGenerator, loaded, mask_to_core, plain_tensors, step_reporter, to_host

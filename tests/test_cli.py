@@ -58,9 +58,9 @@ def test_without_an_edit_the_composite_is_the_photo(studio: Path):
 @pytest.mark.parametrize(
     ("options", "asked"),
     [
-        ([], ("edited segments", "keep and move", "full")),
-        (["--replace", "all", "--keep-detail", "off"], ("all segments", "off", "full")),
-        (["--keep-detail", "keep"], ("edited segments", "keep", "full")),
+        ([], ("edited segments", "keep and move", "seam only")),
+        (["--replace", "all", "--keep-detail", "off"], ("all segments", "off", "seam only")),
+        (["--keep-detail", "keep"], ("edited segments", "keep", "seam only")),
         (["--no-poisson", "--keep-detail", "move"], ("edited segments", "keep and move", "soft blend")),
     ],
 )
