@@ -79,4 +79,10 @@ def _check(given: Any, known: Sequence[str]) -> None:
 
 
 def _is_link(given: Any) -> bool:
-    return isinstance(given, list) and len(given) == 2 and isinstance(given[0], str)
+    """As the host tells a node's id and an output's number from a widget's own list, such as two names of files."""
+    return (
+        isinstance(given, list)
+        and len(given) == 2
+        and isinstance(given[0], str)
+        and isinstance(given[1], int | float)
+    )

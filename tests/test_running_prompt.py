@@ -81,6 +81,9 @@ RIGHT = {
     "of an unknown node": a_graph(
         ("x", "Other", edit("p", "wings")), ("e", "LatentEdit", edit("x", "wings"))
     ),
+    "with a widget that holds a list": a_graph(
+        ("e", "LatentEdit", edit("p", "mouth") | {"pair": ["", ""], "files": ["a.png", "b.png"], "none": []})
+    ),
     "not what the prompt runs for": a_graph(("e", "LatentEdit", edit("p", "mouth")))
     | {"loose": {"class_type": "ChunkyGAN_LatentEdit", "inputs": edit("p", "wings")}},
 }
