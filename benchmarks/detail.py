@@ -14,7 +14,9 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from statistics import mean
 
@@ -74,19 +76,32 @@ def main() -> None:
     parser.add_argument(
         "--sheet", type=Path, help="a PNG file with the pictures of the edits of all segments"
     )
+    parser.add_argument("--jobs", type=int, default=1, help="processes of one thread each")
     options = parser.parse_args()
-    torch.set_num_threads(1)
     config = ProjectionConfig(mode=options.mode, steps=options.steps, spaces=MIXED if options.mixed else {})
-    bench, rows, panels = Bench(), Rows(), []
-    for seed in range(options.first, options.first + options.photos):
-        inversion = projected(bench.generator, seed, config, options.cache)
-        for name in EDITS:
-            panels += bench.measure(rows, seed, inversion, name)
-        print(f"photo {seed} done", file=sys.stderr, flush=True)
+    work = partial(measured, config=config, cache=options.cache)
+    seeds = range(options.first, options.first + options.photos)
+    rows, panels = Rows(), []
+    with ProcessPoolExecutor(options.jobs, mp_context=get_context("spawn")) as pool:
+        for seed, (found, shown) in zip(seeds, pool.map(work, seeds), strict=True):
+            for key, figures in found.items():
+                rows.setdefault(key, []).extend(figures)
+            panels += shown
+            print(f"photo {seed} done", file=sys.stderr, flush=True)
     for scope in ("all segments", "its own segments"):
         print(f"\nEdits of {scope}\n\n{tables(rows, scope)}")
     if options.sheet:
         save_image(options.sheet, contact_sheet(panels, columns=2 + len(WAYS)))
+
+
+def measured(seed: int, config: ProjectionConfig, cache: Path) -> tuple[Rows, list[tuple[str, Tensor]]]:
+    """The figures of all edits of one photo, and the pictures."""
+    torch.set_num_threads(1)
+    bench, rows, panels = Bench(), Rows(), []
+    inversion = projected(bench.generator, seed, config, cache)
+    for name in EDITS:
+        panels += bench.measure(rows, seed, inversion, name)
+    return rows, panels
 
 
 class Bench:

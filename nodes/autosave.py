@@ -90,7 +90,9 @@ class Autosave:
         if self._reached:
             show_notice(f"The projection was cut short, saved {self._reached} in {self._shown}. {TO_GO_ON}")
         elif self._held:
-            show_notice(f"Cut short; {self._shown} still holds the earlier run. {TO_GO_ON}")
+            show_notice(
+                f"The projection was cut short; {self._shown} still holds the earlier run. {TO_GO_ON}"
+            )
 
     def _is_saved(self, record: Inversion) -> bool:
         try:

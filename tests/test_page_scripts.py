@@ -1,0 +1,29 @@
+"""The scripts for the page know the names that the nodes use."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+
+
+def constants(path: Path) -> set[str]:
+    """Every text in a Python file."""
+    nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+    return {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+
+
+def test_every_type_has_a_colour_of_its_own() -> None:
+    script = (ROOT / "web" / "js" / "socket_colours.js").read_text(encoding="utf-8")
+    coloured = dict(re.findall(r"^  (CHUNKYGAN_\w+): \"(#[0-9a-f]{6})\",$", script, re.MULTILINE))
+    types = {text for text in constants(ROOT / "nodes" / "types.py") if text.startswith("CHUNKYGAN_")}
+    assert set(coloured) == types
+    assert len(set(coloured.values())) == len(types)
+
+
+def test_the_page_listens_for_what_the_nodes_send() -> None:
+    script = (ROOT / "web" / "js" / "notices.js").read_text(encoding="utf-8")
+    (event,) = re.findall(r"^const EVENT = \"(.+?)\"", script, re.MULTILINE)
+    assert event in constants(ROOT / "nodes" / "notices.py")
