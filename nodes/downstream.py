@@ -1,4 +1,4 @@
-"""Names of segments that later nodes of the prompt ask for, checked before the work that leads to them begins."""
+"""Segments and directions that later nodes of the prompt ask for, checked before the work that leads there begins."""
 
 from __future__ import annotations
 
@@ -8,18 +8,22 @@ from typing import Any
 import torch
 
 from ..chunky_core.compositing.fill import fill_name
+from ..chunky_core.editing.edits import check_direction
 from ..chunky_core.errors import InvalidInputError
+from ..chunky_core.generator.generator import Generator
 from ..chunky_core.segments import Segments
 from ..chunky_core.segments.label_names import split_names
+from .editing import direction_by_name
 from .host import RunningNode, running_node
 
 Node = Mapping[str, Any]  # of a prompt in the API format
 EDIT, REFINE, FILL = "ChunkyGAN_LatentEdit", "ChunkyGAN_RefineBoundaries", "ChunkyGAN_FillRegion"
 
 
-def check_later_names(names: Sequence[str]) -> None:
+def check_later_nodes(names: Sequence[str], generator: Generator) -> None:
     """Raise InvalidInputError, naming the node, if one that takes the running node's inversion, its first output,
-    directly or through others, names a segment that won't be there. `names`: the segments of that inversion.
+    directly or through others, names a segment that won't be there, or a direction that doesn't fit the generator.
+    `names`: the segments of that inversion.
 
     Only constants are judged, and only of nodes that will run. Names that Fill Region adds count from there on.
     """
@@ -32,7 +36,7 @@ def check_later_names(names: Sequence[str]) -> None:
         source, known = waiting.pop()
         for id, other in node.prompt.items():
             if id in due and other["inputs"].get("inversion") == [source, 0]:
-                waiting += [(id, after) for after in _names_after(id, other, known)]
+                waiting += [(id, after) for after in _names_after(id, other, known, generator)]
 
 
 def _due(node: RunningNode) -> set[str]:
@@ -47,16 +51,20 @@ def _due(node: RunningNode) -> set[str]:
     return needed
 
 
-def _names_after(id: str, node: Node, known: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+def _names_after(
+    id: str, node: Node, known: tuple[str, ...], generator: Generator
+) -> Iterator[tuple[str, ...]]:
     """The segments of the inversion that the node passes on; nothing where it passes on none, or unknown ones.
 
-    Raises InvalidInputError for a segment that it won't find.
+    Raises InvalidInputError for a segment that it won't find, and a direction of other generators.
     """
     kind, inputs = node["class_type"], node["inputs"]
     try:
         if kind == EDIT:
             if inputs.get("enabled") is True:
                 _check(inputs.get("segments"), known)
+                if isinstance(inputs.get("direction"), str):
+                    check_direction(generator, direction_by_name(inputs["direction"]))
             yield known
         elif kind == REFINE:
             _check(inputs.get("names"), known)

@@ -15,7 +15,7 @@ from ..chunky_core.inversion.setup import check_setup, segment_spaces
 from ..chunky_core.inversion.start import check_start
 from ..chunky_core.segments import Segments
 from .autosave import NEWEST, SECONDS, Autosave, job_key, remove_old
-from .downstream import check_later_names
+from .downstream import check_later_nodes
 from .host import HostedGenerator, each_photo, loaded, per_photo, plain_tensors, step_reporter, to_host
 from .losses import weight_folders
 from .types import AlignmentBatch, InversionBatch, SegmentsBatch
@@ -75,7 +75,7 @@ def checked_jobs(
     crops = (None,) if alignment is None else tuple(one for ones in alignment for one in ones)
     for masks in segments:
         check_setup(hosted.generator, masks, segment_spaces(masks, config), config)
-        check_later_names(masks.names)
+        check_later_nodes(masks.names, hosted.generator)
     for one in start:
         if one is not None:
             check_start(one, hosted.generator)

@@ -123,7 +123,7 @@ def test_later_spaces_move_the_code_there(generator: Generator, space: str) -> N
 
 def test_a_direction_of_another_generator_is_named(generator: Generator) -> None:
     wrong = Direction("smile", "w", torch.zeros(generator.w_dim + 1))
-    with pytest.raises(InvalidInputError, match=rf"'smile' .*\({generator.w_dim},\)"):
+    with pytest.raises(InvalidInputError, match=rf"'smile' has .* numbers in W, .* {generator.w_dim};"):
         edited_code(generator, random_code(generator, "w+"), [Edit(wrong, 1.0)])
 
 

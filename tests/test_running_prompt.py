@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.pack_on_double import Pack, pack  # noqa: F401  # pack is a fixture
+from tests.pack_on_double import TINY, Pack, pack  # noqa: F401  # pack is a fixture
 
 PROMPT: dict[str, Any] = {
     "1": {"class_type": "One", "inputs": {"number": 1}},
@@ -45,7 +45,8 @@ def edit(source: str, segments: Any, enabled: Any = True) -> dict[str, Any]:
 def check(pack: Pack, prompt: dict[str, Any], *wanted: str) -> None:  # noqa: F811
     downstream = sys.modules[f"{pack.module.__name__}.nodes.downstream"]
     with pack.running(prompt, "p", *(wanted or ("out",))):
-        downstream.check_later_names(("left_eye", "right_eye", "mouth"))
+        (hosted,) = pack.run("ChunkyGAN_LoadStyleGAN", name=TINY)
+        downstream.check_later_nodes(("left_eye", "right_eye", "mouth"), hosted.generator)
 
 
 def fill(source: str, segment: Any) -> dict[str, Any]:
@@ -95,6 +96,21 @@ def test_a_wrong_name_in_a_later_node_is_found_at_once(pack: Pack, prompt: dict[
         pack.errors.InvalidInputError, match=r"^My \w+ \(node .\).*'wings'.*left_eye, right_eye, mouth"
     ):
         check(pack, prompt)
+
+
+def test_a_direction_of_another_generator_is_found_at_once(pack: Pack) -> None:  # noqa: F811
+    prompts = [
+        a_graph(("e", "LatentEdit", edit("p", "mouth") | {"direction": name}))
+        for name in (f"{TINY}/smile", "smile", f"{TINY}/none")
+    ]
+    check(pack, prompts[0])
+    with pytest.raises(
+        pack.errors.InvalidInputError,
+        match="^My LatentEdit .node e. would fail: the direction 'smile' has 48 numbers in W, .* 32; use directions",
+    ):
+        check(pack, prompts[1])
+    with pytest.raises(pack.errors.InvalidInputError, match="no direction 'none'"):
+        check(pack, prompts[2])
 
 
 @pytest.mark.parametrize("prompt", RIGHT.values(), ids=RIGHT)

@@ -11,12 +11,11 @@ from time import monotonic
 from torch import Tensor
 
 from ..compositing import CompositeMode, KeepDetail, Replace, composite, render
-from ..editing import edited_code
+from ..editing.edits import check_direction
 from ..errors import InvalidInputError
 from ..evaluation.metrics import l2
 from ..evaluation.sheets import contact_sheet, heat_map, segment_overlay
 from ..generator.generator import Generator
-from ..generator.spaces import LatentCode
 from ..images import save_image, to_uint8
 from ..inversion import Edit, Inversion, ProjectionConfig
 from ..replacing import replacing
@@ -47,10 +46,9 @@ class Job:
 
     def check_edits(self) -> None:
         """Raise InvalidInputError where an edit names no segment, or its direction doesn't fit the generator."""
-        mean = LatentCode("w", self.generator.w_avg[None])
         for edit in self.edits:
             self.segments.resolve(edit.segments)
-            edited_code(self.generator, mean, [edit])
+            check_direction(self.generator, edit.direction)
 
     def projections(self, folder: Path) -> list[Projecting]:
         """The projection by segments and, where it is to be compared with, that by one code."""

@@ -39,6 +39,18 @@ def applicable_edits(segments: Segments, name: str, edits: Sequence[Edit]) -> li
     return [edit for edit in edits if name in segments.resolve(edit.segments)]
 
 
+def check_direction(generator: Generator, direction: Direction) -> None:
+    """Raise InvalidInputError for a direction of other generators."""
+    sizes = {"w": (generator.w_dim,), "w+": (generator.num_ws, generator.w_dim)}
+    expected = sizes.get(direction.space, (sum(width for _, width in generator.style_layout),))
+    if tuple(direction.tensor.shape) != expected:
+        found, needed = (" x ".join(map(str, size)) for size in (direction.tensor.shape, expected))
+        raise InvalidInputError(
+            f"the direction {direction.name!r} has {found} numbers in {direction.space.upper()}, a code of this "
+            f"generator {needed}; use directions made for it"
+        )
+
+
 def parse_edit(text: str, directions: Mapping[str, Direction]) -> Edit:
     """Read "SEGMENTS:DIRECTION=STRENGTH", e.g. "mouth:smile=2" or "left_eye+right_eye:gaze=-1.5"; "age=1"
     means all.
@@ -74,14 +86,8 @@ def _strength(text: str, number: str) -> float:
 
 def _offset(generator: Generator, direction: Direction, space: str) -> Tensor:
     """What strength 1 adds to a code of `space`, ready to broadcast over the batch."""
+    check_direction(generator, direction)
     tensor = direction.tensor.to(generator.device)
-    widths = {"w": (generator.w_dim,), "w+": (generator.num_ws, generator.w_dim)}
-    expected = widths.get(direction.space, (sum(width for _, width in generator.style_layout),))
-    if tuple(tensor.shape) != expected:
-        raise InvalidInputError(
-            f"direction {direction.name!r} has shape {tuple(tensor.shape)} in {direction.space}; this "
-            f"generator needs {expected}, so use directions made for it"
-        )
     if direction.space == space or (direction.space, space) == ("w", "w+"):
         return tensor[None]
     # The affine layers: A(w + d) - A(w) = A(d) - A(0) for every w.
