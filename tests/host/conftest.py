@@ -10,14 +10,20 @@ import pytest
 from tests.host.comfyui import make_base, running_server
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A base folder for the host, with the tiny generator and a copy of this pack."""
-    return make_base(tmp_path_factory.mktemp("comfyui"))
+    """A base folder for runs of the executor, with the tiny generator and a copy of this pack."""
+    return make_base(tmp_path_factory.mktemp("executor"))
 
 
 @pytest.fixture(scope="session")
-def server(base: Path) -> Iterator[str]:
+def server_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The like for the server, which all tests of this folder share."""
+    return make_base(tmp_path_factory.mktemp("server"))
+
+
+@pytest.fixture(scope="session")
+def server(server_base: Path) -> Iterator[str]:
     """The address of a running host."""
-    with running_server(base) as address:
+    with running_server(server_base) as address:
         yield address

@@ -20,6 +20,8 @@ export async function withPage(url, work) {
     await page.waitForFunction(
       () => window.app?.extensionManager && window.LiteGraph?.registered_node_types?.ChunkyGAN_LoadStyleGAN,
       null, { timeout: 180_000 })
+    // at its start the page opens a graph of its own, over whatever lies on the canvas
+    await page.waitForFunction(() => app.graph.nodes.length > 0, null, { timeout: 60_000 })
     await work(page, errors)
   } finally {
     await browser.close()
@@ -38,5 +40,5 @@ export const runGraph = page => page.evaluate(limit => new Promise(done => {
   for (const ended of ['execution_success', 'execution_error', 'execution_interrupted'])
     app.api.addEventListener(ended, event => finish({ ended, message: event.detail?.exception_message }), { once: true })
   setTimeout(() => finish({ ended: 'no end in time' }), limit)
-  app.queuePrompt(0, 1)
+  app.queuePrompt(0, 1).then(queued => { if (!queued) finish({ ended: 'refused by the host' }) })
 }), A_RUN)

@@ -65,7 +65,7 @@ async function visit(page, name) {
   }
   await page.screenshot({ path: `${shots}/${name}_browser.png` })
   const opened = await click(page, card)
-  return { ...report, graph: null, rectangles: {}, ...(opened ? await runOpened(page, name) : {}) }
+  return { ...report, graph: null, rectangles: {}, ended: 'not opened', ...(opened ? await runOpened(page, name) : {}) }
 }
 
 mkdirSync(shots, { recursive: true })

@@ -192,7 +192,7 @@ def test_the_server_knows_every_node_and_help_page(server: str) -> None:
         assert answer.read().decode().startswith("# ")
 
 
-def test_the_first_workflow_runs_on_the_server(base: Path, server: str) -> None:
+def test_the_first_workflow_runs_on_the_server(server_base: Path, server: str) -> None:
     info = ask(f"{server}/object_info")
     workflow = json.loads((ROOT / "workflows" / "start_here.json").read_text(encoding="utf-8"))
     prompt = to_prompt(workflow, {name: widgets_of_info(one) for name, one in info.items()})
@@ -202,7 +202,7 @@ def test_the_first_workflow_runs_on_the_server(base: Path, server: str) -> None:
     done = run_prompt(server, prompt)
     assert done["status"]["status_str"] == "success", done["status"]["messages"]
     saved = [key for key, node in prompt.items() if node["class_type"] == "SaveImage"]
-    assert pictures(base, done, saved[0])[0].shape == (256, 256, 3)
+    assert pictures(server_base, done, saved[0])[0].shape == (256, 256, 3)
 
 
 def test_the_sampling_workflow_runs_on_the_server(base: Path, server: str) -> None:

@@ -40,8 +40,9 @@ def test_another_strength_runs_only_the_edit_and_what_follows(base: Path, start_
 
 def test_a_graph_built_by_hand_does_so_too(server: str) -> None:
     first, second = run_program("rerun.mjs", server)
-    assert first["ended"] == second["ended"] == "execution_success", (first["message"], second["message"])
-    assert len(first["executed"]) == 7
+    for run in (first, second):
+        assert run["ended"] == "execution_success", run.get("message")
+    assert "ChunkyGAN_SegmentedProjection" in first["executed"]
     assert sorted(second["executed"]) == [
         "ChunkyGAN_LatentEdit",
         "ChunkyGAN_PoissonComposite",
