@@ -66,8 +66,10 @@ class Autosave:
             earlier = load_inversion(self.path) if self.path.is_file() else None
         except ChunkyError:
             return
-        if earlier is not None and earlier.state is not None:
-            self._held = earlier.state.step
+        if earlier is None or earlier.state is None:
+            return
+        self._held = earlier.state.step
+        if earlier.is_unfinished:
             show_notice(
                 f"An earlier run of {self._what} is saved in {self._shown}, after step {self._held}, and this one "
                 "begins anew. To go on with that one, cancel, set start_as to continue and run again."

@@ -116,7 +116,7 @@ def test_the_file_is_written_while_the_projection_runs(studio: Path, monkeypatch
 
     def look() -> None:
         record = load_inversion(path)
-        assert record.state is not None and projecting.is_unfinished(record)
+        assert record.state is not None and record.is_unfinished
         found.append(record.state.step)
         path.rename(studio / "copy.safetensors")
 

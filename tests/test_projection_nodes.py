@@ -200,19 +200,31 @@ def test_a_run_begun_anew_by_mistake_leaves_the_earlier_one_until_it_has_come_as
     scene: Scene, saved: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As after a restart, where the user forgot the widget, saw the notice and cancelled."""
-    project(scene, steps=3)
-    file = only_file(saved)
-    for step, reached in ((2, 3), (4, 4)):
+
+    def cancel(step: int) -> None:
+        scene.pack.server.events.clear()
         with (
             monkeypatch.context() as patch,
             pytest.raises(scene.pack.management.InterruptProcessingException),
         ):
             interrupt_at(scene, patch, step=step)
             project(scene, steps=9)
+
+    cancel(3)
+    file = only_file(saved)
+    for step, reached in ((2, 3), (4, 4)):
+        cancel(step)
         assert "after step 3" in notices(scene)[0] and "cancel" in notices(scene)[0]
         assert load(scene, file).state.step == reached and file.name in notices(scene)[-1]
     project(scene, steps=1)  # what has come to its end is the newest result
     assert load(scene, file).state.step == 1
+
+
+def test_a_finished_earlier_run_is_no_news(scene: Scene, saved: Path) -> None:
+    project(scene)
+    scene.pack.server.events.clear()
+    project(scene)
+    assert notices(scene) == []
 
 
 def test_a_seed_that_changes_nothing_makes_no_other_job(scene: Scene, saved: Path) -> None:

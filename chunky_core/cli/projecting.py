@@ -48,7 +48,7 @@ class Projecting:
         if self.resume:
             self._check_goes_on(found)
             return found
-        if is_unfinished(found):
+        if found.is_unfinished:
             raise InvalidInputError(
                 f"{self.path} holds a projection that isn't finished ({found.stopped}); add --resume to go on with "
                 "it, give another --out, or delete it"
@@ -138,7 +138,3 @@ class _Keeper:
             self.path.replace(self.previous)
             self.replaces = False
 
-
-def is_unfinished(inversion: Inversion) -> bool:
-    """Whether a projection was interrupted, so that going on with it leads somewhere."""
-    return inversion.state is not None and (inversion.stopped or "").startswith("interrupted")

@@ -95,6 +95,11 @@ class Inversion:
         """Names of the segments, in order."""
         return tuple(segment.name for segment in self.segments)
 
+    @property
+    def is_unfinished(self) -> bool:
+        """Whether its projection was interrupted, so that going on with it leads somewhere."""
+        return self.state is not None and (self.stopped or "").startswith("interrupted")
+
     def masks(self) -> Segments:
         """The masks as a `Segments` record."""
         if not self.segments:
