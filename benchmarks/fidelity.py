@@ -36,7 +36,7 @@ from chunky_core.inversion import ProjectionConfig, project
 from chunky_core.inversion.losses import LossConfig, LossNetworks, load_networks
 from chunky_core.segments import segments_from_label_map, single
 
-FIRST_SEED = 5000  # no other part of the project draws photos from here on
+FIRST_SEED = 5000  # nothing is trained on photos from here on
 ASSETS = Path(__file__).parent.parent / "chunky_core" / "demo" / "assets"
 
 
