@@ -270,3 +270,10 @@ def test_an_ignored_signal_stays_ignored():
             signal.raise_signal(signal.SIGHUP)
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+def test_a_stop_after_the_projection_says_that_it_is_complete(studio: Path, capsys, at_step):
+    at_step(2, stop, "global")
+    assert edit(studio) == 130
+    line = capsys.readouterr().err.strip().splitlines()[-1]
+    assert line.startswith("stopped; ") and "inversion.safetensors is complete" in line and "--resume" in line

@@ -143,6 +143,7 @@ def test_parse_edit(generator: Generator) -> None:
         (":smile=1", "SEGMENT"),
         ("mouth:smile=much", "'much'"),
         ("mouth:smile=nan", "'nan'"),
+        ("mouth:smile=1e30", "'1e30' .* from -100 to 100"),
     ):
         with pytest.raises(InvalidInputError, match=message):
             parse_edit(text, directions)

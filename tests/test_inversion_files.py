@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 from chunky_core.compositing.render import render
 from chunky_core.errors import ChunkyError, InvalidInputError, WrongGeneratorError
 from chunky_core.generator.generator import Generator
+from chunky_core.generator.spaces import LatentCode
 from chunky_core.images import to_uint8
 from chunky_core.inversion import Inversion, check_generator, files, load_inversion, save_inversion
 from tests.inversion_tools import TUNED, make_inversion, read_file, rewritten
@@ -188,3 +189,23 @@ def test_other_files_are_named(tmp_path: Path, inversion: Inversion) -> None:
     for bad in (tmp_path / "x.pt", tmp_path / "absent" / "x.safetensors"):
         with pytest.raises(ChunkyError, match="existing folder"):
             save_inversion(inversion, bad)
+
+
+@pytest.mark.parametrize("broken", ["code", "strength", "direction"])
+def test_what_could_not_be_opened_is_not_saved_over_a_good_file(
+    generator: Generator, tmp_path: Path, broken: str
+) -> None:
+    good, path = make_inversion(generator), tmp_path / "one.safetensors"
+    save_inversion(good, path)
+    content, edit, segment = path.read_bytes(), good.edits[0], good.segments[0]
+    if broken == "code":
+        code = LatentCode(segment.code.space, segment.code.tensor * torch.nan)
+        bad = replace(good, segments=(replace(segment, code=code), *good.segments[1:]))
+    elif broken == "strength":
+        bad = good.with_edits(replace(edit, strength=float("nan")))
+    else:
+        direction = replace(edit.direction, tensor=edit.direction.tensor * torch.inf)
+        bad = good.with_edits(replace(edit, direction=direction))
+    with pytest.raises(InvalidInputError, match="NaN|nan"):
+        save_inversion(bad, path)
+    assert path.read_bytes() == content

@@ -287,3 +287,14 @@ def test_record_checks_itself() -> None:
         Segments(("eye",), good[0], rest)
     with pytest.raises(InvalidInputError, match="different one for each"):
         Segments(("eye", "eye"), torch.cat([good, good]), rest)
+
+
+def test_a_radius_beyond_the_picture_reaches_everything_at_once() -> None:
+    mask = torch.zeros(6, 9)
+    mask[2, 3] = 0.5
+    assert torch.equal(grow(mask, 10**12), torch.full((6, 9), 0.5))
+
+
+def test_a_feather_beyond_any_picture_is_refused() -> None:
+    with pytest.raises(InvalidInputError, match="feather 1e.308; expected pixels, .* at most 1000"):
+        segments_from_masks({"a": torch.ones(8, 8)}, feather=1e308)

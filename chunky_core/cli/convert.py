@@ -15,13 +15,17 @@ DTYPES = {"fp32": torch.float32, "fp16": torch.float16}
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
-    parser = commands.add_parser(
-        "convert", help="any StyleGAN checkpoint to .safetensors"
+    parser = commands.add_parser("convert", help="any StyleGAN checkpoint to .safetensors")
+    parser.add_argument(
+        "input", type=Path, metavar="IN", help="a .pkl, .pt, .pth or .safetensors of any tool"
     )
-    parser.add_argument("input", type=Path, metavar="IN", help="a .pkl, .pt, .pth or .safetensors of any tool")
     parser.add_argument("output", type=Path, metavar="OUT", help="the .safetensors file to write")
-    parser.add_argument("--dtype", choices=DTYPES, default="fp32", help="fp16 halves the file and rounds weights")
-    parser.add_argument("--licence", metavar="TEXT", help="kept in the file's header; the authors' licence stays")
+    parser.add_argument(
+        "--dtype", choices=DTYPES, default="fp32", help="fp16 halves the file and rounds weights"
+    )
+    parser.add_argument(
+        "--licence", metavar="TEXT", help="kept in the file's header; the authors' licence stays"
+    )
     parser.set_defaults(run=run)
 
 
@@ -37,7 +41,9 @@ def run(options: argparse.Namespace) -> None:
     generator = load_generator(source)
     header = {"source": source.name, "source_sha256": sha256(source)}
     if options.licence:
-        header["licence"] = options.licence
+        header["licence"] = options.licence.encode(
+            "utf-8", "replace"
+        ).decode()  # what the shell couldn't decode
     save_generator(generator, target, DTYPES[options.dtype], header)
     size = target.stat().st_size / 1e6
     print(f"{target}: {generator.metadata['format']}, {generator.img_resolution} pixels, {size:.1f} MB")

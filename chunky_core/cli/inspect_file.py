@@ -13,9 +13,7 @@ from ..generator.generator import weights_fingerprint
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
-    parser = commands.add_parser(
-        "inspect", help="what a StyleGAN checkpoint holds"
-    )
+    parser = commands.add_parser("inspect", help="what a StyleGAN checkpoint holds")
     parser.add_argument("file", type=Path, metavar="FILE")
     parser.set_defaults(run=run)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
@@ -22,6 +24,7 @@ from ..replacing import replacing
 from ..segments import Segments, single
 from .outputs import COMPOSITE, FIGURES, GLOBAL, INVERSION, RECONSTRUCTION, SHEET, prepare_folder
 from .projecting import Projecting
+from .signals import Stopped
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,20 @@ def run_job(job: Job, folder: Path) -> dict:
     prepare_folder(folder)
     if job.resume and earlier[0] is None:
         print(f"there is no {projections[0].path} to go on with; the projection begins anew", file=sys.stderr)
-    inversion, *others = [one.run(found) for one, found in zip(projections, earlier, strict=True)]
+    inversion = projections[0].run(earlier[0])
+    try:
+        others = [one.run(found) for one, found in zip(projections[1:], earlier[1:], strict=True)]
+        figures = draw(job, folder, inversion, others)
+        figures["seconds"] = round(monotonic() - start, 1)
+        write_figures(folder, figures)
+    except Stopped as stop:
+        stop.advice = f"{projections[0].path} is complete; the same command with --resume goes on from there"
+        raise
+    return figures
+
+
+def draw(job: Job, folder: Path, inversion: Inversion, others: Sequence[Inversion]) -> dict:
+    """Write the pictures; returns the figures."""
     reconstruction = render(job.generator, inversion, edited=False)
     picture = composite(
         job.generator, inversion, replace=job.replace, keep_detail=job.keep_detail, mode=job.mode
@@ -95,7 +111,6 @@ def run_job(job: Job, folder: Path) -> dict:
         "edits": [f"{'+'.join(e.segments)}:{e.direction.name}={e.strength:g}" for e in job.edits],
         "steps": job.config.steps,
         "stopped": inversion.stopped,
-        "seconds": round(monotonic() - start, 1),
     }
     space = job.config.space
     panels = [
@@ -106,18 +121,28 @@ def run_job(job: Job, folder: Path) -> dict:
         ("edited", picture),
         (f"change: {figures['changed_pixels']:.1%} of pixels", heat_map(job.photo, picture)),
     ]
-    try:
+    with complete_inversion(folder):
         save_image(folder / COMPOSITE, picture, job.profile)
         save_image(folder / RECONSTRUCTION, reconstruction, job.profile)
         save_image(folder / SHEET, contact_sheet(panels))
-        with replacing(folder / FIGURES) as new:
-            new.write_text(json.dumps(figures, indent=1) + "\n")
+    return figures
+
+
+def write_figures(folder: Path, figures: dict) -> None:
+    with complete_inversion(folder), replacing(folder / FIGURES) as new:
+        new.write_text(json.dumps(figures, indent=1) + "\n")
+
+
+@contextmanager
+def complete_inversion(folder: Path) -> Iterator[None]:
+    """Within, a file that can't be written is an error that says how to get it."""
+    try:
+        yield
     except OSError as error:
         raise InvalidInputError(
             f"the pictures can't be written to {folder} ({error.strerror}); {INVERSION} there is complete: free some "
             "space, and --resume draws them"
         ) from error
-    return figures
 
 
 def fit_figures(

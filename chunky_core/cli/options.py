@@ -34,7 +34,7 @@ def add_job_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--out",
-        type=Path,
+        type=named_folder,
         required=True,
         help="folder for composite.png, reconstruction.png, contact_sheet.png, figures.json and the inversions",
     )
@@ -94,6 +94,13 @@ def seed(text: str) -> int:
     if not 0 <= number < 2**64:
         raise argparse.ArgumentTypeError(f"{number} is out of range; expected 0 to 2^64 - 1")
     return number
+
+
+def named_folder(text: str) -> Path:
+    """Not the current folder, which an unset variable of a shell would mean."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("the folder's name is empty; write '.' for the current one")
+    return Path(text)
 
 
 def job_of(

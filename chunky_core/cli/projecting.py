@@ -137,4 +137,3 @@ class _Keeper:
         if self.replaces:
             self.path.replace(self.previous)
             self.replaces = False
-

@@ -13,6 +13,8 @@ from ..generator.spaces import SPACES, Direction, LatentCode, convert
 from ..inversion.inversion import Edit
 from ..segments.segments import Segments
 
+STRONGEST = 100  # standard deviations; pictures break up above about 3
+
 
 def edited_code(generator: Generator, code: LatentCode, edits: Iterable[Edit]) -> LatentCode:
     """`code` moved by the edits, all of which are taken to apply to it; strengths of 0 are left out.
@@ -77,9 +79,10 @@ def _strength(text: str, number: str) -> float:
         strength = float(number)
     except ValueError:
         strength = math.nan
-    if not math.isfinite(strength):
+    if not abs(strength) <= STRONGEST:  # NaN fails, too
         raise InvalidInputError(
-            f"strength {number!r} of edit {text!r} is no number; write one such as 1.5 or -2"
+            f"strength {number!r} of edit {text!r} is no number from -{STRONGEST} to {STRONGEST}; write one such as "
+            "1.5 or -2"
         )
     return strength
 

@@ -21,6 +21,23 @@ MAX_DEPTH = 16  # of lists and objects within each other; what we write has 3 or
 Read = Callable[[str], Tensor]
 
 
+def check_finite(inversion: Inversion) -> None:
+    """Raise InvalidInputError for what no file may hold: `rebuild` would refuse it."""
+    for index, edit in enumerate(inversion.edits):
+        _checked_strength(edit.direction.name, edit.strength)
+        _checked(f"edits/{index}", edit.direction.tensor)
+    for index, segment in enumerate(inversion.segments):
+        _checked(f"codes/{index}", segment.code.tensor)
+        for name, delta in segment.delta.items():
+            _checked(f"deltas/{index}/{name}", delta)
+    for index, noise in enumerate(inversion.noise):
+        _checked(f"noise/{index}", noise)
+    if inversion.photo is not None:
+        _checked("photo", inversion.photo)
+    for name, tensor in inversion.state.tensors.items() if inversion.state is not None else ():
+        _checked_state(name, tensor)
+
+
 def to_json(inversion: Inversion) -> str:
     """Everything but the tensors. Raises InvalidInputError where settings or state hold no plain values."""
     document = {
@@ -179,9 +196,7 @@ def _code(read: Read, index: int) -> Tensor:
 def _edit(entry: Any, tensor: Tensor) -> Edit:
     entry = _plain(entry, dict, "an edit")
     name, space, text = _texts([entry["name"], entry["space"], entry.get("description", "")], "an edit")
-    strength = _number(entry["strength"], f"the strength of edit {name!r}")
-    if not math.isfinite(strength):
-        raise InvalidInputError(f"edit {name!r} has strength {strength}; expected a finite number")
+    strength = _checked_strength(name, _number(entry["strength"], f"the strength of edit {name!r}"))
     return Edit(
         Direction(name, space, tensor, text), strength, _texts(entry["segments"], "an edit's segments")
     )
@@ -200,12 +215,22 @@ def _state(entry: Any, read: Read) -> ProjectionState | None:
         return None
     tensors = {name: read(f"state/{name}") for name in _different(entry["tensors"], "the state's tensors")}
     for name, tensor in tensors.items():
-        if tensor.is_floating_point() and tensor.isnan().any():
-            raise InvalidInputError(f"tensor 'state/{name}' holds NaN")
+        _checked_state(name, tensor)
     step = _plain(entry["step"], int, "the state's step")
     if step < 0:
         raise InvalidInputError(f"the state is at step {step}; expected 0 or more")
     return ProjectionState(step, _plain(entry["numbers"], dict, "the state's numbers"), tensors)
+
+
+def _checked_strength(name: str, strength: float) -> float:
+    if not math.isfinite(strength):
+        raise InvalidInputError(f"edit {name!r} has strength {strength}; expected a finite number")
+    return strength
+
+
+def _checked_state(name: str, tensor: Tensor) -> None:
+    if tensor.is_floating_point() and tensor.isnan().any():
+        raise InvalidInputError(f"tensor 'state/{name}' holds NaN")
 
 
 def _finite(read: Read, name: str) -> Tensor:

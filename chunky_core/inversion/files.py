@@ -19,7 +19,7 @@ from torch import Tensor
 
 from ..errors import ChunkyError, InvalidInputError
 from ..replacing import replacing
-from .document import parse, rebuild, to_json, to_tensors
+from .document import check_finite, parse, rebuild, to_json, to_tensors
 from .inversion import Inversion
 
 FORMAT = "chunkygan-inversion"
@@ -33,14 +33,15 @@ def save_inversion(inversion: Inversion, path: str | Path, *, with_photo: bool =
 
     with_photo: False leaves the photo itself out and keeps its digest; `Inversion.with_photo` puts it back.
     An existing file is replaced only once the new one is complete.
-    Raises InvalidInputError for another ending, a folder that doesn't exist, settings that JSON can't hold, and
-    where the file can't be written.
+    Raises InvalidInputError for another ending, a folder that doesn't exist, settings that JSON can't hold,
+    codes, edits or maps that aren't finite, and where the file can't be written.
     """
     path = Path(path)
     if path.suffix != ".safetensors" or not path.parent.is_dir():
         raise InvalidInputError(
             f"can't save an inversion as {path}; give a .safetensors file in an existing folder"
         )
+    check_finite(inversion)
     kept = inversion if with_photo or inversion.photo is None else inversion.without_photo()
     metadata = {"format": FORMAT, "version": ".".join(map(str, VERSION)), "inversion": to_json(kept)}
     try:

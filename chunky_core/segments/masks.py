@@ -44,6 +44,7 @@ def grow(mask: Tensor, radius: int) -> Tensor:
     mask: [...,H,W]; the same shape is returned.
     """
     result = mask.clone()
+    radius = min(radius, sum(mask.shape[-2:]))  # which reaches everything
     if radius > 0 and mask.any():
         top, left, bottom, right = mask_box(mask, radius)  # beyond it the result is 0
         reached = result[..., top:bottom, left:right]

@@ -18,6 +18,8 @@ from .names import resolve_names, roles
 
 Gaps = Literal["static", "nearest"]
 
+WIDEST = 1000  # pixels of feather: sigmas beyond any picture's size only take time
+
 
 @dataclass(frozen=True, eq=False)
 class Segments:
@@ -177,8 +179,10 @@ def _clear_of(others: Tensor, masks: Tensor) -> Tensor:
 
 
 def _check_options(grow: int, feather: float, gaps: str) -> None:
-    if grow < 0 or not 0 <= feather < float("inf"):
-        raise InvalidInputError(f"grow is {grow} and feather {feather}; expected pixels, at least 0")
+    if grow < 0 or not 0 <= feather <= WIDEST:
+        raise InvalidInputError(
+            f"grow is {grow} and feather {feather:g}; expected pixels, at least 0 and a feather of at most {WIDEST}"
+        )
     if gaps not in ("static", "nearest"):
         raise InvalidInputError(f'gaps is {gaps!r}; expected "static" or "nearest"')
 
