@@ -43,9 +43,10 @@ class Autosave:
     def _shown(self) -> str:
         return f"output/{FOLDER}/{self.path.name}"
 
-    def announce(self) -> None:
-        """Tell on the node where the work will be."""
-        show_on_node(f"Saved every {SECONDS:.0f} s in {self._shown}")
+    def announce(self, step: int) -> None:
+        """Tell on the node from which step the run goes on, if from any, and where the work will be."""
+        begins = f"Goes on after step {step}. " if step else ""
+        show_on_node(f"{begins}Saved every {SECONDS:.0f} s\nin {self._shown}")
 
     def load(self) -> Inversion | None:
         """What an earlier run of this job has left; None, and a word about it, where there is nothing to go on with."""
@@ -80,12 +81,12 @@ class Autosave:
         assert record.state is not None
         if record.state.step > self._held and self._is_saved(record):
             self._reached = (record.stopped or "").removeprefix("interrupted ")
-            show_on_node(f"Saved {self._reached}. To go on: start_as = continue\n{self._shown}")
+            show_on_node(f"Saved {self._reached}; start_as = continue goes on\n{self._shown}")
 
     def save_finished(self, record: Inversion) -> None:
         """Write the record of a run that has come to its end over the last one."""
         if self._is_saved(record):
-            show_on_node(f"Saved in {self._shown}")
+            show_on_node(f"Saved in\n{self._shown}")
 
     def tell_cut_short(self) -> None:
         """Tell where the work is, if there is any."""

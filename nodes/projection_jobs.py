@@ -10,7 +10,7 @@ from torch import Tensor
 from ..chunky_core.compositing.render import render
 from ..chunky_core.generator.generator import Generator
 from ..chunky_core.inversion import Alignment, Inversion, ProjectionConfig, project
-from ..chunky_core.inversion.projection import Callback
+from ..chunky_core.inversion.projection import Callback, check_photo
 from ..chunky_core.inversion.setup import check_setup, segment_spaces
 from ..chunky_core.inversion.start import check_start
 from ..chunky_core.segments import Segments
@@ -73,6 +73,8 @@ def checked_jobs(
     with plain_tensors():
         photos = each_photo(image)
     crops = (None,) if alignment is None else tuple(one for ones in alignment for one in ones)
+    for photo, masks in zip(photos, per_photo(segments, len(photos), "sets of segments"), strict=True):
+        check_photo(photo, hosted.generator, masks)
     for masks in segments:
         check_setup(hosted.generator, masks, segment_spaces(masks, config), config)
         check_later_nodes(masks.names, hosted.generator)
@@ -95,7 +97,8 @@ def project_one(
     start = file.load() if resume and job.start is None else job.start
     if not resume:
         file.hold()
-    file.announce()
+    state = start.state if resume and start is not None else None
+    file.announce(0 if state is None else state.step)
     try:
         found = project(
             generator,

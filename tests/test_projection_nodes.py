@@ -84,7 +84,7 @@ def inner(scene: Scene) -> dict[str, Any]:
 
 
 def notices(scene: Scene) -> list[str]:
-    return [data["text"] for _, data in scene.pack.server.events]
+    return [data["text"] for event, data in scene.pack.server.events if event == "chunkygan.notice"]
 
 
 def test_the_loss_carries_every_widget(pack: Pack) -> None:  # noqa: F811
@@ -388,11 +388,14 @@ def test_alignments_are_checked_first_and_saved_on_the_way(scene: Scene, saved: 
 
 
 def test_the_page_is_told_where_the_work_is(scene: Scene, saved: Path) -> None:
-    scene.pack.server.texts.clear()
     with scene.pack.running({"7": {"class_type": PROJECTION, "inputs": {}}}, "7"):
         project(scene)
-    assert {node for _, node in scene.pack.server.texts} == {"7"}
-    assert all(only_file(saved).name in text for text, _ in scene.pack.server.texts)
+        project(scene, start_as="continue", steps=STEPS + 1)
+    told = [data for event, data in scene.pack.server.events if event == "chunkygan.text"]
+    assert {(data["node"], data["type"]) for data in told} == {("7", PROJECTION)}
+    assert all(only_file(saved).name in data["text"] for data in told)
+    goes_on = [f"Goes on after step {STEPS}." in data["text"] for data in told]
+    assert goes_on == [False, False, True, False]
     server = sys.modules["server"].PromptServer
     instance = server.instance
     try:

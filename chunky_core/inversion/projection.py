@@ -68,7 +68,7 @@ def project(
     and WrongGeneratorError (`start`).
     """
     config = config or ProjectionConfig()
-    _check(photo, generator, segments)
+    check_photo(photo, generator, segments)
     if start is not None:
         check_start(start, generator)
     previews = Stopwatch("preview_seconds", preview_seconds, at_once=True)
@@ -89,7 +89,8 @@ def project(
         return run.record(photo.device)
 
 
-def _check(photo: Tensor, generator: Generator, segments: Segments) -> None:
+def check_photo(photo: Tensor, generator: Generator, segments: Segments) -> None:
+    """Raise InvalidInputError for a photo that `project` doesn't take, or one of another size than the segments."""
     if photo.ndim != 4 or photo.shape[:2] != (1, 3):
         raise InvalidInputError(
             f"the photo is {pictures(photo)}; expected one RGB image [1, 3, height, width], so project the images of a "

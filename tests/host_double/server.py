@@ -18,12 +18,8 @@ class PromptServer:
 
     def __init__(self) -> None:
         self.prompt_queue = PromptQueue()
-        self.texts: list[tuple[str, str]] = []  # text and node
         self.events: list[tuple[str, Any]] = []
         self.client_id: str | None = "page"
-
-    def send_progress_text(self, text: str, node_id: str, sid: str | None = None) -> None:
-        self.texts.append((text, node_id))
 
     def send_sync(self, event: str, data: Any, sid: str | None = None) -> None:
         self.events.append((event, data))

@@ -1,13 +1,19 @@
-// Short notices of a node that runs: where its work was saved, and how to go on.
+// What a running node has to say: where its work was saved, and how to go on. nodes/notices.py sends it.
 import { app } from "../../../scripts/app.js"
 
-const EVENT = "chunkygan.notice" // nodes/notices.py sends it
+const NOTICE = "chunkygan.notice"
+const TEXT = "chunkygan.text"
 const SECONDS = { info: 20, error: 40 }
 
 app.registerExtension({
   name: "ChunkyGAN.notices",
   setup() {
-    app.api?.addEventListener?.(EVENT, ({ detail }) => {
+    app.api?.addEventListener?.(TEXT, ({ detail }) => {
+      const node = app.graph?.getNodeById?.(Number(detail.node))
+      if (node && node.type !== detail.type) return // another workflow was opened meanwhile
+      app.api.dispatchCustomEvent?.("progress_text", { nodeId: detail.node, text: detail.text })
+    })
+    app.api?.addEventListener?.(NOTICE, ({ detail }) => {
       app.extensionManager?.toast?.add?.({
         severity: detail.severity,
         summary: "ChunkyGAN",
