@@ -168,7 +168,7 @@ def test_segments_are_joined_less_abruptly(generator: Generator, inversion: Inve
 def test_a_photo_that_is_absent_and_a_wrong_mode(generator: Generator, inversion: Inversion) -> None:
     bare = replace(inversion, static_mask=torch.zeros_like(inversion.static_mask), segments=_whole(inversion))
     for mixed in (False, True):
-        shown = composite(generator, bare.without_photo(), between=True, mixed=mixed)
+        shown = composite(generator, bare.without_photo(), mode="full", between=True, mixed=mixed)
         plain = render(generator, bare.without_photo())
         assert torch.allclose(shown.mean(dim=(2, 3)), plain.mean(dim=(2, 3)), atol=0.2)
     with pytest.raises(InvalidInputError, match="mode is 'none'"):

@@ -53,7 +53,7 @@ def composite(
     count, too: their seams are solved for together with that toward the photo (`join_segments`), or each segment's
     colours are shifted by one offset so that they fit each other and the photo (`shift_segments`).
     Where nothing is replaced the photo's numbers are returned as they are. Without a photo (see `render`) the
-    picture keeps its own colours, or its mean colour with `between`. Raises what `render` raises, and
+    picture keeps its own colours, or its mean colour with `between` in full. Raises what `render` raises, and
     InvalidInputError for an unknown choice and a band under 1.
     """
     _check(mode, band, keep_detail)
