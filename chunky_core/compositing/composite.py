@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from typing import Literal, get_args
 
 import torch
@@ -68,52 +69,44 @@ def composite(
         crops, boxes = segment_pictures(generator, part, margin=1)
     if mode == "soft blend":
         return blend(part.backdrop(), part.masks(), crops, boxes)
-    draw = _joined if between and len(part.segments) > 1 else _set_in_photo
-    return draw(part, crops, boxes, mode=mode, mixed=mixed, band=band, detailed=detailed)
+    seams = _Seams(mode, mixed and part.photo is not None, band, "half" if detailed else "soft")
+    if between and len(part.segments) > 1:
+        return _joined(part, crops, boxes, seams)
+    return _set_in_photo(part, crops, boxes, seams)
 
 
-def _joined(
-    part: Inversion,
-    crops: Sequence[Tensor],
-    boxes: Sequence[Box],
-    *,
-    mode: Mode,
-    mixed: bool,
-    band: int,
-    detailed: bool,
-) -> Tensor:
+@dataclass(frozen=True)
+class _Seams:
+    """How seams are removed, see `set_in`. rim: "half" for pictures with the photo's detail, which continue there."""
+
+    mode: Mode
+    mixed: bool
+    band: int
+    rim: SoftRim
+
+
+def _joined(part: Inversion, crops: Sequence[Tensor], boxes: Sequence[Box], seams: _Seams) -> Tensor:
     """Seams between segments and toward the photo removed, all together."""
-    backdrop, masks, mixed = part.backdrop(), part.masks(), mixed and part.photo is not None
-    rim: SoftRim = "half" if detailed else "soft"
-    if mode == "colour shift only":
-        return shift_segments(backdrop, masks, crops, boxes, mixed=mixed, rim=rim)
-    reach = band if mode == "seam only" else None
-    return join_segments(backdrop, masks, crops, boxes, mixed=mixed, band=reach, rim=rim)
+    backdrop, masks = part.backdrop(), part.masks()
+    if seams.mode == "colour shift only":
+        return shift_segments(backdrop, masks, crops, boxes, mixed=seams.mixed, rim=seams.rim)
+    reach = seams.band if seams.mode == "seam only" else None
+    return join_segments(backdrop, masks, crops, boxes, mixed=seams.mixed, band=reach, rim=seams.rim)
 
 
-def _set_in_photo(
-    part: Inversion,
-    crops: Sequence[Tensor],
-    boxes: Sequence[Box],
-    *,
-    mode: Mode,
-    mixed: bool,
-    band: int,
-    detailed: bool,
-) -> Tensor:
+def _set_in_photo(part: Inversion, crops: Sequence[Tensor], boxes: Sequence[Box], seams: _Seams) -> Tensor:
     """Seams toward the photo removed, if there is one.
 
     No cross-fade: the Poisson equation would keep the ramp from photo to picture as if it were detail.
     """
     backdrop, masks = part.backdrop(), part.masks()
-    if detailed:
+    if seams.rim == "half":
         picture = _continued(backdrop, masks, crops, boxes)
     else:
         picture = blend(backdrop, masks, crops, boxes, cross_fade=False)
     if part.photo is None:
         return picture
-    rim: SoftRim = "half" if detailed else "soft"
-    return set_in(picture, backdrop, 1 - part.static_mask, mode=mode, mixed=mixed, band=band, rim=rim)
+    return set_in(picture, backdrop, 1 - part.static_mask, **asdict(seams))
 
 
 def _detailed_pictures(
