@@ -25,5 +25,6 @@ def test_every_type_has_a_colour_of_its_own() -> None:
 
 def test_the_page_listens_for_what_the_nodes_send() -> None:
     script = (ROOT / "web" / "js" / "notices.js").read_text(encoding="utf-8")
-    (event,) = re.findall(r"^const EVENT = \"(.+?)\"", script, re.MULTILINE)
-    assert event in constants(ROOT / "nodes" / "notices.py")
+    heard = set(re.findall(r"^const \w+ = \"(chunkygan\..+?)\"", script, re.MULTILINE))
+    sent = {text for text in constants(ROOT / "nodes" / "notices.py") if text.startswith("chunkygan.")}
+    assert heard == sent and len(sent) == 2
