@@ -3,8 +3,8 @@
     python benchmarks/detail.py --cache out/projections [--photos 20] [--mode joint | --mixed] [--sheet detail.png]
 
 The demo domain can draw the same photo with one attribute changed: the truth that an edit is compared with. Each of six
-edits is made twice, on all segments and on those that it is about. Before: the picture as it was until version 0.1, all
-segments replaced, seams removed in full. Figures, means over the photos: distance of the identity to the photo's and to
+edits is made twice, on all segments and on those that it is about. Before: as composites were at first, all segments
+replaced without detail, seams removed in full. Figures, means over the photos: distance of the identity to the photo's and to
 the truth's (demo network); perceptual distance to the truth; seam error over a width of 6 pixels in grey levels; share
 of 8-bit pixels that differ from the photo. Photos are projected once and kept (benchmarks/projections.py).
 """

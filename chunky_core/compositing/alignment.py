@@ -124,16 +124,18 @@ def paste_back(
     if not width or not height:  # what was edited lies outside the photo
         return pasted
     window = pasted[:, :3, top : top + height, left : left + width]
-    scale = max(1.0, max(before.shape[-2:]) / 256)
-    motion = detail_motion(before, before + change, scale, unlike=UNLIKE) if move_detail else None
-    window.copy_(_pasted(photo[:, :3], change, alignment.quad, region, detail, motion))
+    moved_from = before if move_detail else None
+    window.copy_(_pasted(photo[:, :3], change, alignment.quad, region, detail, moved_from))
     return pasted
 
 
 def _pasted(
-    photo: Tensor, change: Tensor, quad: Quad, region: Region, detail: float, motion: Carrying | None
+    photo: Tensor, change: Tensor, quad: Quad, region: Region, detail: float, moved_from: Tensor | None
 ) -> Tensor:
-    """The pixels of a region of `photo` [1,3,H,W] after the change."""
+    """The pixels of a region of `photo` [1,3,H,W] after the change.
+
+    moved_from: the crop before it, if detail is to be carried along.
+    """
     left, top, width, height = region
     size = (change.shape[2], change.shape[3])
     to_crop = _scaling(size[1], size[0]) @ torch.linalg.inv(quad_to_photo(quad))
@@ -145,7 +147,11 @@ def _pasted(
         coarse = resample(_crop(photo, quad, size), to_crop, region, samples)
         share = resample(_new_structure(change), to_crop, region, samples, mode="bilinear")
         fine = old - coarse
-        carried = 0.0 if motion is None else _carried(fine, motion, region, to_crop, samples)
+        carried = torch.zeros_like(fine)
+        if moved_from is not None:
+            scale = max(1.0, max(size) / 256)
+            motion = detail_motion(moved_from, moved_from + change, scale, unlike=UNLIKE)
+            carried = _carried(fine, motion, region, to_crop, samples)
         new = new + (1 - detail) * share * (carried - fine)
     # bicubic weights reach two pixels far; this keeps to those that lie around the pixel
     touched = resample(changed, to_crop, region, samples, mode="bilinear") > LEAST_SHARE
