@@ -4,9 +4,9 @@
 
 The demo domain can draw the same photo with one attribute changed: the truth that an edit is compared with. Each of six
 edits is made twice, on all segments and on those that it is about. Before: as composites were at first, all segments
-replaced without detail, seams removed in full. Figures, means over the photos: distance of the identity to the photo's and to
-the truth's (demo network); perceptual distance to the truth; seam error over a width of 6 pixels in grey levels; share
-of 8-bit pixels that differ from the photo. Photos are projected once and kept (benchmarks/projections.py).
+replaced without detail, seams removed in full. Figures, means over the photos: distance of the identity to the photo's
+and to the truth's (demo network); perceptual distance to the truth; seam error over a width of 6 pixels in grey levels;
+share of 8-bit pixels that differ from the photo. Photos are projected once and kept (benchmarks/projections.py).
 """
 
 from __future__ import annotations
