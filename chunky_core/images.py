@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from .errors import InvalidInputError
-from .replacing import replacing
+from .saving import save_bytes
 
 Colour = tuple[int, int, int]
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -86,7 +86,7 @@ def save_image(path: str | os.PathLike[str], image: Tensor, profile: bytes | Non
 
     image: [1,3,H,W] in [-1,1]. profile: an ICC profile of RGB, see `colour_profile`. An existing file is replaced
     only once the new one is complete. Raises InvalidInputError for a batch and for another suffix than .png,
-    OSError if the file cannot be written.
+    SaveError if the file cannot be written.
     """
     import cv2
 
@@ -99,14 +99,14 @@ def save_image(path: str | os.PathLike[str], image: Tensor, profile: bytes | Non
     content = cv2.imencode(".png", pixels[0].cpu().numpy()[:, :, ::-1])[1].tobytes()
     if profile:
         content = content[:_PNG_BEGIN] + _profile_chunk(profile) + content[_PNG_BEGIN:]
-    _write(path, content)
+    save_bytes(path, content)
 
 
 def save_label_map(path: str | os.PathLike[str], labels: Tensor) -> None:
     """Writes a label map as a grey 8-bit PNG whose levels are the labels; `read_label_map` reads it back.
 
-    labels: whole numbers [H,W] in 0..255. Raises InvalidInputError for others, OSError if the file cannot be
-    written.
+    labels: whole numbers [H,W] in 0..255. Raises InvalidInputError for others, SaveError if the file
+    cannot be written.
     """
     import cv2
 
@@ -114,7 +114,7 @@ def save_label_map(path: str | os.PathLike[str], labels: Tensor) -> None:
         raise InvalidInputError(
             f"a label map is {labels.dtype} {_shape(labels)}; expected whole numbers 0..255, [H,W]"
         )
-    _write(Path(path), cv2.imencode(".png", labels.to(torch.uint8).cpu().numpy())[1].tobytes())
+    save_bytes(path, cv2.imencode(".png", labels.to(torch.uint8).cpu().numpy())[1].tobytes())
 
 
 def read_mask(path: str | os.PathLike[str]) -> Tensor:
@@ -162,11 +162,6 @@ def read_label_map(path: str | os.PathLike[str], palette: Mapping[Colour, int] |
     if np.ptp(colours, axis=2).any():
         raise InvalidInputError(f"{path} is a colour picture; give its palette or save grey levels")
     return torch.from_numpy(colours[:, :, 0].copy())
-
-
-def _write(path: Path, content: bytes) -> None:
-    with replacing(path) as new:
-        new.write_bytes(content)
 
 
 def _profile_chunk(profile: bytes) -> bytes:

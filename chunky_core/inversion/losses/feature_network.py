@@ -13,10 +13,10 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from ...errors import InvalidInputError, MissingWeightsError, UnsupportedCheckpointError
+from ...saving import save_tensors
 from ...wording import pictures
 
 FORMAT, VERSION = "chunkygan-features", 1
@@ -143,7 +143,8 @@ def save_feature_network(
 ) -> None:
     """Writes the network; an existing file is replaced only once the new one is complete.
 
-    extra_metadata: e.g. "source", "licence". Raises InvalidInputError where a weight does not fit `dtype`.
+    extra_metadata: e.g. "source", "licence". Raises InvalidInputError where a weight does not fit `dtype`,
+    SaveError where the file can't be written.
     """
     state = {
         name: tensor.detach().to("cpu", dtype).contiguous() for name, tensor in network.state_dict().items()
@@ -151,10 +152,7 @@ def save_feature_network(
     for name, tensor in state.items():
         if not bool(torch.isfinite(tensor).all()):
             raise InvalidInputError(f"{name} is not finite in {dtype}; save the network in torch.float32")
-    target = Path(path)
-    temporary = target.with_name(target.name + ".part")
-    save_file(state, temporary, {**(extra_metadata or {}), **_header(network.sizes)})
-    temporary.replace(target)
+    save_tensors(path, state, {**(extra_metadata or {}), **_header(network.sizes)})
 
 
 def load_feature_network(path: str | os.PathLike[str]) -> FeatureNetwork:
