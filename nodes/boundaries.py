@@ -101,7 +101,11 @@ class RefineBoundaries(io.ComfyNode):
             after = refined(before, speeds, SIGNS[sign], distance, curvature, enter_static)
             curves = shown(photos, before, after, speeds)
             fastest = torch.cat([torch.stack(list(fast.values())).amax(dim=0) for fast in speeds])
-            moved = ExecutionBlocker(NO_INVERSION) if records is None else moved_inversions(records, after, speeds)
+            moved = (
+                ExecutionBlocker(NO_INVERSION)
+                if records is None
+                else moved_inversions(records, after, speeds)
+            )
             preview = ui.PreviewImage(curves, cls=cls)
             return io.NodeOutput(moved, after, curves, mask_to_host(fastest), ui=preview)
 

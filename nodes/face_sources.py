@@ -22,6 +22,7 @@ from ..chunky_core.compositing.face_points import (
 from ..chunky_core.compositing.faces import BY_HAND, Face, choose_face, detect_faces, sorted_faces
 from ..chunky_core.errors import InvalidInputError
 from .host import mask_to_core, per_photo
+from .model_files import file_in, files_in
 
 FOLDER = "chunkygan_faces"
 HAAR = "OpenCV's own"
@@ -70,8 +71,8 @@ def source_inputs() -> list[io.Input]:
 
 
 def detectors() -> list[str]:
-    """The YuNet files that the host knows."""
-    return [name for name in folder_paths.get_filename_list(FOLDER) if name.lower().endswith(".onnx")]
+    """The YuNet files in models/chunkygan/faces."""
+    return files_in(FOLDER, (".onnx",))
 
 
 def face_source(
@@ -96,7 +97,7 @@ def face_source(
     if mask is not None:
         planes = per_photo(mask_to_core(mask).split(1), count, "masks")
         return lambda photo, i: (face_of_mask(planes[i][0, 0], photo),)
-    path = None if model == HAAR else Path(folder_paths.get_full_path_or_raise(FOLDER, model))
+    path = None if model == HAAR else file_in(FOLDER, model)
     return lambda photo, i: detect_faces(photo, model=path)
 
 

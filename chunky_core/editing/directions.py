@@ -14,6 +14,7 @@ from ..generator.spaces import Direction
 
 DEMO_DIRECTIONS = Path(__file__).parent.parent / "demo" / "assets" / "directions.safetensors"
 ALIASES = {"gaze": "gaze_x"}  # short names, added where the long one is present
+SUFFIXES = (".safetensors", ".npy")
 _PREFIX = "directions/"
 
 
@@ -27,7 +28,7 @@ def load_directions(source: str | Path) -> dict[str, Direction]:
     that aren't finite.
     """
     path = DEMO_DIRECTIONS if source == "demo" else Path(source)
-    readers = {".safetensors": _read_safetensors, ".npy": _read_npy}
+    readers = dict(zip(SUFFIXES, (_read_safetensors, _read_npy), strict=True))
     if path.suffix not in readers:
         raise InvalidInputError(f"{path} is no direction file; expected one of {', '.join(readers)}")
     if not path.is_file():
