@@ -151,16 +151,15 @@ def direction_by_name(choice: str) -> Direction:
 
     Raises InvalidInputError.
     """
-    sources = {choice: "demo"}
-    sources |= {
-        choice.removeprefix(f"{file}/"): str(file_in(FOLDER, file))
-        for file in direction_files()
-        if choice.startswith(f"{file}/")
-    }
-    for name, source in sources.items():
+    files = [file for file in direction_files() if choice.startswith(f"{file}/")]
+    sources = [(choice, "demo"), *((choice[len(file) + 1 :], str(file_in(FOLDER, file))) for file in files)]
+    for name, source in sources:
         known = load_directions(source) if source == "demo" or name in names_in(source) else {}
         if name in known:
             return known[name]
+    if files:
+        name, source = sources[-1]
+        raise InvalidInputError(f"no direction '{name}' in {files[-1]}; it has {', '.join(names_in(source))}")
     raise InvalidInputError(
         f"there is no direction {choice!r}: the demo has {', '.join(names_in('demo'))}, others are 'file/name' of the "
         f"files in {' or '.join(folder_paths.get_folder_paths(FOLDER))}; put its file there, press R and choose it"
