@@ -53,6 +53,11 @@ class Job:
             self.segments.resolve(edit.segments)
             check_direction(self.generator, edit.direction)
 
+    def room(self) -> int:
+        """Bytes that the results take, with the old inversion kept until the new one is complete."""
+        masks, pictures = len(self.segments.names) + 1, 6
+        return self.photo[0, 0].numel() * (2 * 4 * masks + 3 * pictures)
+
     def projections(self, folder: Path) -> list[Projecting]:
         """The projection by segments and, where it is to be compared with, that by one code."""
         jobs = [("segments", self.segments, folder / INVERSION, self.edits)]
@@ -83,7 +88,7 @@ def run_job(job: Job, folder: Path) -> dict:
     job.check_edits()
     projections = job.projections(folder)
     earlier = [one.earlier() for one in projections]
-    prepare_folder(folder)
+    prepare_folder(folder, job.room())
     if job.resume and earlier[0] is None:
         print(f"there is no {projections[0].path} to go on with; the projection begins anew", file=sys.stderr)
     inversion = projections[0].run(earlier[0])
