@@ -86,9 +86,9 @@ def _check_kind(content: Content) -> None:
             f"it is a file of torch.save or pickle ({found}), perhaps the latent code of another tool; expected an "
             "inversion that this program has saved (.safetensors), codes of other tools can't be opened yet"
         )
-    found = content.metadata.get("format")
-    if found != FORMAT:
-        raise InvalidInputError(f"its format is {found!r:.60}, expected {FORMAT!r}")
+    kind = content.metadata.get("format")
+    if kind != FORMAT:
+        raise InvalidInputError(f"its format is {kind!r:.60}, expected {FORMAT!r}")
     _check_version(content.metadata.get("version", ""))
 
 
