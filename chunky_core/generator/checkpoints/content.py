@@ -56,7 +56,7 @@ def open_content(path: str | os.PathLike[str]) -> Iterator[Content]:
 
 def _content(data: memoryview) -> Content:
     start = bytes(data[:512])
-    budget = Budget()
+    budget = Budget.for_file(len(data))
     if start[:4] == b"PK\x03\x04":
         return Content("torch zip", read_archive(data, budget))
     if start[8:9] == b"{" and int.from_bytes(start[:8], "little") <= MAX_HEADER:
