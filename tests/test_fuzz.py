@@ -50,5 +50,5 @@ def test_damaged_files(kind: str, summaries: dict[str, dict[str, Any]]) -> None:
     assert summary["failures"] == []
     assert summary["cases"] == cases == summary["loaded"] + summary["refused"]
     assert summary["refused"] > cases / 4  # the damage reaches what is read
-    assert summary["peak_growth_mib"] < 150
+    assert summary["peak_growth_mib"] < (150 if kind in CHECKPOINTS else 64)
     assert summary["slowest_seconds"] < 10
