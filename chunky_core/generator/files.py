@@ -18,9 +18,10 @@ from ..saving import save_tensors
 from .architecture import architecture_from, build_module
 from .checkpoints import own
 from .checkpoints.checkpoint import Checkpoint, Draft
-from .checkpoints.completion import complete, mean_code
+from .checkpoints.completion import complete, draw_noise, mean_code
 from .checkpoints.content import Content, open_content
 from .checkpoints.detect import find_draft
+from .checkpoints.mapped_file import one_line
 from .checkpoints.own import FORMAT, VERSION
 from .generator import Generator, weights_fingerprint
 from .module import shapes_of
@@ -63,7 +64,7 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Iterator[Checkpoint]:
         try:
             checkpoint = _interpreted(file, content)
         except UnsupportedCheckpointError as error:
-            raise UnsupportedCheckpointError(f"{file.name}: {error}") from error
+            raise UnsupportedCheckpointError(f"{file.name}: {one_line(error)}") from error
         yield checkpoint
 
 
@@ -104,6 +105,7 @@ def _interpreted(file: Path, content: Content) -> Checkpoint:
         )
     if native:
         own.check_header(content.metadata, architecture)
+    draw_noise(draft.state)
     if estimate:
         draft.state["mapping.w_avg"] = mean_code(architecture, draft.state)
     metadata = dict(content.metadata) if native else _metadata(file, draft, architecture.as_metadata())

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import json
 import math
-import mmap
 import os
 import struct
-import zipfile
-import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from ...errors import MissingWeightsError, UnsupportedCheckpointError
+from ...errors import UnsupportedCheckpointError
 from .machine import Budget
+from .mapped_file import mapped, naming
 from .rebuild import Storage, TensorRef, damaged, dimensions, tensor_ref
 from .torch_files import is_legacy, read_archive, read_bare, read_legacy
 
@@ -27,11 +25,6 @@ _SAFE_TYPES = {
     "F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16, "I64": torch.int64,
     "I32": torch.int32, "I16": torch.int16, "I8": torch.int8, "U8": torch.uint8, "BOOL": torch.bool,
 }  # fmt: skip
-# What reading damaged contents raises: indices, numbers, text, zip and JSON that are not what they should be.
-_FAULTS = (
-    ArithmeticError, LookupError, ValueError, TypeError, EOFError, NotImplementedError, RecursionError,
-    struct.error, zipfile.BadZipFile, zlib.error,
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -55,44 +48,15 @@ def open_content(path: str | os.PathLike[str]) -> Iterator[Content]:
     Raises MissingWeightsError where there is no such file; UnsupportedCheckpointError, naming the file, where it is
     damaged, of another kind, or names a function that is not on the list of what a StyleGAN file needs.
     """
-    file = Path(path)
-    if not file.is_file():
-        raise MissingWeightsError(f"there is no file {file}; check the path")
-    if not file.stat().st_size:
-        raise UnsupportedCheckpointError(f"{file.name}: it is empty; get a fresh copy of it")
-    with _mapped(file) as data:
-        yield _read(file, data)
-
-
-@contextmanager
-def _mapped(file: Path) -> Iterator[memoryview]:
-    try:
-        with file.open("rb") as handle:
-            # torch wants memory that could be written, hence a private copy on write
-            pages = mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_COPY)
-    except OSError as error:
-        raise MissingWeightsError(
-            f"{file} cannot be read ({error.strerror}); check its permissions"
-        ) from error
-    try:
-        yield memoryview(pages)
-    finally:
-        with suppress(BufferError):  # views that are still alive keep it open
-            pages.close()
-
-
-def _read(file: Path, data: memoryview) -> Content:
-    try:
-        return _content(data)
-    except UnsupportedCheckpointError as error:
-        raise UnsupportedCheckpointError(f"{file.name}: {error}") from error
-    except _FAULTS as error:
-        raise UnsupportedCheckpointError(f"{file.name}: {damaged(str(error)[:200])}") from error
+    with mapped(path) as data:
+        with naming(Path(path)):
+            content = _content(data)
+        yield content
 
 
 def _content(data: memoryview) -> Content:
     start = bytes(data[:512])
-    budget = Budget()
+    budget = Budget.for_file(len(data))
     if start[:4] == b"PK\x03\x04":
         return Content("torch zip", read_archive(data, budget))
     if start[8:9] == b"{" and int.from_bytes(start[:8], "little") <= MAX_HEADER:
