@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .files import is_picture, picture_size
+from .files import is_picture, open_picture
 from .label_maps import Colour, read_label_colours, read_label_map, save_label_map
 from .levels import from_uint8, to_uint8
 from .masks import read_mask
@@ -16,7 +16,7 @@ __all__ = [
     "is_picture",
     "load_image",
     "mixture_problem",
-    "picture_size",
+    "open_picture",
     "profile_space",
     "read_label_colours",
     "read_label_map",

@@ -117,11 +117,6 @@ def open_picture(path: str | os.PathLike[str]) -> PictureFile:
     return header
 
 
-def picture_size(path: str | os.PathLike[str]) -> tuple[int, int]:
-    """(height, width) of a picture file as it is to be seen, from its header. Errors as for `open_picture`."""
-    return open_picture(path).size
-
-
 def is_picture(path: Path) -> bool:
     """Whether a file is meant as a picture: by its name or, under another name, by its content."""
     if path.suffix.lower() in SUFFIXES:

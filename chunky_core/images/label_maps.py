@@ -44,8 +44,8 @@ def read_label_map(
     labels = _stored_labels(file)
     if labels is None and palette is None:
         raise InvalidInputError(
-            f"{path} is a colour picture, with {_colours_found(rgb_pixels(file))}; give its palette, or save grey "
-            "levels or palette indices"
+            f"{path} is a colour picture with {_colours_found(rgb_pixels(file))}; give its palette, such as "
+            '{"#ff0000": "mouth"}, or save grey levels or palette indices'
         )
     if labels is None and palette is not None:
         return _labels_of_colours(rgb_pixels(file), palette, file.path)
@@ -97,7 +97,7 @@ def _stored_labels(file: PictureFile) -> Tensor | None:
         numbers = np.array(picture)
         if numbers.min() < 0 or numbers.max() > 65535:
             raise InvalidInputError(
-                f"{file.path} has labels from {numbers.min()} to {numbers.max()}; expected 0 to 65535, so number them anew"
+                f"{file.path} has labels {numbers.min()} to {numbers.max()}; expected 0 to 65535; number them anew"
             )
     else:
         check_levels(file, picture)
