@@ -78,7 +78,10 @@ def _labels(path: Path) -> tuple[Tensor, dict[int, str]]:
     table = label_table(path)
     if table.colours:
         palette = Palette(torch.tensor(list(table.colours), dtype=torch.uint8), tuple(table.colours.values()))
-        labels = labels_of_colours(read_label_colours(path)[None], palette)[0]
+        try:
+            labels = labels_of_colours(read_label_colours(path)[None], palette)[0]
+        except InvalidInputError as error:
+            raise InvalidInputError(f"{path}, by the colours of {table.path}: {error}") from error
         return labels.long(), dict(enumerate(palette.names))
     labels = read_label_map(path, legal=table.numbers)
     _check_named(path, labels, table)

@@ -8,6 +8,8 @@ import stat
 import struct
 import warnings
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -15,24 +17,16 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import InvalidInputError
 from . import stored
+from .formats import SEVERAL_ARE_ONE, SUFFIXES, kind_of, readers
 
 if TYPE_CHECKING:
     from PIL import Image
 
-# 8192x8192: no camera for portraits makes more, no generator needs it, and as float32 it takes 0.8 GB a copy.
+# 8192x8192: eight times the side of the generators that there are, and 0.8 GB as float32, of which work takes copies
 MOST_PIXELS = 1 << 26
 MOST_BYTES = 1 << 30  # what so many pixels take at 16 bits, with much room
-# Not those that Pillow hands to other programs, nor those that hold drawings or scientific data.
-FORMATS = (
-    "AVIF", "BMP", "DIB", "GIF", "HEIF", "JPEG", "JPEG2000", "MPO", "PNG", "PPM", "QOI", "SUN", "TIFF", "WEBP",
-)  # fmt: skip
-SEVERAL_ARE_ONE = ("MPO", "HEIF")  # what follows the photo is its depth, its brightness or a preview
-SUFFIXES = (
-    ".avif", ".bmp", ".dib", ".exr", ".gif", ".hdr", ".heic", ".heif", ".j2k", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg",
-    ".jxl", ".pbm", ".pfm", ".pgm", ".png", ".pnm", ".ppm", ".psd", ".qoi", ".ras", ".sr", ".svg", ".tga", ".tif",
-    ".tiff", ".webp",
-)  # fmt: skip
 _ORIENTATION = 0x0112  # EXIF's tag
+_PNG_EXIF = (b"eXIf", b"Raw profile type", b"XML:com.adobe.xmp")
 _TURNS = {
     2: "FLIP_LEFT_RIGHT",
     3: "ROTATE_180",
@@ -47,26 +41,6 @@ _DAMAGED: tuple[type[Exception], ...] = (
     OSError, EOFError, RuntimeError, ValueError, TypeError, LookupError, SyntaxError, AttributeError, ArithmeticError,
     struct.error, zlib.error,
 )  # fmt: skip
-_KNOWN = {  # where in a file, what is there -> what it is
-    (4, b"ftyphei"): "a HEIC picture",
-    (4, b"ftyphev"): "a HEIC picture",
-    (4, b"ftypmif1"): "a HEIC picture",
-    (4, b"ftypmsf1"): "a HEIC picture",
-    (4, b"ftypavi"): "an AVIF picture, damaged or beyond this Pillow",
-    (0, b"v/1\x01"): "an OpenEXR picture of floats",
-    (0, b"#?R"): "a Radiance HDR picture of floats",
-    (0, b"PF"): "a PFM picture of floats",
-    (0, b"8BPS"): "a Photoshop document",
-    (0, b"%PDF"): "a PDF",
-    (0, b"%!PS"): "a PostScript drawing",
-    (0, b"<"): "text such as SVG or a web page",
-    (0, b"{"): "text such as JSON",
-    (0, b"\xff\x0a"): "a JPEG XL picture",
-    (4, b"JXL "): "a JPEG XL picture",
-    (0, b"PK"): "an archive",
-    (0, b"II*\0"): "a TIFF whose kind of pixels can't be read (floats, or a rare layout)",
-    (0, b"MM\0*"): "a TIFF whose kind of pixels can't be read (floats, or a rare layout)",
-}
 
 
 @dataclass(frozen=True)
@@ -93,9 +67,11 @@ class PictureFile:
         from PIL import Image
 
         try:
-            with Image.open(BytesIO(self.content), formats=_readers()) as picture:
+            with Image.open(BytesIO(self.content), formats=readers()) as picture:
                 picture.load()
-                turn = _TURNS.get(_orientation(picture))  # 1 again where the reader has turned it
+                turn = _TURNS.get(
+                    _orientation(picture, self.content)
+                )  # 1 again where the reader has turned it
                 return picture.copy() if turn is None else picture.transpose(Image.Transpose[turn])
         except _DAMAGED as error:
             raise InvalidInputError(
@@ -110,22 +86,24 @@ def open_picture(path: str | os.PathLike[str]) -> PictureFile:
     picture of FORMATS, an animation or several pages, and beyond MOST_PIXELS.
     """
     path = Path(path)
-    header = _header(path, regular_content(path, MOST_BYTES))
-    height, width = header.size
-    if height * width > MOST_PIXELS:
-        raise _too_large(path, f"{width}x{height}")
-    return header
+    return _header(path, regular_content(path, MOST_BYTES))
 
 
 def is_picture(path: Path) -> bool:
     """Whether a file is meant as a picture: by its name or, under another name, by its content."""
+    from PIL import Image
+
     if path.suffix.lower() in SUFFIXES:
         return True
     try:
-        open_picture(path)
-    except InvalidInputError:
+        if not path.is_file():
+            return False
+        with _without_warnings(), Image.open(path, formats=readers()):
+            return True
+    except Image.DecompressionBombError:
+        return True
+    except _DAMAGED:
         return False
-    return True
 
 
 def regular_content(path: Path, most: int) -> bytes:
@@ -151,17 +129,20 @@ def regular_content(path: Path, most: int) -> bytes:
 def _header(path: Path, content: bytes) -> PictureFile:
     from PIL import Image
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of a large size, which is checked here, and of odd metadata
+    with _without_warnings():
         try:
-            with Image.open(BytesIO(content), formats=_readers()) as picture:
+            with Image.open(BytesIO(content), formats=readers()) as picture:
+                width, height = picture.size
+                if width * height > MOST_PIXELS:
+                    raise _too_large(path, f"{width}x{height}")
                 _check_single(path, picture)
+                orientation = _orientation(picture, content)
                 return PictureFile(
                     path,
                     content,
                     picture.format or "",
-                    _size(picture),
-                    _orientation(picture),
+                    _size(picture, orientation),
+                    orientation,
                     _profile(picture),
                     stored.most(picture, content),
                     stored.is_signed(picture),
@@ -176,13 +157,17 @@ def _header(path: Path, content: bytes) -> PictureFile:
             pixels_alone = stored.without_description(content)
             if len(pixels_alone) < len(content):
                 return _header(path, pixels_alone)
-            raise InvalidInputError(_no_picture(path, content)) from error
+            raise InvalidInputError(
+                f"{path} is not a picture that can be read ({kind_of(content)}); save it as PNG or JPEG"
+            ) from error
 
 
-def _no_picture(path: Path, content: bytes) -> str:
-    kinds = (kind for (start, magic), kind in _KNOWN.items() if content[start:].startswith(magic))
-    found = next(kinds, "it is damaged or of an unknown kind") if content else "it is empty"
-    return f"{path} is not a picture that can be read ({found}); save it as PNG or JPEG"
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    """Those of a large size, which is checked here, and of odd metadata, which spoils nothing."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def _too_large(path: Path, size: str) -> InvalidInputError:
@@ -190,14 +175,6 @@ def _too_large(path: Path, size: str) -> InvalidInputError:
         f"{path} is {size}; expected at most {MOST_PIXELS / 1e6:.0f} megapixels (8192x8192): make it smaller, or cut "
         "out the part that is to be edited"
     )
-
-
-def _readers() -> list[str]:
-    """Those of FORMATS that this Pillow has."""
-    from PIL import Image
-
-    Image.init()
-    return [name for name in FORMATS if name in Image.OPEN]
 
 
 def _check_single(path: Path, picture: Image.Image) -> None:
@@ -222,16 +199,18 @@ def _is_preview(picture: Any, page: int) -> bool:
     return preview
 
 
-def _size(picture: Any) -> tuple[int, int]:
+def _size(picture: Any, orientation: int) -> tuple[int, int]:
     if picture.format == "TIFF":  # Pillow's versions differ in whether its size is that of the turned picture
         width, height = picture.tag_v2[256], picture.tag_v2[257]
     else:
         width, height = picture.size
-    return (width, height) if _orientation(picture) in (5, 6, 7, 8) else (height, width)
+    return (width, height) if orientation in (5, 6, 7, 8) else (height, width)
 
 
-def _orientation(picture: Image.Image) -> int:
+def _orientation(picture: Image.Image, content: bytes) -> int:
     """EXIF's orientation, 1 where none is told or the description is damaged."""
+    if picture.format == "PNG" and not any(mark in content for mark in _PNG_EXIF):
+        return 1  # to find out, Pillow would decode it: the description may follow the pixels
     try:
         found = picture.getexif().get(_ORIENTATION, 1)
     except _DAMAGED:

@@ -36,9 +36,10 @@ def read_mask(path: str | os.PathLike[str]) -> Tensor:
                 "per segment makes a label map)"
             )
         return torch.from_numpy(_shares(file, grey))
+    mask = _shares(file, alpha)
     if grey is not None:
-        _check_one_meaning(file, _plain_shares(grey)[_plain_shares(alpha) > 0.5])
-    return torch.from_numpy(_shares(file, alpha))
+        _check_one_meaning(file, grey[mask > 0.5] / _most(grey))
+    return torch.from_numpy(mask)
 
 
 def _grey_and_alpha(file: PictureFile) -> tuple[np.ndarray | None, np.ndarray | None]:
@@ -72,10 +73,6 @@ def _most(levels: np.ndarray) -> int:
     return int(np.iinfo(levels.dtype).max)
 
 
-def _plain_shares(levels: np.ndarray) -> np.ndarray:
-    return levels.astype(np.float32) / _most(levels)
-
-
 def _shares(file: PictureFile, levels: np.ndarray) -> np.ndarray:
     """8- or 16-bit levels as float32 in [0,1]."""
     brightest = int(levels.max())
@@ -92,8 +89,8 @@ def _shares(file: PictureFile, levels: np.ndarray) -> np.ndarray:
 
 def _check_one_meaning(file: PictureFile, shown: np.ndarray) -> None:
     """shown: grey shares of the pixels that the alpha channel selects."""
-    dark, bright = (shown < 0.25).mean(), (shown > 0.75).mean()
-    if min(dark, bright) > 0.01:
+    dark, bright = (shown < 0.25).sum(), (shown > 0.75).sum()
+    if min(dark, bright) > 0.01 * shown.size:
         raise InvalidInputError(
             f"{file.path} is black and white and has transparency, too, so it means two masks; expected one: save it "
             "without its alpha channel, or save the alpha channel as a grey picture"
