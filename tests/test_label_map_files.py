@@ -28,6 +28,20 @@ def test_indices_are_kept_where_colours_repeat(tmp_path: Path, kind: str) -> Non
     assert np.array_equal(read(tmp_path, encoded(picture, kind)), LABELS)
 
 
+def test_greys_of_a_palette_are_levels_where_the_names_or_the_format_say_so(tmp_path: Path) -> None:
+    levels = np.array([0, 2, 7, 18], np.uint8)
+    greys = with_palette(LABELS, [(level, level, level) for level in levels])
+    for kind, plain in (("GIF", levels[LABELS]), ("BMP", levels[LABELS]), ("PNG", LABELS), ("TIFF", LABELS)):
+        content = encoded(greys, kind)
+        assert np.array_equal(read(tmp_path, content), plain)
+        assert np.array_equal(read(tmp_path, content, legal=range(19)), plain)
+        assert np.array_equal(read(tmp_path, content, legal=(0, 2, 7, 18)), levels[LABELS])
+        assert np.array_equal(read(tmp_path, content, legal=(0, 1, 2, 3)), LABELS)
+    assert np.array_equal(
+        read(tmp_path, encoded(levels[LABELS], "GIF")), levels[LABELS]
+    )  # Pillow makes a palette
+
+
 @pytest.mark.parametrize("depth", [1, 2, 4, 8, 16])
 def test_grey_levels_are_the_stored_numbers(tmp_path: Path, depth: int) -> None:
     labels = (LABELS.astype(np.int64) * ((1 << depth) // 3)) % (1 << depth)

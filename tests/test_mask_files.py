@@ -32,6 +32,12 @@ def test_levels_0_and_1_are_off_and_on_at_any_depth(tmp_path: Path, depth: int) 
     assert is_read_as(file_of(tmp_path, png(ON, depth)), ON)
 
 
+@pytest.mark.parametrize("depth", [2, 4])
+def test_few_levels_span_black_to_white(tmp_path: Path, depth: int) -> None:
+    levels = np.arange(1 << depth, dtype=np.uint8).reshape(2, -1)
+    assert is_read_as(file_of(tmp_path, png(levels, depth)), levels / levels.max(), 1e-6)
+
+
 def test_eight_bit_levels_in_a_file_of_sixteen(tmp_path: Path) -> None:
     levels = np.arange(256, dtype=np.uint16).reshape(16, 16)
     assert is_read_as(file_of(tmp_path, encoded(levels, "PNG")), levels / 255, 1e-6)

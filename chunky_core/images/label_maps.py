@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -16,9 +17,13 @@ from .levels import in_brackets
 from .mixtures import mixture_problem
 from .photos import check_levels, deep_pixels, is_deep, rgb_pixels, write_png
 
+if TYPE_CHECKING:
+    from PIL import Image
+
 Colour = tuple[int, int, int]
 _NO_COLOUR = 16  # of 255; lossy files move the channels of a grey picture a little apart
 _SURE = 4  # a level belongs to the legal one that is nearer than this part of their smallest distance
+_NO_GREY = ("GIF", "BMP", "DIB")  # formats that store grey pictures with a palette of greys
 _SHOWN = 6  # colours in an error
 
 
@@ -32,8 +37,9 @@ def read_label_map(
 
     The one place where label maps are read; what is a picture file is in `open_picture`. Labels are the numbers that
     the file stores: palette indices (PNG, GIF, BMP, TIFF), also where colours repeat, and grey levels of 1, 2, 4, 8 or
-    16 bits: the levels of 4 bits are 0 to 15. Colour pictures need `palette`: (red, green, blue) in 0..255 -> label.
-    Transparency is ignored, the EXIF orientation applied.
+    16 bits: the levels of 4 bits are 0 to 15. Where a palette holds different greys only, its levels are the labels if
+    they are `legal` and the indices are not, or in GIF and BMP, which have no other grey. Colour pictures need
+    `palette`: (red, green, blue) in 0..255 -> label. Transparency is ignored, the EXIF orientation applied.
     Where a lossy file, an interpolating resize or a blur has mixed labels with one another, they are read only if
     `legal`, the labels that there can be, leaves no doubt: they are at least 8 apart, and every pixel is nearer to
     one of them than a quarter of their smallest distance.
@@ -41,7 +47,7 @@ def read_label_map(
     the palette, or if labels were mixed.
     """
     file = open_picture(path)
-    labels = _stored_labels(file)
+    labels = _stored_labels(file, legal or ())
     if labels is None and palette is None:
         raise InvalidInputError(
             f"{path} is a colour picture with {_colours_found(rgb_pixels(file))}; give its palette, such as "
@@ -90,9 +96,11 @@ def save_label_map(path: str | os.PathLike[str], labels: Tensor) -> None:
     write_png(Path(path), labels.to(torch.uint8).cpu().numpy())
 
 
-def _stored_labels(file: PictureFile) -> Tensor | None:
+def _stored_labels(file: PictureFile, legal: Collection[int]) -> Tensor | None:
     """int64 [H,W], the numbers that the file stores; None for a colour picture."""
     picture = file.decoded()
+    if picture.mode == "P":
+        return torch.from_numpy(_palette_labels(file, picture, legal).astype(np.int64))
     if picture.mode == "I":  # 32 bits, as tools for segmentation write them
         numbers = np.array(picture)
         if numbers.min() < 0 or numbers.max() > 65535:
@@ -109,6 +117,24 @@ def _stored_labels(file: PictureFile) -> Tensor | None:
     if is_deep(file, picture) or numbers.ndim == 3 or picture.mode == "La":
         return _grey_labels(deep_pixels(file) if is_deep(file, picture) else rgb_pixels(file), file.lossy)
     return torch.from_numpy(numbers.astype(np.int64))
+
+
+def _palette_labels(file: PictureFile, picture: Image.Image, legal: Collection[int]) -> np.ndarray:
+    """Palette indices, or the levels of a palette of greys, by which programs store grey pictures in fewer bits."""
+    indices = np.array(picture)
+    colours = np.array(picture.getpalette("RGB"), np.uint8).reshape(-1, 3)
+    used = np.unique(indices)
+    if (
+        used[-1] >= len(colours)
+        or np.ptp(colours[used], axis=1).any()
+        or len(np.unique(colours[used, 0])) < len(used)
+    ):
+        return indices
+    levels = colours[indices, 0]
+    index_fits, level_fits = (set(labels.tolist()) <= set(legal) for labels in (used, colours[used, 0]))
+    if index_fits != level_fits:
+        return levels if level_fits else indices
+    return levels if file.format in _NO_GREY else indices
 
 
 def _unscaled(levels: np.ndarray, most: int, scale: int) -> np.ndarray:

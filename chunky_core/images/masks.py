@@ -53,7 +53,9 @@ def _grey_and_alpha(file: PictureFile) -> tuple[np.ndarray | None, np.ndarray | 
         return deep_grey(picture), None
     if picture.mode in ("1", "L") and "transparency" not in picture.info:
         levels = np.array(picture.convert("L"))
-        barely_on = file.most < 255 and levels.max() * file.most <= 255  # 0 and 1 of the 15 levels of 4 bits
+        barely_on = (
+            file.most < 255 and int(levels.max()) * file.most <= 255
+        )  # 0 and 1 of the 15 levels of 4 bits
         return (levels > 0) * np.uint8(255) if barely_on else levels, None
     if picture.mode in ("RGBa", "La"):
         picture = picture.convert(picture.mode.upper())
