@@ -48,6 +48,15 @@ def test_grey_levels_are_the_stored_numbers(tmp_path: Path, depth: int) -> None:
     assert np.array_equal(read(tmp_path, png(labels, depth)), labels)
 
 
+def test_few_bits_as_they_are_shown_where_only_these_have_names(tmp_path: Path) -> None:
+    for depth in (1, 2, 4):
+        labels = LABELS % 2
+        shown = labels * np.uint8(255 // ((1 << depth) - 1))
+        assert np.array_equal(read(tmp_path, png(labels, depth), legal=(0, int(shown.max()))), shown)
+        assert np.array_equal(read(tmp_path, png(labels, depth), legal=(0, 1)), labels)
+        assert np.array_equal(read(tmp_path, png(labels, depth), legal=(0, 1, int(shown.max()))), labels)
+
+
 def test_every_level_of_four_bits(tmp_path: Path) -> None:
     labels = np.arange(16, dtype=np.uint8).reshape(2, 8)
     assert np.array_equal(read(tmp_path, png(labels, 4)), labels)

@@ -67,7 +67,7 @@ class PictureFile:
         from PIL import Image
 
         try:
-            with Image.open(BytesIO(self.content), formats=readers()) as picture:
+            with _without_warnings(), Image.open(BytesIO(self.content), formats=readers()) as picture:
                 picture.load()
                 turn = _TURNS.get(
                     _orientation(picture, self.content)
@@ -77,6 +77,8 @@ class PictureFile:
             raise InvalidInputError(
                 f"{self.path} is damaged or cut off ({_reason(error)}); copy or export it again"
             ) from error
+        except Image.DecompressionBombError as error:
+            raise _too_large(self.path, "larger than its header says") from error
 
 
 def open_picture(path: str | os.PathLike[str]) -> PictureFile:

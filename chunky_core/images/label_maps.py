@@ -37,9 +37,10 @@ def read_label_map(
 
     The one place where label maps are read; what is a picture file is in `open_picture`. Labels are the numbers that
     the file stores: palette indices (PNG, GIF, BMP, TIFF), also where colours repeat, and grey levels of 1, 2, 4, 8 or
-    16 bits: the levels of 4 bits are 0 to 15. Where a palette holds different greys only, its levels are the labels if
-    they are `legal` and the indices are not, or in GIF and BMP, which have no other grey. Colour pictures need
-    `palette`: (red, green, blue) in 0..255 -> label. Transparency is ignored, the EXIF orientation applied.
+    16 bits: the levels of 4 bits are 0 to 15. A palette of greys in GIF and BMP, which have no other grey, means its
+    levels. Where only the other reading has `legal` labels alone, it is taken: the greys of any palette, their indices,
+    or the levels 0 to 255 that fewer bits are shown as. Colour pictures need `palette`: (red, green, blue) in 0..255
+    -> label. Transparency is ignored, the EXIF orientation applied.
     Where a lossy file, an interpolating resize or a blur has mixed labels with one another, they are read only if
     `legal`, the labels that there can be, leaves no doubt: they are at least 8 apart, and every pixel is nearer to
     one of them than a quarter of their smallest distance.
@@ -99,8 +100,6 @@ def save_label_map(path: str | os.PathLike[str], labels: Tensor) -> None:
 def _stored_labels(file: PictureFile, legal: Collection[int]) -> Tensor | None:
     """int64 [H,W], the numbers that the file stores; None for a colour picture."""
     picture = file.decoded()
-    if picture.mode == "P":
-        return torch.from_numpy(_palette_labels(file, picture, legal).astype(np.int64))
     if picture.mode == "I":  # 32 bits, as tools for segmentation write them
         numbers = np.array(picture)
         if numbers.min() < 0 or numbers.max() > 65535:
@@ -110,9 +109,14 @@ def _stored_labels(file: PictureFile, legal: Collection[int]) -> Tensor | None:
     else:
         check_levels(file, picture)
         numbers = np.array(picture)
-    if picture.mode in ("I", "L") and file.most not in (255, 65535) and file.format != "TIFF":
-        numbers = _unscaled(numbers, file.most, 65535 if picture.mode == "I" else 255)
-    if picture.mode in ("LA", "PA"):
+    if picture.mode == "P":
+        numbers = _palette_labels(file, picture, legal)
+    elif picture.mode in ("1", "L") and file.most < 255:
+        shown = np.array(picture.convert("L"))
+        numbers = _fitting(_unscaled(shown, file.most, 255), shown, legal)
+    elif picture.mode == "I" and file.format == "PPM":
+        numbers = _unscaled(numbers, file.most, 65535)
+    elif picture.mode in ("LA", "PA"):
         numbers = numbers[..., 0]
     if is_deep(file, picture) or numbers.ndim == 3 or picture.mode == "La":
         return _grey_labels(deep_pixels(file) if is_deep(file, picture) else rgb_pixels(file), file.lossy)
@@ -131,10 +135,13 @@ def _palette_labels(file: PictureFile, picture: Image.Image, legal: Collection[i
     ):
         return indices
     levels = colours[indices, 0]
-    index_fits, level_fits = (set(labels.tolist()) <= set(legal) for labels in (used, colours[used, 0]))
-    if index_fits != level_fits:
-        return levels if level_fits else indices
-    return levels if file.format in _NO_GREY else indices
+    return _fitting(levels, indices, legal) if file.format in _NO_GREY else _fitting(indices, levels, legal)
+
+
+def _fitting(first: np.ndarray, second: np.ndarray, legal: Collection[int]) -> np.ndarray:
+    """The second reading of a map where its labels are legal and those of the first are not."""
+    fits = [set(np.unique(labels).tolist()) <= set(legal) for labels in (first, second)]
+    return second if fits == [False, True] else first
 
 
 def _unscaled(levels: np.ndarray, most: int, scale: int) -> np.ndarray:
