@@ -18,7 +18,7 @@ from chunky_core.errors import InvalidInputError
 from chunky_core.images import open_picture
 from chunky_core.segments import Segments
 from tests.cli_tools import edit
-from tests.picture_tools import animated, encoded, file_of, with_palette
+from tests.picture_tools import animated, blocks, encoded, file_of, with_palette
 
 SIZE = 64
 HAIR = np.zeros((SIZE, SIZE), np.uint8)
@@ -218,6 +218,22 @@ def test_a_colour_that_the_table_lacks_is_named_with_the_file(folder: Path) -> N
         InvalidInputError, match=r"3 colours: #000000, #ff0000, #0000ff; .*\{\"#ff0000\": \"mouth\"\}"
     ):
         segments(folder, name)
+
+
+def test_a_colour_near_a_named_one_is_not_swallowed(folder: Path) -> None:
+    name = label_map(folder, encoded(LABELS, "PNG"), {"#000000": "skin", "#ff0000": "hair"})
+    with pytest.raises(InvalidInputError, match=r"#020202 \(1280 pixels\)"):
+        segments(folder, name)
+
+
+def test_smoothed_edges_between_named_colours_go_to_the_nearest(folder: Path) -> None:
+    colours = np.array([(0, 0, 0), (255, 0, 0), (0, 0, 255)], np.uint8)[
+        blocks(np.array([[0, 1], [2, 0]]), 32)
+    ]
+    smooth = cv2.GaussianBlur(colours, (5, 5), 1.0)
+    name = label_map(folder, encoded(smooth, "PNG"), {"#000": "skin", "#f00": "hair", "#00f": "mouth"})
+    hair = mask_of(segments(folder, name), "hair")
+    assert set(np.unique(hair)) == {0, 1} and np.abs(hair - (colours[..., 0] > 0)).sum() < 64
 
 
 @pytest.mark.parametrize(

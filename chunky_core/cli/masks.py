@@ -15,7 +15,7 @@ from ..images import is_picture, open_picture, read_label_colours, read_label_ma
 from ..images.files import PictureFile
 from ..segments import Segments, segments_from_label_map, segments_from_masks
 from ..segments.fitting import fit_labels, fit_mask
-from ..segments.label_images import Palette, labels_of_colours
+from ..segments.label_images import MOST_COLOURS, Palette, labels_of_colours
 from ..segments.label_names import split_names
 from ..wording import in_pixels
 from .label_tables import LabelTable, label_table
@@ -74,18 +74,38 @@ def _mask_files(folder: Path) -> tuple[dict[str, Path], list[str]]:
 
 def _labels(path: Path) -> tuple[Tensor, dict[int, str]]:
     """Labels [H,W] and the name of every one of them."""
-    open_picture(path)  # what is no picture needs no names
+    file = open_picture(path)  # what is no picture needs no names
     table = label_table(path)
     if table.colours:
-        palette = Palette(torch.tensor(list(table.colours), dtype=torch.uint8), tuple(table.colours.values()))
-        try:
-            labels = labels_of_colours(read_label_colours(path)[None], palette)[0]
-        except InvalidInputError as error:
-            raise InvalidInputError(f"{path}, by the colours of {table.path}: {error}") from error
-        return labels.long(), dict(enumerate(palette.names))
+        return _labels_by_colour(file, table)
     labels = read_label_map(path, legal=table.numbers)
     _check_named(path, labels, table)
     return labels, dict(table.numbers)
+
+
+def _labels_by_colour(file: PictureFile, table: LabelTable) -> tuple[Tensor, dict[int, str]]:
+    """Colours with a tolerance, as the node reads them, unless that would swallow an area of a colour of its own."""
+    pixels = read_label_colours(file.path)
+    colours = torch.tensor(list(table.colours), dtype=torch.uint8)
+    exact = not file.lossy and _has_areas_beside(pixels, colours)
+    palette = Palette(colours, tuple(table.colours.values()), exact)
+    try:
+        labels = labels_of_colours(pixels[None], palette)[0]
+    except InvalidInputError as error:
+        raise InvalidInputError(f"{file.path}, by the colours of {table.path}: {error}") from error
+    return labels.long(), dict(enumerate(palette.names))
+
+
+def _has_areas_beside(pixels: Tensor, colours: Tensor) -> bool:
+    """Whether other colours than these were drawn: they fill 3x3 pixels somewhere, and are too few for a photo."""
+    packing = torch.tensor([65536, 256, 1])
+    packed = pixels.long() @ packing
+    known, found = colours.long() @ packing, packed.unique()
+    if len(found) > MOST_COLOURS or min(packed.shape) < 3:
+        return False
+    around = packed.unfold(0, 3, 1).unfold(1, 3, 1).flatten(2)
+    alike = (around == around[..., :1]).all(dim=2)
+    return bool((alike & ~torch.isin(around[..., 0], known)).any())
 
 
 def _check_named(path: Path, labels: Tensor, table: LabelTable) -> None:
