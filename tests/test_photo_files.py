@@ -120,6 +120,21 @@ def test_sixteen_bits_per_channel_are_kept(tmp_path: Path, kind: str, channels: 
     assert torch.equal(load_image(tmp_path / f"deep.{kind}"), expected)
 
 
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_sixteen_bits_are_turned_like_eight(tmp_path: Path, orientation: int) -> None:
+    tifffile = pytest.importorskip("tifffile")
+    exif = Image.Exif()
+    exif[0x112] = orientation
+    expected = pixels_of(file_of(tmp_path, encoded(NOISE, "PNG", exif=exif)))
+    deep = NOISE.astype(np.uint16) * 257
+    content = png(deep, 16, COLOUR)
+    content = content[:33] + chunk(b"eXIf", exif.tobytes().removeprefix(b"Exif\0\0")) + content[33:]
+    assert np.array_equal(pixels_of(file_of(tmp_path, content)), expected)
+    tag = (0x112, 3, 1, orientation, False)
+    tifffile.imwrite(tmp_path / "deep.tiff", deep, photometric="rgb", extratags=[tag])
+    assert np.array_equal(pixels_of(tmp_path / "deep.tiff"), expected)
+
+
 def test_ten_bits_of_avif_span_black_to_white(tmp_path: Path) -> None:
     ramp = np.repeat(np.linspace(0, 1023, 64).astype(np.uint16)[None, :, None], 16, axis=0).repeat(3, axis=2)
     done, content = cv2.imencode(".avif", ramp, [cv2.IMWRITE_AVIF_DEPTH, 10, cv2.IMWRITE_AVIF_QUALITY, 100])
