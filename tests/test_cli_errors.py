@@ -38,7 +38,7 @@ def ended_in_one_line(capsys) -> str:
         (["--static", "sky"], "background"),
         (["--masks", "{studio}/photo.png"], "photo.png"),
         (["--masks", "{studio}/nothing.png"], "nothing.png"),
-        (["--masks", "{studio}"], "photo.png is a colour picture"),
+        (["--masks", "{studio}"], "labels.png is nearly black as a mask"),
         (["--generator", "absent.safetensors"], "absent.safetensors"),
         (["--generator", "{studio}"], "no generator file"),
         (["--directions", "{studio}"], "no direction file"),
