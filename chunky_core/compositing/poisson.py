@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..errors import InvalidInputError
-from ..segments.masks import SMALLEST_WEIGHT, grow, mask_box
+from ..segments.masks import SMALLEST_WEIGHT, grow, mask_box, without_noise
 from ..wording import in_pixels, pictures
 from .multigrid import solve_poisson
 
@@ -37,7 +37,8 @@ def poisson_composite(
     """The picture set into the photo with its gradients, but the photo's colours at the border of the mask.
 
     picture, photo: [B,3,H,W] in [-1,1].
-    mask: [1 or B,1,H,W]; the region is where it is > 0 (of segments: their 1 - static).
+    mask: [1 or B,1,H,W]; the region is where it is > 0, but for the noise of a black that
+        isn't 0 (see `without_noise`); of segments: their 1 - static.
     mixed: the stronger of the picture's and the photo's differences counts (equations 12 and 13), for
         transparent or thin things.
     rim: whose differences count between a pixel inside and one outside. "picture" is the paper's choice and
@@ -75,6 +76,7 @@ def _composite(
     picture: Tensor, photo: Tensor, mask: Tensor, mixed: bool, rim: str, band: int | None
 ) -> Tensor:
     """`poisson_composite` of one picture [3,H,W] with a mask [H,W]."""
+    mask = without_noise(mask)
     region = mask > 0
     unknown = region if band is None else region & (grow((~region).float(), band) > 0)
     start = torch.where(region, picture, photo)

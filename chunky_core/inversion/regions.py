@@ -108,7 +108,7 @@ def picture_region(
 def painted_tiles(generator: Generator, mask: Tensor, resolution: int) -> tuple[Box, ...]:
     """Disjoint boxes that hold every pixel > 0 of a mask [1,1,r,r], as cheap to synthesise as can be found."""
     if not generator.supports_boxes:
-        return (mask_box(mask),)
+        return (mask_box(mask > 0),)
     size = None if resolution == generator.img_resolution else resolution
     return cover(mask, lambda box: generator.effort(box, size))
 
@@ -121,6 +121,6 @@ def crop(image: Tensor, box: Box) -> Tensor:
 def _region(
     generator: Generator, view: View, mask: Tensor, config: ProjectionConfig, networks: LossNetworks
 ) -> Region:
-    box = mask_box(mask, config.losses.margin if config.losses.is_structural else 0)
+    box = mask_box(mask > 0, config.losses.margin if config.losses.is_structural else 0)
     loss = RegionLoss(config.losses, networks, view.photo, box, crop(mask, box))
     return Region(box, painted_tiles(generator, mask, view.resolution), loss)
