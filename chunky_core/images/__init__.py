@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .errors import InvalidInputError
-from .replacing import replacing
+from ..errors import InvalidInputError
+from ..replacing import replacing
 
 Colour = tuple[int, int, int]
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
