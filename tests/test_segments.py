@@ -296,5 +296,10 @@ def test_a_radius_beyond_the_picture_reaches_everything_at_once() -> None:
 
 
 def test_a_feather_beyond_any_picture_is_refused() -> None:
-    with pytest.raises(InvalidInputError, match="feather 1e.308; expected pixels, .* at most 1000"):
-        segments_from_masks({"a": torch.ones(8, 8)}, feather=1e308)
+    with pytest.raises(InvalidInputError, match=r"feather is 1e.308 .*16x12; expected pixels, 0 to 6 \(half"):
+        segments_from_masks({"a": torch.ones(12, 16)}, feather=1e308)
+    with pytest.raises(InvalidInputError, match="feather is 6.5"):
+        segments_from_masks({"a": torch.ones(12, 16)}, feather=6.5)
+    with pytest.raises(InvalidInputError, match="grow is 7"):
+        segments_from_masks({"a": torch.ones(12, 16)}, grow=7)
+    assert segments_from_masks({"a": torch.ones(12, 16)}, feather=6, grow=6).masks.min() == 1

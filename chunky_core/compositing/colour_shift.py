@@ -33,8 +33,9 @@ def colour_shift(
     continues there. "photo": just inside, for a picture that was already set into the photo. "soft": within
     three pixels inside of where the photo shows through the mask, whose soft edge belongs to what lies behind.
 
-    Where the mask is 0, noise of its black left out (see `without_noise`), the photo's numbers are returned as they are. A region without a rim gives the photo or
-    the picture as it is. Raises InvalidInputError for shapes that do not agree, NaN and infinite values.
+    Where the mask is 0, or its black only noisy (see `without_noise`), the photo's numbers are returned as they are. A
+    region without a rim gives the photo or the picture as it is. Raises InvalidInputError for shapes that do not agree,
+    NaN and infinite values.
     """
     check_pictures(picture, photo, mask, rim)
     picture = picture.to(photo)

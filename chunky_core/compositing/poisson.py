@@ -63,8 +63,8 @@ def poisson_composite(
     agree, NaN and infinite values.
     """
     check_pictures(picture, photo, mask, rim)
-    if band is not None and band < 1:
-        raise InvalidInputError(f"band is {band}; expected at least 1 pixel, or None for the whole region")
+    if band is not None:
+        check_band(band)
     picture, mask = picture.to(photo), mask.to(photo.device)
     masks = mask[:, 0].expand(len(photo), -1, -1)
     return torch.stack(
@@ -150,6 +150,12 @@ def neighbours(values: Tensor, axis: int) -> tuple[Tensor, Tensor]:
     """Views of all pixels but the last and of all but the first along the axis."""
     count = values.shape[axis] - 1
     return values.narrow(axis, 0, count), values.narrow(axis, 1, count)
+
+
+def check_band(band: int) -> None:
+    """Raise InvalidInputError for a band that isn't a whole number of pixels, at least 1."""
+    if not isinstance(band, int) or isinstance(band, bool) or band < 1:
+        raise InvalidInputError(f"band is {band!r}; expected at least 1 pixel, in whole numbers")
 
 
 def check_pictures(picture: Tensor, photo: Tensor, mask: Tensor, rim: str) -> None:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ..errors import InvalidInputError
+from ..images.mixtures import mixture_problem
 
 MOST_COLOURS = 64  # more come from a photo, from JPEG or from smoothed edges, and not from a label map
 EDGE_REACH = 4  # pixels; how far a smoothed edge may lie from the plain colours that it mixes
@@ -53,7 +54,8 @@ def parse_palette(text: str) -> Palette:
 def palette_of(pixels: Tensor) -> Palette:
     """Every exact colour of label pictures, named "#rrggbb", or by its level if all of them are grey.
 
-    pixels: uint8 [B,H,W,3], RGB. Raises InvalidInputError if there are more than 64.
+    pixels: uint8 [B,H,W,3], RGB. Raises InvalidInputError if there is only one, if there are more than 64, or if some
+    are mixtures (see `check_unmixed`).
     """
     colours = pixels.reshape(-1, 3).unique(dim=0)
     if len(colours) > MOST_COLOURS:
@@ -61,10 +63,31 @@ def palette_of(pixels: Tensor) -> Palette:
             f"the label picture has {len(colours)} colours, expected at most {MOST_COLOURS}; save it without "
             "smoothing or JPEG compression, or list its colours in the palette"
         )
+    if len(colours) == 1:
+        raise InvalidInputError(
+            f"the label picture has one colour only, {_hex(colours[0].tolist())}; expected one for each area. This is "
+            "what loaders of 8 bits make of labels in 16 bits: save them in 8"
+        )
+    check_unmixed(pixels)
     triples = colours.tolist()
     if all(red == green == blue for red, green, blue in triples):
         return Palette(colours, tuple(str(level) for level, _, _ in triples), exact=True)
     return Palette(colours, tuple(_hex(triple) for triple in triples), exact=True)
+
+
+def check_unmixed(pixels: Tensor) -> None:
+    """Raise InvalidInputError for label pictures whose colours, or grey levels, were mixed at the borders of areas.
+
+    pixels: uint8 [B,H,W,3], RGB. For pictures of which every exact colour counts; see `mixture_problem`.
+    """
+    for picture in pixels:
+        for channel in picture.unbind(dim=-1):
+            problem = mixture_problem(channel.long())
+            if problem:
+                raise InvalidInputError(
+                    f"the label picture has colours that no area has: {problem}; make it without smoothing or loss "
+                    "(PNG, resized by nearest-exact), or list its colours in the palette"
+                )
 
 
 def labels_of_colours(pixels: Tensor, palette: Palette, tolerance: int = 16) -> Tensor:

@@ -23,11 +23,6 @@ _FAINT_RIM = 24  # pixels; a soft edge that is farther from what is selected is 
 _NOISE_SHARE, _NOISE_OF_BLACK = 0.05, 0.25  # of the picture, and of all that is black
 
 
-def selected(mask: Tensor) -> Tensor:
-    """Where a mask means more than black: bool of its shape. A bool mask is taken as it is."""
-    return mask.detach() > BLACK
-
-
 def without_noise(mask: Tensor) -> Tensor:
     """A mask [...,H,W] in [0,1] with a true 0 where its black is noisy; any other mask, also a bool one, as it is.
 
@@ -35,7 +30,7 @@ def without_noise(mask: Tensor) -> Tensor:
     more, unless they reach 24 pixels beyond the box of all that is more, or fill a twentieth of the picture and a
     quarter of its black, as noise does.
     """
-    chosen = selected(mask)
+    chosen = mask > BLACK
     weak = (mask > 0) & ~chosen
     count = int(weak.sum())
     if not count:
@@ -88,8 +83,8 @@ def check_reach(pixels: float, size: tuple[int, int], what: str) -> None:
     most = max(min(size) / 2, _SMALLEST_REACH)
     if not 0 <= pixels <= most:
         raise InvalidInputError(
-            f"{what} is {pixels:g} pixels in a picture of {size[1]}x{size[0]}; expected 0 to {most:g}, half its "
-            "shorter side"
+            f"{what} is {pixels:g} in a picture of {size[1]}x{size[0]}; expected pixels, 0 to {most:g} (half its "
+            "shorter side)"
         )
 
 
