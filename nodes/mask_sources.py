@@ -47,13 +47,14 @@ class LabelMapFromImage(io.ComfyNode):
                 "mask from color",
             ],
             inputs=[
-                io.Image.Input("image", tooltip="The label picture, of the photo's size, or several."),
+                io.Image.Input("image", tooltip="The label picture, in the photo's aspect, or several."),
                 io.String.Input(
                     "palette",
                     default=AUTO,
                     multiline=True,
                     tooltip="One line per area: '#ff0000 mouth', or '3 mouth' for grey level 3 of 0..255. "
-                    "'auto' takes every exact colour and names it by its number.",
+                    "'auto' takes every exact colour and names it by its number; a grey PNG of "
+                    "4 bits shows its 3 as 51.",
                 ),
                 io.Int.Input(
                     "tolerance",

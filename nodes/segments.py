@@ -63,7 +63,8 @@ class SegmentMasks(io.ComfyNode):
                 io.Mask.Input(
                     "masks",
                     optional=True,
-                    tooltip="One mask per segment, as a batch; used for every photo. Needs their names.",
+                    tooltip="One mask per segment, as a batch; used for every photo. Needs their names. With one "
+                    "name: a mask for each photo.",
                 ),
                 io.String.Input(
                     "names",
@@ -94,7 +95,8 @@ class SegmentMasks(io.ComfyNode):
                     "alpha",
                     optional=True,
                     tooltip="The mask of a loader for pictures with transparency, 1 = transparent. What is "
-                    "opaque becomes the segment 'subject', the rest is static.",
+                    "opaque becomes the segment 'subject', the rest is static. What the mask editor "
+                    "painted belongs to masks.",
                 ),
                 io.String.Input(
                     "rename",
@@ -241,8 +243,8 @@ def say_painted(transparent: Tensor) -> None:
         share = there.float().mean().item()
         if 0 < share < MOST_PAINTED and not rim.any():
             show_notice(
-                f"alpha: {share:.0%} of the picture, in its middle, is transparent and stays as it is; 'subject' is "
-                "all the rest. If you painted this in the mask editor, connect it to masks, with a name"
+                f"alpha: {share:.0%} of the picture, away from its border, is transparent and stays as it is; "
+                "'subject' is all the rest. If you painted this in the mask editor, connect it to masks, with a name"
             )
             return
 

@@ -117,7 +117,7 @@ def _detailed_pictures(
     scale = max(1.0, max(photo.shape[-2:]) / 256)
     crops, boxes = [], []
     for segment in inversion.segments:
-        box = mask_box(segment.mask > 0, margin=round(_CONTEXT * scale))
+        box = mask_box(segment.mask, margin=round(_CONTEXT * scale))
         shown = photo[..., box.top : box.bottom, box.left : box.right]
         edits = [edit for edit in applicable_edits(masks, segment.name, inversion.edits) if edit.strength]
         if edits:

@@ -150,7 +150,7 @@ def _target(
     """[1,3,H,W]: what X_2 is to draw: on the segment `held` G(X_1), on the parts to fit their targets, else the
     picture.
     """
-    picture, box = start.backdrop(), mask_box(held > 0)
+    picture, box = start.backdrop(), mask_box(held)
     drawn = picture.clone()
     shown = segment_picture(own, start, start.segments[0], [], box)
     drawn[..., box.top : box.bottom, box.left : box.right] = shown.to(picture)

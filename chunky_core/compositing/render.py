@@ -45,7 +45,7 @@ def segment_pictures(
     """
     check_generator(inversion, generator)
     backdrop, masks = inversion.backdrop(), inversion.masks()
-    boxes = [mask_box(segment.mask > 0, margin=margin) for segment in inversion.segments]
+    boxes = [mask_box(segment.mask, margin=margin) for segment in inversion.segments]
     crops = []
     for segment, box in zip(inversion.segments, boxes, strict=True):
         edits = applicable_edits(masks, segment.name, inversion.edits) if edited else []

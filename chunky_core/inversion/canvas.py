@@ -49,7 +49,7 @@ class Canvas:
         """Segments that came to rest before the run was continued, or before the masks moved."""
         masks = self.view.segments.masks
         missing = [i for i in range(len(masks)) if i not in self._drawn]
-        boxes = [mask_box(masks[i] > 0) for i in missing]
+        boxes = [mask_box(masks[i]) for i in missing]
         painter = Painter(self.generator, boxes, [(box,) for box in boxes], self.view.resolution)
         for group in painter.groups:
             crops = painter.paint(group, [codes[i] for i in missing], noise)

@@ -111,7 +111,7 @@ class JointObjective:
     def __init__(self, generator: Generator, view: View, picture: Region) -> None:
         self.view, self.picture = view, picture
         masks = view.segments.masks
-        self.boxes = [mask_box(mask > 0) for mask in masks]
+        self.boxes = [mask_box(mask) for mask in masks]
         self.scales = [(masks.sum() / mask.sum()).item() for mask in masks]
         tiles = [painted_tiles(generator, mask[None], view.resolution) for mask in masks]
         self._painter = Painter(generator, self.boxes, tiles, view.resolution)

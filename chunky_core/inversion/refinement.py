@@ -41,7 +41,7 @@ def refined_segments(
     names = [name for name in view.segments.resolve(config.refine) if by_name[name]]
     chosen = [view.segments.names.index(name) for name in names]
     margin = math.ceil(config.refine_distance) + _REACH
-    boxes = [mask_box(view.segments.masks[index] > 0, margin) for index in chosen]
+    boxes = [mask_box(view.segments.masks[index], margin) for index in chosen]
     painter = Painter(generator, boxes, [(box,) for box in boxes], view.resolution)
     speeds: dict[str, Tensor] = {}
     for group in painter.groups:

@@ -12,7 +12,7 @@ from torch import Tensor
 from ..generator.generator import Generator
 from ..generator.region import Box
 from ..segments.cover import cover
-from ..segments.masks import feather, grow, mask_box
+from ..segments.masks import check_reach, feather, grow, mask_box
 from ..segments.segments import Segments
 from .config import ProjectionConfig
 from .losses import LossNetworks, RegionLoss
@@ -56,7 +56,11 @@ class Region:
 
 
 def reach_of(masks: Tensor, config: ProjectionConfig) -> Tensor:
-    """[N,1,H,W]: the masks dilated and softened (P1 2.1), with a weaker neighbourhood around them if wanted."""
+    """[N,1,H,W]: the masks dilated and softened (P1 2.1), with a weaker neighbourhood around them if wanted.
+
+    Raises InvalidInputError for a feather of more than half the masks' shorter side.
+    """
+    check_reach(config.feather, (masks.shape[-2], masks.shape[-1]), "feather")
     grown = grow(masks, config.dilation)
     if config.feather:
         soft = [feather(mask[0].double().cpu(), config.feather) for mask in grown]
@@ -108,7 +112,7 @@ def picture_region(
 def painted_tiles(generator: Generator, mask: Tensor, resolution: int) -> tuple[Box, ...]:
     """Disjoint boxes that hold every pixel > 0 of a mask [1,1,r,r], as cheap to synthesise as can be found."""
     if not generator.supports_boxes:
-        return (mask_box(mask > 0),)
+        return (mask_box(mask),)
     size = None if resolution == generator.img_resolution else resolution
     return cover(mask, lambda box: generator.effort(box, size))
 
@@ -121,6 +125,6 @@ def crop(image: Tensor, box: Box) -> Tensor:
 def _region(
     generator: Generator, view: View, mask: Tensor, config: ProjectionConfig, networks: LossNetworks
 ) -> Region:
-    box = mask_box(mask > 0, config.losses.margin if config.losses.is_structural else 0)
+    box = mask_box(mask, config.losses.margin if config.losses.is_structural else 0)
     loss = RegionLoss(config.losses, networks, view.photo, box, crop(mask, box))
     return Region(box, painted_tiles(generator, mask, view.resolution), loss)

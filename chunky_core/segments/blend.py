@@ -56,7 +56,7 @@ def _check(photo: Tensor, segments: Segments, crops: Sequence[Tensor], boxes: Se
             raise InvalidInputError(
                 f"the crop of {name!r} is {list(crop.shape)}, which is not the size of {box}"
             )
-        needed = mask_box(mask > 0)
+        needed = mask_box(mask)
         outside = needed.top < box.top or needed.left < box.left or box.bottom < needed.bottom
         if outside or box.right < needed.right or box.bottom > height or box.right > width or min(box) < 0:
             raise InvalidInputError(

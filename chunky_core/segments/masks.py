@@ -61,12 +61,12 @@ def _connected(weak: Tensor, chosen: Tensor) -> Tensor:
 def mask_box(mask: Tensor, margin: int = 0, multiple: int = 1) -> Box:
     """The smallest box around the pixels > 0 of a mask, plus a margin.
 
-    mask: [...,H,W]; the noise of its black doesn't count (see `without_noise`), so give `mask > 0` where every weight
-    must lie in the box. margin: pixels added on every side; multiple: the edges are moved outward to multiples of
-    it. The box is clipped to the image. Raises InvalidInputError for an empty mask.
+    mask: [...,H,W]; one from outside is best rid of its noise first (see `without_noise`). margin: pixels added on
+    every side; multiple: the edges are moved outward to multiples of it. The box is clipped to the image.
+    Raises InvalidInputError for an empty mask.
     """
     height, width = mask.shape[-2:]
-    chosen = (without_noise(mask.detach()) > 0).reshape(-1, height, width).any(dim=0)
+    chosen = (mask.detach() > 0).reshape(-1, height, width).any(dim=0)
     rows = chosen.any(dim=1).nonzero().flatten().tolist()
     columns = chosen.any(dim=0).nonzero().flatten().tolist()
     if not rows:
@@ -100,7 +100,7 @@ def grow(mask: Tensor, radius: int) -> Tensor:
     result = mask.clone()
     radius = min(radius, sum(mask.shape[-2:]))  # which reaches everything
     if radius > 0 and mask.any():
-        top, left, bottom, right = mask_box(mask > 0, radius)  # beyond it the result is 0
+        top, left, bottom, right = mask_box(mask, radius)  # beyond it the result is 0
         reached = result[..., top:bottom, left:right]
         reached.copy_(_dilated(reached.clone(), radius))
     return result
@@ -133,7 +133,7 @@ def feather(mask: Tensor, sigma: float) -> Tensor:
 
     # Outside this box the result is zero, and at its edges the border continues zeros or the image's own
     # border.
-    top, left, bottom, right = mask_box(mask > 0, math.ceil(FEATHER_REACH * sigma) + 1)
+    top, left, bottom, right = mask_box(mask, math.ceil(FEATHER_REACH * sigma) + 1)
     result = torch.zeros_like(mask)
     blurred = gaussian_filter(
         mask[top:bottom, left:right].numpy(), sigma, mode="nearest", truncate=FEATHER_REACH
