@@ -220,8 +220,6 @@ class AddSegment(io.ComfyNode):
             if segments is not None:
                 given = fitted_mask(given, segments[0].size, f"the mask of {name.strip()!r}")
             masks = tuple(given[:, 0])
-            for one in masks:
-                say_odd_levels({name.strip(): one})
             sets = (None,) * len(masks) if segments is None else segments
             count = max(len(masks), len(sets))
             pairs = zip(
@@ -230,7 +228,10 @@ class AddSegment(io.ComfyNode):
             add = partial(
                 add_segment, feather=feather, extend=if_present == "extend", enter_static=enter_static
             )
-            return io.NodeOutput(tuple(add(one, name.strip(), new) for one, new in pairs))
+            made = tuple(add(one, name.strip(), new) for one, new in pairs)
+            for one in masks:
+                say_odd_levels({name.strip(): one})
+            return io.NodeOutput(made)
 
 
 NODES = [EditSegments, AddSegment]

@@ -17,6 +17,7 @@ from ..chunky_core.images import to_uint8
 from ..chunky_core.segments.label_images import check_unmixed, labels_of_colours, palette_of, parse_palette
 from ..chunky_core.segments.parsing import CONFIG, FaceParser, load_parser
 from .host import GRID_TOLERANCE, check_image, each_photo, plain_tensors, to_core
+from .notices import show_notice
 from .types import LabelMap, LabelMapIO
 
 AUTO = "auto"
@@ -72,6 +73,10 @@ class LabelMapFromImage(io.ComfyNode):
     @classmethod
     def execute(cls, image: Tensor, palette: str, tolerance: int) -> io.NodeOutput:
         with plain_tensors():
+            if image.shape[-1] == 4 and (image[..., 3] < 1).any():
+                show_notice(
+                    "the label picture is transparent in parts; the colours stored there count all the same"
+                )
             given = None if palette.strip().lower() == AUTO else parse_palette(palette)
             if given is None or given.exact:
                 check_whole_levels(image)

@@ -142,9 +142,9 @@ class SegmentMasks(io.ComfyNode):
             elif masks is not None:
                 planes = mask_to_core(masks, borrowed=True)[:, 0]
                 sets = named_masks(planes, split_names(names), len(image))
+                batch = [segments_of_masks(named, kept, renames, size, options) for named in sets]
                 for named in sets:
                     say_odd_levels(named)
-                batch = [segments_of_masks(named, kept, renames, size, options) for named in sets]
             elif alpha is not None:
                 # nothing is known of what is transparent, so that it can't be a segment
                 kept.append(renames.get(BACKGROUND, BACKGROUND))

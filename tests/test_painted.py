@@ -95,6 +95,12 @@ def test_a_brush_of_half_opacity_comes_back_as_it_is() -> None:
     assert (masks["mouth"] - thin).abs().max() < 0.03
 
 
+def test_a_flat_colour_on_a_flat_photo_is_no_thin_coat_of_another() -> None:
+    flat = torch.full((SIZE, SIZE, 3), 255, dtype=torch.uint8)
+    with pytest.raises(InvalidInputError, match="most often #ff8080"):
+        painted_masks(flat, paint(flat, coat(48, 48, 20), (255, 128, 128)), PALETTE)
+
+
 @pytest.mark.parametrize("edge", [1.0, 8.0, 16.0])
 @pytest.mark.parametrize("count", [1, 3, 8])
 def test_the_palette_is_learnt_from_the_strokes(edge: float, count: int) -> None:

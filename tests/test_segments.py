@@ -117,6 +117,28 @@ def test_single_segment_is_the_whole_photo() -> None:
     assert (whole.masks == 1).all() and (whole.static == 0).all()
 
 
+def test_blanks_underscores_and_hyphens_are_the_same_in_names() -> None:
+    mask = torch.ones(4, 4)
+    stripes = {
+        name: mask * (torch.arange(4) == i)
+        for i, name in enumerate(("left_eye", "right-eye", "upper lip", "a_b"))
+    }
+    made = segments_from_masks({**stripes, "a b": mask * 0.5})
+    assert made.resolve(["Left Eye", "right_eye", "upper-lip", "left  eye"]) == (
+        "left_eye",
+        "right-eye",
+        "upper lip",
+    )
+    assert made.resolve(["eyes"]) == ("left_eye", "right-eye") and made.resolve(["a b", "a_b"]) == (
+        "a b",
+        "a_b",
+    )
+    with pytest.raises(
+        InvalidInputError, match="'a-b' could be 'a_b' or 'a b', which differ in .*hyphens only"
+    ):
+        made.resolve(["a-b"])
+
+
 def test_resolve() -> None:
     names = ("left_eye", "right_eye", "left_brow", "mouth", "glasses")
     made = segments_from_masks(

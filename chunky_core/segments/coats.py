@@ -40,7 +40,7 @@ def coats(
     near = distances[:, where]
     colour, share, error = _single(below, above, colours.double(), near, tolerance)
     other, other_share = torch.full_like(colour, -1), torch.zeros_like(share)
-    flat = _is_flat(painted)[where]
+    flat = is_flat(painted)[where]
     present = [number for number in range(len(colours)) if near.shape[1] and near[number].min() <= _BOTH]
     for first, second in combinations(present, 2):
         open_ = ((error > NOISE) & (near[[first, second]].amax(dim=0) <= _BOTH)).nonzero()[:, 0]
@@ -117,7 +117,7 @@ def _single(
     return colour, share, missed
 
 
-def _is_flat(picture: Tensor) -> Tensor:
+def is_flat(picture: Tensor) -> Tensor:
     """Where all of the 5x5 pixels around have nearly one colour, bool [H,W]."""
     planes = picture.permute(2, 0, 1)[None].float()
     high, low = (torch.nn.functional.max_pool2d(sign * planes, 5, 1, 2) for sign in (1, -1))

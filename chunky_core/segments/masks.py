@@ -38,12 +38,17 @@ def without_noise(mask: Tensor) -> Tensor:
     if not chosen.any():
         return torch.zeros_like(mask)
     top, left, bottom, right = mask_box(chosen, _FAINT_RIM)
-    reaches_far = int(weak[..., top:bottom, left:right].sum()) < count
+    near = (..., slice(top, bottom), slice(left, right))
+    reaches_far = int(weak[near].sum()) < count
     is_common = count > _NOISE_SHARE * mask.numel() and count > _NOISE_OF_BLACK * int((~chosen).sum())
     if reaches_far or is_common:
         return torch.where(chosen, mask, 0)
-    loose = weak & ~_connected(weak, chosen)
-    return torch.where(loose, 0, mask) if loose.any() else mask
+    loose = weak[near] & ~_connected(weak[near], chosen[near])
+    if not loose.any():
+        return mask
+    clean = mask.clone()
+    clean[near] = torch.where(loose, 0, clean[near])
+    return clean
 
 
 def _connected(weak: Tensor, chosen: Tensor) -> Tensor:

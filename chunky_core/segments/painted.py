@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ..errors import InvalidInputError
-from .coats import NOISE, Coats, coats, one_coat
+from .coats import NOISE, Coats, coats, is_flat, one_coat
 from .label_images import EDGE_REACH, Palette, labels_of_colours
 
 _ALIKE = 13  # of the 25 pixels around one: fewer make a line as of a smoothed edge
@@ -37,8 +37,10 @@ def painted_masks(
         )
     full = _cores(painted, palette, changed, tolerance)
     distances = torch.stack([distance_to(core) for core in full])
-    thin = _thin_cores(original, painted, palette, changed & (distances.amin(dim=0) > EDGE_REACH))
-    distances = torch.minimum(distances, torch.stack([distance_to(core) for core in thin]))
+    flat = distance_to(changed & is_flat(painted))
+    thin = changed & (torch.minimum(distances.amin(dim=0), flat) > EDGE_REACH)
+    thin_cores = _thin_cores(original, painted, palette, thin)
+    distances = torch.minimum(distances, torch.stack([distance_to(core) for core in thin_cores]))
     edges = changed & ~torch.stack(full).any(dim=0)
     mixed = coats(original, painted, palette.colours, edges, distances, tolerance)
     labels = _labels(painted, palette, changed, mixed, tolerance)
@@ -60,7 +62,7 @@ def _cores(painted: Tensor, palette: Palette, changed: Tensor, tolerance: int) -
 
 def _thin_cores(original: Tensor, painted: Tensor, palette: Palette, where: Tensor) -> list[Tensor]:
     """Per colour the pixels `where` that it alone explains exactly, as a coat of less than full opacity, bool [H,W];
-    without lines and specks.
+    without lines and specks. Where the picture is flat this says little: it may be a full stroke of another colour.
     """
     below, above = original[where].double(), painted[where].double()
     fits = []
