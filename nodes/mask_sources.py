@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ..chunky_core.errors import InvalidInputError, MissingWeightsError
 from ..chunky_core.images import to_uint8
-from ..chunky_core.segments.label_images import check_unmixed, labels_of_colours, palette_of, parse_palette
+from ..chunky_core.segments.label_images import labels_of_colours, palette_of, parse_palette
 from ..chunky_core.segments.parsing import CONFIG, FaceParser, load_parser
 from .host import GRID_TOLERANCE, check_image, each_photo, plain_tensors, to_core
 from .notices import show_notice
@@ -81,8 +81,6 @@ class LabelMapFromImage(io.ComfyNode):
             if given is None or given.exact:
                 check_whole_levels(image)
             pixels = to_uint8(to_core(image))
-            if given is not None and given.exact:
-                check_unmixed(pixels)
             chosen = given or palette_of(pixels)
             labels = labels_of_colours(pixels, chosen, tolerance)
             return label_output(LabelMap(labels, dict(enumerate(chosen.names))))
