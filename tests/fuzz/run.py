@@ -106,11 +106,13 @@ class Fuzzer:
         self._count(case, outcome, time.perf_counter() - start)
 
     def _load(self) -> str:
-        """"loaded", "refused", or what went wrong."""
+        """ "loaded", "refused", or what went wrong."""
         try:
             return "loaded" if isinstance(load_generator(self.path), Generator) else "no generator"
         except ChunkyError as error:
-            return "refused" if str(error) and len(str(error)) < 2000 else f"bad message: {str(error)[:200]!r}"
+            return (
+                "refused" if str(error) and len(str(error)) < 2000 else f"bad message: {str(error)[:200]!r}"
+            )
         except (Exception, ForbiddenError) as error:  # noqa: BLE001 - whatever else is raised is what is looked for
             place = traceback.extract_tb(error.__traceback__)[-3:]
             return f"{error!r:.300} at {' > '.join(f'{Path(f.filename).name}:{f.lineno}' for f in place)}"
