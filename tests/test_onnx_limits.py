@@ -8,8 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from torch import nn
 
 from chunky_core.errors import ChunkyError, UnsupportedCheckpointError
+from chunky_core.inversion.losses.resize import resize
 from tests.embedders import embedder, faces, graph_file, load, onnx_file
 from tests.fuzz.onnx_files import load_onnx_case, write_onnx_seed
 from tests.fuzz.onnx_mutate import mutated_onnx
@@ -157,6 +160,20 @@ def test_what_does_not_matter_is_taken(tmp_path: Path) -> None:
         model.metadata_props.add(key="author", value="nobody\n")
 
     assert load(change(path, edit)).embed(faces()).equal(expected)
+
+
+@pytest.mark.parametrize("used", [False, True])
+def test_second_outputs_are_dropped_where_nobody_uses_them(used: bool, tmp_path: Path) -> None:
+    """As of a Dropout in files of older exporters: the mask is no part of the result."""
+    nodes = [make("Dropout", ["x"], ["d", "mask"]), make("MaxPool", ["d"], ["p", "at"], kernel_shape=[2, 2])]
+    nodes += [make("Flatten", ["p"], ["f"]), make("Cast", ["mask"], ["m"], to=1), make("Neg", ["f"], ["o"])]
+    path = graph_file(tmp_path / "net.onnx", nodes if used else [*nodes[:3], nodes[4]], {})
+    if used:
+        with pytest.raises(UnsupportedCheckpointError, match="second output of 'Dropout'"):
+            load(path)
+        return
+    expected = -nn.functional.max_pool2d(resize(faces(), (16, 16)), 2, 1).flatten(1)
+    assert torch.allclose(load(path).embed(faces()), nn.functional.normalize(expected), atol=1e-6)
 
 
 def test_damaged_files_end_in_our_own_errors(tmp_path: Path, nothing_created: Path) -> None:

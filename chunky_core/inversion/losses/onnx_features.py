@@ -14,7 +14,7 @@ from .perceptual import lpips_unit_length
 from .resize import Size, resize
 from .trial import try_network
 
-_SMALLEST = 32
+_SMALLEST = 64
 _SIZES: tuple[Size, ...] = ((256, 256), (_SMALLEST, 80))  # at which a network of any size is tried
 
 

@@ -42,6 +42,7 @@ def plain_model(name: str, model: Any, *, several: bool = False) -> Size | None:
     _refuse_others(name, model)
     _fold_constants(model.graph)
     _fill_left_out(model.graph)
+    _drop_second_outputs(name, model.graph)
     for tensor in model.graph.initializer:
         _check_tensor(name, tensor)
     size = _declared_size(name, model.graph, several)
@@ -126,6 +127,27 @@ def _fill_left_out(graph: Any) -> None:
             least = graph.initializer.add(name=f"least of {node.output[0]}", data_type=_FLOAT)
             least.float_data.append(_LEAST)
             node.input[1] = least.name
+
+
+def _drop_second_outputs(name: str, graph: Any) -> None:
+    """Masks, indices and statistics that an operator may give beside its result, which onnx2torch takes for parts of
+    it. Only Split has several results, and they can't be the network's.
+    """
+    outputs = {value.name for value in graph.output}
+    used = {value for node in graph.node for value in node.input} | outputs
+    for node in graph.node:
+        split = node.op_type == "Split"
+        if (
+            outputs & set(node.output if split else node.output[1:])
+            or not split
+            and used & set(node.output[1:]) - {""}
+        ):
+            raise UnsupportedCheckpointError(
+                f"{name} uses the second output of {node.op_type[:40]!a}, or a Split's as its own; expected operators "
+                "with one result: export it again without it"
+            )
+        if not split:
+            del node.output[1:]
 
 
 def _check_tensor(name: str, tensor: Any) -> None:
