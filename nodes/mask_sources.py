@@ -15,7 +15,7 @@ from torch import Tensor
 from ..chunky_core.errors import InvalidInputError, MissingWeightsError
 from ..chunky_core.images import to_uint8
 from ..chunky_core.segments.label_images import labels_of_colours, palette_of, parse_palette
-from ..chunky_core.segments.parsing import CONFIG, FaceParser, load_parser
+from ..chunky_core.segments.parsing import CONFIG, PREPARATION, WEIGHTS, FaceParser, load_parser
 from .host import GRID_TOLERANCE, check_image, each_photo, plain_tensors, to_core
 from .notices import show_notice
 from .types import LabelMap, LabelMapIO
@@ -120,10 +120,20 @@ class FaceParsing(io.ComfyNode):
         )
 
     @classmethod
-    def fingerprint_inputs(cls, model: str, image: Tensor | None = None) -> str:
-        folder = parser_folders().get(model)
-        files = [] if folder is None else sorted(folder.iterdir())
-        return f"{model} {[(path.name, path.stat().st_mtime) for path in files]}"
+    def validate_inputs(cls, model: str | None = None) -> bool | str:
+        """In place of the host's check of the list, so that a folder that is gone is explained."""
+        try:
+            if model is not None:
+                parser_folder(model)
+        except MissingWeightsError as error:
+            return str(error)
+        return True
+
+    @classmethod
+    def fingerprint_inputs(cls, model: str | None = None, image: Tensor | None = None) -> str:
+        folder = parser_folders().get(model or "")
+        files = [] if folder is None else [folder / name for name in (CONFIG, PREPARATION, WEIGHTS)]
+        return f"{model} {[(path.name, path.stat().st_mtime) for path in files if path.is_file()]}"
 
     @classmethod
     def execute(cls, image: Tensor, model: str) -> io.NodeOutput:
