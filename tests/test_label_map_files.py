@@ -113,10 +113,11 @@ def test_an_interpolated_png_is_refused(tmp_path: Path) -> None:
         read(tmp_path, encoded(smooth, "PNG"), legal=range(19))
 
 
-def test_levels_far_apart_are_found_again_after_a_jpeg(tmp_path: Path) -> None:
-    labels = LABELS % 3 * np.uint8(127)
-    labels = labels[3:, 5:]  # boundaries within the blocks of 8 pixels
-    content = encoded(labels, "JPEG", quality=95)
+@pytest.mark.parametrize("quality", [80, 90, 98])
+def test_levels_far_apart_are_found_again_after_a_jpeg(tmp_path: Path, quality: int) -> None:
+    y, x = np.mgrid[:96, :96]
+    labels = np.uint8(127) * (np.hypot(x - 40, y - 50) < 30) + np.uint8(127) * (np.hypot(x - 45, y - 55) < 14)
+    content = encoded(labels, "JPEG", quality=quality)
     stored = np.array(Image.open(file_of(tmp_path, content)))
     assert not np.array_equal(stored, labels)
     assert np.array_equal(read(tmp_path, content, legal=(0, 127, 254)), labels)

@@ -79,6 +79,14 @@ def test_lossy_maps_are_found_without_their_file(size: int, kind: str, quality: 
         assert problem(through(face_labels(size) * 13, kind, quality=quality))
 
 
+@pytest.mark.parametrize("name", ["slic", "felzenszwalb", "quickshift"])
+def test_superpixels_are_clean(name: str) -> None:
+    segmentation = pytest.importorskip("skimage.segmentation")
+    photo = np.random.default_rng(0).random((16, 16, 3)).repeat(12, axis=0).repeat(12, axis=1)
+    photo = cv2.GaussianBlur(photo, (0, 0), 4)
+    assert problem(getattr(segmentation, name)(photo)) is None
+
+
 def test_the_example_is_one_of_the_map() -> None:
     labels = np.repeat(np.array([[3] * 20 + [5] + [8] * 20], np.uint8), 40, axis=0)
     labels[:10, :10] = 5

@@ -12,9 +12,11 @@ from torch import Tensor
 Numbers: TypeAlias = NDArray[np.int64]
 Flags: TypeAlias = NDArray[np.bool_]
 
-# Measured: maps drawn by hand, painted or predicted stay below 0.1, also with strands and frames one pixel wide;
+# Measured: drawn and painted maps stay below 0.1, also with strands and frames one pixel wide, superpixels below 0.5;
 # bilinear, area, cubic and Lanczos resizes, blur, JPEG up to quality 98 and lossy WebP lie at 0.35 to 1.
 MOST_MIXED = 0.3
+# Share of the thin lines between plain areas with a label in between: 0.1 to 0.65 by chance, 0.65 to 1 in mixtures.
+LEAST_BETWEEN = 0.65
 FEWEST = 8  # mixed crossings that say anything
 LEAST_PLAIN = 0.3  # share of the pixels in plain areas; a map of noise has too few to tell
 
@@ -31,12 +33,10 @@ def mixture_problem(labels: Tensor) -> str | None:
     pixels = labels.detach().cpu().numpy().astype(np.int64)
     reach = int(np.clip(min(pixels.shape) // 128, 1, 4))  # longer runs of one label are plain areas
     ways = [_crossings(lines, reach) for lines in (pixels, np.ascontiguousarray(pixels.T))]
-    steps, mixed = (
-        sum(counts) for counts in zip(*((way.steps, len(way.mixed)) for way in ways), strict=True)
-    )
-    if mixed < FEWEST or mixed < MOST_MIXED * (mixed + steps):
-        return None
     triples = np.concatenate([way.mixed for way in ways])
+    steps, lines, mixed = sum(way.steps for way in ways), sum(way.lines for way in ways), len(triples)
+    if mixed < FEWEST or mixed < MOST_MIXED * (mixed + steps) or mixed < LEAST_BETWEEN * lines:
+        return None
     across, down = (way.plain for way in ways)
     if across.mean() + down.mean() < 2 * LEAST_PLAIN or _is_outline(triples[:, 1], pixels, across & down.T):
         return None
@@ -52,11 +52,12 @@ def mixture_problem(labels: Tensor) -> str | None:
 class _Crossings:
     """Where plain areas follow each other along lines.
 
-    steps: how many of them meet directly; mixed: [n,3], lower label, a label in between that lies there, higher
-    label; plain: where the plain areas are, in the shape of the lines.
+    steps: how many of them meet directly; lines: how many have a few other pixels between them; mixed: [n,3] of those,
+    lower label, a label in between that lies there, higher label; plain: where the plain areas are.
     """
 
     steps: int
+    lines: int
     mixed: Numbers
     plain: Flags
 
@@ -74,7 +75,9 @@ def _crossings(lines: Numbers, reach: int) -> _Crossings:
     counts = (row[before] == row[after]) & (high - low > 1) & near
     steps = int((counts & (after - before == 1)).sum())
     mixed = _between(values, narrow, plain, low, high, counts)
-    return _Crossings(steps, mixed, np.repeat(~narrow, lengths).reshape(lines.shape))
+    return _Crossings(
+        steps, int(counts.sum()) - steps, mixed, np.repeat(~narrow, lengths).reshape(lines.shape)
+    )
 
 
 def _is_outline(between: Numbers, pixels: Numbers, plain: Flags) -> bool:
