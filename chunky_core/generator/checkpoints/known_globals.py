@@ -18,10 +18,13 @@ from .rebuild import (
     Function,
     Known,
     NumpyType,
+    OddTensor,
     Record,
     TensorRef,
     array,
     as_key,
+    build,
+    call,
     damaged,
     dimensions,
     instance,
@@ -42,10 +45,23 @@ def _tensor_v3(
     return tensor_ref(storage, offset, size, stride, dtype)
 
 
-def _parameter(data: Any, *_: Any) -> TensorRef:
-    if not isinstance(data, TensorRef):
+def _parameter(data: Any, *_: Any) -> TensorRef | OddTensor:
+    if not isinstance(data, TensorRef | OddTensor):
         raise damaged("it has a parameter that is not a tensor")
     return data
+
+
+def _tensor_with_attributes(function: Any, kind: Any, args: Any, *_: Any) -> TensorRef | OddTensor:
+    """A tensor that carries Python attributes, or a torch.nn.Buffer: the tensor alone."""
+    if not isinstance(kind, Known) or kind.name not in _TENSOR_CLASSES:
+        raise damaged("it has a tensor with attributes of an unusual class")
+    if not isinstance(function, Known) or not function.name.startswith("torch._utils._rebuild_"):
+        raise damaged("it has a tensor with attributes that is made in an unusual way")
+    return _parameter(call(function, tuple(sequence(args))))
+
+
+def _odd(kind: str, advice: str) -> Function:
+    return lambda *_: OddTensor(kind, advice)
 
 
 def _dtype(spelling: Any, *_: Any) -> NumpyType:
@@ -108,6 +124,19 @@ def _size(values: Any = ()) -> tuple[int, ...]:
     return dimensions(values)
 
 
+def _tuple(values: Any = ()) -> tuple[Any, ...]:
+    return tuple(sequence(values))
+
+
+def _dill_array(function: Any, args: Any, state: Any, *_: Any) -> Any:
+    """A numpy array as the dill library stores it, with what makes it empty and what fills it."""
+    if not isinstance(function, Known) or function.call is not _empty_array:
+        raise damaged("it makes an array in an unusual way")
+    if not isinstance(state, tuple) or any(isinstance(part, str) for part in state):  # text would be copied
+        raise damaged("it fills an array in an unusual way")
+    return build(call(function, tuple(sequence(args))), state)
+
+
 def _empty_array(kind: Any, *_: Any) -> EmptyArray:
     if not isinstance(kind, Known) or kind.name != "numpy.ndarray":
         raise damaged("it makes an array of an unusual class")
@@ -121,8 +150,31 @@ def _reconstructed(kind: Any, _base: Any = None, contents: Any = None) -> Any:
 _STORAGES = {
     "Float": torch.float32, "Half": torch.float16, "BFloat16": torch.bfloat16, "Double": torch.float64,
     "Int": torch.int32, "Long": torch.int64, "Short": torch.int16, "Char": torch.int8, "Byte": torch.uint8,
-    "Bool": torch.bool,
+    "Bool": torch.bool, "ComplexFloat": torch.complex64, "ComplexDouble": torch.complex128, "QInt8": torch.int8,
+    "QUInt8": torch.uint8, "QInt32": torch.int32,
 }  # fmt: skip
+_OTHER_DTYPES = (
+    torch.float8_e4m3fn, torch.float8_e5m2, torch.float8_e4m3fnuz, torch.float8_e5m2fnuz, torch.complex32, torch.uint16,
+    torch.uint32, torch.uint64,
+)  # fmt: skip
+_TENSOR_CLASSES = ("torch.Tensor", "torch.nn.parameter.Parameter", "torch.nn.parameter.Buffer")
+_ODD_TENSORS = {
+    "_rebuild_sparse_tensor": ("a sparse tensor", "save it dense: tensor.to_dense()"),
+    "_rebuild_sparse_csr_tensor": ("a sparse tensor", "save it dense: tensor.to_dense()"),
+    "_rebuild_qtensor": ("a quantised tensor", "save it as floats: tensor.dequantize()"),
+    "_rebuild_meta_tensor_no_storage": (
+        "a tensor without numbers (device meta)",
+        "save the network with its weights",
+    ),
+    "_rebuild_nested_tensor": ("a nested tensor", "save it as plain tensors"),
+    "_rebuild_device_tensor_from_numpy": ("a tensor of another device", "save it from the CPU: tensor.cpu()"),
+    "_rebuild_device_tensor_from_cpu_tensor": (
+        "a tensor of another device",
+        "save it from the CPU: tensor.cpu()",
+    ),
+    "_rebuild_xla_tensor": ("a tensor of another device", "save it from the CPU: tensor.cpu()"),
+    "_rebuild_wrapper_subclass": ("a wrapped tensor", "save it as a plain tensor"),
+}
 # What may be called. Where a class is also used by NEWOBJ, it is in _CLASSES too.
 _FUNCTIONS: dict[str, Function] = {
     "torch._utils _rebuild_tensor": _tensor_v2,
@@ -130,6 +182,8 @@ _FUNCTIONS: dict[str, Function] = {
     "torch._utils _rebuild_tensor_v3": _tensor_v3,
     "torch._utils _rebuild_parameter": _parameter,
     "torch._utils _rebuild_parameter_with_state": _parameter,
+    "torch._tensor _rebuild_from_type": _tensor_with_attributes,
+    "torch._tensor _rebuild_from_type_v2": _tensor_with_attributes,
     "torch Size": _size,
     "collections OrderedDict": _dict,
     "collections defaultdict": _default_dict,
@@ -139,17 +193,20 @@ _FUNCTIONS: dict[str, Function] = {
     "easydict EasyDict": _dict,
     "_codecs encode": _encode,
     "numpy dtype": _dtype,
+    "dill._dill _create_array": _dill_array,
 }
 _BUILTINS: dict[str, Function | None] = {
     "set": _set, "frozenset": _frozenset, "complex": _complex, "bytearray": _same_bytes, "bytes": _same_bytes,
-    "object": None, "list": None, "dict": None, "tuple": None, "int": None, "float": None, "bool": None, "str": None,
+    "object": None, "list": None, "dict": None, "tuple": _tuple, "int": None, "float": None, "bool": None, "str": None,
 }  # fmt: skip
 _ARRAYS: dict[str, Function] = {"_reconstruct": _empty_array, "scalar": _scalar}
 _CLASSES = {name for name in _FUNCTIONS if name.endswith("Dict")}
 _RECORDS = (
     "torch_utils.persistence _reconstruct_persistent_obj",
     "dnnlib.tflib.network Network",
-    "torch.nn.parameter Parameter",
+    "torch.nn.parallel.distributed DistributedDataParallel",
+    "torch.nn.parallel.data_parallel DataParallel",
+    "torch.optim.swa_utils AveragedModel",
     "torch device",
     "argparse Namespace",
     "builtins slice",
@@ -200,7 +257,7 @@ def _table() -> dict[str, Known | torch.dtype]:
         table |= {f"{module} {name}": _known(f"builtins {name}", made) for name, made in _BUILTINS.items()}
     for module in ("copyreg", "copy_reg"):
         table[f"{module} _reconstructor"] = Known("copyreg._reconstructor", call=_reconstructed)
-    table |= _numpy_entries() | _torch_entries()
+    table |= _numpy_entries() | _torch_entries() | _odd_entries()
     return table
 
 
@@ -222,8 +279,21 @@ def _torch_entries() -> dict[str, Known | torch.dtype]:
             f"{module} {name}Storage": Known(f"torch.{name}Storage", dtype=dtype)
             for module in ("torch", "torch.cuda")
         }
+    table |= {str(dtype).replace(".", " "): dtype for dtype in _OTHER_DTYPES}
+    table["torch Tensor"] = Known("torch.Tensor")
+    table |= {
+        f"torch.nn.parameter {name}": _recorded(f"torch.nn.parameter {name}")
+        for name in ("Parameter", "Buffer")
+    }
     untyped = Known("torch.storage.UntypedStorage", dtype=torch.uint8)
     return table | {"torch.storage UntypedStorage": untyped, "torch UntypedStorage": untyped}
+
+
+def _odd_entries() -> dict[str, Known | torch.dtype]:
+    return {
+        f"torch._utils {name}": Known(f"torch._utils.{name}", call=_odd(*words))
+        for name, words in _ODD_TENSORS.items()
+    }
 
 
 _TABLE = _table()
