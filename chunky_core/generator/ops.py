@@ -193,7 +193,9 @@ def conv3x3(x: Tensor, weight: Tensor, source: BoxOrBoxes, target: BoxOrBoxes) -
     return convolve(x, weight, padding)
 
 
-def upsampling_conv3x3(x: Tensor, weight: Tensor, fir: Tensor, source: BoxOrBoxes, target: BoxOrBoxes) -> Tensor:
+def upsampling_conv3x3(
+    x: Tensor, weight: Tensor, fir: Tensor, source: BoxOrBoxes, target: BoxOrBoxes
+) -> Tensor:
     """Transposed 3x3 convolution with stride 2, then the FIR filter (gain 4).
 
     x: pixels `source` of the lower resolution; the result: pixels `target` of the doubled one.

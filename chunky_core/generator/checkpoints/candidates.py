@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from . import naming, nvlabs, tensorflow
+from . import nvlabs, tensor_names, tensorflow
 from .checkpoint import MAX_NAME, Draft, Weights, fields, weights_of
 from .rebuild import Record
 
@@ -46,7 +46,7 @@ class Candidate:
     def averaged(self) -> bool:
         """Whether its weights are an average over training."""
         counted = isinstance(self.source, dict) and any(name.endswith("n_averaged") for name in self.source)
-        return counted or naming.is_averaged(self.keys)
+        return counted or tensor_names.is_averaged(self.keys)
 
 
 def find(value: object) -> list[Candidate]:
@@ -111,10 +111,12 @@ def _among_tensors(
     entries: Entries, path: tuple[str, ...], around: tuple[Entries, ...]
 ) -> Iterator[Candidate]:
     weights = weights_of(entries)
-    if not any(naming.without_wrappers(name).endswith((".fc0.weight", "style.1.weight")) for name in weights):
+    if not any(
+        tensor_names.without_wrappers(name).endswith((".fc0.weight", "style.1.weight")) for name in weights
+    ):
         return
-    clean: Weights = naming.unwrapped(weights)
-    for prefix in naming.generator_prefixes(clean):
+    clean: Weights = tensor_names.unwrapped(weights)
+    for prefix in tensor_names.generator_prefixes(clean):
         yield Candidate(path, clean, (*around, entries), prefix)
 
 
@@ -122,7 +124,7 @@ def _looks_like_generator(module: object) -> bool:
     """By the names of its parts, seen through wrappers."""
     for _ in range(MAX_NESTING):
         parts = fields(nvlabs.attributes_of(module).get("_modules"))
-        inner = next((parts[name] for name in parts if name in naming.WRAPPERS), None)
+        inner = next((parts[name] for name in parts if name in tensor_names.WRAPPERS), None)
         if inner is None:
             return {"mapping", "synthesis"} <= set(parts) or {"style", "convs"} <= set(parts)
         module = inner

@@ -37,7 +37,7 @@ _OWN_FORMATS = {
 }
 
 
-def tensor_names(value: object) -> list[str]:
+def names_in(value: object) -> list[str]:
     """The names of the tensors in a file, with the keys that lead to them; the first MAX_NAMES."""
     names: list[str] = []
     objects = 0

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from ...errors import UnsupportedCheckpointError
-from . import candidates, mean, naming, nvlabs, own, paddle, rosinality, tensorflow
+from . import candidates, mean, nvlabs, own, paddle, rosinality, tensor_names, tensorflow
 from .candidates import Candidate
 from .checkpoint import MAX_NAME, Draft, Weight, Weights, fields, is_weight, summary, text, weights_of
 from .content import Content
-from .description import EXPECTED, describe, own_file, tensor_names
+from .description import EXPECTED, describe, names_in, own_file
 from .known_tools import tool_beside_generator, tool_of_tensors
 from .rebuild import TensorRef
 
@@ -42,7 +42,7 @@ def _refusal(content: Content) -> str:
     named = own_file(content.metadata.get("format", ""))
     if named:
         return named
-    names = tensor_names(content.value)
+    names = names_in(content.value)
     return tool_of_tensors(names) or f"it holds {describe(content.value, names)}; {EXPECTED}"
 
 
@@ -82,11 +82,11 @@ def _tensorflow(networks: list[object] | tuple[object, ...], limit: int) -> Draf
 def _module(candidate: Candidate, limit: int) -> Draft:
     """A whole network object."""
     found, attributes = nvlabs.walk(candidate.source)
-    weights = naming.unwrapped(found)
-    if "" not in naming.generator_prefixes(weights):
+    weights = tensor_names.unwrapped(found)
+    if "" not in tensor_names.generator_prefixes(weights):
         name = nvlabs.class_name(candidate.source) or "network"
         raise UnsupportedCheckpointError(f"it holds a {name[:40]} without a generator's layers; {EXPECTED}")
-    modules = {naming.without_wrappers(name): entries for name, entries in attributes.items()}
+    modules = {tensor_names.without_wrappers(name): entries for name, entries in attributes.items()}
     draft = _among_names(weights, modules, candidate.around, limit)
     draft.format += " object"
     return draft
@@ -95,7 +95,7 @@ def _module(candidate: Candidate, limit: int) -> Draft:
 def _state_dict(candidate: Candidate, limit: int) -> Draft:
     """The generator among named tensors, which may share its prefix with nothing else."""
     weights: Weights = candidate.source
-    chosen = naming.under(candidate.prefix, weights)
+    chosen = tensor_names.under(candidate.prefix, weights)
     draft = _among_names(chosen, {}, candidate.around, limit, weights)
     draft.format += " state dict"
     left = [

@@ -62,5 +62,6 @@ def _check_embedding(draft: Draft) -> None:
     if conditional:
         raise UnsupportedCheckpointError(
             f"its mapping network takes {inputs} numbers where w has {width}: z and a class side by side, but the "
-            "classes' embedding (mapping.embed) is missing; save the conditional network as a whole, e.g. NVlabs' .pkl as it is"
+            "classes' embedding (mapping.embed) is missing; save the conditional network as a whole, "
+            "e.g. NVlabs' .pkl as it is"
         )
