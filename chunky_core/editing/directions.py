@@ -1,71 +1,56 @@
-"""Directions in latent space, read from files: .safetensors of this project, or a plain NumPy array."""
+"""Directions in latent space, read from files of this project and of other tools."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from ..errors import InvalidInputError
+from ..errors import InvalidInputError, MissingWeightsError, UnsupportedCheckpointError
 from ..generator.spaces import Direction
+from .direction_files import OWN_PREFIX, SUFFIXES, named_vectors
 
 DEMO_DIRECTIONS = Path(__file__).parent.parent / "demo" / "assets" / "directions.safetensors"
 ALIASES = {"gaze": "gaze_x"}  # short names, added where the long one is present
-_PREFIX = "directions/"
+MAX_LAYERS = 256
 
 
 def load_directions(source: str | Path) -> dict[str, Direction]:
-    """Directions by name, from "demo", a .safetensors file or a .npy file; 1.0 along one = one standard
-    deviation.
+    """Directions by name, from "demo" or a file; 1.0 along one = one standard deviation.
 
-    .safetensors: every tensor named directions/NAME. .npy: one array, [w_dim] or [1,w_dim] (moves every layer
-    alike) or [num_ws,w_dim] (each layer by itself); the file's name becomes the direction's. Raises
-    InvalidInputError for a file that is absent, damaged, of another kind, or holds other shapes or values
+    .safetensors: the tensors named directions/NAME, or all tensors where none has that prefix; .npz, and .pt,
+    .pth and .pkl with a dict: the arrays by their names; .npy, and .pt and .pkl with one tensor: one direction
+    under the file's name. Each is [w_dim] (moves every layer alike) or [num_ws,w_dim] (each layer by itself),
+    with any number of leading dimensions of 1, of floats or integers. Nothing in a file is executed.
+    Raises InvalidInputError for a file that is absent, damaged, of another kind, or holds other shapes or values
     that aren't finite.
     """
     path = DEMO_DIRECTIONS if source == "demo" else Path(source)
-    readers = {".safetensors": _read_safetensors, ".npy": _read_npy}
-    if path.suffix not in readers:
-        raise InvalidInputError(f"{path} is no direction file; expected one of {', '.join(readers)}")
-    if not path.is_file():
-        raise InvalidInputError(f"there is no direction file {path}; check the path")
-    directions = readers[path.suffix](path)
+    if path.suffix.lower() not in SUFFIXES:
+        raise InvalidInputError(f"{path} is no direction file; expected one of {', '.join(SUFFIXES)}")
+    try:
+        vectors = named_vectors(path)
+    except (MissingWeightsError, UnsupportedCheckpointError) as error:
+        reason = str(error).removeprefix(f"{path.name}: ")
+        raise InvalidInputError(f"no directions from {path}: {reason}") from error
+    directions = {name: _direction(name, tensor, path) for name, tensor in vectors.items()}
     known = {short: directions[name] for short, name in ALIASES.items() if name in directions}
     return known | directions
 
 
-def _read_safetensors(path: Path) -> dict[str, Direction]:
-    try:
-        with safe_open(str(path), framework="pt") as file:
-            names = [name for name in list(file.keys()) if name.startswith(_PREFIX)]
-            tensors = {name: file.get_tensor(name) for name in names}
-    except (SafetensorError, OSError) as error:
-        raise InvalidInputError(f"{path} can't be read as a .safetensors file ({error})") from error
-    if not tensors:
-        raise InvalidInputError(f"{path} holds no tensor named {_PREFIX}...; it is no direction file")
-    named = {key.removeprefix(_PREFIX): tensor for key, tensor in tensors.items()}
-    return {name: _direction(name, tensor, path) for name, tensor in named.items()}
-
-
-def _read_npy(path: Path) -> dict[str, Direction]:
-    try:
-        array = np.load(path, allow_pickle=False)
-        tensor = torch.from_numpy(np.asarray(array, dtype=np.float32))
-    except (ValueError, TypeError, OSError, EOFError) as error:
-        raise InvalidInputError(f"{path} can't be read as a plain array of numbers ({error})") from error
-    return {path.stem: _direction(path.stem, tensor, path)}
-
-
 def _direction(name: str, tensor: Tensor, path: Path) -> Direction:
-    if tensor.ndim == 2 and len(tensor) == 1:
+    shape = tuple(tensor.shape)
+    while tensor.ndim > 1 and len(tensor) == 1:
         tensor = tensor[0]
-    if tensor.ndim not in (1, 2) or tensor.numel() == 0:
+    rows = len(tensor) if tensor.ndim == 2 else 1
+    if tensor.ndim not in (1, 2) or tensor.shape[-1] < 2 or not 1 <= rows <= MAX_LAYERS:
         raise InvalidInputError(
-            f"direction {name!r} of {path} is {tuple(tensor.shape)}; expected [w_dim] or [num_ws, w_dim]"
+            f"direction {name[:80]!r} of {path} is {shape}; expected [w_dim] or [num_ws, w_dim]; "
+            f"tensors beside directions are passed over where directions are named {OWN_PREFIX}NAME"
         )
-    if not tensor.is_floating_point() or not torch.isfinite(tensor).all():
-        raise InvalidInputError(f"direction {name!r} of {path} holds values that aren't finite numbers")
-    return Direction(name, "w" if tensor.ndim == 1 else "w+", tensor.float())
+    if not torch.isfinite(tensor).all():
+        raise InvalidInputError(
+            f"direction {name[:80]!r} of {path} holds values that aren't finite numbers of float32; save it anew"
+        )
+    return Direction(name, "w" if tensor.ndim == 1 else "w+", tensor)

@@ -19,10 +19,10 @@ from .module import (
     Shapes,
     check_shapes,
     new_mapping,
-    number_from,
     shape_of,
     shapes_of,
 )
+from .settings import SHARED, checked, from_header
 from .stylegan2 import SynthesisNetwork
 
 __all__ = [
@@ -64,9 +64,9 @@ class StyleGAN2Architecture:
 
         hints: what these can't tell, "conv_clamp" and "lr_multiplier"; NVlabs' defaults where absent.
         Raises UnsupportedCheckpointError where a tensor is missing, left over or of another shape than this
-        architecture's.
+        architecture's, or where a hint makes no sense.
         """
-        hints = hints or {}
+        known = checked(SHARED, hints or {})
         found = (re.match(r"synthesis\.b([0-9]{1,5})\.", name) for name in shapes)
         resolutions = {4, *(int(match[1]) for match in found if match)}
         largest = max(resolutions)
@@ -80,8 +80,7 @@ class StyleGAN2Architecture:
             channel_base=output[1] * largest,
             channel_max=channel_max,
             block=_block_kind(shapes),
-            conv_clamp=hints.get("conv_clamp"),
-            lr_multiplier=hints.get("lr_multiplier", LR_MULTIPLIER),
+            **known,
         )
         architecture.check(shapes)
         return architecture
@@ -121,8 +120,11 @@ class StyleGAN2Architecture:
 
     @staticmethod
     def metadata_hints(metadata: Mapping[str, str]) -> dict[str, Any]:
-        """The hints for `from_shapes` in what `as_metadata` wrote."""
-        return {**number_from(metadata, "conv_clamp"), **number_from(metadata, "lr_multiplier")}
+        """The hints for `from_shapes` in what `as_metadata` wrote.
+
+        Raises UnsupportedCheckpointError where one is malformed.
+        """
+        return from_header(SHARED, metadata)
 
     def _name(self) -> str:
         return f"stylegan2-{self.block}"

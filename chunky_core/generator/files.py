@@ -20,7 +20,7 @@ from ..replacing import replacing
 from .architecture import architecture_from, build_module
 from .checkpoints import own
 from .checkpoints.checkpoint import Checkpoint, Draft
-from .checkpoints.completion import complete, mean_code
+from .checkpoints.completion import complete, draw_noise, mean_code
 from .checkpoints.content import Content, open_content
 from .checkpoints.detect import find_draft
 from .checkpoints.own import FORMAT, VERSION
@@ -114,6 +114,7 @@ def _interpreted(file: Path, content: Content) -> Checkpoint:
         )
     if native:
         own.check_header(content.metadata, architecture)
+    draw_noise(draft.state)
     if estimate:
         draft.state["mapping.w_avg"] = mean_code(architecture, draft.state)
     metadata = dict(content.metadata) if native else _metadata(file, draft, architecture.as_metadata())

@@ -15,6 +15,7 @@ from .mapping import MappingNetwork
 from .region import Cost
 
 MAX_RESOLUTION = 4096
+MAX_MAPPING_LAYERS = 64  # StyleGAN's networks have 2 to 8
 
 Shapes = Mapping[str, Sequence[int]]
 
@@ -124,8 +125,11 @@ class Architecture(Protocol):
 def new_mapping(architecture: Architecture, num_ws: int) -> MappingNetwork:
     """The mapping network of an architecture.
 
-    Raises UnsupportedCheckpointError where it takes no z.
+    Raises UnsupportedCheckpointError where it takes no z, or has more layers than any real one.
     """
+    if architecture.mapping_layers > MAX_MAPPING_LAYERS:
+        found = f"the mapping network has {architecture.mapping_layers} layers"
+        raise UnsupportedCheckpointError(f"{found}; expected at most {MAX_MAPPING_LAYERS}")
     if architecture.z_dim < 1:
         raise UnsupportedCheckpointError("the mapping network takes labels only; expected one that takes z")
     return MappingNetwork(
@@ -170,17 +174,3 @@ def check_shapes(shapes: Shapes, module: nn.Module, hint: str) -> None:
             raise UnsupportedCheckpointError(
                 f"the tensor {name} is {found}; expected {expected[name]}; {hint}"
             )
-
-
-def number_from(metadata: Mapping[str, str], key: str) -> dict[str, float]:
-    """The hint `key` of a file's header as a number, or nothing where the header lacks it.
-
-    Raises UnsupportedCheckpointError where it is no number.
-    """
-    if key not in metadata:
-        return {}
-    try:
-        return {key: float(metadata[key])}
-    except ValueError as error:
-        message = f"the header's {key} is {metadata[key]!r}; expected a number"
-        raise UnsupportedCheckpointError(message) from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from .generator import Generator
 FORMAT = "chunkygan-statistics"
 VERSION = "1"
 SAMPLES = 10_000
+MAX_DIGITS = 18
 _CHUNK = 1000  # codes at a time
 _TENSORS = ("w_mean", "w_covariance", "style_mean", "style_std")
 
@@ -117,22 +118,36 @@ def _mean_and_covariance(w: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _read(file: Path, generator: Generator) -> GeneratorStatistics:
+    styles = sum(channels for _, channels in generator.style_layout)
+    shapes = ([generator.w_dim], [generator.w_dim, generator.w_dim], [styles], [styles])
     with safe_open(file, framework="pt") as content:
         metadata = content.metadata() or {}
+        _check_header(metadata, generator.fingerprint)
+        for name, shape in zip(_TENSORS, shapes, strict=True):
+            if content.get_slice(name).get_shape() != shape:  # before it takes memory
+                raise UnsupportedCheckpointError(f"its {name} is of another shape; expected {shape}")
         tensors = {name: content.get_tensor(name) for name in _TENSORS}
-    expected = {"format": FORMAT, "version": VERSION, "fingerprint": generator.fingerprint}
+    for name, tensor in tensors.items():
+        if tensor.dtype != torch.float32 or not bool(tensor.isfinite().all()):
+            raise UnsupportedCheckpointError(f"its {name} is spoilt; expected finite float32 numbers")
+    for name, variances in (
+        ("w_covariance", tensors["w_covariance"].diagonal()),
+        ("style_std", tensors["style_std"]),
+    ):
+        if bool((variances < 0).any()):
+            raise UnsupportedCheckpointError(f"its {name} is negative, which no variance or deviation can be")
+    return GeneratorStatistics(**tensors, samples=int(metadata["samples"]), seed=int(metadata["seed"]))
+
+
+def _check_header(metadata: Mapping[str, str], fingerprint: str) -> None:
+    expected = {"format": FORMAT, "version": VERSION, "fingerprint": fingerprint}
     for key, value in expected.items():
         if metadata.get(key) != value:
-            raise UnsupportedCheckpointError(f"its {key} is {metadata.get(key)!r}; expected {value!r}")
-    styles = sum(channels for _, channels in generator.style_layout)
-    shapes = ((generator.w_dim,), (generator.w_dim, generator.w_dim), (styles,), (styles,))
-    for (name, tensor), shape in zip(tensors.items(), shapes, strict=True):
-        if tensor.shape != shape or tensor.dtype != torch.float32 or not bool(tensor.isfinite().all()):
-            raise UnsupportedCheckpointError(f"its {name} is spoilt; expected {shape} finite float32 numbers")
-    counts = [metadata.get(key, "") for key in ("samples", "seed")]
-    if not all(count.isdecimal() for count in counts):
+            found = str(metadata.get(key))[:80]
+            raise UnsupportedCheckpointError(f"its {key} is {found!r}; expected {value!r}")
+    counts = [metadata.get(key, "")[:80] for key in ("samples", "seed")]
+    if not all(count.isdecimal() and len(count) <= MAX_DIGITS for count in counts):
         raise UnsupportedCheckpointError(f"its samples and seed are {counts}; expected two numbers")
-    return GeneratorStatistics(**tensors, samples=int(counts[0]), seed=int(counts[1]))
 
 
 def _written(file: Path, measured: GeneratorStatistics, fingerprint: str) -> bool:

@@ -18,12 +18,13 @@ from ..errors import InvalidInputError, UnsupportedCheckpointError
 from .batching import Batch
 from .boxes import AnyBox, BoxOrBoxes, check_box, check_region
 from .mapping import LR_MULTIPLIER, mapping_dimensions
-from .module import MAX_RESOLUTION, GeneratorModule, Shapes, check_shapes, new_mapping, shape_of
+from .module import GeneratorModule, Shapes, check_shapes, new_mapping, shape_of
 from .noise import NoiseLayout, check_noise
 from .ops import crop
 from .region import Cost
-from .stylegan3_hints import HINTED, known_hints, parsed
+from .settings import checked, from_header
 from .stylegan3_layers import FilteredLayer, FourierFeatures, OutputLayer, Signal
+from .stylegan3_limits import HINTED, check_bands, check_filters
 
 _LAYER = re.compile(r"synthesis\.L([0-9]{1,3})_([0-9]{1,5})_([0-9]{1,5})\.")
 
@@ -76,7 +77,7 @@ class StyleGAN3Architecture:
             raise UnsupportedCheckpointError(message)
         shape_of(shapes, "mapping.fc0.weight", 2)
         weight = shape_of(shapes, f"{names[0][0]}weight", 4)
-        known = known_hints(hints or {})
+        known = checked(HINTED, hints or {})
         channels = [int(names[index][3]) for index in range(count)]
         resolution = int(names[count][2])
         known.setdefault("channel_base", channels[-1] * resolution)
@@ -138,7 +139,7 @@ class StyleGAN3Architecture:
 
         Raises UnsupportedCheckpointError where one is malformed.
         """
-        return known_hints({key: parsed(key, metadata[key]) for key in HINTED if key in metadata})
+        return from_header(HINTED, metadata)
 
     def hints(self) -> dict[str, Any]:
         """What `from_shapes` cannot read off the shapes."""
@@ -148,21 +149,20 @@ class StyleGAN3Architecture:
         return "stylegan3-r" if self.use_radial_filters else "stylegan3-t"
 
     def _check_dimensions(self) -> None:
-        resolution = self.img_resolution
-        if not 4 <= resolution <= MAX_RESOLUTION or resolution & (resolution - 1):
-            raise UnsupportedCheckpointError(
-                f"resolution {resolution} found; expected a power of two from 4 to {MAX_RESOLUTION}"
-            )
-        if not 1 <= self.num_critical < self.num_layers:
-            raise UnsupportedCheckpointError(
-                f"num_critical is {self.num_critical}; expected 1 to {self.num_layers - 1}"
-            )
-        if self.first_cutoff >= resolution / 2 or self.first_stopband <= self.first_cutoff:
-            found = f"first_cutoff is {self.first_cutoff}, first_stopband {self.first_stopband}"
-            raise UnsupportedCheckpointError(f"{found}; expected growing numbers up to {resolution // 2}")
-        if round(min(self.channel_base / resolution, self.channel_max)) < 1:
+        """Before anything is made, since the settings decide how large it would be."""
+        checked(HINTED, self.hints())
+        check_bands(
+            self.img_resolution,
+            self.num_layers,
+            self.num_critical,
+            self.first_cutoff,
+            self.first_stopband,
+            self.margin_size,
+        )
+        if round(min(self.channel_base / self.img_resolution, self.channel_max)) < 1:
             found = f"channel_base is {self.channel_base}, channel_max {self.channel_max}"
             raise UnsupportedCheckpointError(f"{found}; this leaves layers without channels")
+        check_filters(self.signals()[: self.num_layers], self.filter_size, self.lrelu_upsampling)
 
 
 class StyleGAN3Synthesis(nn.Module):
@@ -300,6 +300,6 @@ def _filter_size(shapes: Shapes, name: str, known: Mapping[str, Any]) -> int:
     """Taps per sample of the first layer's up-sampling filter, whose factor is lrelu_upsampling."""
     factor = int(known.get("lrelu_upsampling", 2))
     taps = shape_of(shapes, name, 1)[0]
-    if taps % factor or taps > HINTED["filter_size"] * factor:
+    if taps % factor or taps > HINTED["filter_size"].highest * factor:
         raise UnsupportedCheckpointError(f"{name} has {taps} taps; expected a multiple of {factor}")
     return taps // factor

@@ -171,7 +171,12 @@ class OutputLayer(ToRGBLayer):
 
 
 def _filter(signal: Signal, rate: int, taps: int, radial: bool) -> Tensor | None:
-    """The low-pass filter between a signal and the activation's rate; None where these are equal."""
+    """The low-pass filter between a signal and the activation's rate; None where these are equal.
+
+    On the meta device nothing but its shape, as with all weights.
+    """
     if rate == signal.rate:
         return None
+    if torch.get_default_device().type == "meta":
+        return torch.empty((taps, taps) if radial else taps)
     return lowpass_filter(taps, signal.cutoff, signal.half_width * 2, rate, radial=radial)

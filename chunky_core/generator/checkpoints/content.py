@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import mmap
 import os
-import struct
-import zipfile
-import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,16 +13,11 @@ from ...errors import MissingWeightsError, UnsupportedCheckpointError
 from . import folders, foreign_files
 from .foreign_text import LOOKED_AT
 from .machine import Budget
-from .rebuild import damaged
+from .mapped_file import mapped, naming
 from .safetensors_files import is_safetensors, read_safetensors
 from .torch_files import is_legacy, read_archive, read_bare, read_legacy
 
 UNFINISHED = (".crdownload", ".part", ".partial", ".download", ".aria2", ".tmp")
-# What reading damaged contents raises: indices, numbers, text, zip and JSON that are not what they should be.
-_FAULTS = (
-    ArithmeticError, LookupError, ValueError, TypeError, EOFError, NotImplementedError, RecursionError,
-    struct.error, zipfile.BadZipFile, zlib.error,
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -34,7 +25,8 @@ class Content:
     """What is in a weights file.
 
     container: "pickle", "torch zip", "torch legacy" or "safetensors"; value: dicts, lists, tuples, sets, numbers,
-    text, bytes (as views), numpy arrays, TensorRef and Record; metadata: the header's strings (safetensors).
+    text, bytes (as views), numpy arrays, TensorRef, OddTensor and Record; metadata: the header's strings
+    (safetensors).
     """
 
     container: str
@@ -53,46 +45,22 @@ def open_content(path: str | os.PathLike[str]) -> Iterator[Content]:
     file = Path(path)
     if file.is_dir():
         raise MissingWeightsError(folders.described(file))
-    if not file.is_file():
-        raise MissingWeightsError(f"there is no file {file}; check the path")
-    if not file.stat().st_size:
-        raise UnsupportedCheckpointError(f"{file.name}: it is empty; get a fresh copy of it")
-    with _mapped(file) as data:
-        yield _read(file, data)
+    with mapped(file) as data:
+        with naming(file), _unfinished(file):
+            content = _content(file, data)
+        yield content
 
 
 @contextmanager
-def _mapped(file: Path) -> Iterator[memoryview]:
+def _unfinished(file: Path) -> Iterator[None]:
+    """Adds to an error that the file's name is one of an unfinished download."""
     try:
-        with file.open("rb") as handle:
-            # torch wants memory that could be written, hence a private copy on write
-            pages = mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_COPY)
-    except OSError as error:
-        raise MissingWeightsError(
-            f"{file} cannot be read ({error.strerror}); check its permissions"
-        ) from error
-    try:
-        yield memoryview(pages)
-    finally:
-        with suppress(BufferError):  # views that are still alive keep it open
-            pages.close()
-
-
-def _read(file: Path, data: memoryview) -> Content:
-    try:
-        return _content(file, data)
+        yield
     except UnsupportedCheckpointError as error:
-        raise UnsupportedCheckpointError(f"{file.name}: {error}{_unfinished(file)}") from error
-    except _FAULTS as error:
-        raise UnsupportedCheckpointError(
-            f"{file.name}: {damaged(str(error)[:200])}{_unfinished(file)}"
-        ) from error
-
-
-def _unfinished(file: Path) -> str:
-    if file.suffix.lower() not in UNFINISHED:
-        return ""
-    return f"; its name ends in {file.suffix}: the download is not finished"
+        if file.suffix.lower() not in UNFINISHED:
+            raise
+        message = f"{error}; the name ends in {file.suffix}, so the download is not finished"
+        raise UnsupportedCheckpointError(message) from error
 
 
 def _content(file: Path, data: memoryview) -> Content:

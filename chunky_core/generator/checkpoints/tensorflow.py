@@ -154,6 +154,6 @@ def _hints(settings: Mapping[Any, Any]) -> dict[str, Any]:
         if value is not None:
             hints[target] = value
     kernel = settings.get("resample_kernel")
-    if isinstance(kernel, list) and 0 < len(kernel) <= 16:
-        hints["resample_filter"] = [number(value) or 0.0 for value in kernel]
+    if kernel is not None:
+        hints["resample_filter"] = kernel
     return hints
