@@ -80,9 +80,12 @@ def tell_choice(found: list[Candidate], draft: Draft) -> None:
     if chosen.averaged:
         raw = [".".join(other.keys)[:40] for other in others if not other.averaged]
         if chosen.keys[-1:] not in (("G_ema",), ("g_ema",)):
-            draft.notes.append(
-                f"the averaged weights {name} are used{f', not {raw[0]}' if raw and raw[0] else ''}"
+            used = (
+                f"the averaged weights {name} are used"
+                if name
+                else "the weights are an average over training"
             )
+            draft.notes.append(used + (f", not {raw[0]}" if raw and raw[0] else ""))
         return
     last = chosen.keys[-1] if chosen.keys else ""
     if last.lower() in UNAVERAGED:

@@ -75,9 +75,10 @@ def describe(value: object, names: Iterable[str]) -> str:
     ]
     if networks:
         return f"the TensorFlow networks {', '.join(text(fields(network).get('name')) for network in networks[:5])}"
-    keys = [str(key)[:30] for key in list(fields(value))[:5]]
-    if keys:
-        return f"{len(fields(value))} entries ({', '.join(keys)}{', ...' if len(fields(value)) > 5 else ''})"
+    entries = fields(value)
+    if entries:
+        keys = ", ".join(str(key)[:30] for key in list(entries)[:5]) + (", ..." if len(entries) > 5 else "")
+        return f"{len(entries)} {'entry' if len(entries) == 1 else 'entries'} ({keys})"
     if isinstance(value, dict | list | tuple) and not value:
         return f"an empty {type(value).__name__}"
     return f"a {nvlabs.class_name(value)[:40] or type(value).__name__}"

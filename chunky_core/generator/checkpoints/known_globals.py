@@ -124,6 +124,11 @@ def _size(values: Any = ()) -> tuple[int, ...]:
     return dimensions(values)
 
 
+def _layout(name: Any, *_: Any) -> str:
+    """How a sparse tensor is stored; such tensors are told by name."""
+    return name[:40] if isinstance(name, str) else ""
+
+
 def _tuple(values: Any = ()) -> tuple[Any, ...]:
     return tuple(sequence(values))
 
@@ -158,6 +163,10 @@ _OTHER_DTYPES = (
     torch.uint32, torch.uint64,
 )  # fmt: skip
 _TENSOR_CLASSES = ("torch.Tensor", "torch.nn.parameter.Parameter", "torch.nn.parameter.Buffer")
+_QUANTISATIONS = (
+    "per_tensor_affine", "per_tensor_symmetric", "per_channel_affine", "per_channel_symmetric",
+    "per_channel_affine_float_qparams",
+)  # fmt: skip
 _ODD_TENSORS = {
     "_rebuild_sparse_tensor": ("a sparse tensor", "save it dense: tensor.to_dense()"),
     "_rebuild_sparse_csr_tensor": ("a sparse tensor", "save it dense: tensor.to_dense()"),
@@ -185,6 +194,7 @@ _FUNCTIONS: dict[str, Function] = {
     "torch._tensor _rebuild_from_type": _tensor_with_attributes,
     "torch._tensor _rebuild_from_type_v2": _tensor_with_attributes,
     "torch Size": _size,
+    "torch.serialization _get_layout": _layout,
     "collections OrderedDict": _dict,
     "collections defaultdict": _default_dict,
     "collections Counter": _dict,
@@ -280,7 +290,7 @@ def _torch_entries() -> dict[str, Known | torch.dtype]:
             for module in ("torch", "torch.cuda")
         }
     table |= {str(dtype).replace(".", " "): dtype for dtype in _OTHER_DTYPES}
-    table["torch Tensor"] = Known("torch.Tensor")
+    table |= {f"torch {name}": Known(f"torch.{name}") for name in ("Tensor", *_QUANTISATIONS)}
     table |= {
         f"torch.nn.parameter {name}": _recorded(f"torch.nn.parameter {name}")
         for name in ("Parameter", "Buffer")

@@ -145,7 +145,7 @@ _DANGEROUS = re.compile(
     r"urllib2|http|ftplib|smtplib|requests|pip|setuptools|distutils|marshal|types|_?operator|_?functools|itertools|inspect|"
     r"gc|atexit|platform|getpass|builtins\.(eval|exec|execfile|compile|open|input|getattr|setattr|delattr|globals|locals|"
     r"vars|breakpoint|__import__|apply|map|filter|type|super|help|exit|quit)|__builtin__|cloudpickle|_?pickle|_?cpickle|"
-    r"shelve|torch\.(load|hub|jit|_dynamo|serialization|utils\.cpp_extension|distributions)|numpy\.(load|testing|f2py|"
+    r"shelve|torch\.(load|hub|jit|_dynamo|serialization\.load|utils\.cpp_extension|distributions)|numpy\.(load|testing|f2py|"
     r"distutils)|numpy\.core\.(records|fromnumeric)|dill\._dill\._(create_code|create_function|import_module|get_attr|"
     r"eval_repr|create_type|load_type))(\..*)?",
     re.IGNORECASE,

@@ -64,7 +64,8 @@ def unwrapped(weights: Mapping[str, Any]) -> Weights:
         clean = without_wrappers(name)
         if clean in result and not _same(result[clean], value):
             raise UnsupportedCheckpointError(
-                f"it has the tensor {clean} twice, once wrapped as {name}; expected one; save one of the networks alone"
+                f"it has two tensors {clean}, with and without a wrapper's name (module. and the like) or in two; "
+                "expected one; save one of the networks alone"
             )
         result[clean] = value
     return result
