@@ -45,7 +45,10 @@ class Candidate:
     @property
     def averaged(self) -> bool:
         """Whether its weights are an average over training."""
-        counted = isinstance(self.source, dict) and any(name.endswith("n_averaged") for name in self.source)
+        if isinstance(self.source, Record):
+            counted = self.source.name.endswith(".AveragedModel")
+        else:
+            counted = isinstance(self.source, dict) and any(n.endswith("n_averaged") for n in self.source)
         return counted or tensor_names.is_averaged(self.keys)
 
 

@@ -87,7 +87,7 @@ def _module(candidate: Candidate, limit: int) -> Draft:
         name = nvlabs.class_name(candidate.source) or "network"
         raise UnsupportedCheckpointError(f"it holds a {name[:40]} without a generator's layers; {EXPECTED}")
     modules = {tensor_names.without_wrappers(name): entries for name, entries in attributes.items()}
-    draft = _among_names(weights, modules, candidate.around, limit)
+    draft = _among_names(tensor_names.under("", weights), modules, candidate.around, limit)
     draft.format += " object"
     return draft
 
