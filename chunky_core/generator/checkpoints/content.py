@@ -65,7 +65,7 @@ def _unfinished(file: Path) -> Iterator[None]:
 
 def _content(file: Path, data: memoryview) -> Content:
     start = bytes(data[:LOOKED_AT])
-    budget = Budget()
+    budget = Budget.for_file(len(data))
     if start[:4] == b"PK\x03\x04":
         return Content("torch zip", read_archive(data, budget))
     if is_safetensors(start):

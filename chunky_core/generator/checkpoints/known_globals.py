@@ -32,6 +32,8 @@ from .rebuild import (
     tensor_ref,
 )
 
+MAX_SCALAR_BYTES = 256
+
 
 def _tensor_v2(storage: Any, offset: Any, size: Any, stride: Any, *_: Any) -> TensorRef:
     return tensor_ref(storage, offset, size, stride)
@@ -77,6 +79,8 @@ def _array_of_buffer(data: Any, dtype: Any, shape: Any, order: Any = "C", *_: An
 
 
 def _scalar(dtype: Any, data: Any) -> Any:
+    if isinstance(dtype, NumpyType) and dtype.value.itemsize > MAX_SCALAR_BYTES:
+        raise damaged(f"it has one number or word of {dtype.value.itemsize} bytes")
     return array(data, dtype, ()).item()
 
 
@@ -210,6 +214,7 @@ _BUILTINS: dict[str, Function | None] = {
     "object": None, "list": None, "dict": None, "tuple": _tuple, "int": None, "float": None, "bool": None, "str": None,
 }  # fmt: skip
 _ARRAYS: dict[str, Function] = {"_reconstruct": _empty_array, "scalar": _scalar}
+_KEYED = (_set, _frozenset, _dict, _default_dict)
 _CLASSES = {name for name in _FUNCTIONS if name.endswith("Dict")}
 _RECORDS = (
     "torch_utils.persistence _reconstruct_persistent_obj",
@@ -255,7 +260,8 @@ def _record(dotted: str, *args: Any) -> Record:
 
 
 def _known(spelled: str, function: Function | None) -> Known:
-    return Known(spelled.replace(" ", "."), call=function, new=function if spelled in _CLASSES else None)
+    new = function if spelled in _CLASSES else None
+    return Known(spelled.replace(" ", "."), call=function, new=new, keyed=function in _KEYED)
 
 
 def _table() -> dict[str, Known | torch.dtype]:
@@ -266,7 +272,7 @@ def _table() -> dict[str, Known | torch.dtype]:
     for module in ("builtins", "__builtin__"):
         table |= {f"{module} {name}": _known(f"builtins {name}", made) for name, made in _BUILTINS.items()}
     for module in ("copyreg", "copy_reg"):
-        table[f"{module} _reconstructor"] = Known("copyreg._reconstructor", call=_reconstructed)
+        table[f"{module} _reconstructor"] = Known("copyreg._reconstructor", call=_reconstructed, keyed=True)
     table |= _numpy_entries() | _torch_entries() | _odd_entries()
     return table
 

@@ -30,8 +30,8 @@ def line(source: Source) -> bytes:
     length = 128
     while True:
         chunk = bytes(source.data[source.position : source.position + length])
-        source.spend_text(len(chunk))
         end = chunk.find(b"\n")
+        source.spend_text(len(chunk) if end < 0 else end)
         if end >= 0:
             source.position += end + 1
             return chunk[:end]

@@ -8,23 +8,34 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .known_globals import find
-from .rebuild import EmptyArray, Known, damaged, refused
+from .rebuild import EmptyArray, Known, as_key, damaged, refused
+
+MAX_GLOBAL = 400  # characters of a function's name
 
 
 @dataclass
 class Budget:
     """What reading a file may still cost; shared by all pickles in it.
 
-    operations: opcodes and copied entries (real files take up to 100 000); text: bytes copied out of the file.
+    operations: opcodes and copied entries (real files take up to 100 000); text: bytes copied out of the file;
+    keys: keys and elements of sets that are no text. Numbers can be chosen so that each look-up meets all others,
+    while text is hashed with a secret; real files have some hundreds, for the parameters of an optimizer.
     """
 
     operations: int = 2_000_000
     text: int = 512 << 20
+    keys: int = 10_000
 
-    def spend(self, operations: int = 0, text: int = 0) -> None:
+    @classmethod
+    def for_file(cls, size: int) -> Budget:
+        """The budget of a file of `size` bytes: its text may be copied a few times, not without end."""
+        return cls(text=min(8 * size + (16 << 20), 512 << 20))
+
+    def spend(self, operations: int = 0, text: int = 0, keys: int = 0) -> None:
         self.operations -= operations
         self.text -= text
-        if self.operations < 0 or self.text < 0:
+        self.keys -= keys
+        if self.operations < 0 or self.text < 0 or self.keys < 0:
             raise damaged("it asks for far more work than any StyleGAN file needs")
 
 
@@ -50,7 +61,7 @@ class Machine:
         self.position = position
         self.stack: list[Any] = []
         self.marks: list[int] = []
-        self.memo: dict[int, Any] = {}
+        self.memo: dict[str, Any] = {}  # by text, which can't be chosen to collide as numbers can
 
     def take(self, count: int) -> memoryview:
         """The next `count` bytes, as a view."""
@@ -90,20 +101,30 @@ class Machine:
             raise damaged("it takes more from the stack than there is")
         return self.stack[-1]
 
-    def put(self, key: int) -> None:
-        value = self.top()
+    def key(self, value: Any) -> Any:
+        """A value as a key, paid for."""
+        key = as_key(value)
+        text = isinstance(key, str | bytes)
+        self.rules.budget.spend(text=len(key) if text else 0, keys=not text)
+        return key
+
+    def put(self, number: int) -> None:
+        value, key = self.top(), str(number)
         if isinstance(value, EmptyArray):
             value.places.append(key)
         self.memo[key] = value
 
-    def get(self, key: int) -> None:
+    def get(self, number: int) -> None:
+        key = str(number)
         if key not in self.memo:
-            raise damaged(f"it refers to the object {key}, which is not there")
+            raise damaged(f"it refers to the object {key[:20]}, which is not there")
         self.stack.append(self.memo[key])
 
     def find(self, module: object, name: object) -> None:
         if not isinstance(module, str) or not isinstance(name, str):
             raise damaged("it names a function by something that is not text")
+        if len(module) + len(name) > MAX_GLOBAL:
+            raise refused(f"{module[:60]}.{name[:60]}")
         extra = self.rules.extra.get(f"{module} {name}")
         known = extra if extra is not None else find(module, name)
         if known is None:

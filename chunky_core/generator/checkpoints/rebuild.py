@@ -15,7 +15,7 @@ from .known_tools import refusal_of_global
 
 MAX_DIMENSIONS = 16
 MAX_REPEATED = 1 << 22  # elements of a tensor that shows the same numbers again and again
-MAX_KEY_BYTES = 4096
+MAX_KEY_BYTES = 1024
 MAX_KEY_NUMBER = 1 << 60
 
 
@@ -86,7 +86,7 @@ class NumpyType:
 class EmptyArray:
     """A numpy array before its contents are known; `places` are the memo keys that must see the array then."""
 
-    places: list[int] = field(default_factory=list)
+    places: list[str] = field(default_factory=list)
 
 
 Function = Callable[..., Any]
@@ -94,12 +94,15 @@ Function = Callable[..., Any]
 
 @dataclass(frozen=True, eq=False)
 class Known:
-    """A global on the allow-list. call: what calling it gives; new: what making an empty instance gives."""
+    """A global on the allow-list. call: what calling it gives; new: what making an empty instance gives; keyed:
+    whether its arguments become keys of a dict or elements of a set.
+    """
 
     name: str
     call: Function | None = None
     new: Function | None = None
     dtype: torch.dtype | None = None
+    keyed: bool = False
 
 
 def damaged(found: str) -> UnsupportedCheckpointError:
@@ -113,11 +116,13 @@ def refused(name: str) -> UnsupportedCheckpointError:
 
 
 def as_key(value: object) -> Any:
-    """A value as a dict's key or a set's element; raises for what hashes slowly or collides at will."""
+    """A value as a dict's key or a set's element; raises for what hashes or compares slowly."""
     if isinstance(value, memoryview) and value.nbytes <= MAX_KEY_BYTES:
         return bytes(value)
     if isinstance(value, int) and abs(value) >= MAX_KEY_NUMBER:
         raise damaged("it has a number as a key that is too large")
+    if isinstance(value, str | bytes | memoryview) and len(value) > MAX_KEY_BYTES:
+        raise damaged(f"it has a text of {len(value)} characters as a key; expected at most {MAX_KEY_BYTES}")
     if value is None or isinstance(value, str | int | float | bytes | torch.dtype):
         return value
     raise damaged(f"it has a {type(value).__name__} as a key; expected text or a number")

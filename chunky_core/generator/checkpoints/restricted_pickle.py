@@ -12,7 +12,7 @@ from typing import Any
 
 from .literals import LITERALS, text_line
 from .machine import Budget, Machine, Rules
-from .rebuild import EmptyArray, Record, as_key, build, call, damaged, instance
+from .rebuild import EmptyArray, Known, Record, build, call, damaged, instance
 
 MAX_DEPTH = 200
 PROTOCOLS = range(6)
@@ -68,51 +68,60 @@ def _entries(value: object) -> Any:
     return value if isinstance(value, list | tuple) else ()
 
 
-def _charged(machine: Machine, args: object) -> tuple[Any, ...]:
-    """A function's arguments; those that it may copy are paid for."""
+def _charged(machine: Machine, function: object, args: object) -> tuple[Any, ...]:
+    """A function's arguments; those that it may copy, or take keys from, are paid for."""
     if not isinstance(args, tuple) or len(args) > 64:
         raise damaged("it calls a function without a list of arguments")
+    keyed = isinstance(function, Known) and function.keyed
     for value in args:
         if isinstance(value, list | tuple | dict | set | frozenset):
-            machine.rules.budget.spend(operations=len(value))
+            keys = sum(not _is_text(entry) for entry in value) if keyed else 0
+            machine.rules.budget.spend(operations=len(value), keys=keys)
         elif isinstance(value, str):
             machine.spend_text(len(value))
     return args
 
 
+def _is_text(entry: object) -> bool:
+    """Whether an entry is text as a key, or starts with it, as the pairs do that become a dict."""
+    first = entry[0] if isinstance(entry, list | tuple) and entry else entry
+    return isinstance(first, str | bytes | memoryview)
+
+
 def _reduce(machine: Machine) -> None:
     function, args = machine.pop_many(2)
-    machine.stack.append(call(function, _charged(machine, args)))
+    machine.stack.append(call(function, _charged(machine, function, args)))
 
 
 def _new(machine: Machine) -> None:
     kind, args = machine.pop_many(2)
-    machine.stack.append(instance(kind, _charged(machine, args)))
+    machine.stack.append(instance(kind, _charged(machine, kind, args)))
 
 
 def _new_with_keywords(machine: Machine) -> None:
     kind, args, keywords = machine.pop_many(3)
     if keywords:
         raise damaged("it makes an object with keyword arguments")
-    machine.stack.append(instance(kind, _charged(machine, args)))
+    machine.stack.append(instance(kind, _charged(machine, kind, args)))
 
 
 def _object(machine: Machine) -> None:
     kind, *args = machine.pop_mark() or [None]
-    machine.stack.append(instance(kind, _charged(machine, tuple(args))))
+    machine.stack.append(instance(kind, _charged(machine, kind, tuple(args))))
 
 
 def _instance(machine: Machine) -> None:
     module, name = text_line(machine), text_line(machine)
     args = tuple(machine.pop_mark())
     machine.find(module, name)
-    machine.stack.append(instance(machine.pop(), _charged(machine, args)))
+    kind = machine.pop()
+    machine.stack.append(instance(kind, _charged(machine, kind, args)))
 
 
 def _build(machine: Machine) -> None:
     value, state = machine.pop_many(2)
     if isinstance(value, EmptyArray):
-        _charged(machine, state)
+        _charged(machine, None, state)
     built = build(value, state)
     if isinstance(value, EmptyArray):
         machine.memo |= {key: built for key in value.places if machine.memo.get(key) is value}
@@ -141,7 +150,7 @@ def _add(machine: Machine) -> None:
     target = machine.top()
     if not isinstance(target, set):
         raise damaged(f"it adds to a {type(target).__name__}")
-    target.update(as_key(value) for value in values)
+    target.update(machine.key(value) for value in values)
 
 
 def _set_items(machine: Machine, pairs: list[Any] | tuple[Any, ...]) -> None:
@@ -151,13 +160,13 @@ def _set_items(machine: Machine, pairs: list[Any] | tuple[Any, ...]) -> None:
         target = target.items
     if not isinstance(target, dict):
         raise damaged(f"it sets entries of a {type(target).__name__}")
-    target.update(_dict(list(pairs)))
+    target.update(_dict(machine, pairs))
 
 
-def _dict(values: list[Any]) -> dict[Any, Any]:
+def _dict(machine: Machine, values: list[Any] | tuple[Any, ...]) -> dict[Any, Any]:
     if len(values) % 2:
         raise damaged("it has a key without a value")
-    return {as_key(key): value for key, value in zip(values[::2], values[1::2], strict=True)}
+    return {machine.key(key): value for key, value in zip(values[::2], values[1::2], strict=True)}
 
 
 def _proto(machine: Machine) -> None:
@@ -198,8 +207,8 @@ OPERATIONS: dict[int, Callable[[Machine], object]] = {
     0x86: lambda m: m.stack.append(m.pop_many(2)),
     0x87: lambda m: m.stack.append(m.pop_many(3)),
     ord("l"): lambda m: m.stack.append(m.pop_mark()),
-    ord("d"): lambda m: m.stack.append(_dict(m.pop_mark())),
-    0x91: lambda m: m.stack.append(frozenset(as_key(value) for value in m.pop_mark())),
+    ord("d"): lambda m: m.stack.append(_dict(m, m.pop_mark())),
+    0x91: lambda m: m.stack.append(frozenset(m.key(value) for value in m.pop_mark())),
     ord("a"): lambda m: _append(m, m.pop_many(1)),
     ord("e"): lambda m: _append(m, m.pop_mark()),
     ord("s"): lambda m: _set_items(m, m.pop_many(2)),

@@ -15,6 +15,7 @@ from .restricted_pickle import read_pickle
 
 MAGIC = 0x1950A86A20F9469CFC6C
 PROTOCOL = 1001
+MAX_STORAGE_NAME = 200
 MAX_SMALL = 64  # bytes of a member that holds a word
 LOAD_FROM_BYTES = "torch.storage _load_from_bytes"
 
@@ -109,6 +110,8 @@ def _declared(key: Any) -> tuple[Storage, str]:
     _, kind, name, _, numel = key[:5]
     if not isinstance(kind, Known) or kind.dtype is None or not isinstance(name, str):
         raise damaged("it has a tensor's storage of an unknown kind")
+    if len(name) > MAX_STORAGE_NAME:
+        raise damaged(f"it has a tensor's storage with a name of {len(name)} characters")
     if type(numel) is not int or not 0 <= numel < 1 << 48:
         raise damaged("it has a tensor's storage of an impossible size")
     if len(key) > 5 and key[5] is not None:
@@ -155,7 +158,8 @@ def _fill(storages: dict[str, Storage], keys: Any, data: memoryview, position: i
     if (
         not isinstance(keys, list)
         or not all(isinstance(key, str) for key in keys)
-        or sorted(keys) != sorted(storages)
+        or len(keys) != len(storages)
+        or set(keys) != set(storages)
     ):
         raise damaged("its list of storages is not that of its tensors")
     for key in keys:
