@@ -178,7 +178,7 @@ def test_no_signature_fits_a_generator_that_opens(kind: str, good: Callable[[str
         "builtins.getattr", "builtins.__import__", "sys.exit", "shutil.rmtree", "socket.socket", "pty.spawn",
         "runpy.run_path",
         "importlib.import_module", "ctypes.CDLL", "webbrowser.open", "torch.load", "torch.hub.load", "numpy.load",
-        "functools.partial", "operator.attrgetter", "pickle.loads", "dill._dill._create_code", "types.FunctionType",
+        "__builtin__.eval", "operator.attrgetter", "pickle.loads", "dill._dill._create_code", "types.FunctionType",
         "os.path.join", "torch.jit.load", "cloudpickle.cloudpickle._make_function",
     ],
 )  # fmt: skip
@@ -199,6 +199,10 @@ def test_functions_of_danger_keep_the_sharp_words(name: str) -> None:
         ("osmnx.graph.Graph", "refers to 'osmnx"),
         ("codecs.Codec", "refers to 'codecs"),
         ("builtins.list", "refers to 'builtins.list'"),
+        ("__builtin__.unicode", "refers to '__builtin__.unicode'"),
+        ("functools.partial", "refers to 'functools.partial'"),
+        ("code.networks.Generator", "refers to 'code.networks"),
+        ("types.SimpleNamespace", "refers to 'types.SimpleNamespace'"),
     ],
 )
 def test_unknown_classes_are_accused_of_nothing(name: str, expected: str, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import zipfile
 import zlib
 
 from ...errors import UnsupportedCheckpointError
-from .rebuild import damaged
+from .rebuild import cut_off, damaged
 
 MAX_END = (1 << 16) + 22  # bytes in which an archive's directory is pointed to
 MAX_MEMBERS = 100_000
@@ -104,7 +104,7 @@ class Archive:
         if bytes(self._data[start + 30 : start + 30 + name]) != entry.orig_filename.encode():
             raise damaged(f"its member {entry.filename[:80]!r} has two names")
         if begin + entry.compress_size > len(self._data):
-            raise damaged("it ends in the middle of its contents")
+            raise cut_off()
         return self._data[begin : begin + entry.compress_size]
 
     def _inflated(self, entry: zipfile.ZipInfo, packed: memoryview) -> memoryview:

@@ -31,7 +31,7 @@ _FAMILIES = (
 )
 _OWN_FORMATS = {
     "chunkygan-inversion": "an inversion of this package; load it with Load Inversion",
-    "chunkygan-directions": "directions of this package; load them with Load Directions",
+    "chunkygan-directions": "directions of this package; choose it where a direction is asked for",
     "chunkygan-features": "a feature network of this package; choose it where a perceptual network is asked for",
     "chunkygan-statistics": "a generator's statistics that this package has measured",
 }
@@ -61,7 +61,7 @@ def names_in(value: object) -> list[str]:
 def describe(value: object, names: Iterable[str]) -> str:
     """What a file holds; names: those of its tensors."""
     if is_weight(value):
-        return f"a single tensor of shape {list(shape_of(value))}"
+        return f"a single tensor of shape {list(shape_of(value))}, perhaps a latent code"
     found = list(_objects(value))
     if found:
         return f"a {found[0][:40]} without a generator's layers"

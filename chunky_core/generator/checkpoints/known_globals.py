@@ -30,6 +30,7 @@ from .rebuild import (
     instance,
     sequence,
     tensor_ref,
+    unneeded,
 )
 
 MAX_SCALAR_BYTES = 256
@@ -70,7 +71,7 @@ def _dtype(spelling: Any, *_: Any) -> NumpyType:
     if not isinstance(spelling, str) or not re.fullmatch(
         r"b1|[iu][1248]|f[248]|c8|c16|[SU][1-9]\d{0,3}", spelling
     ):
-        raise damaged("it has an array of objects or of an unusual type; expected numbers or text")
+        raise unneeded("it has an array of objects or of an unusual type")
     return NumpyType(np.dtype(spelling))
 
 

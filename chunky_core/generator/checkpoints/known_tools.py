@@ -134,21 +134,21 @@ _CLASSES = (
     ("diffusers.", "a network of Hugging Face diffusers", NO_STYLEGAN),
     ("torch_utils.ops.", "StyleGAN2-ADA's code", ""),
 )
-_WEIGHTS_ALONE = (
+WEIGHTS_ALONE = (
     "save the generator's weights alone where that tool runs: torch.save(G_ema.state_dict(), 'weights.pt')"
 )
 
 # Modules and functions that a program is made of: a file that names one wants to run something
 _DANGEROUS = re.compile(
-    r"(os|posix|nt|sys|subprocess|shutil|socket|pty|runpy|importlib|imp|ctypes|cffi|_?webbrowser|commands|popen2|code|"
-    r"codeop|bdb|pdb|timeit|trace|profile|cProfile|doctest|asyncio|multiprocessing|_?threading|_?signal|tempfile|urllib|"
-    r"urllib2|http|ftplib|smtplib|requests|pip|setuptools|distutils|marshal|types|_?operator|_?functools|itertools|inspect|"
-    r"gc|atexit|platform|getpass|builtins\.(eval|exec|execfile|compile|open|input|getattr|setattr|delattr|globals|locals|"
-    r"vars|breakpoint|__import__|apply|map|filter|type|super|help|exit|quit)|__builtin__|cloudpickle|_?pickle|_?cpickle|"
-    r"shelve|torch\.(load|hub|jit|_dynamo|serialization\.load|utils\.cpp_extension|distributions)|numpy\.(load|testing|f2py|"
-    r"distutils)|numpy\.core\.(records|fromnumeric)|dill\._dill\._(create_code|create_function|import_module|get_attr|"
-    r"eval_repr|create_type|load_type))(\..*)?",
-    re.IGNORECASE,
+    r"(os|posix|nt|sys|subprocess|shutil|socket|pty|runpy|importlib|ctypes|_?cffi|webbrowser|commands|popen2|codeop|bdb|pdb|"
+    r"timeit|cProfile|doctest|asyncio|multiprocessing|_?signal|tempfile|urllib2?|http|ftplib|smtplib|requests|pip|"
+    r"setuptools|distutils|marshal|_?operator|atexit|cloudpickle|_?pickle|_?cPickle|shelve)(\..*)?"
+    r"|(code|trace|profile|imp)\.\w+|platform\.popen|types\.(Function|Code|Method|Lambda|Module)Type"
+    r"|(builtins|__builtin__)\.(eval|exec|execfile|compile|open|file|input|raw_input|getattr|setattr|delattr|globals|locals|"
+    r"vars|breakpoint|__import__|apply|map|filter|reduce|reload|help|exit|quit)"
+    r"|torch\.(load|hub|jit|package|_dynamo|serialization\.load|utils\.cpp_extension)(\..*)?"
+    r"|numpy\.(load|testing|f2py|distutils)(\..*)?"
+    r"|dill\._dill\._(create_code|create_function|create_type|import_module|get_attr|eval_repr)"
 )
 
 
@@ -186,8 +186,8 @@ def refusal_of_global(name: str) -> str:
         )
     for start, what, advice in _CLASSES:
         if name.startswith(start):
-            return f"it holds {what} ({shown}), which isn't read; {advice or _WEIGHTS_ALONE}"
+            return f"it holds {what} ({shown}), which isn't read; {advice or WEIGHTS_ALONE}"
     return (
         f"it refers to {shown!r}, which isn't on the list of what StyleGAN files need, so it isn't opened; ask its "
-        f"author for a .safetensors file or {_WEIGHTS_ALONE}"
+        f"author for a .safetensors file or {WEIGHTS_ALONE}"
     )

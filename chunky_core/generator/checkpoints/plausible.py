@@ -23,7 +23,8 @@ def check(draft: Draft, size_of_z_is_known: bool) -> None:
 
 def _check_square(draft: Draft) -> None:
     start = draft.state.get("synthesis.b4.const")
-    if draft.hints.get("square") is False or any(map(_HUMAN_LAYER.match, draft.state)):
+    halved = draft.hints.get("margin_size", 10) == 10 and any(map(_HUMAN_LAYER.match, draft.state))
+    if draft.hints.get("square") is False or halved:
         shape = tuple(start.shape) if start is not None else ()
         if len(shape) != 3 or shape[1] == shape[2]:
             raise UnsupportedCheckpointError(

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from ...errors import UnsupportedCheckpointError
-from .known_tools import refusal_of_global
+from .known_tools import WEIGHTS_ALONE, refusal_of_global
 
 MAX_DIMENSIONS = 16
 MAX_REPEATED = 1 << 22  # elements of a tensor that shows the same numbers again and again
@@ -110,6 +110,20 @@ def damaged(found: str) -> UnsupportedCheckpointError:
     return UnsupportedCheckpointError(f"{found}; it is damaged or hostile, get a fresh copy of it")
 
 
+def cut_off() -> UnsupportedCheckpointError:
+    """The error for a file that ends too early."""
+    return UnsupportedCheckpointError(
+        "it ends in the middle of its contents, as an unfinished download or a damaged file; download it again"
+    )
+
+
+def unneeded(found: str) -> UnsupportedCheckpointError:
+    """The error for contents that some tool may write, but none of StyleGAN's."""
+    return UnsupportedCheckpointError(
+        f"{found}, which no StyleGAN file needs, so it isn't opened; {WEIGHTS_ALONE}"
+    )
+
+
 def refused(name: str) -> UnsupportedCheckpointError:
     """The error for a global that is not on the allow-list."""
     return UnsupportedCheckpointError(refusal_of_global(name))
@@ -125,7 +139,7 @@ def as_key(value: object) -> Any:
         raise damaged(f"it has a text of {len(value)} characters as a key; expected at most {MAX_KEY_BYTES}")
     if value is None or isinstance(value, str | int | float | bytes | torch.dtype):
         return value
-    raise damaged(f"it has a {type(value).__name__} as a key; expected text or a number")
+    raise unneeded(f"it has a {type(value).__name__} as a key")
 
 
 def dimensions(value: object) -> tuple[int, ...]:
@@ -167,7 +181,7 @@ def array(data: object, dtype: object, shape: object, fortran: object = False) -
     """A view of bytes as a numpy array, whose size must be exactly that of the bytes."""
     content = data.encode("latin-1") if isinstance(data, str) else data
     if not isinstance(dtype, NumpyType) or not isinstance(content, memoryview | bytes):
-        raise damaged("it has an array of objects or without contents; expected numbers")
+        raise unneeded("it has an array of objects or without contents")
     sizes = dimensions(shape)
     if math.prod(sizes) * dtype.value.itemsize != len(content):
         raise damaged(f"it has an array of shape {sizes} and {dtype.value} in {len(content)} bytes")

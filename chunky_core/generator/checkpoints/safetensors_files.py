@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from .rebuild import Storage, TensorRef, damaged, dimensions, tensor_ref
+from .rebuild import Storage, TensorRef, cut_off, damaged, dimensions, tensor_ref
 
 MAX_HEADER = 16 << 20
 _TYPES = {
@@ -29,7 +29,7 @@ def read_safetensors(data: memoryview) -> tuple[dict[str, TensorRef], dict[str, 
     """The tensors by name, and the header's metadata."""
     (length,) = struct.unpack("<Q", data[:8])
     if length > len(data) - 8:
-        raise damaged("it is a truncated or damaged .safetensors file")
+        raise cut_off()
     header = json.loads(str(data[8 : 8 + length], "utf-8"))
     if not isinstance(header, dict):
         raise damaged("its header is not a list of tensors")
@@ -48,7 +48,11 @@ def _tensor(name: str, entry: Any, body: memoryview) -> TensorRef:
     if dtype is None:
         raise damaged(f"its tensor {name[:80]} is of the unknown type {str(entry['dtype'])[:20]}")
     if type(begin) is not int or type(end) is not int or not 0 <= begin <= end <= len(body):
-        raise damaged(f"its tensor {name[:80]} lies outside of the file")
+        raise (
+            cut_off()
+            if type(end) is int and end > len(body)
+            else damaged(f"its tensor {name[:80]} has no place")
+        )
     numel = (end - begin) // dtype.itemsize
     strides = [math.prod(shape[i + 1 :]) for i in range(len(shape))]
     tensor = tensor_ref(Storage(dtype, numel, body[begin:end]), 0, shape, strides)

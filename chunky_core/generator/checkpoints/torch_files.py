@@ -10,7 +10,7 @@ from ...errors import UnsupportedCheckpointError
 from . import foreign_files
 from .archive import Archive
 from .machine import Budget, Rules
-from .rebuild import Known, Storage, damaged
+from .rebuild import Known, Storage, cut_off, damaged
 from .restricted_pickle import read_pickle
 
 MAGIC = 0x1950A86A20F9469CFC6C
@@ -44,10 +44,8 @@ def read_archive(data: memoryview, budget: Budget) -> Any:
 def _other_archive(archive: Archive) -> str:
     """What a zip archive is that torch.save didn't write."""
     names = list(archive.members)
-    arrays = [name for name in names if name.endswith(".npy")]
-    if arrays and len(arrays) == len(names):
-        starts = {name.removesuffix(".npy"): bytes(archive.read(name)[:1024]) for name in arrays[:5]}
-        starts |= dict.fromkeys(arrays[5:], b"")
+    if names and all(name.endswith(".npy") for name in names):
+        starts = {name.removesuffix(".npy"): bytes(archive.read(name)[:1024]) for name in names[:5]}
         return foreign_files.of_arrays(starts, "a NumPy archive")
     if {"config.json", "model.weights.h5"} <= set(names):
         return f"it is a Keras model; {foreign_files.EXPECTED}"
@@ -55,6 +53,8 @@ def _other_archive(archive: Archive) -> str:
         name.rpartition("/")[2] in ("archive_format", "serialized_exported_program.json") for name in names
     ):
         return f"it is a program of torch.export; {_WEIGHTS_OF_PROGRAM}"
+    if any(name.endswith((".data/extern_modules", ".data/version")) for name in names):
+        return f"it is a program of torch.package; {_WEIGHTS_OF_PROGRAM}"
     return foreign_files.held_in(names, "zip archive")
 
 
@@ -165,7 +165,7 @@ def _fill(storages: dict[str, Storage], keys: Any, data: memoryview, position: i
     for key in keys:
         storage = storages[key]
         if position + 8 > len(data):
-            raise damaged("it ends in the middle of its contents")
+            raise cut_off()
         (numel,) = struct.unpack("<q", data[position : position + 8])
         if numel != storage.numel:
             raise damaged(f"it has a storage of {storage.numel} elements that says it has {numel}")
