@@ -62,6 +62,7 @@ BESIDE: dict[str, Callable[[State, State], Any]] = {
     },
     "ema_pytorch, nested": lambda r, a: {"model": r, "ema": {**under("online_model.", r), **under("ema_model.", a)}},
     "AveragedModel": lambda r, a: {"model": r, "swa": {"n_averaged": torch.tensor(7), **under("module.", a)}},
+    "AveragedModel, flat": lambda r, a: {**under("a.", r), **under("b.module.", a), "b.n_averaged": torch.tensor(7)},
     "AveragedModel, nameless": lambda r, a: {"a": r, "b": {"n_averaged": torch.tensor(7), **under("module.", a)}},
 }  # fmt: skip
 
@@ -89,6 +90,15 @@ def test_raw_weights_alone_are_told(key: str, raw: State, tmp_path: Path) -> Non
     loaded = load_generator(tmp_path / "file.pt")
     assert is_state(loaded, raw)
     assert loaded.metadata["notes"] == f"there is no average of the weights ({key}_ema); {key} is used"
+
+
+def test_an_average_without_names_is_told(raw: State, tmp_path: Path) -> None:
+    torch.save(
+        {"model": raw, "ema": {"decay": 0.999, "shadow_params": list(raw.values())}}, tmp_path / "file.pt"
+    )
+    loaded = load_generator(tmp_path / "file.pt")
+    assert is_state(loaded, raw)
+    assert "shadow_params) is stored without names and not used; model is used" in loaded.metadata["notes"]
 
 
 def test_of_two_alike_the_first_is_taken_and_told(averaged: State, raw: State, tmp_path: Path) -> None:

@@ -10,13 +10,8 @@ from . import nvlabs, tensor_names, tensorflow
 from .checkpoint import MAX_NAME, Draft, Weights, fields, weights_of
 from .rebuild import Record
 
-HOLDERS = (
-    "g_ema",
-    "g",
-    "generator",
-    "state_dict",
-    "model",
-)  # of weights alike, those under the first are meant
+# Of weights alike, those under the first of these are meant
+HOLDERS = ("g_ema", "g", "generator", "state_dict", "model")
 UNAVERAGED = {"g", "gen", "generator", "netg", "params", "model"}
 MAX_NESTING = 4
 MAX_CANDIDATES = 64
@@ -48,7 +43,7 @@ class Candidate:
         if isinstance(self.source, Record):
             counted = self.source.name.endswith(".AveragedModel")
         else:
-            counted = isinstance(self.source, dict) and any(n.endswith("n_averaged") for n in self.source)
+            counted = isinstance(self.source, dict) and f"{self.prefix}n_averaged" in self.source
         return counted or tensor_names.is_averaged(self.keys)
 
 
@@ -59,16 +54,14 @@ def find(value: object) -> list[Candidate]:
         found.append(candidate)
         if len(found) == MAX_CANDIDATES:
             break
-    return sorted(
-        found, key=lambda candidate: (not candidate.averaged, _rank(candidate), len(candidate.keys))
-    )
+    return sorted(found, key=lambda one: (not one.averaged, _rank(one), len(one.keys)))
 
 
 def _rank(candidate: Candidate) -> int:
     names = [key.lower() for key in candidate.keys]
-    return min(
-        (HOLDERS.index(name) for name in names if name in HOLDERS), default=len(HOLDERS) if names else -1
-    )
+    if not names:
+        return -1
+    return min((HOLDERS.index(name) for name in names if name in HOLDERS), default=len(HOLDERS))
 
 
 def tell_choice(found: list[Candidate], draft: Draft) -> None:
@@ -83,15 +76,19 @@ def tell_choice(found: list[Candidate], draft: Draft) -> None:
     if chosen.averaged:
         raw = [".".join(other.keys)[:40] for other in others if not other.averaged]
         if chosen.keys[-1:] not in (("G_ema",), ("g_ema",)):
-            used = (
-                f"the averaged weights {name} are used"
-                if name
-                else "the weights are an average over training"
-            )
-            draft.notes.append(used + (f", not {raw[0]}" if raw and raw[0] else ""))
+            used = f"weights {name} are used" if name else "weights are used, which a counter tells"
+            draft.notes.append(f"the averaged {used}" + (f", not {raw[0]}" if raw and raw[0] else ""))
         return
     last = chosen.keys[-1] if chosen.keys else ""
-    if last.lower() in UNAVERAGED:
+    if any(
+        "shadow_params" in fields(other)
+        for entries in chosen.around
+        for other in (entries, *entries.values())
+    ):
+        draft.notes.append(
+            f"the average (shadow_params) is stored without names and not used; {last[:40]} is used"
+        )
+    elif last.lower() in UNAVERAGED:
         draft.notes.append(f"there is no average of the weights ({last[:40]}_ema); {last[:40]} is used")
 
 

@@ -60,9 +60,8 @@ def _draft_of(candidate: Candidate, limit: int) -> Draft:
                 draft.format = draft.format.removesuffix(alone) + among_others
     for key, entries in zip(candidate.path, outer, strict=True):
         others = {str(name)[:MAX_NAME]: other for name, other in entries.items() if other is not None}
-        draft.ignored += [_named(n, other) for n, other in others.items() if n not in (key, *_UNLISTED)][
-            :MAX_LISTED
-        ]
+        listed = [_named(name, other) for name, other in others.items() if name not in (key, *_UNLISTED)]
+        draft.ignored += listed[:MAX_LISTED]
     return draft
 
 
@@ -87,8 +86,10 @@ def _module(candidate: Candidate, limit: int) -> Draft:
         name = nvlabs.class_name(candidate.source) or "network"
         raise UnsupportedCheckpointError(f"it holds a {name[:40]} without a generator's layers; {EXPECTED}")
     modules = {tensor_names.without_wrappers(name): entries for name, entries in attributes.items()}
-    draft = _among_names(tensor_names.under("", weights), modules, candidate.around, limit)
+    chosen = tensor_names.under("", weights)
+    draft = _among_names(chosen, modules, candidate.around, limit)
     draft.format += " object"
+    draft.ignored += summary([name for name in weights if name not in chosen])[:MAX_LISTED]
     return draft
 
 
@@ -98,9 +99,8 @@ def _state_dict(candidate: Candidate, limit: int) -> Draft:
     chosen = tensor_names.under(candidate.prefix, weights)
     draft = _among_names(chosen, {}, candidate.around, limit, weights)
     draft.format += " state dict"
-    left = [
-        n for n in weights if not (n.startswith(candidate.prefix) and n[len(candidate.prefix) :] in chosen)
-    ]
+    used = {candidate.prefix + name for name in chosen}
+    left = [name for name in weights if name not in used]
     if any(name.startswith("encoder.") for name in left):
         options = next((entries["opts"] for entries in reversed(candidate.around) if "opts" in entries), None)
         kind = rosinality.encoder_kind(weights, options)
@@ -123,20 +123,15 @@ def _among_names(
         raise UnsupportedCheckpointError(tool)
     own_names = {name: value for name, value in chosen.items() if name not in mean.NAMES}
     _checked(own_names, limit)
-    draft = (
-        rosinality.draft_of(own_names, around[-1:])
-        if _is_rosinality(chosen)
-        else nvlabs.draft_of(own_names, modules)
-    )
+    if "style.1.weight" in chosen:
+        draft = rosinality.draft_of(own_names, around[-1:])
+    else:
+        draft = nvlabs.draft_of(own_names, modules)
     average = mean.find((chosen, beside or {}, *reversed(around)))
     if average and is_weight(average[1]):
         _checked({**own_names, average[0]: average[1]}, limit)  # type: ignore[dict-item]
     mean.add(draft, average)
     return draft
-
-
-def _is_rosinality(weights: Weights) -> bool:
-    return "style.1.weight" in weights
 
 
 def _checked(weights: Weights, limit: int) -> Weights:

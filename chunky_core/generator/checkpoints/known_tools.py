@@ -8,7 +8,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
 
+MAX_NAMES = 20_000
 ORIGINAL = "convert it to rosinality's names or open the NVlabs or rosinality file that it was made from"
 RESTORER = "choose a StyleGAN2 or StyleGAN3 generator instead"
 NO_STYLEGAN = "choose a generator of StyleGAN2 or StyleGAN3"
@@ -162,7 +164,8 @@ def tool_of_tensors(names: Iterable[str]) -> str | None:
 
 def tool_beside_generator(names: Iterable[str]) -> str | None:
     """The same for a network with a generator's names, which is one of another tool's nevertheless."""
-    return _first(tuple(signature for signature in SIGNATURES if signature.inside), list(names))
+    inside = tuple(signature for signature in SIGNATURES if signature.inside)
+    return _first(inside, list(islice(names, MAX_NAMES)))
 
 
 def _first(signatures: tuple[Signature, ...], names: list[str]) -> str | None:

@@ -36,6 +36,7 @@ _OTHERS = {
     "optim",
     "augment",
 }
+MAX_PREFIXES = 64
 _ANCHOR = re.compile(r"((?:[\w-]+\.){0,8})(?:mapping\.fc0|style\.1)\.weight")
 _STARTS = ("synthesis.b4.const", "synthesis.input.freqs", "input.input")
 
@@ -91,7 +92,7 @@ def generator_prefixes(weights: Weights) -> list[str]:
     Prefixes with all a generator needs come alone where there are any.
     """
     matches = (_ANCHOR.fullmatch(name) for name in weights if len(name) <= MAX_NAME)
-    found = list(dict.fromkeys(match[1] for match in matches if match))
+    found = list(dict.fromkeys(match[1] for match in matches if match))[:MAX_PREFIXES]
     complete = [prefix for prefix in found if any(prefix + start in weights for start in _STARTS)]
     return complete or found
 
