@@ -23,10 +23,11 @@ lint: $(VENV)/.development
 	mkdir -p $(VENV)/types && ln -sfn "$(CURDIR)" $(VENV)/types/chunkygan_pack  # the folder's own name may be no identifier
 	cd $(VENV)/types && "$(CURDIR)/$(BIN)/mypy" --config-file "$(CURDIR)/pyproject.toml" -p chunkygan_pack.nodes -p chunkygan_pack.chunky_core
 
-# Damaged checkpoints of every format; `make test` runs 2000 of each.
+# Damaged files of every kind; `make test` runs 2000 of each format of checkpoints and some hundreds of the others.
 FUZZ_COUNT ?= 100000
 FUZZ_SEED ?= 1
-FORMATS := ada tensorflow stylegan3 rosinality e4e whole legacy plain own
+FORMATS := ada tensorflow stylegan3 rosinality e4e whole legacy plain own \
+	settings npy npz directions tensors inversion
 fuzz: $(FORMATS:%=fuzz-%)
 fuzz-%: $(VENV)/.development
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz.run --format $* --count $(FUZZ_COUNT) --seed $(FUZZ_SEED)

@@ -103,7 +103,29 @@ def spoil_names(file: Path) -> None:
     save_file({"w_mean": torch.zeros(3)}, file)
 
 
-@pytest.mark.parametrize("spoil", [spoil_bytes, spoil_owner, spoil_shape, spoil_names])
+def spoil_numbers(file: Path) -> None:
+    with safe_open(file, framework="pt") as content:
+        metadata = content.metadata()
+    save_file(load_file(file), file, {**metadata, "seed": "9" * 5000})
+
+
+def spoil_variance(file: Path) -> None:
+    with safe_open(file, framework="pt") as content:
+        metadata = content.metadata()
+    tensors = load_file(file)
+    save_file({**tensors, "w_covariance": -tensors["w_covariance"]}, file, metadata)
+
+
+def spoil_size(file: Path) -> None:
+    with safe_open(file, framework="pt") as content:
+        metadata = content.metadata()
+    save_file({**load_file(file), "style_std": torch.zeros(1 << 20, dtype=torch.uint8)}, file, metadata)
+
+
+SPOILS = [spoil_bytes, spoil_owner, spoil_shape, spoil_names, spoil_numbers, spoil_variance, spoil_size]
+
+
+@pytest.mark.parametrize("spoil", SPOILS)
 def test_spoilt_files_are_replaced(small: Generator, tmp_path: Path, spoil: Callable[[Path], None]) -> None:
     expected = statistics(small, [tmp_path])
     (file,) = tmp_path.iterdir()

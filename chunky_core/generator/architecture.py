@@ -90,10 +90,15 @@ class StyleGAN2Architecture:
 
         Raises UnsupportedCheckpointError for impossible dimensions.
         """
-        if self.img_resolution > MAX_RESOLUTION or self.img_resolution & (self.img_resolution - 1):
+        size = self.img_resolution
+        if not 4 <= size <= MAX_RESOLUTION or size & (size - 1):
             raise UnsupportedCheckpointError(
-                f"resolution {self.img_resolution} found; expected a power of two up to {MAX_RESOLUTION}"
+                f"resolution {size} found; expected a power of two from 4 to {MAX_RESOLUTION}"
             )
+        checked(SHARED, {"conv_clamp": self.conv_clamp, "lr_multiplier": self.lr_multiplier})
+        if min(self.channel_base // size, self.channel_max) < 1:
+            found = f"channel_base is {self.channel_base}, channel_max {self.channel_max}"
+            raise UnsupportedCheckpointError(f"{found}; this leaves layers without channels")
         with torch.device("meta"):
             synthesis = SynthesisNetwork(
                 w_dim=self.w_dim,

@@ -23,6 +23,7 @@ from .checkpoints.checkpoint import Checkpoint, Draft
 from .checkpoints.completion import complete, draw_noise, mean_code
 from .checkpoints.content import Content, open_content
 from .checkpoints.detect import find_draft
+from .checkpoints.mapped_file import one_line
 from .checkpoints.own import FORMAT, VERSION
 from .checkpoints.plausible import check
 from .generator import Generator, weights_fingerprint
@@ -66,7 +67,7 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Iterator[Checkpoint]:
         try:
             checkpoint = _interpreted(file, content)
         except UnsupportedCheckpointError as error:
-            raise UnsupportedCheckpointError(f"{file.name}: {error}") from error
+            raise UnsupportedCheckpointError(f"{file.name}: {one_line(error)}") from error
         yield checkpoint
 
 

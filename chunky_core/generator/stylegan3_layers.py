@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from .filters import Filtering, filtered_leaky_relu, filtering, lowpass_filter
 from .layers import ToRGBLayer
 from .mapping import FullyConnectedLayer
-from .ops import convolve, demodulation, weight_energy
+from .ops import convolve, demodulation, drawn, weight_energy
 
 
 class Signal(NamedTuple):
@@ -44,10 +44,11 @@ class FourierFeatures(nn.Module):
         self.signal = signal
         channels = signal.channels
         self.affine = FullyConnectedLayer(w_dim, self.in_channels)
-        self.weight = nn.Parameter(torch.randn(channels, channels))
-        self.register_buffer("transform", torch.eye(3))
-        self.register_buffer("freqs", torch.randn(channels, 2))
-        self.register_buffer("phases", torch.rand(channels) - 0.5)
+        self.weight = nn.Parameter(drawn(channels, channels))
+        # torch.eye would import torch's stand-ins for kernels on the meta device, 100 MB of them
+        self.register_buffer("transform", torch.tensor([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]))
+        self.register_buffer("freqs", drawn(channels, 2))
+        self.register_buffer("phases", _phases(channels))
 
     def forward(self, styles: Tensor) -> Tensor:
         """styles: [B,4] -> [B,channels,size,size], computed in at least float32."""
@@ -105,7 +106,7 @@ class FilteredLayer(nn.Module):
         self.conv_kernel, self.conv_clamp, self.frozen = conv_kernel, conv_clamp, False
         self.sizes = (source.size + conv_kernel - 1, target.size)
         self.affine = FullyConnectedLayer(w_dim, source.channels, bias_init=1.0)
-        self.weight = nn.Parameter(torch.randn(target.channels, source.channels, conv_kernel, conv_kernel))
+        self.weight = nn.Parameter(drawn(target.channels, source.channels, conv_kernel, conv_kernel))
         self.bias = nn.Parameter(torch.zeros(target.channels))
         self.register_buffer("magnitude_ema", torch.ones([]))
         rate = max(source.rate, target.rate) * lrelu_upsampling
@@ -168,6 +169,11 @@ class OutputLayer(ToRGBLayer):
     def forward(self, x: Tensor, styles: Tensor) -> Tensor:
         """x: [B,in_channels,h,w]; styles: [B,in_channels] -> [B,img_channels,h,w], at least float32."""
         return super().forward(x, styles * self.magnitude_ema.rsqrt())
+
+
+def _phases(channels: int) -> Tensor:
+    """Evenly distributed in [-0.5,0.5]: [channels]; on the meta device nothing but the shape, see `drawn`."""
+    return torch.empty(channels) if torch.get_default_device().type == "meta" else torch.rand(channels) - 0.5
 
 
 def _filter(signal: Signal, rate: int, taps: int, radial: bool) -> Tensor | None:

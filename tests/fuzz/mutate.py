@@ -1,4 +1,4 @@
-"""Damage to a checkpoint that knows its structure: pickle opcodes, zip directories, headers, lengths.
+"""Damage to a file that knows its structure: pickle opcodes, zip directories, headers, lengths.
 
 Most of it falls outside the tensors' bytes, where it changes what the file says and not only what it weighs.
 """
@@ -225,6 +225,8 @@ def mutated(data: bytes, rng: Random) -> bytes:
         return _in_zip(data, rng)
     if data[8:9] == b"{" and rng.random() < 0.6:
         return _in_header(data, rng)
+    if data[:6] == b"\x93NUMPY" and rng.random() < 0.8:
+        return _in_array_header(data, rng)
     return _mutated(data, rng)
 
 
@@ -249,10 +251,10 @@ def _members(data: bytes) -> tuple[tuple[str, bytes], ...]:
 def _in_zip(data: bytes, rng: Random) -> bytes:
     """Damage inside a member, in a directory that is right again."""
     members = list(_members(data))
-    pickled = next(index for index, (name, _) in enumerate(members) if name.endswith("data.pkl"))
+    pickled = next((index for index, (name, _) in enumerate(members) if name.endswith("data.pkl")), 0)
     at = pickled if rng.random() < 0.8 else rng.randrange(len(members))
     name, content = members[at]
-    members[at] = (name, _mutated(content, rng))
+    members[at] = (name, mutated(content, rng))
     if rng.random() < 0.1:
         members[at] = (rng.choice(("../outside", "/outside", "a\\..\\b", name + "x", members[0][0])), content)
     if rng.random() < 0.1:
@@ -275,5 +277,37 @@ def _write_member(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
 def _in_header(data: bytes, rng: Random) -> bytes:
     """Damage inside a safetensors header whose length is right again."""
     size = int.from_bytes(data[:8], "little")
-    header = _mutated(data[8 : 8 + size], rng, (flip, splice, digits, digits, digits, words, words, truncate))
+    header = _mutated(data[8 : 8 + size], rng, _IN_TEXT)
     return struct.pack("<Q", len(header)) + header + data[8 + size :]
+
+
+def _in_array_header(data: bytes, rng: Random) -> bytes:
+    """Damage inside the header of a .npy file, mostly with a length that is right again."""
+    size = int.from_bytes(data[8:10], "little")
+    header = data[10 : 10 + size]
+    for _ in range(rng.randint(1, 3)):
+        header = _exchanged(header, rng) if rng.random() < 0.6 else _mutated(header, rng, _IN_TEXT)
+    header = header[:60_000]
+    length = len(header) if rng.random() < 0.9 else rng.choice(_NUMBERS)
+    version = rng.choice((1, 1, 1, 1, 0, 2, 3, 255))
+    return data[:6] + struct.pack("<BBH", version, 0, length % 65536) + header + data[10 + size :]
+
+
+def _exchanged(header: bytes, rng: Random) -> bytes:
+    """One value of a .npy header in place of another."""
+    values = list(_ARRAY_VALUE.finditer(header))
+    if not values:
+        return header
+    match = rng.choice(values)
+    return header[: match.start()] + rng.choice(_ARRAY_VALUES) + header[match.end() :]
+
+
+_ARRAY_VALUE = re.compile(rb"'[^']*'|\([^)]*\)|True|False|[:,{}]")
+_ARRAY_VALUES = (
+    *(b"'<f4'", b"'>f8'", b"'|O'", b"'<U9'", b"'|V16'", b"'<f3'", b"'|b1'", b"'<i8'", b"'<c16'", b"'<M8[s]'", b"'O'"),
+    *(b"[('a', '<f4'), ('b', '|O')]", b"('<f4', (2,))", b"'descr'", b"'shape'", b"'fortran_order'", b"'x'"),
+    *(b"()", b"(0,)", b"(24,)", b"(6, 4)", b"(1, 1, 24)", b"(-1,)", b"(24L,)", b"(9223372036854775807,)", b"(1e3,)"),
+    *(b"(100000000000, 0)", b"(" + b"9" * 5000 + b",)", b"(" + b"1," * 40 + b")", b"(" * 3000, b"-" * 3000 + b"1"),
+    *(b"True", b"False", b"None", b"0", b"", b"{", b"}" * 3, b":", b",", b"'a':" * 500, b" " * 50_000),
+)
+_IN_TEXT: tuple[Mutation, ...] = (flip, splice, digits, digits, digits, words, words, truncate)

@@ -1,7 +1,8 @@
-"""Loads damaged checkpoints in this process: `python -m tests.fuzz.run --format ada --count 2000 --seed 0`.
+"""Opens damaged files in this process: `python -m tests.fuzz.run --format ada --count 2000 --seed 0`.
 
-Every case must give a Generator or a ChunkyError, in little time and memory, and touch nothing but its file. Prints a
-JSON summary and exits with 1 if a case does not. A failing case is made again by its number: `--first N --count 1`.
+Every case must give what its kind holds or a ChunkyError, in little time and memory, and touch nothing but its
+file. Prints a JSON summary per format and exits with 1 if a case does not. A failing case is made again by its number:
+`--first N --count 1`.
 """
 
 from __future__ import annotations
@@ -24,13 +25,9 @@ from random import Random
 import torch
 
 from chunky_core.errors import ChunkyError
-from chunky_core.generator.files import load_generator
-from chunky_core.generator.generator import Generator
 
-from ..checkpoint_writers import WRITERS
 from .guard import ForbiddenError, Guard
-from .mutate import mutated
-from .seeds import seed_generator
+from .kinds import KINDS
 
 ADDRESS_SPACE = 1 << 30  # what a case may map beyond what the process has when the first one starts
 PATIENCE = 20  # seconds; a case that takes longer hangs
@@ -57,15 +54,15 @@ class Summary:
 class Fuzzer:
     """Runs cases against one good file."""
 
-    def __init__(self, kind: str, seed: int, folder: Path) -> None:
+    def __init__(self, kind: str, seed: int, folder: Path, guard: Guard) -> None:
         self.summary = Summary(kind, seed)
-        good = folder / "good"
-        WRITERS[kind](seed_generator(kind), good)
-        self.data = good.read_bytes()
+        self.kind = KINDS[kind]
+        self.path = folder / self.kind.name
+        self.kind.write(self.path)
+        self.data = self.path.read_bytes()
         self.summary.seed_bytes = len(self.data)
-        self.path = folder / "case"
         self.file = self.path.open("wb", buffering=0)  # stays open: a case then opens nothing for writing
-        self.guard = Guard()
+        self.guard = guard
 
     def warm_up(self) -> None:
         """Imports what is imported on first use and shows that the undamaged file loads."""
@@ -73,10 +70,10 @@ class Fuzzer:
             codecs.lookup(encoding)
         for _ in range(3):
             self._place(self.data)
-            load_generator(self.path)
+            self.kind.load(self.path)
             self._place(self.data[:20])
             try:
-                load_generator(self.path)
+                self.kind.load(self.path)
             except ChunkyError as error:
                 traceback.format_exception(error)
 
@@ -93,7 +90,7 @@ class Fuzzer:
         return self.summary
 
     def case(self, case: int) -> None:
-        data = mutated(self.data, Random(f"{self.summary.format}/{self.summary.seed}/{case}"))
+        data = self.kind.damage(self.data, Random(f"{self.summary.format}/{self.summary.seed}/{case}"))
         self._place(data)
         start = time.perf_counter()
         signal.alarm(PATIENCE)
@@ -108,9 +105,10 @@ class Fuzzer:
     def _load(self) -> str:
         """"loaded", "refused", or what went wrong."""
         try:
-            return "loaded" if isinstance(load_generator(self.path), Generator) else "no generator"
+            return "loaded" if isinstance(self.kind.load(self.path), self.kind.result) else "something else"
         except ChunkyError as error:
-            return "refused" if str(error) and len(str(error)) < 2000 else f"bad message: {str(error)[:200]!r}"
+            fine = 0 < len(str(error)) < 2000 and "\n" not in str(error)
+            return "refused" if fine else f"bad message: {str(error)[:200]!r}"
         except (Exception, ForbiddenError) as error:  # noqa: BLE001 - whatever else is raised is what is looked for
             place = traceback.extract_tb(error.__traceback__)[-3:]
             return f"{error!r:.300} at {' > '.join(f'{Path(f.filename).name}:{f.lineno}' for f in place)}"
@@ -152,19 +150,23 @@ def limit_address_space() -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--format", choices=sorted(WRITERS), required=True)
+    parser.add_argument("--format", choices=sorted(KINDS), nargs="+", required=True)
     parser.add_argument("--count", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--first", type=int, default=0, help="number of the first case")
     options = parser.parse_args()
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")  # weights that are not finite are named in a warning
-    with tempfile.TemporaryDirectory() as folder:
-        fuzzer = Fuzzer(options.format, options.seed, Path(folder))
-        summary = fuzzer.run(options.first, options.count)
-        fuzzer.file.close()
-    print(json.dumps(asdict(summary)))
-    return 1 if summary.failures else 0
+    guard = Guard()
+    failed = False
+    for kind in options.format:
+        with tempfile.TemporaryDirectory() as folder:
+            fuzzer = Fuzzer(kind, options.seed, Path(folder), guard)
+            summary = fuzzer.run(options.first, options.count)
+            fuzzer.file.close()
+        print(json.dumps(asdict(summary)), flush=True)
+        failed = failed or bool(summary.failures)
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":

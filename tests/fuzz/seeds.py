@@ -24,6 +24,13 @@ def seed_generator(kind: str) -> Generator:
     return _alike(GeneratorModule(mapping, synthesis))
 
 
+def seed_of_inversions() -> Generator:
+    """The least that an inversion with a delta fits."""
+    synthesis = SynthesisNetwork(w_dim=CODE, img_resolution=16, channel_base=64, channel_max=4)
+    mapping = MappingNetwork(z_dim=CODE, w_dim=CODE, num_ws=synthesis.num_ws, num_layers=2)
+    return _alike(GeneratorModule(mapping, synthesis))
+
+
 def _alike(module: GeneratorModule) -> Generator:
     rng = torch.Generator().manual_seed(0)
     for name, tensor in module.state_dict().items():

@@ -58,7 +58,11 @@ def naming(file: Path) -> Iterator[None]:
     try:
         yield
     except UnsupportedCheckpointError as error:
-        raise UnsupportedCheckpointError(f"{file.name}: {error}") from error
+        raise UnsupportedCheckpointError(f"{file.name}: {one_line(error)}") from error
     except FAULTS as error:
-        found = " ".join(str(error)[:200].split())
-        raise UnsupportedCheckpointError(f"{file.name}: {damaged(found)}") from error
+        raise UnsupportedCheckpointError(f"{file.name}: {damaged(one_line(error)[:200])}") from error
+
+
+def one_line(error: Exception) -> str:
+    """An error's text, in which a file's own words may break lines."""
+    return " ".join(str(error).split())

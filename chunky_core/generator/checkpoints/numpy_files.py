@@ -125,7 +125,8 @@ def _described(header: str) -> tuple[np.dtype, bool, tuple[int, ...]]:
 def _dtype(spelled: str) -> np.dtype:
     found = spelled.strip("'\"")
     if not _NUMBERS.fullmatch(found):
-        raise _unusual({"O": "objects", "U": "text", "S": "text"}.get(found.lstrip("<>=|")[:1], found[:20]))
+        known = {"O": "objects", "U": "text", "S": "text"}
+        raise _unusual(known.get(found.lstrip("<>=|")[:1], repr(found[:20])))
     return np.dtype(found)
 
 
