@@ -14,11 +14,13 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from chunky_core.errors import UnsupportedCheckpointError
+from chunky_core.generator.checkpoints.known_globals import find
 from chunky_core.generator.checkpoints.known_tools import (
     refusal_of_global,
     tool_beside_generator,
     tool_of_tensors,
 )
+from chunky_core.generator.checkpoints.rebuild import Known, Record
 from chunky_core.generator.files import load_generator, read_checkpoint
 from chunky_core.generator.generator import Generator
 from tests.checkpoint_writers import WRITERS, rosinality_state, state_of
@@ -274,3 +276,20 @@ def test_repeated_numbers_are_bounded_by_the_file(weights: dict[str, Tensor], tm
     assert "far more than the file" in refusal(tmp_path / "file.pt")
     torch.save({**weights, "mapping.w_avg": torch.zeros(1).expand((1 << 22) + 1)}, tmp_path / "file.pt")
     assert "does not fit" in refusal(tmp_path / "file.pt")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "torch.nn.parallel.distributed.DistributedDataParallel",
+        "torch.nn.parallel.distributed._BucketCapacityConfig",
+        "torch.distributed.algorithms.join._JoinConfig",
+        "torch.nn.modules.module._WrappedHook",
+    ],
+)
+def test_torchs_wrappers_are_records(name: str) -> None:
+    module, _, kind = name.rpartition(".")
+    known = find(module, kind)
+    assert isinstance(known, Known) and known.new is not None
+    made = known.new()
+    assert isinstance(made, Record) and made.name == name

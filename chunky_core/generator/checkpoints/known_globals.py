@@ -144,8 +144,7 @@ _RECORDS = (
     "torch.nn.parameter Buffer",
     "torch_utils.persistence _reconstruct_persistent_obj",
     "dnnlib.tflib.network Network",
-    "torch.nn.parallel.distributed DistributedDataParallel",
-    "torch.nn.parallel.data_parallel DataParallel",
+    "torch.distributed.algorithms.join _JoinConfig",
     "torch.optim.swa_utils AveragedModel",
     "torch device",
     "argparse Namespace",
@@ -161,7 +160,7 @@ _NAMED = (
 )
 # Classes whose instances become records: torch's own layers, rosinality's and their copies in encoder projects.
 _LAYER = re.compile(
-    r"torch\.nn\.modules\.[a-z]+ [A-Z][A-Za-z0-9]*"
+    r"torch\.nn\.(modules\.[a-z]+|parallel\.(distributed|data_parallel)) _?[A-Z][A-Za-z0-9]*"
     rf"|(models\.)?(stylegan2\.)?(model|op\.fused_act) ({_NAMED})"
 )
 
