@@ -42,6 +42,7 @@ SAMPLES = (
     ("e4e, pSp, ReStyle `.pt`", "e4e", "skip"),
     ("whole generator by torch.save (PTI)", "whole", "skip"),
     ("plain state dict `.pt`", "plain", "skip"),
+    ("PaddleGAN `.pdparams`", "paddle", "skip"),
     ("our `.safetensors`", "own", "skip"),
 )
 

@@ -41,6 +41,8 @@ _CLASSES = (
     (r".*", "SynthesisLayer"),
 )
 
+PADDLE_LINEAR = r"style\.\d+\.weight|.*\.modulation\.weight"
+
 Writer = Callable[[Generator, Path], None]
 
 
@@ -125,7 +127,11 @@ def persistent_module(state: Mapping[str, Tensor], settings: Mapping[str, Any], 
 
 def _attributes(path: str, class_name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
     if not path:
-        return {"_init_args": (), "_init_kwargs": EasyDict(init_arguments(settings)), "z_dim": settings["z_dim"]}
+        return {
+            "_init_args": (),
+            "_init_kwargs": EasyDict(init_arguments(settings)),
+            "z_dim": settings["z_dim"],
+        }
     if class_name in ("SynthesisLayer", "ToRGBLayer", "Conv2dLayer"):
         return {"conv_clamp": settings.get("conv_clamp")}
     if path.startswith("mapping.fc"):
@@ -137,7 +143,9 @@ def init_arguments(settings: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments that NVlabs' Generator was made with."""
     shared = ("z_dim", "c_dim", "w_dim", "img_resolution", "img_channels")
     synthesis = {
-        name: value for name, value in settings.items() if name not in (*shared, "mapping_layers", "lr_multiplier")
+        name: value
+        for name, value in settings.items()
+        if name not in (*shared, "mapping_layers", "lr_multiplier")
     }
     mapping = EasyDict(num_layers=settings["mapping_layers"])
     dimensions = {name: settings[name] for name in shared}
@@ -157,8 +165,16 @@ def write_nvlabs(generator: Generator, path: Path, protocol: int = 4) -> None:
     network = persistent_generator(generator)
     weight = torch.nn.Parameter(torch.zeros(1, 2))
     discriminator = Persistent("Discriminator", {"_parameters": OrderedDict(weight=weight), "_modules": {}})
-    options = EasyDict(class_name="training.dataset.ImageFolderDataset", path="x.zip", resolution=np.int64(16))
-    content = {"G": None, "D": discriminator, "G_ema": network, "training_set_kwargs": options, "augment_pipe": None}
+    options = EasyDict(
+        class_name="training.dataset.ImageFolderDataset", path="x.zip", resolution=np.int64(16)
+    )
+    content = {
+        "G": None,
+        "D": discriminator,
+        "G_ema": network,
+        "training_set_kwargs": options,
+        "augment_pipe": None,
+    }
     with foreign_names(), path.open("wb") as file:
         pickle.dump(content, file, protocol=protocol)
 
@@ -168,9 +184,15 @@ def write_tensorflow(generator: Generator, path: Path, protocol: int = 4) -> Non
     state = {name: tensor.numpy() for name, tensor in state_of(generator).items()}
     settings = asdict(generator.architecture)
     variables = dict(pair for name, array in state.items() for pair in tensorflow_variable(name, array))
-    kwargs = {"num_channels": 3, "resolution": settings["img_resolution"], "mapping_layers": settings["mapping_layers"]}
+    kwargs = {
+        "num_channels": 3,
+        "resolution": settings["img_resolution"],
+        "mapping_layers": settings["mapping_layers"],
+    }
     parts = {
-        part: _network(f"G_{part}", {}, {n.partition("/")[2]: v for n, v in variables.items() if n.startswith(part)})
+        part: _network(
+            f"G_{part}", {}, {n.partition("/")[2]: v for n, v in variables.items() if n.startswith(part)}
+        )
         for part in ("mapping", "synthesis")
     }
     parts["mapping"].__dict__["static_kwargs"] = {"mapping_lrmul": settings["lr_multiplier"]}
@@ -182,7 +204,10 @@ def write_tensorflow(generator: Generator, path: Path, protocol: int = 4) -> Non
 
 
 def _network(
-    builder: str, components: dict[str, Any], variables: dict[str, Any], kwargs: Mapping[str, Any] | None = None
+    builder: str,
+    components: dict[str, Any],
+    variables: dict[str, Any],
+    kwargs: Mapping[str, Any] | None = None,
 ) -> Network:
     return Network(
         {
@@ -201,7 +226,10 @@ def write_rosinality(generator: Generator, path: Path) -> None:
     """A training snapshot of rosinality's stylegan2-pytorch."""
     weights = rosinality_state(state_of(generator))
     options = argparse.Namespace(size=generator.architecture.img_resolution, latent=generator.w_dim, n_mlp=2)
-    optimiser = {"state": {0: {"step": torch.tensor(1.0), "exp_avg": torch.zeros(2)}}, "param_groups": [{"lr": 0.1}]}
+    optimiser = {
+        "state": {0: {"step": torch.tensor(1.0), "exp_avg": torch.zeros(2)}},
+        "param_groups": [{"lr": 0.1}],
+    }
     average = state_of(generator)["mapping.w_avg"]
     content = {"g": weights, "g_ema": weights, "latent_avg": average, "args": options, "g_optim": optimiser}
     torch.save(content, path)
@@ -224,13 +252,25 @@ def write_whole_object(generator: Generator, path: Path, legacy: bool = False) -
 
 def write_legacy(generator: Generator, path: Path) -> None:
     """rosinality's weights in torch's format before 1.6, which is no zip."""
-    content = {"g_ema": rosinality_state(state_of(generator)), "latent_avg": state_of(generator)["mapping.w_avg"]}
+    content = {
+        "g_ema": rosinality_state(state_of(generator)),
+        "latent_avg": state_of(generator)["mapping.w_avg"],
+    }
     torch.save(content, path, _use_new_zipfile_serialization=False)
 
 
 def write_state_dict(generator: Generator, path: Path) -> None:
     """The weights alone under NVlabs' names."""
     torch.save(OrderedDict(state_of(generator)), path)
+
+
+def write_paddle(generator: Generator, path: Path) -> None:
+    """A state dict by PaddleGAN's paddle.save: numpy arrays, linear layers [in, out], the names beside them."""
+    arrays = {name: tensor.numpy() for name, tensor in rosinality_state(state_of(generator)).items()}
+    linear = {name: array.T.copy() for name, array in arrays.items() if re.fullmatch(PADDLE_LINEAR, name)}
+    names = {name: f"parameter_{index}.w_0" for index, name in enumerate(arrays)}
+    content = {**arrays, **linear, "StructuredToParameterName@@": names}
+    path.write_bytes(pickle.dumps(content, protocol=4))
 
 
 def write_own(generator: Generator, path: Path) -> None:
@@ -247,5 +287,6 @@ WRITERS: dict[str, Writer] = {
     "whole": write_whole_object,
     "legacy": write_legacy,
     "plain": write_state_dict,
+    "paddle": write_paddle,
     "own": write_own,
 }

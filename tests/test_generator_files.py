@@ -149,7 +149,7 @@ def test_not_finite_weights_are_named(file: Path) -> None:
     [
         (b"", "is empty"),
         (b"hello, I am no generator", "a text file"),
-        (b"PK\x03\x04" + bytes(100), "damaged"),
+        (b"PK\x03\x04" + bytes(100), "whose end is missing"),
         (b"\x80\x02}q\x00.", "an empty dict"),
         (bytes(range(200)), "unknown format"),
     ],

@@ -23,6 +23,7 @@ from .checkpoints.content import Content, open_content
 from .checkpoints.detect import find_draft
 from .checkpoints.mapped_file import one_line
 from .checkpoints.own import FORMAT, VERSION
+from .checkpoints.plausible import check
 from .generator import Generator, weights_fingerprint
 from .module import shapes_of
 
@@ -56,7 +57,7 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Iterator[Checkpoint]:
     generator.
     """
     file = _file(path)
-    if not file.is_file():
+    if not file.exists():
         raise MissingWeightsError(
             f"there is no generator file {file}; check the path or reinstall the package"
         )
@@ -97,6 +98,7 @@ def _file(path: str | os.PathLike[str]) -> Path:
 def _interpreted(file: Path, content: Content) -> Checkpoint:
     draft = find_draft(content, 2 * file.stat().st_size + MARGIN)
     native = own.is_own(content.metadata)
+    check(draft, size_of_z_is_known=native)
     estimate = not native and complete(draft)
     architecture = architecture_from(shapes_of(draft.state), draft.hints)
     if architecture.img_channels != 3:

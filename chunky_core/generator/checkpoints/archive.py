@@ -6,8 +6,10 @@ import struct
 import zipfile
 import zlib
 
-from .rebuild import damaged
+from ...errors import UnsupportedCheckpointError
+from .rebuild import cut_off, damaged
 
+MAX_END = (1 << 16) + 22  # bytes in which an archive's directory is pointed to
 MAX_MEMBERS = 100_000
 MAX_DIRECTORY = 64 << 20
 MAX_INFLATION = 8  # times the size of the file, for archives that another tool has compressed
@@ -49,6 +51,10 @@ class Archive:
         self._data = data
         self._room = MAX_INFLATION * len(data) + (1 << 20)
         self.members: dict[str, zipfile.ZipInfo] = {}
+        if b"PK\x05\x06" not in bytes(data[-MAX_END:]):
+            raise UnsupportedCheckpointError(
+                "it is a zip archive or PyTorch file whose end is missing, an unfinished download; download it again"
+            )
         with zipfile.ZipFile(_Directory(data)) as archive:
             entries = archive.infolist()
         for entry in entries[: MAX_MEMBERS + 1]:
@@ -68,7 +74,9 @@ class Archive:
         if entry is None:
             raise damaged(f"its archive lacks the member {name[:80]!r}")
         if entry.flag_bits & 1:
-            raise damaged(f"its member {name[:80]!r} is encrypted")
+            raise UnsupportedCheckpointError(
+                f"its member {name[:80]!r} is encrypted; unpack it with its password first"
+            )
         packed = self._packed(entry)
         if entry.compress_type == zipfile.ZIP_STORED and entry.file_size == entry.compress_size:
             return packed
@@ -96,7 +104,7 @@ class Archive:
         if bytes(self._data[start + 30 : start + 30 + name]) != entry.orig_filename.encode():
             raise damaged(f"its member {entry.filename[:80]!r} has two names")
         if begin + entry.compress_size > len(self._data):
-            raise damaged("it ends in the middle of its contents")
+            raise cut_off()
         return self._data[begin : begin + entry.compress_size]
 
     def _inflated(self, entry: zipfile.ZipInfo, packed: memoryview) -> memoryview:

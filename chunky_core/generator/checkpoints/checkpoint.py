@@ -12,12 +12,14 @@ from torch import Tensor
 
 from ...errors import UnsupportedCheckpointError
 from ..architecture import Architecture
-from .rebuild import Record, TensorRef
+from .rebuild import OddTensor, Record, TensorRef
 
 MAX_NAME = 200
 _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+_SMALL_FLOATS = (torch.float8_e4m3fn, torch.float8_e5m2, torch.float8_e4m3fnuz, torch.float8_e5m2fnuz)
 
-Weights = dict[str, TensorRef | np.ndarray]
+Weight = TensorRef | np.ndarray | OddTensor
+Weights = dict[str, Weight]
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,23 @@ class Draft:
 
 def is_weight(value: object) -> bool:
     """Whether a value read from a file is a tensor or an array."""
-    return isinstance(value, TensorRef | np.ndarray)
+    return isinstance(value, Weight)
+
+
+def weights_of(entries: Mapping[Any, Any]) -> Weights:
+    """The tensors and arrays among entries, by name; PaddleGAN also stores an array as (its name, array)."""
+    plain = ((str(name), _unnamed(value)) for name, value in entries.items())
+    return {name: value for name, value in plain if is_weight(value)}
+
+
+def _unnamed(value: Any) -> Any:
+    named = isinstance(value, tuple) and len(value) == 2 and isinstance(value[0], str)
+    return value[1] if named and isinstance(value[1], np.ndarray) else value
+
+
+def shape_of(value: object) -> tuple[int, ...]:
+    """The shape of a tensor or an array; () for anything else."""
+    return tuple(value.size) if isinstance(value, TensorRef) else tuple(getattr(value, "shape", ()))
 
 
 def fields(value: object) -> Mapping[Any, Any]:
@@ -79,12 +97,18 @@ def number(value: object) -> float | None:
     return float(value)
 
 
-def as_tensor(name: str, value: TensorRef | np.ndarray) -> Tensor:
-    """A view of the file's bytes (a copy only of reversed or foreign-endian arrays).
+def as_tensor(name: str, value: Weight) -> Tensor:
+    """A view of the file's bytes (a copy only of reversed or foreign-endian arrays and of 8-bit floats).
 
-    Raises UnsupportedCheckpointError where it does not hold floats.
+    Raises UnsupportedCheckpointError where it does not hold floats, or is sparse, quantised or without numbers.
     """
+    if isinstance(value, OddTensor):
+        raise UnsupportedCheckpointError(
+            f"the tensor {name[:MAX_NAME]} is {value.kind}; expected plain floats; {value.advice}"
+        )
     if isinstance(value, TensorRef):
+        if value.dtype in _SMALL_FLOATS:
+            return value.tensor().float()
         if value.dtype not in _FLOATS:
             raise UnsupportedCheckpointError(f"the tensor {name} holds {value.dtype}; expected floats")
         return value.tensor()

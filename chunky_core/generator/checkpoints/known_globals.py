@@ -13,48 +13,32 @@ from typing import Any
 import numpy as np
 import torch
 
+from .known_tensors import entries as tensor_entries
 from .rebuild import (
     EmptyArray,
     Function,
     Known,
     NumpyType,
     Record,
-    TensorRef,
     array,
     as_key,
+    build,
+    call,
     damaged,
     dimensions,
     instance,
     sequence,
-    tensor_ref,
+    unneeded,
 )
 
 MAX_SCALAR_BYTES = 256
-
-
-def _tensor_v2(storage: Any, offset: Any, size: Any, stride: Any, *_: Any) -> TensorRef:
-    return tensor_ref(storage, offset, size, stride)
-
-
-def _tensor_v3(
-    storage: Any, offset: Any, size: Any, stride: Any, _grad: Any, _hooks: Any, dtype: Any, *_: Any
-) -> TensorRef:
-    if not isinstance(dtype, torch.dtype):
-        raise damaged("it has a tensor without a dtype")
-    return tensor_ref(storage, offset, size, stride, dtype)
-
-
-def _parameter(data: Any, *_: Any) -> TensorRef:
-    if not isinstance(data, TensorRef):
-        raise damaged("it has a parameter that is not a tensor")
-    return data
 
 
 def _dtype(spelling: Any, *_: Any) -> NumpyType:
     if not isinstance(spelling, str) or not re.fullmatch(
         r"b1|[iu][1248]|f[248]|c8|c16|[SU][1-9]\d{0,3}", spelling
     ):
-        raise damaged("it has an array of objects or of an unusual type; expected numbers or text")
+        raise unneeded("it has an array of objects or of an unusual type")
     return NumpyType(np.dtype(spelling))
 
 
@@ -112,6 +96,19 @@ def _size(values: Any = ()) -> tuple[int, ...]:
     return dimensions(values)
 
 
+def _tuple(values: Any = ()) -> tuple[Any, ...]:
+    return tuple(sequence(values))
+
+
+def _dill_array(function: Any, args: Any, state: Any, *_: Any) -> Any:
+    """A numpy array as the dill library stores it, with what makes it empty and what fills it."""
+    if not isinstance(function, Known) or function.call is not _empty_array:
+        raise damaged("it makes an array in an unusual way")
+    if not isinstance(state, tuple) or any(isinstance(part, str) for part in state):  # text would be copied
+        raise damaged("it fills an array in an unusual way")
+    return build(call(function, tuple(sequence(args))), state)
+
+
 def _empty_array(kind: Any, *_: Any) -> EmptyArray:
     if not isinstance(kind, Known) or kind.name != "numpy.ndarray":
         raise damaged("it makes an array of an unusual class")
@@ -122,18 +119,8 @@ def _reconstructed(kind: Any, _base: Any = None, contents: Any = None) -> Any:
     return instance(kind, () if contents is None else (contents,))
 
 
-_STORAGES = {
-    "Float": torch.float32, "Half": torch.float16, "BFloat16": torch.bfloat16, "Double": torch.float64,
-    "Int": torch.int32, "Long": torch.int64, "Short": torch.int16, "Char": torch.int8, "Byte": torch.uint8,
-    "Bool": torch.bool,
-}  # fmt: skip
 # What may be called. Where a class is also used by NEWOBJ, it is in _CLASSES too.
 _FUNCTIONS: dict[str, Function] = {
-    "torch._utils _rebuild_tensor": _tensor_v2,
-    "torch._utils _rebuild_tensor_v2": _tensor_v2,
-    "torch._utils _rebuild_tensor_v3": _tensor_v3,
-    "torch._utils _rebuild_parameter": _parameter,
-    "torch._utils _rebuild_parameter_with_state": _parameter,
     "torch Size": _size,
     "collections OrderedDict": _dict,
     "collections defaultdict": _default_dict,
@@ -143,18 +130,22 @@ _FUNCTIONS: dict[str, Function] = {
     "easydict EasyDict": _dict,
     "_codecs encode": _encode,
     "numpy dtype": _dtype,
+    "dill._dill _create_array": _dill_array,
 }
 _BUILTINS: dict[str, Function | None] = {
     "set": _set, "frozenset": _frozenset, "complex": _complex, "bytearray": _same_bytes, "bytes": _same_bytes,
-    "object": None, "list": None, "dict": None, "tuple": None, "int": None, "float": None, "bool": None, "str": None,
+    "object": None, "list": None, "dict": None, "tuple": _tuple, "int": None, "float": None, "bool": None, "str": None,
 }  # fmt: skip
 _ARRAYS: dict[str, Function] = {"_reconstruct": _empty_array, "scalar": _scalar}
 _KEYED = (_set, _frozenset, _dict, _default_dict)
 _CLASSES = {name for name in _FUNCTIONS if name.endswith("Dict")}
 _RECORDS = (
+    "torch.nn.parameter Parameter",
+    "torch.nn.parameter Buffer",
     "torch_utils.persistence _reconstruct_persistent_obj",
     "dnnlib.tflib.network Network",
-    "torch.nn.parameter Parameter",
+    "torch.distributed.algorithms.join _JoinConfig",
+    "torch.optim.swa_utils AveragedModel",
     "torch device",
     "argparse Namespace",
     "builtins slice",
@@ -169,7 +160,7 @@ _NAMED = (
 )
 # Classes whose instances become records: torch's own layers, rosinality's and their copies in encoder projects.
 _LAYER = re.compile(
-    r"torch\.nn\.modules\.[a-z]+ [A-Z][A-Za-z0-9]*"
+    r"torch\.nn\.(modules\.[a-z]+|parallel\.(distributed|data_parallel)) _?[A-Z][A-Za-z0-9]*"
     rf"|(models\.)?(stylegan2\.)?(model|op\.fused_act) ({_NAMED})"
 )
 
@@ -206,7 +197,7 @@ def _table() -> dict[str, Known | torch.dtype]:
         table |= {f"{module} {name}": _known(f"builtins {name}", made) for name, made in _BUILTINS.items()}
     for module in ("copyreg", "copy_reg"):
         table[f"{module} _reconstructor"] = Known("copyreg._reconstructor", call=_reconstructed, keyed=True)
-    table |= _numpy_entries() | _torch_entries()
+    table |= _numpy_entries() | tensor_entries()
     return table
 
 
@@ -218,18 +209,6 @@ def _numpy_entries() -> dict[str, Known | torch.dtype]:
         }
         table[f"{core}.numeric _frombuffer"] = Known(f"{core}.numeric._frombuffer", call=_array_of_buffer)
     return table
-
-
-def _torch_entries() -> dict[str, Known | torch.dtype]:
-    table: dict[str, Known | torch.dtype] = {}
-    for name, dtype in _STORAGES.items():
-        table[str(dtype).replace(".", " ")] = dtype
-        table |= {
-            f"{module} {name}Storage": Known(f"torch.{name}Storage", dtype=dtype)
-            for module in ("torch", "torch.cuda")
-        }
-    untyped = Known("torch.storage.UntypedStorage", dtype=torch.uint8)
-    return table | {"torch.storage UntypedStorage": untyped, "torch UntypedStorage": untyped}
 
 
 _TABLE = _table()

@@ -6,7 +6,7 @@ import struct
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from .rebuild import damaged
+from .rebuild import cut_off, damaged
 
 MAX_LINE = 1 << 28
 MAX_INTEGER_BYTES = 1024
@@ -36,7 +36,7 @@ def line(source: Source) -> bytes:
             source.position += end + 1
             return chunk[:end]
         if len(chunk) < length or length > MAX_LINE:
-            raise damaged("it ends in the middle of its contents")
+            raise cut_off()
         length *= 4
 
 

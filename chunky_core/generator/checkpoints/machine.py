@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .known_globals import find
-from .rebuild import EmptyArray, Known, as_key, damaged, refused
+from .rebuild import EmptyArray, Known, as_key, cut_off, damaged, refused
 
 MAX_GLOBAL = 400  # characters of a function's name
 
@@ -67,7 +67,7 @@ class Machine:
         """The next `count` bytes, as a view."""
         end = self.position + count
         if count < 0 or end > len(self.data):
-            raise damaged("it ends in the middle of its contents")
+            raise cut_off()
         view = self.data[self.position : end]
         self.position = end
         return view

@@ -32,7 +32,7 @@ def class_name(value: object) -> str:
 
 def is_module(value: object) -> bool:
     """Whether a value is a network with parameters, buffers and sub-modules."""
-    return "_modules" in _attributes(value)
+    return "_modules" in attributes_of(value)
 
 
 def walk(root: object) -> tuple[Weights, Modules]:
@@ -45,7 +45,7 @@ def walk(root: object) -> tuple[Weights, Modules]:
     waiting: list[tuple[tuple[str, ...], object]] = [((), root)]
     while waiting:
         path, module = waiting.pop()
-        attributes = _attributes(module)
+        attributes = attributes_of(module)
         _check_size(path, len(modules) + len(waiting), attributes)
         modules[".".join(path)] = attributes
         for name, value in _own_weights(attributes).items():
@@ -76,7 +76,8 @@ def _meta(record: Record) -> Mapping[Any, Any]:
     return fields(record.args[0]) if record.args else {}
 
 
-def _attributes(module: object) -> Mapping[Any, Any]:
+def attributes_of(module: object) -> Mapping[Any, Any]:
+    """The attributes of a network read as data; empty for anything else."""
     if isinstance(module, Record) and module.name == PERSISTENT:
         return fields(_meta(module).get("state"))
     return fields(module) if isinstance(module, Record) else {}
@@ -102,7 +103,7 @@ def _own_weights(attributes: Mapping[Any, Any]) -> Weights:
 
 def _hints(modules: Modules) -> dict[str, Any]:
     """What shapes cannot tell: the arguments the network was made with, then the attributes it has."""
-    root = fields(modules[""].get("_init_kwargs"))
+    root = fields(modules.get("", {}).get("_init_kwargs"))
     sources = [root, fields(root.get("synthesis_kwargs"))]
     synthesis = modules.get("synthesis", {})
     sources += [fields(synthesis.get("_init_kwargs")), synthesis]

@@ -11,8 +11,10 @@ import numpy as np
 import torch
 
 from ...errors import UnsupportedCheckpointError
+from .known_tools import WEIGHTS_ALONE, refusal_of_global
 
 MAX_DIMENSIONS = 16
+MAX_REPEATED = 1 << 22  # elements of a tensor that shows the same numbers again and again
 MAX_KEY_BYTES = 1024
 MAX_KEY_NUMBER = 1 << 60
 
@@ -63,6 +65,16 @@ class TensorRef:
         return flat.as_strided(self.size, self.stride)
 
 
+@dataclass(frozen=True, eq=False)
+class OddTensor:
+    """A tensor that is stored in another way than as plain numbers. kind: which, e.g. "a sparse tensor"; advice: how
+    to save it plainly.
+    """
+
+    kind: str
+    advice: str
+
+
 @dataclass(eq=False)
 class NumpyType:
     """A numpy dtype, whose byte order comes after its name."""
@@ -98,12 +110,23 @@ def damaged(found: str) -> UnsupportedCheckpointError:
     return UnsupportedCheckpointError(f"{found}; it is damaged or hostile, get a fresh copy of it")
 
 
+def cut_off() -> UnsupportedCheckpointError:
+    """The error for a file that ends too early."""
+    return UnsupportedCheckpointError(
+        "it ends in the middle of its contents, as an unfinished download or a damaged file; download it again"
+    )
+
+
+def unneeded(found: str) -> UnsupportedCheckpointError:
+    """The error for contents that some tool may write, but none of StyleGAN's."""
+    return UnsupportedCheckpointError(
+        f"{found}, which no StyleGAN file needs, so it isn't opened; {WEIGHTS_ALONE}"
+    )
+
+
 def refused(name: str) -> UnsupportedCheckpointError:
     """The error for a global that is not on the allow-list."""
-    return UnsupportedCheckpointError(
-        f"it wants to run {name[:120]!r}, which is not on the list of what a StyleGAN file needs; do not open "
-        "it with other tools; ask its author for a .safetensors file"
-    )
+    return UnsupportedCheckpointError(refusal_of_global(name))
 
 
 def as_key(value: object) -> Any:
@@ -116,7 +139,7 @@ def as_key(value: object) -> Any:
         raise damaged(f"it has a text of {len(value)} characters as a key; expected at most {MAX_KEY_BYTES}")
     if value is None or isinstance(value, str | int | float | bytes | torch.dtype):
         return value
-    raise damaged(f"it has a {type(value).__name__} as a key; expected text or a number")
+    raise unneeded(f"it has a {type(value).__name__} as a key")
 
 
 def dimensions(value: object) -> tuple[int, ...]:
@@ -137,7 +160,8 @@ def tensor_ref(
 ) -> TensorRef:
     """A tensor within its storage, whose numbers it may read as another dtype.
 
-    Raises UnsupportedCheckpointError where it would reach outside or have more elements than are stored.
+    An expanded tensor, which shows stored numbers several times, may have up to MAX_REPEATED elements.
+    Raises UnsupportedCheckpointError where it would reach outside or have more elements than that.
     """
     if not isinstance(storage, Storage):
         raise damaged("it has a tensor without a storage")
@@ -148,8 +172,7 @@ def tensor_ref(
     available = storage.numel * storage.dtype.itemsize // kind.itemsize
     numel = math.prod(shape)
     last = start + sum((n - 1) * step for n, step in zip(shape, strides, strict=True))
-    repeats = any(n > 1 and step == 0 for n, step in zip(shape, strides, strict=True))
-    if numel and (last >= available or numel > available or repeats):
+    if numel and (last >= available or numel > max(available, MAX_REPEATED)):
         raise damaged(f"it has a tensor of shape {shape} that does not fit its {available} stored numbers")
     return TensorRef(storage, start, shape, strides, kind)
 
@@ -158,7 +181,7 @@ def array(data: object, dtype: object, shape: object, fortran: object = False) -
     """A view of bytes as a numpy array, whose size must be exactly that of the bytes."""
     content = data.encode("latin-1") if isinstance(data, str) else data
     if not isinstance(dtype, NumpyType) or not isinstance(content, memoryview | bytes):
-        raise damaged("it has an array of objects or without contents; expected numbers")
+        raise unneeded("it has an array of objects or without contents")
     sizes = dimensions(shape)
     if math.prod(sizes) * dtype.value.itemsize != len(content):
         raise damaged(f"it has an array of shape {sizes} and {dtype.value} in {len(content)} bytes")
@@ -204,6 +227,8 @@ def build(value: object, state: object) -> Any:
         value.value = np.dtype(f"{order}{value.value.str[1:]}")
     elif isinstance(value, Record):
         value.state = state
-    elif not isinstance(value, dict | TensorRef):  # a dict's attributes, e.g. torch's _metadata, say nothing
+    elif not isinstance(
+        value, dict | TensorRef | OddTensor
+    ):  # a dict's attributes, e.g. torch's _metadata, say nothing
         raise damaged(f"it gives a state to a {type(value).__name__}")
     return value

@@ -12,7 +12,7 @@ from typing import Any
 
 from .literals import LITERALS, text_line
 from .machine import Budget, Machine, Rules
-from .rebuild import EmptyArray, Known, Record, build, call, damaged, instance
+from .rebuild import EmptyArray, Known, Record, build, call, cut_off, damaged, instance, unneeded
 
 MAX_DEPTH = 200
 PROTOCOLS = range(6)
@@ -101,7 +101,7 @@ def _new(machine: Machine) -> None:
 def _new_with_keywords(machine: Machine) -> None:
     kind, args, keywords = machine.pop_many(3)
     if keywords:
-        raise damaged("it makes an object with keyword arguments")
+        raise unneeded("it makes an object with keyword arguments")
     machine.stack.append(instance(kind, _charged(machine, kind, args)))
 
 
@@ -178,7 +178,7 @@ def _proto(machine: Machine) -> None:
 def _frame(machine: Machine) -> None:
     length = machine.number("<Q")
     if machine.position + length > len(machine.data):
-        raise damaged("it ends in the middle of its contents")
+        raise cut_off()
 
 
 def _pop(machine: Machine) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 from torch import Tensor
 
 from ...errors import UnsupportedCheckpointError
-from .checkpoint import Draft, Weights, as_tensor, fields
-from .rebuild import TensorRef
+from . import paddle
+from .checkpoint import Draft, Weights, as_tensor, fields, shape_of
 
 ENCODERS = {
     "Encoder4Editing": "e4e",
@@ -24,10 +25,10 @@ ENCODERS = {
 MAX_SCALES = 16
 
 
-def draft_of(weights: Weights, latent_avg: object) -> Draft:
-    """A draft from a generator's weights under rosinality's names.
+def draft_of(weights: Weights, around: Iterable[Mapping[Any, Any]] = ()) -> Draft:
+    """A draft from a generator's weights under rosinality's names, PyTorch's or PaddleGAN's.
 
-    latent_avg: the mean of w beside them, [w_dim] or one row per layer, or anything else if there is none.
+    around: the dicts that they lie in.
     Raises UnsupportedCheckpointError for a name that such a generator does not have.
     """
     names = dict(_pairs(weights))
@@ -37,28 +38,39 @@ def draft_of(weights: Weights, latent_avg: object) -> Draft:
                 f"the tensor {name[:80]} does not belong to a generator of rosinality's stylegan2-pytorch"
             )
             raise UnsupportedCheckpointError(message)
-    state = {names[name]: _reshaped(name, names[name], as_tensor(name, t)) for name, t in weights.items()}
-    draft = Draft("rosinality stylegan2-pytorch", state)
-    if isinstance(latent_avg, TensorRef):
-        state["mapping.w_avg"] = _mean_code(as_tensor("latent_avg", latent_avg), draft)
+    _refuse_gpen(weights)
+    draft = Draft("rosinality stylegan2-pytorch", {})
+    if paddle.is_paddle(weights):
+        weights, note = paddle.in_pytorch_layout(weights, around)
+        draft.format = "PaddleGAN StyleGAN2"
+        draft.notes.append(note)
+    draft.state = {
+        names[name]: _reshaped(name, names[name], as_tensor(name, t)) for name, t in weights.items()
+    }
     return draft
+
+
+def _refuse_gpen(weights: Weights) -> None:
+    """GPEN's generator differs in that each layer's noise is more channels beside its own."""
+    kernel, bias = shape_of(weights.get("conv1.conv.weight")), shape_of(weights.get("conv1.activate.bias"))
+    if len(kernel) == 5 and bias == (2 * kernel[1],):
+        raise UnsupportedCheckpointError(
+            "it holds GPEN's generator, whose noise enters as channels of its own; choose a StyleGAN2 or StyleGAN3 "
+            "generator"
+        )
 
 
 def encoder_kind(weights: Weights, options: object) -> str:
     """The name of the encoder beside a decoder, from the options it was trained with or its weights."""
     stated = fields(options).get("encoder_type")
     first = weights.get("encoder.input_layer.0.weight", weights.get("encoder.conv1.weight"))
-    iterative = first is not None and len(_shape(first)) == 4 and _shape(first)[1] == 6
+    iterative = first is not None and len(shape_of(first)) == 4 and shape_of(first)[1] == 6
     if isinstance(stated, str) and stated in ENCODERS:
         kind = ENCODERS[stated]
         return f"ReStyle ({kind})" if iterative and "ReStyle" not in kind else kind
     if iterative:
         return "ReStyle"
     return "pSp or e4e"
-
-
-def _shape(value: object) -> tuple[int, ...]:
-    return tuple(value.size) if isinstance(value, TensorRef) else tuple(getattr(value, "shape", ()))
 
 
 def _pairs(weights: Weights) -> Iterator[tuple[str, str]]:
@@ -107,14 +119,3 @@ def _reshaped(source: str, target: str, tensor: Tensor) -> Tensor:
     while result.ndim > dimensions and result.shape[-1] == 1:
         result = result[..., 0]
     return result  # a shape that is still wrong is reported with all other shapes
-
-
-def _mean_code(tensor: Tensor, draft: Draft) -> Tensor:
-    """latent_avg as one vector: rows of a W+ mean are equal unless something odd wrote them."""
-    if not tensor.numel():
-        raise UnsupportedCheckpointError("its latent_avg is empty; expected the mean of w")
-    rows = tensor.reshape(-1, tensor.shape[-1]) if tensor.ndim else tensor.reshape(1, 1)
-    if len(rows) == 1 or bool((rows == rows[0]).all()):
-        return rows[0]
-    draft.notes.append(f"the {len(rows)} rows of latent_avg differ; w_avg is their mean")
-    return rows.mean(0)

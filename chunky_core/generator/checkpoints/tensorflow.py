@@ -153,6 +153,8 @@ def _hints(settings: Mapping[Any, Any]) -> dict[str, Any]:
         value = number(settings.get(source))
         if value is not None:
             hints[target] = value
+    if type(settings.get("latent_size")) is int:
+        hints["z_dim"] = settings["latent_size"]
     kernel = settings.get("resample_kernel")
     if kernel is not None:
         hints["resample_filter"] = kernel

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 from ...errors import UnsupportedCheckpointError
+from . import foreign_files
 from .archive import Archive
 from .machine import Budget, Rules
-from .rebuild import Known, Storage, damaged
+from .rebuild import Known, Storage, cut_off, damaged
 from .restricted_pickle import read_pickle
 
 MAGIC = 0x1950A86A20F9469CFC6C
@@ -23,9 +24,12 @@ def read_archive(data: memoryview, budget: Budget) -> Any:
     """The value in a zip archive written by torch.save."""
     archive = Archive(data)
     pickles = [name for name in archive.members if name.rpartition("/")[2] == "data.pkl"]
-    if len(pickles) != 1:
-        raise damaged(
-            f"its archive has {len(pickles)} members named data.pkl; expected 1, as torch.save writes"
+    if not pickles:
+        raise UnsupportedCheckpointError(_other_archive(archive))
+    if len(pickles) > 1:
+        raise UnsupportedCheckpointError(
+            f"it is a zip archive of {len(pickles)} PyTorch files that were unpacked ({pickles[0][:80]} and others); "
+            "expected one; choose the .pt files themselves"
         )
     prefix = pickles[0].removesuffix("data.pkl")
     _refuse_program(archive, prefix)
@@ -37,11 +41,34 @@ def read_archive(data: memoryview, budget: Budget) -> Any:
     return value
 
 
+def _other_archive(archive: Archive) -> str:
+    """What a zip archive is that torch.save didn't write."""
+    names = list(archive.members)
+    if names and all(name.endswith(".npy") for name in names):
+        starts = {name.removesuffix(".npy"): bytes(archive.read(name)[:1024]) for name in names[:5]}
+        return foreign_files.of_arrays(starts, "a NumPy archive")
+    if {"config.json", "model.weights.h5"} <= set(names):
+        return f"it is a Keras model; {foreign_files.EXPECTED}"
+    if any(
+        name.rpartition("/")[2] in ("archive_format", "serialized_exported_program.json") for name in names
+    ):
+        return f"it is a program of torch.export; {_WEIGHTS_OF_PROGRAM}"
+    if any(name.endswith((".data/extern_modules", ".data/version")) for name in names):
+        return f"it is a program of torch.package; {_WEIGHTS_OF_PROGRAM}"
+    return foreign_files.held_in(names, "zip archive")
+
+
+_WEIGHTS_OF_PROGRAM = (
+    "expected a network's weights; where you trust it, load it in PyTorch and save them: "
+    "torch.save(network.state_dict(), 'weights.pt')"
+)
+
+
 def _refuse_program(archive: Archive, prefix: str) -> None:
     if any(name.startswith((f"{prefix}constants.pkl", f"{prefix}code/")) for name in archive.members):
         raise UnsupportedCheckpointError(
-            "it is a TorchScript program (constants.pkl, code/), which cannot be read without running it; expected "
-            "a network's weights"
+            "it is a TorchScript program (constants.pkl, code/), which cannot be read without running it; "
+            f"{_WEIGHTS_OF_PROGRAM}"
         )
 
 
@@ -49,8 +76,16 @@ def _check_byte_order(archive: Archive, name: str) -> None:
     if name not in archive.members:
         return
     found = bytes(archive.checked(name)[:MAX_SMALL])
+    if found == b"big":
+        raise UnsupportedCheckpointError(_BIG_ENDIAN)
     if found != b"little":
         raise damaged(f"its numbers are stored {found!r} first; expected b'little'")
+
+
+_BIG_ENDIAN = (
+    "its numbers are stored big-endian, as on some servers; expected little-endian; load it with PyTorch where it was "
+    "saved and save it again on an ordinary computer, or as .safetensors"
+)
 
 
 def _stored_in(archive: Archive, prefix: str) -> Callable[[Any], Storage]:
@@ -99,8 +134,10 @@ def read_legacy(data: memoryview, budget: Budget, nested: bool = True) -> Any:
         raise damaged("it does not start as torch.save's files do")
     version, position = read_pickle(data, Rules(budget), position)
     machine, position = read_pickle(data, Rules(budget), position)
-    if version != PROTOCOL or not isinstance(machine, dict) or machine.get("little_endian") is not True:
-        raise damaged(f"it is of another version than torch.save's {PROTOCOL}, or big-endian")
+    if version != PROTOCOL or not isinstance(machine, dict):
+        raise damaged(f"it is of another version than torch.save's {PROTOCOL}")
+    if machine.get("little_endian") is not True:
+        raise UnsupportedCheckpointError(_BIG_ENDIAN)
     storages: dict[str, Storage] = {}
     rules = Rules(budget, lambda key: _legacy_storage(storages, key), _nested(budget) if nested else {})
     value, position = read_pickle(data, rules, position)
@@ -128,7 +165,7 @@ def _fill(storages: dict[str, Storage], keys: Any, data: memoryview, position: i
     for key in keys:
         storage = storages[key]
         if position + 8 > len(data):
-            raise damaged("it ends in the middle of its contents")
+            raise cut_off()
         (numel,) = struct.unpack("<q", data[position : position + 8])
         if numel != storage.numel:
             raise damaged(f"it has a storage of {storage.numel} elements that says it has {numel}")
@@ -154,8 +191,17 @@ def _nested(budget: Budget) -> dict[str, Known]:
 
 def read_bare(data: memoryview, budget: Budget) -> Any:
     """The value of a plain pickle, in which tensors are files of their own."""
-    value, _ = read_pickle(data, Rules(budget, extra=_nested(budget)))
+    value, _ = read_pickle(data, Rules(budget, _refuse_storage, _nested(budget)))
     return value
+
+
+def _refuse_storage(key: Any) -> Storage:
+    if not isinstance(key, tuple) or key[:1] != ("storage",):
+        raise damaged("it refers to objects outside of the file")
+    raise UnsupportedCheckpointError(
+        "it is the list of contents (data.pkl) of an unpacked PyTorch file, whose numbers lie in other files; choose "
+        "the original .pt as a whole, which is not to be unpacked, or zip the whole unpacked folder again"
+    )
 
 
 def is_legacy(data: memoryview) -> bool:
