@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from chunky_core.inversion.losses.identity import IdentityNetwork, load_identity_network
+import torch
+
+from chunky_core.inversion.losses.identity import load_identity_network
 
 from .mutate import WEIGHT
 
@@ -56,6 +58,7 @@ def write_onnx_seed(path: Path) -> None:
     save(model, str(path))
 
 
-def load_onnx_case(path: Path) -> IdentityNetwork:
-    """The network of a file, which ends in .onnx; or a ChunkyError."""
-    return load_identity_network(str(path))
+def load_onnx_case(path: Path) -> torch.Tensor:
+    """What the network of a file, whose name ends in .onnx, makes of a picture [1,5]; or a ChunkyError."""
+    with torch.no_grad():
+        return load_identity_network(str(path)).embed(torch.zeros(1, 3, SIDE, SIDE))

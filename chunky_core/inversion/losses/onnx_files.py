@@ -19,6 +19,7 @@ from ...errors import ChunkyError, MissingWeightsError, UnsupportedCheckpointErr
 from ...generator.checkpoints.content import open_content
 from .onnx_checks import BEST_OPSET, check_operators, check_version, convert_hint
 from .onnx_graph import plain_model
+from .onnx_network import ComputedGraph
 from .onnx_sizes import check_sizes
 from .resize import Size
 
@@ -45,8 +46,8 @@ def load_onnx(path: Path, device: torch.device, nominal: Size, *, several: bool 
     network needs.
     """
     try:
-        import onnx2torch
-        from onnx import checker
+        import onnx2torch  # noqa: F401 - used by ComputedGraph
+        from onnx import checker, shape_inference
     except ImportError as error:
         raise MissingWeightsError(
             f"{path.name} needs the package onnx2torch, which is not installed; run `pip install onnx2torch`, "
@@ -64,7 +65,8 @@ def load_onnx(path: Path, device: torch.device, nominal: Size, *, several: bool 
     # Building layers draws random weights first: the caller's random state must not move.
     with _own_errors(f"{path.name} can't be made differentiable by onnx2torch", remedy):
         with torch.random.fork_rng(devices=[]):
-            network = onnx2torch.convert(model if several and size is None else fixed)
+            any_size = several and size is None
+            network = ComputedGraph(shape_inference.infer_shapes(model) if any_size else fixed)
         return OnnxNetwork(network.requires_grad_(False).eval().to(device), size)
 
 

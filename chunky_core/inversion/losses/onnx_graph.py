@@ -204,7 +204,7 @@ def _declared_size(name: str, graph: Any, several: bool) -> Size | None:
 
 
 def _rename(graph: Any) -> None:
-    """Numbers in place of the file's own names: torch.fx makes Python code of them, which a file may not write."""
+    """Numbers in place of the file's own names, which needn't be names that PyTorch takes for weights."""
     names: dict[str, str] = {"": ""}
 
     def numbered(name: str) -> str:
