@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo astronaut test lint check fuzz clean
+.PHONY: demo astronaut test cases lint check fuzz clean
 
 demo: $(VENV)/.runtime
 	$(BIN)/python -m chunky_core demo --out out/demo
@@ -17,6 +17,10 @@ astronaut: $(VENV)/.development
 
 test: $(VENV)/.development lint
 	$(BIN)/python -m pytest
+
+# Inputs that once went wrong, and what a user should see, where they lie beside the project; also in `make test`.
+cases: $(VENV)/.development
+	$(BIN)/python -m pytest tests/test_cases.py -v
 
 lint: $(VENV)/.development
 	$(BIN)/ruff check .

@@ -38,7 +38,18 @@ class MissingWeightsError(ChunkyError):
     """Weights that an operation needs are not installed."""
 
 
+class SaveError(InvalidInputError):
+    """A file can't be written: a full disk, a read-only folder, a name that the disk doesn't take."""
+
+
 def _remade(name: str, *arguments: object) -> ChunkyError:
-    kinds: list[type[ChunkyError]] = [ChunkyError, *ChunkyError.__subclasses__()]
-    known = {kind.__name__: kind for kind in kinds}
+    kinds = (
+        ChunkyError,
+        InvalidInputError,
+        UnsupportedCheckpointError,
+        WrongGeneratorError,
+        MissingWeightsError,
+        SaveError,
+    )
+    known: dict[str, type[ChunkyError]] = {kind.__name__: kind for kind in kinds}
     return known[name](*arguments)

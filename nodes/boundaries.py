@@ -17,6 +17,7 @@ from ..chunky_core.inversion.losses.perceptual import LPIPS_NETWORKS, load_perce
 from ..chunky_core.segments import Segments
 from ..chunky_core.segments.label_names import split_names
 from ..chunky_core.segments.level_set import boundary_speed, refine_segments
+from .fitted import fitted_mask
 from .host import (
     HostedGenerator,
     each_photo,
@@ -93,7 +94,9 @@ class RefineBoundaries(io.ComfyNode):
         with plain_tensors():
             photos = backdrops(image, records or (), before)
             if speed is not None:
-                speeds = given_speeds(before, chosen, mask_to_core(speed))
+                speeds = given_speeds(
+                    before, chosen, fitted_mask(mask_to_core(speed), before[0].size, "the speed")
+                )
             elif records is not None:
                 speeds = inversion_speeds(generator, records, chosen, compare, speed_from)
             else:
@@ -101,7 +104,11 @@ class RefineBoundaries(io.ComfyNode):
             after = refined(before, speeds, SIGNS[sign], distance, curvature, enter_static)
             curves = shown(photos, before, after, speeds)
             fastest = torch.cat([torch.stack(list(fast.values())).amax(dim=0) for fast in speeds])
-            moved = ExecutionBlocker(NO_INVERSION) if records is None else moved_inversions(records, after, speeds)
+            moved = (
+                ExecutionBlocker(NO_INVERSION)
+                if records is None
+                else moved_inversions(records, after, speeds)
+            )
             preview = ui.PreviewImage(curves, cls=cls)
             return io.NodeOutput(moved, after, curves, mask_to_host(fastest), ui=preview)
 

@@ -25,7 +25,17 @@ from ..chunky_core.compositing import (
 )
 from ..chunky_core.generator.generator import Generator
 from ..chunky_core.inversion.inversion import Inversion
-from .host import HostedGenerator, each_photo, loaded, mask_to_core, per_photo, plain_tensors, to_host
+from .fitted import fitted_mask
+from .host import (
+    HostedGenerator,
+    each_photo,
+    image_size,
+    loaded,
+    mask_to_core,
+    per_photo,
+    plain_tensors,
+    to_host,
+)
 from .photos import PHOTO_TIP, into_photo, photos_of, with_photos
 from .types import GeneratorIO, InversionBatch, InversionIO
 
@@ -239,7 +249,8 @@ class PoissonBlend(io.ComfyNode):
             count = max(len(picture), len(photo))
             sources = per_photo(tuple(each_photo(picture)), count, "pictures")
             targets = per_photo(tuple(each_photo(photo)), count, "photos")
-            masks = per_photo(mask_to_core(mask).split(1), count, "masks")
+            fitted = fitted_mask(mask_to_core(mask), image_size(photo))
+            masks = per_photo(fitted.split(1), count, "masks")
             blended = [
                 set_in(*parts, mode=mode, band=band, mixed=mixed_gradients)
                 for parts in zip(sources, targets, masks, strict=True)

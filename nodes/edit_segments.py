@@ -26,6 +26,7 @@ from ..chunky_core.segments.edit_segments import (
 from ..chunky_core.segments.label_names import split_names
 from ..chunky_core.segments.layers import Freed
 from ..chunky_core.segments.symmetry import mirror_segments
+from .fitted import fitted_mask, say_odd_levels
 from .host import mask_to_core, per_photo, plain_tensors
 from .mask_widgets import feather_input
 from .types import SegmentsBatch, SegmentsIO
@@ -215,7 +216,10 @@ class AddSegment(io.ComfyNode):
         segments: SegmentsBatch | None = None,
     ) -> io.NodeOutput:
         with plain_tensors():
-            masks = tuple(mask_to_core(mask)[:, 0])
+            given = mask_to_core(mask)
+            if segments is not None:
+                given = fitted_mask(given, segments[0].size, f"the mask of {name.strip()!r}")
+            masks = tuple(given[:, 0])
             sets = (None,) * len(masks) if segments is None else segments
             count = max(len(masks), len(sets))
             pairs = zip(
@@ -224,7 +228,10 @@ class AddSegment(io.ComfyNode):
             add = partial(
                 add_segment, feather=feather, extend=if_present == "extend", enter_static=enter_static
             )
-            return io.NodeOutput(tuple(add(one, name.strip(), new) for one, new in pairs))
+            made = tuple(add(one, name.strip(), new) for one, new in pairs)
+            for one in masks:
+                say_odd_levels({name.strip(): one})
+            return io.NodeOutput(made)
 
 
 NODES = [EditSegments, AddSegment]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,13 @@ from comfy_api.latest import io
 
 from ..chunky_core.compositing import KEEP_DETAIL, REPLACE, KeepDetail, Replace
 from ..chunky_core.editing import load_directions
+from ..chunky_core.editing.directions import SUFFIXES
 from ..chunky_core.errors import ChunkyError, InvalidInputError
 from ..chunky_core.generator.spaces import Direction
 from ..chunky_core.inversion import Edit
 from .compositing import edited_picture, pictures, replace_inputs
 from .host import HostedGenerator, output_is_used
+from .model_files import file_in, files_in, left_out, stamp
 from .segments import split_names
 from .types import GeneratorIO, InversionBatch, InversionIO
 
@@ -121,32 +124,46 @@ class LatentEdit(io.ComfyNode):
 
 def direction_names() -> list[str]:
     """The demo's directions, then 'file/name' for every direction of every file of the folder."""
-    names = names_in("demo")
-    for file in folder_paths.get_filename_list(FOLDER):
-        names += [f"{file}/{name}" for name in names_in(folder_paths.get_full_path_or_raise(FOLDER, file))]
-    return names
+    listed = [f"{file}/{name}" for file in direction_files() for name in names_in(str(file_in(FOLDER, file)))]
+    return [*names_in("demo"), *listed]
+
+
+def direction_files() -> list[str]:
+    return files_in(FOLDER, SUFFIXES)
 
 
 def names_in(source: str) -> list[str]:
-    """Names of a file's directions without their aliases.
+    """Names of a file's directions without their aliases; none if it holds something else."""
+    return _names_in(source, stamp(source))
 
-    None if it holds something else: one stray file in the folder must not take the node away.
-    """
+
+@lru_cache(maxsize=1024)
+def _names_in(source: str, _stamp: str) -> list[str]:
     try:
         return sorted(name for name, direction in load_directions(source).items() if direction.name == name)
-    except ChunkyError:
+    except ChunkyError as error:
+        left_out(Path(source), error)
         return []
 
 
 def direction_by_name(choice: str) -> Direction:
-    """The direction behind a choice of the list. Raises InvalidInputError."""
-    file, _, name = choice.rpartition("/")
-    known = load_directions(folder_paths.get_full_path_or_raise(FOLDER, file) if file else "demo")
-    if name not in known:
-        raise InvalidInputError(
-            f"no direction '{name}' in {file or 'the demo'}; it has {', '.join(sorted(known))}"
-        )
-    return known[name]
+    """The direction behind an entry of the list, in which both the file and the name may have a slash.
+
+    Raises InvalidInputError.
+    """
+    files = [file for file in direction_files() if choice.startswith(f"{file}/")]
+    sources = [(choice, "demo"), *((choice[len(file) + 1 :], str(file_in(FOLDER, file))) for file in files)]
+    for name, source in sources:
+        known = load_directions(source) if source == "demo" or name in names_in(source) else {}
+        if name in known:
+            return known[name]
+    if files:
+        name, source = sources[-1]
+        raise InvalidInputError(f"no direction '{name}' in {files[-1]}; it has {', '.join(names_in(source))}")
+    raise InvalidInputError(
+        f"there is no direction {choice!r}: the demo has {', '.join(names_in('demo'))}, others are 'file/name' of the "
+        f"files in {' or '.join(folder_paths.get_folder_paths(FOLDER))}; put its file there, press R and choose it"
+    )
 
 
 NODES = [LatentEdit]

@@ -21,7 +21,10 @@ from ..chunky_core.compositing.face_points import (
 )
 from ..chunky_core.compositing.faces import BY_HAND, Face, choose_face, detect_faces, sorted_faces
 from ..chunky_core.errors import InvalidInputError
+from ..chunky_core.segments.masks import BLACK
+from .fitted import fitted_mask
 from .host import mask_to_core, per_photo
+from .model_files import file_in, files_in
 
 FOLDER = "chunkygan_faces"
 HAAR = "OpenCV's own"
@@ -70,8 +73,8 @@ def source_inputs() -> list[io.Input]:
 
 
 def detectors() -> list[str]:
-    """The YuNet files that the host knows."""
-    return [name for name in folder_paths.get_filename_list(FOLDER) if name.lower().endswith(".onnx")]
+    """The YuNet files in models/chunkygan/faces."""
+    return files_in(FOLDER, (".onnx",))
 
 
 def face_source(
@@ -96,7 +99,7 @@ def face_source(
     if mask is not None:
         planes = per_photo(mask_to_core(mask).split(1), count, "masks")
         return lambda photo, i: (face_of_mask(planes[i][0, 0], photo),)
-    path = None if model == HAAR else Path(folder_paths.get_full_path_or_raise(FOLDER, model))
+    path = None if model == HAAR else file_in(FOLDER, model)
     return lambda photo, i: detect_faces(photo, model=path)
 
 
@@ -106,13 +109,9 @@ def faces_of(points: tuple[FacePoints, ...]) -> tuple[Face, ...]:
 
 def face_of_mask(mask: Tensor, photo: Tensor) -> Face:
     """The box around what is painted on a photo [1,3,H,W]; mask: [H,W]. Raises InvalidInputError."""
-    if mask.shape != photo.shape[-2:]:
-        (height, width), (h, w) = mask.shape, photo.shape[-2:]
-        raise InvalidInputError(
-            f"the mask is {width}x{height}, the photo {w}x{h}; paint the mask on the photo"
-        )
-    rows, columns = torch.nonzero(mask > 0.5, as_tuple=True)
-    if not len(rows):
+    mask = fitted_mask(mask, (photo.shape[-2], photo.shape[-1]))
+    rows, columns = torch.nonzero(mask > mask.max() / 2, as_tuple=True)  # of a half opaque brush, too
+    if not mask.max() > BLACK:
         raise InvalidInputError("the mask is empty; paint over the face, or disconnect the mask")
     left, top = int(columns.min()), int(rows.min())
     return Face((left, top, int(columns.max()) + 1 - left, int(rows.max()) + 1 - top))

@@ -9,6 +9,7 @@ from comfy_api.latest import io
 
 from ..chunky_core import load_generator
 from .host import host_generator, plain_tensors
+from .model_files import file_in, files_in, stamp
 from .types import GeneratorIO
 
 DEMO = "demo (built in)"
@@ -23,16 +24,6 @@ def register_folders() -> None:
 
 def models_folder() -> Path:
     return Path(folder_paths.models_dir) / FOLDER
-
-
-def stylegan_files() -> list[str]:
-    """Every file with one of ENDINGS below the registered folders, relative to them.
-
-    Not the host's own list: that follows the extensions of whichever pack registered the folder first.
-    """
-    roots = folder_paths.get_folder_paths(FOLDER)
-    found = {name for root in roots for name in folder_paths.recursive_search(root, [".git"])[0]}
-    return sorted(name for name in found if name.lower().endswith(ENDINGS))
 
 
 class LoadStyleGAN(io.ComfyNode):
@@ -59,7 +50,7 @@ class LoadStyleGAN(io.ComfyNode):
             inputs=[
                 io.Combo.Input(
                     "name",
-                    options=[DEMO, *stylegan_files()],
+                    options=[DEMO, *files_in(FOLDER, ENDINGS)],
                     default=DEMO,
                     tooltip="The generator. Files are .safetensors, .pkl, .pt or .pth in models/stylegan, "
                     "subfolders too; press R to refresh the list.",
@@ -74,7 +65,7 @@ class LoadStyleGAN(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(cls, name: str) -> str:
-        return name if name == DEMO else f"{name} {Path(path_of(name)).stat().st_mtime}"
+        return f"{name} {stamp(path_of(name))}"
 
     @classmethod
     def execute(cls, name: str) -> io.NodeOutput:
@@ -82,9 +73,9 @@ class LoadStyleGAN(io.ComfyNode):
             return io.NodeOutput(host_generator(load_generator(path_of(name))))
 
 
-def path_of(name: str) -> str:
-    """What load_generator takes for a choice of the list."""
-    return "demo" if name == DEMO else folder_paths.get_full_path_or_raise(FOLDER, name)
+def path_of(name: str) -> str | Path:
+    """What load_generator takes for a choice of the list. Raises MissingWeightsError."""
+    return "demo" if name == DEMO else file_in(FOLDER, name)
 
 
 NODES = [LoadStyleGAN]

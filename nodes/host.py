@@ -26,6 +26,7 @@ from ..chunky_core.images import to_uint8
 PREVIEW_SIZE = 512  # longest side in pixels of a live preview
 GRID_TOLERANCE = 1e-3  # in 8-bit grey levels
 OVERSHOOT = 0.25  # of a bicubic kernel at a hard edge, a little more than it can be
+BRIGHTEST = 16.0  # times white; pictures beyond were not divided by 255
 
 
 @dataclass(frozen=True)
@@ -94,14 +95,39 @@ def thaw(module: nn.Module) -> None:
 
 
 def to_core(image: Tensor) -> Tensor:
-    """Host IMAGE [B,H,W,C >= 3] in 0..1 -> a new float32 [B,3,H,W] in [-1,1]. Raises InvalidInputError."""
-    if image.ndim != 4 or image.shape[-1] < 3:
+    """Host IMAGE [B,H,W,3 or 4] in 0..1 -> a new float32 [B,3,H,W] in [-1,1].
+
+    What is a little (or, of high dynamic range, a good deal) beyond 0..1 stays. Raises InvalidInputError for another
+    shape or type, NaN, infinity and pictures in 0..255.
+    """
+    check_image(image)
+    levels = on_grid(image[..., :3].detach().clone().float() * 255)
+    return (levels / 127.5 - 1).movedim(-1, 1).contiguous()
+
+
+def check_image(image: Tensor) -> None:
+    """Raise InvalidInputError for what isn't a colour IMAGE of the host."""
+    if image.ndim != 4 or image.shape[-1] not in (3, 4) or 0 in image.shape:
         raise InvalidInputError(
             f"the image is a tensor of shape {list(image.shape)}; expected a colour IMAGE, "
             "[pictures, height, width, 3 or 4]"
         )
-    levels = on_grid(image[..., :3].detach().clone().float() * 255)
-    return (levels / 127.5 - 1).movedim(-1, 1).contiguous()
+    if not image.is_floating_point():
+        kind = str(image.dtype).removeprefix("torch.")
+        raise InvalidInputError(
+            f"the image holds {kind} numbers; expected floats in 0..1, so divide it by 255"
+        )
+    low, high = (bound.item() for bound in image.detach().aminmax())
+    if not -BRIGHTEST <= low <= high <= BRIGHTEST:  # NaN fails, too
+        raise InvalidInputError(
+            f"the image has values in {low:g}..{high:g}, expected 0..1; mend or divide them"
+        )
+
+
+def image_size(image: Tensor) -> tuple[int, int]:
+    """Height and width of a host IMAGE. Raises InvalidInputError for what is none."""
+    check_image(image)
+    return image.shape[1], image.shape[2]
 
 
 def to_host(image: Tensor) -> Tensor:
@@ -120,24 +146,27 @@ def on_grid(levels: Tensor) -> Tensor:
     return torch.where((levels - whole).abs() < GRID_TOLERANCE, whole, levels)
 
 
-def mask_to_core(mask: Tensor) -> Tensor:
+def mask_to_core(mask: Tensor, *, borrowed: bool = False) -> Tensor:
     """Host MASK [B,H,W] -> a new float32 [B,1,H,W] in 0..1.
 
     Some packs give a mask without a batch, [H,W], or with a channel of its own, [B,1,H,W] or [B,H,W,1]; bicubic
-    enlarging leaves 0..1 a little, and is clipped. Raises InvalidInputError for other shapes and values.
+    enlarging leaves 0..1 a little, and is clipped. borrowed: the result may be the host's own tensor, to be read
+    only and not kept. Raises InvalidInputError for other shapes and values.
     """
     plain = mask[None] if mask.ndim == 2 else mask
     if plain.ndim == 4 and 1 in (plain.shape[1], plain.shape[-1]):
         plain = plain[:, 0] if plain.shape[1] == 1 else plain[..., 0]
-    if plain.ndim != 3:
+    if plain.ndim != 3 or not plain.numel():
         raise InvalidInputError(
             f"the mask is a tensor of shape {list(mask.shape)}; expected a MASK, [masks, height, width]"
         )
-    values = plain.detach().clone().float()
-    if not ((values >= -OVERSHOOT) & (values <= 1 + OVERSHOOT)).all():  # NaN fails, too
-        found = f"{values.min():g}..{values.max():g}"
-        raise InvalidInputError(f"the mask has values in {found}, expected 0..1; clip or divide them")
-    return values.clamp(0, 1)[:, None]
+    values = plain.detach().to(torch.float32, copy=not borrowed)
+    low, high = (bound.item() for bound in values.aminmax())
+    if not -OVERSHOOT <= low <= high <= 1 + OVERSHOOT:  # NaN fails, too
+        raise InvalidInputError(
+            f"the mask has values in {low:g}..{high:g}, expected 0..1; clip or divide them"
+        )
+    return (values if low >= 0 and high <= 1 else values.clamp(0, 1))[:, None]
 
 
 def mask_to_host(mask: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import folder_paths
@@ -11,6 +12,7 @@ from torch import Tensor
 from ..chunky_core.errors import InvalidInputError
 from ..chunky_core.inversion.files import load_inversion, save_inversion
 from .host import plain_tensors
+from .model_files import stamp
 from .photos import PHOTO_TIP, photos_of, with_photos
 from .saving import problem_of_folder
 from .types import AlignmentIO, InversionBatch, InversionIO
@@ -121,7 +123,7 @@ class LoadInversion(io.ComfyNode):
     def fingerprint_inputs(cls, file: str | None = None, photo: None = None) -> str:
         if file is None or problem_of_file(file):
             return str(file)
-        return f"{file} {Path(folder_paths.get_annotated_filepath(file)).stat().st_mtime}"
+        return f"{file} {stamp(folder_paths.get_annotated_filepath(file))}"
 
     @classmethod
     def execute(cls, file: str, photo: Tensor | None = None) -> io.NodeOutput:
@@ -143,8 +145,9 @@ def saved_files() -> list[str]:
         ("", folder_paths.get_input_directory()),
     ):
         for path in Path(root).rglob(f"*{SUFFIX}"):
-            if path.is_file():  # not a folder, not a link to what is gone
-                found.append((path.stat().st_mtime, path.relative_to(root).as_posix() + mark))
+            with contextlib.suppress(OSError):  # removed since, a link to what is gone, or not to be entered
+                if path.is_file():
+                    found.append((path.stat().st_mtime, path.relative_to(root).as_posix() + mark))
     return [name for _, name in sorted(found, reverse=True)]
 
 

@@ -7,13 +7,18 @@ from pathlib import Path
 import folder_paths
 from comfy_api.latest import io
 
+from ..chunky_core.errors import ChunkyError, MissingWeightsError
 from ..chunky_core.inversion import LossConfig
+from ..chunky_core.inversion.losses.identity import ENDINGS as IDENTITY_ENDINGS
+from ..chunky_core.inversion.losses.identity import checked_identity_file
+from ..chunky_core.inversion.losses.perceptual import checked_perceptual_file
 from .types import LossIO
 
 PERCEPTUAL_FOLDER, IDENTITY_FOLDER = "chunkygan_perceptual", "chunkygan_identity"
 FOLDERS = {PERCEPTUAL_FOLDER: "perceptual", IDENTITY_FOLDER: "identity"}  # below models/chunkygan
 DEMO, NONE = "demo", "none"
 NETWORKS = (DEMO, "vgg", "alex", "squeeze")
+PERCEPTUAL_ENDINGS = (".safetensors", ".onnx")  # LPIPS' own .pth files are found by their names
 LARGEST_WEIGHT = 10.0
 
 
@@ -44,9 +49,24 @@ class PerceptualLoss(io.ComfyNode):
         )
 
     @classmethod
-    def fingerprint_inputs(cls, lpips_net: str, identity_net: str, **_weights: float | str) -> str:
-        files = (perceptual_network(lpips_net), identity_network(identity_net))
-        times = [str(Path(name).stat().st_mtime) for name in files if Path(name).is_absolute()]
+    def validate_inputs(cls, lpips_net: str | None = None, identity_net: str | None = None) -> bool | str:
+        """In place of the host's check of the lists, so that a name that is no longer listed is explained."""
+        try:
+            perceptual_network(lpips_net or DEMO)
+            identity_network(identity_net or NONE)
+        except ChunkyError as error:
+            return str(error)
+        return True
+
+    @classmethod
+    def fingerprint_inputs(
+        cls, lpips_net: str | None = None, identity_net: str | None = None, **_weights: float | str
+    ) -> str:
+        try:
+            files = (perceptual_network(lpips_net or DEMO), identity_network(identity_net or NONE))
+            times = [str(Path(name).stat().st_mtime) for name in files if Path(name).is_absolute()]
+        except (ChunkyError, OSError) as error:
+            return str(error)  # execute says it
         return " ".join([*files, *times])
 
     @classmethod
@@ -68,9 +88,9 @@ class PerceptualLoss(io.ComfyNode):
             l1=l1,
             ms_ssim=ms_ssim,
             lpips=lpips,
-            lpips_net=perceptual_network(lpips_net),
+            lpips_net=perceptual_network(lpips_net if lpips else DEMO),
             identity=0.0 if identity_net == NONE else identity,
-            identity_net=identity_network(identity_net),
+            identity_net=identity_network(identity_net if identity else NONE),
             identity_channels=identity_channels,
             resolution=resolution,
             margin=margin,
@@ -91,18 +111,18 @@ def network_inputs() -> list[io.Input]:
         weight_input("lpips", 0.5, "Weight of the perceptual distance in lpips_net; slower. 0 = off."),
         io.Combo.Input(
             "lpips_net",
-            options=[*NETWORKS, *files_in(PERCEPTUAL_FOLDER, (".safetensors",))],
+            options=[*NETWORKS, *files_in(PERCEPTUAL_FOLDER, PERCEPTUAL_ENDINGS)],
             default=DEMO,
             tooltip="demo = built in, for demo portraits. vgg, alex, squeeze = LPIPS, for photos; their weights "
-            "must be on this machine. Files: models/chunkygan/perceptual.",
+            "must be on this machine. Files, ONNX among them: models/chunkygan/perceptual.",
         ),
         weight_input("identity", 0.1, "Weight of 1 - cosine of the two faces' embeddings. 0 = off."),
         io.Combo.Input(
             "identity_net",
-            options=[NONE, DEMO, *files_in(IDENTITY_FOLDER, (".onnx", ".pt", ".pth", ".safetensors"))],
+            options=[NONE, DEMO, *files_in(IDENTITY_FOLDER, IDENTITY_ENDINGS)],
             default=NONE,
             tooltip="none = no identity loss. demo = for demo portraits. For photos a face network such as "
-            "ArcFace, as TorchScript or ONNX in models/chunkygan/identity.",
+            "ArcFace, as ONNX (opset 17) in models/chunkygan/identity; TorchScript isn't opened.",
         ),
         io.Combo.Input(
             "identity_channels",
@@ -149,14 +169,28 @@ def files_in(folder: str, endings: tuple[str, ...]) -> list[str]:
 
 
 def perceptual_network(choice: str) -> str:
-    """What LossConfig takes for a choice of the list: a known name, or a file's path."""
-    return choice if choice in NETWORKS else folder_paths.get_full_path_or_raise(PERCEPTUAL_FOLDER, choice)
+    """What LossConfig takes for a choice of the list: a known name, or a file's path.
+
+    Raises MissingWeightsError where the file is gone, UnsupportedCheckpointError for a kind that isn't opened.
+    """
+    return choice if choice in NETWORKS else str(checked_perceptual_file(file_in(PERCEPTUAL_FOLDER, choice)))
 
 
 def identity_network(choice: str) -> str:
     """The same for the identity network; "none" never gets looked at, its weight being 0."""
     known = choice in (NONE, DEMO)
-    return DEMO if known else folder_paths.get_full_path_or_raise(IDENTITY_FOLDER, choice)
+    return DEMO if known else str(checked_identity_file(file_in(IDENTITY_FOLDER, choice)))
+
+
+def file_in(folder: str, choice: str) -> str:
+    """The path of an entry of a list. Raises MissingWeightsError where there is none any more."""
+    try:
+        return str(folder_paths.get_full_path_or_raise(folder, choice))
+    except FileNotFoundError as error:
+        raise MissingWeightsError(
+            f"there is no file {choice!r} in {' or '.join(folder_paths.get_folder_paths(folder))}; put it there, press "
+            "R, or choose another entry of the list"
+        ) from error
 
 
 NODES = [PerceptualLoss]

@@ -12,11 +12,12 @@ import torch
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..chunky_core.errors import MissingWeightsError
+from ..chunky_core.errors import InvalidInputError, MissingWeightsError
 from ..chunky_core.images import to_uint8
 from ..chunky_core.segments.label_images import labels_of_colours, palette_of, parse_palette
-from ..chunky_core.segments.parsing import CONFIG, FaceParser, load_parser
-from .host import each_photo, plain_tensors, to_core
+from ..chunky_core.segments.parsing import CONFIG, PREPARATION, WEIGHTS, FaceParser, load_parser
+from .host import GRID_TOLERANCE, check_image, each_photo, plain_tensors, to_core
+from .notices import show_notice
 from .types import LabelMap, LabelMapIO
 
 AUTO = "auto"
@@ -47,13 +48,14 @@ class LabelMapFromImage(io.ComfyNode):
                 "mask from color",
             ],
             inputs=[
-                io.Image.Input("image", tooltip="The label picture, of the photo's size, or several."),
+                io.Image.Input("image", tooltip="The label picture, in the photo's aspect, or several."),
                 io.String.Input(
                     "palette",
                     default=AUTO,
                     multiline=True,
                     tooltip="One line per area: '#ff0000 mouth', or '3 mouth' for grey level 3 of 0..255. "
-                    "'auto' takes every exact colour and names it by its number.",
+                    "'auto' takes every exact colour and names it by its number; a grey PNG of "
+                    "4 bits shows its 3 as 51.",
                 ),
                 io.Int.Input(
                     "tolerance",
@@ -71,8 +73,15 @@ class LabelMapFromImage(io.ComfyNode):
     @classmethod
     def execute(cls, image: Tensor, palette: str, tolerance: int) -> io.NodeOutput:
         with plain_tensors():
+            if image.shape[-1] == 4 and (image[..., 3] < 1).any():
+                show_notice(
+                    "the label picture is transparent in parts; the colours stored there count all the same"
+                )
+            given = None if palette.strip().lower() == AUTO else parse_palette(palette)
+            if given is None or given.exact:
+                check_whole_levels(image)
             pixels = to_uint8(to_core(image))
-            chosen = palette_of(pixels) if palette.strip().lower() == AUTO else parse_palette(palette)
+            chosen = given or palette_of(pixels)
             labels = labels_of_colours(pixels, chosen, tolerance)
             return label_output(LabelMap(labels, dict(enumerate(chosen.names))))
 
@@ -111,10 +120,20 @@ class FaceParsing(io.ComfyNode):
         )
 
     @classmethod
-    def fingerprint_inputs(cls, model: str, image: Tensor | None = None) -> str:
-        folder = parser_folders().get(model)
-        files = [] if folder is None else sorted(folder.iterdir())
-        return f"{model} {[(path.name, path.stat().st_mtime) for path in files]}"
+    def validate_inputs(cls, model: str | None = None) -> bool | str:
+        """In place of the host's check of the list, so that a folder that is gone is explained."""
+        try:
+            if model is not None:
+                parser_folder(model)
+        except MissingWeightsError as error:
+            return str(error)
+        return True
+
+    @classmethod
+    def fingerprint_inputs(cls, model: str | None = None, image: Tensor | None = None) -> str:
+        folder = parser_folders().get(model or "")
+        files = [] if folder is None else [folder / name for name in (CONFIG, PREPARATION, WEIGHTS)]
+        return f"{model} {[(path.name, path.stat().st_mtime) for path in files if path.is_file()]}"
 
     @classmethod
     def execute(cls, image: Tensor, model: str) -> io.NodeOutput:
@@ -123,6 +142,19 @@ class FaceParsing(io.ComfyNode):
             parser = load_parser(parser_folder(model))
             labels = parsed(parser, photos)
             return label_output(LabelMap(labels, parser.names))
+
+
+def check_whole_levels(image: Tensor) -> None:
+    """Raise InvalidInputError for a host IMAGE whose values lie between the levels of 8 bits."""
+    check_image(image)
+    levels = image[..., :3].detach().float() * 255
+    between = (levels - levels.round()).abs() > GRID_TOLERANCE
+    if between.any():
+        raise InvalidInputError(
+            f"{between.any(dim=-1).float().mean():.1%} of the label picture lies between the levels of 8 bits, such as "
+            f"{levels[between][0]:.3g} of 255, so it was resized with interpolation or has 16 bits; resize by "
+            "nearest-exact, save it with 8 bits, or list colours in the palette"
+        )
 
 
 def label_outputs() -> list[io.Output]:

@@ -14,10 +14,13 @@ from ..chunky_core.segments.label_names import split_names
 from ..chunky_core.segments.names import known_name
 from ..chunky_core.segments.painted import painted_masks
 from ..chunky_core.segments.segments import Gaps
+from ..chunky_core.segments.stroke_colours import palette_of_strokes
+from .fitted import say_odd_levels
 from .host import each_photo, per_photo, plain_tensors
 from .mask_widgets import feather_input, gaps_input
 from .types import SegmentsIO
 
+AUTO = "auto"
 EXAMPLE_PALETTE = "#ff0000 mouth\n#00ff00 left_eye\n#0000ff right_eye"
 
 
@@ -45,7 +48,8 @@ class PaintedSegments(io.ComfyNode):
                     "palette",
                     default=EXAMPLE_PALETTE,
                     multiline=True,
-                    tooltip="One line per colour: '#ff0000 mouth'. Several colours may have one name.",
+                    tooltip="One line per colour: '#ff0000 mouth'. Several colours may have one name. 'auto' or empty "
+                    "= the colours of the strokes, named '#ff0000' and so on.",
                 ),
                 io.String.Input(
                     "static",
@@ -77,13 +81,16 @@ class PaintedSegments(io.ComfyNode):
         feather: float,
         gaps: Gaps,
     ) -> io.NodeOutput:
-        colours = parse_palette(palette)
-        kept = static_names(split_names(static), colours)
+        given = None if palette.strip().lower() in ("", AUTO) else parse_palette(palette)
+        if given is not None:
+            static_names(split_names(static), given)
         with plain_tensors():
             above = each_photo(painted)
             below = per_photo(tuple(each_photo(original)), len(above), "originals")
-            found = [strokes(*pair, colours, tolerance) for pair in zip(below, above, strict=True)]
-            return io.NodeOutput(tuple(segments_of(masks, kept, feather, gaps) for masks in found))
+            pairs = [(to_uint8(old)[0], to_uint8(new)[0]) for old, new in zip(below, above, strict=True)]
+            return io.NodeOutput(
+                tuple(painted_segments(*pair, given, static, tolerance, feather, gaps) for pair in pairs)
+            )
 
 
 def static_names(static: list[str], palette: Palette) -> list[str]:
@@ -100,15 +107,20 @@ def static_names(static: list[str], palette: Palette) -> list[str]:
     return [name for name in meant.values() if name is not None]
 
 
-def strokes(original: Tensor, painted: Tensor, palette: Palette, tolerance: int) -> dict[str, Tensor]:
-    """Photos [1,3,H,W] in [-1,1] -> name -> [H,W]."""
-    before, after = (to_uint8(photo)[0] for photo in (original, painted))
-    return painted_masks(before, after, palette, tolerance)
-
-
-def segments_of(masks: dict[str, Tensor], static: list[str], feather: float, gaps: Gaps) -> Segments:
-    """Colours that were not used need no name among the static ones."""
-    kept = [name for name in static if name in masks]
+def painted_segments(
+    original: Tensor,
+    painted: Tensor,
+    palette: Palette | None,
+    static: str,
+    tolerance: int,
+    feather: float,
+    gaps: Gaps,
+) -> Segments:
+    """The segments of one photo, uint8 [H,W,3] twice; without a palette its strokes' own colours make one."""
+    colours = palette or palette_of_strokes(original, painted)
+    masks = painted_masks(original, painted, colours, tolerance)
+    kept = [name for name in static_names(split_names(static), colours) if name in masks]
+    say_odd_levels(masks)
     return segments_from_masks(masks, static=kept, feather=feather, gaps=gaps)
 
 

@@ -20,13 +20,16 @@ from ..chunky_core.segments.label_names import (
     split_names,
 )
 from ..chunky_core.segments.names import known_name
-from .host import each_photo, mask_to_core, per_photo, plain_tensors, to_host
+from .fitted import fitted_labels, fitted_mask, fitted_masks, say_odd_levels
+from .host import each_photo, image_size, mask_to_core, per_photo, plain_tensors, to_host
 from .mask_widgets import feather_input, gaps_input
+from .notices import show_notice
 from .types import LabelMap, LabelMapIO, SegmentsIO
 
 BACKGROUND = "background"
 SUBJECT = "subject"
 LEGIBLE_SIDE = 768  # pixels
+MOST_PAINTED = 0.5  # of the picture; more than that is the surroundings of something cut out
 
 
 class SegmentMasks(io.ComfyNode):
@@ -60,7 +63,8 @@ class SegmentMasks(io.ComfyNode):
                 io.Mask.Input(
                     "masks",
                     optional=True,
-                    tooltip="One mask per segment, as a batch; used for every photo. Needs their names.",
+                    tooltip="One mask per segment, as a batch; used for every photo. Needs their names. With one "
+                    "name: a mask for each photo.",
                 ),
                 io.String.Input(
                     "names",
@@ -91,7 +95,8 @@ class SegmentMasks(io.ComfyNode):
                     "alpha",
                     optional=True,
                     tooltip="The mask of a loader for pictures with transparency, 1 = transparent. What is "
-                    "opaque becomes the segment 'subject', the rest is static.",
+                    "opaque becomes the segment 'subject', the rest is static. What the mask editor "
+                    "painted belongs to masks.",
                 ),
                 io.String.Input(
                     "rename",
@@ -127,7 +132,7 @@ class SegmentMasks(io.ComfyNode):
         rename: str = "",
         only: str = "",
     ) -> io.NodeOutput:
-        kept, size, renames = split_names(static), (image.shape[1], image.shape[2]), parse_renames(rename)
+        kept, size, renames = split_names(static), image_size(image), parse_renames(rename)
         options = {"grow": grow, "feather": feather, "gaps": gaps, "only": split_names(only)}
         check_one_source({"label_map": label_map, "masks": masks, "alpha": alpha})
         batch: list[Segments] = []
@@ -135,13 +140,20 @@ class SegmentMasks(io.ComfyNode):
             if label_map is not None:
                 batch = segments_of_labels(label_map, kept, renames, size, options)
             elif masks is not None:
-                sets = named_masks(mask_to_core(masks)[:, 0], split_names(names), len(image))
+                planes = mask_to_core(masks, borrowed=True)[:, 0]
+                sets = named_masks(planes, split_names(names), len(image))
                 batch = [segments_of_masks(named, kept, renames, size, options) for named in sets]
+                for named in sets:
+                    say_odd_levels(named)
             elif alpha is not None:
                 # nothing is known of what is transparent, so that it can't be a segment
                 kept.append(renames.get(BACKGROUND, BACKGROUND))
-                areas = [areas_of_alpha(plane) for plane in mask_to_core(alpha)[:, 0]]
+                planes = fitted_mask(mask_to_core(alpha), size, "alpha")[:, 0]
+                say_painted(planes)
+                areas = [areas_of_alpha(plane) for plane in planes]
                 batch = [segments_of_masks(named, kept, renames, size, options) for named in areas]
+            if len(batch) == 1 < len(image):
+                show_notice(f"one set of segments is used for all {len(image)} photos")
             return io.NodeOutput(per_photo(tuple(batch), len(image), "sets of segments"))
 
 
@@ -221,6 +233,22 @@ def named_masks(masks: Tensor, names: list[str], photos: int) -> list[dict[str, 
     return [dict(zip(names, masks, strict=True))]
 
 
+def say_painted(transparent: Tensor) -> None:
+    """Say so where transparency [B,H,W] looks like strokes of the mask editor, which would become static: a spot inside
+    the picture, or nowhere quite transparent.
+    """
+    for plane in transparent:
+        there = plane > 0.5
+        rim = torch.cat([there[0], there[-1], there[:, 0], there[:, -1]])
+        share = there.float().mean().item()
+        if 0 < share < MOST_PAINTED and not rim.any():
+            show_notice(
+                f"alpha: {share:.0%} of the picture, away from its border, is transparent and stays as it is; "
+                "'subject' is all the rest. If you painted this in the mask editor, connect it to masks, with a name"
+            )
+            return
+
+
 def areas_of_alpha(transparent: Tensor) -> dict[str, Tensor]:
     """Host alpha [H,W], 1 = transparent -> the opaque subject and, if anything is transparent, the rest."""
     rest = {BACKGROUND: transparent} if transparent.any() else {}
@@ -235,7 +263,7 @@ def segments_of_masks(
     options: Mapping[str, Any],
 ) -> Segments:
     """Name -> [H,W]. Raises InvalidInputError."""
-    masks = renamed_masks(masks, renames)
+    masks = renamed_masks(fitted_masks(masks, size), renames)
     return segments_from_masks(masks, static=known_static(static, masks), size=size, **options)
 
 
@@ -253,13 +281,7 @@ def segments_of_labels(
     options: Mapping[str, Any],
 ) -> list[Segments]:
     """Each map of the batch gives the segments of the labels that occur in it. Raises InvalidInputError."""
-    labels = label_map.labels.clone()
-    if labels.shape[1:] != size:
-        found, wanted = (f"{width}x{height}" for height, width in (labels.shape[1:], size))
-        raise InvalidInputError(
-            f"the label map is {found}, the image is {wanted}; use the picture it belongs to (a face that Align "
-            "Face cut out needs a label map of its own)"
-        )
+    labels = fitted_labels(label_map.labels.clone(), size)
     names = renamed_labels(label_map.names, renames)
     kept = known_static(static, names.values())
     return [segments_from_label_map(one, names, static=kept, **options) for one in labels]

@@ -1,8 +1,8 @@
-"""A small identity embedder and its files, as TorchScript and as ONNX."""
+"""Small identity embedders and their files."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,12 +53,17 @@ def load(path: Path | str, channels: str = "rgb") -> IdentityNetwork:
 
 
 def scripted(path: Path, network: nn.Module) -> Path:
+    """A TorchScript archive, which is a program."""
     torch.jit.script(network).save(str(path))
     return path
 
 
-def traced(path: Path, network: nn.Module) -> Path:
-    torch.jit.trace(network, torch.zeros(1, 3, 112, 112)).save(str(path))
+def exported(path: Path, network: nn.Module, side: int = 112, opset: int = 17, **options: Any) -> Path:
+    """The network as PyTorch's own exporter writes it."""
+    pytest.importorskip("onnx2torch")
+    torch.onnx.export(
+        network, torch.zeros(1, 3, side, side), str(path), opset_version=opset, dynamo=False, **options
+    )
     return path
 
 
@@ -96,5 +101,23 @@ def onnx_file(path: Path, network: Embedder, side: int = 112, prefix: str = "") 
     return path
 
 
-Writer = Callable[[Path, Embedder], Path]
-WRITERS: dict[str, Writer] = {"scripted.pt": scripted, "traced.pt": traced, "net.onnx": onnx_file}
+def graph_file(
+    path: Path,
+    nodes: list[Any],
+    weights: dict[str, Any],
+    side: int = 16,
+    opset: int = 17,
+    outputs: Sequence[str] = "o",
+) -> Path:
+    """An ONNX file of `nodes` that take the picture "x" and make `outputs`."""
+    onnx = pytest.importorskip("onnx")
+    pytest.importorskip("onnx2torch")
+    make, kind = onnx.helper, onnx.TensorProto.FLOAT
+    graph = make.make_graph(
+        nodes, "g", [make.make_tensor_value_info("x", kind, [1, 3, side, side])],
+        [make.make_tensor_value_info(name, kind, None) for name in outputs],
+        [onnx.numpy_helper.from_array(array, name) for name, array in weights.items()],
+    )  # fmt: skip
+    model = make.make_model(graph, opset_imports=[make.make_opsetid("", opset)], ir_version=8)
+    path.write_bytes(model.SerializeToString())
+    return path

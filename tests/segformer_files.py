@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -21,12 +22,12 @@ TINY = {
 }
 
 
-def write_tiny_parser(folder: Path, size: int = 64, seed: int = 0) -> None:
+def write_tiny_parser(folder: Path, size: int = 64, seed: int = 0, names: Sequence[str] = NAMES) -> None:
     """config.json, preprocessor_config.json and model.safetensors, written by transformers itself."""
     from transformers import SegformerConfig, SegformerForSemanticSegmentation, SegformerImageProcessor
 
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        network = SegformerForSemanticSegmentation(SegformerConfig(**TINY, id2label=dict(enumerate(NAMES))))
+        network = SegformerForSemanticSegmentation(SegformerConfig(**TINY, id2label=dict(enumerate(names))))
     network.save_pretrained(folder)
     SegformerImageProcessor(size={"height": size, "width": size}).save_pretrained(folder)

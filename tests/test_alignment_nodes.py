@@ -129,7 +129,9 @@ def test_what_does_not_fit_is_named(pack: Pack) -> None:  # noqa: F811
     wrong = pack.errors.InvalidInputError
     with pytest.raises(wrong, match="points and box are given together"):
         align(pack, points=POINTS, box=BOXES)
-    with pytest.raises(wrong, match="the mask is 64x64, the photo 120x90"):
+    with pytest.raises(wrong, match="the mask is 60x60, the photo is 120x90"):
+        align(pack, mask=torch.zeros(1, 60, 60))
+    with pytest.raises(wrong, match="64x64 placeholder.* real mask of 120x90"):
         align(pack, mask=torch.zeros(1, 64, 64))
     with pytest.raises(wrong, match="the mask is empty"):
         align(pack, mask=torch.zeros(1, 90, 120))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -37,7 +38,7 @@ def ended_in_one_line(capsys) -> str:
         (["--static", "sky"], "background"),
         (["--masks", "{studio}/photo.png"], "photo.png"),
         (["--masks", "{studio}/nothing.png"], "nothing.png"),
-        (["--masks", "{studio}"], "photo.png is a colour picture"),
+        (["--masks", "{studio}"], "labels.png is nearly black as a mask"),
         (["--generator", "absent.safetensors"], "absent.safetensors"),
         (["--generator", "{studio}"], "no generator file"),
         (["--directions", "{studio}"], "no direction file"),
@@ -215,3 +216,11 @@ def test_a_reader_that_leaves_early_is_no_error():
         ["bash", "-c", command], capture_output=True, text=True, cwd=Path(__file__).parent.parent
     )
     assert done.returncode == 141 and done.stderr == ""
+
+
+def test_a_disk_without_room_is_known_before_the_projection(studio: Path, capsys, monkeypatch):
+    usage = shutil.disk_usage(studio)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _folder: usage._replace(free=100_000))
+    assert edit(studio, "--no-global") == 2
+    assert "has 0.1 MB left on its disk, the results may need" in capsys.readouterr().err
+    assert not list((studio / "out").iterdir())

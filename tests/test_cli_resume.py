@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import signal
 from collections.abc import Callable, Iterator
@@ -16,6 +15,7 @@ from safetensors.torch import save_file
 from chunky_core.cli import job, projecting
 from chunky_core.cli.signals import Stopped, signals_wait, stop_on_signals
 from chunky_core.demo.photos import demo_photo
+from chunky_core.errors import SaveError
 from chunky_core.generator.files import save_generator
 from chunky_core.images import load_image, save_image
 from chunky_core.inversion import Inversion, load_inversion
@@ -234,7 +234,7 @@ def test_a_disk_that_is_full_meanwhile_does_not_end_the_run(studio: Path, capsys
 
 def test_pictures_that_cannot_be_written_leave_the_inversion(studio: Path, capsys, monkeypatch):
     def full(*_arguments: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
+        raise SaveError("composite.png can't be written (No space left on device)")
 
     monkeypatch.setattr(job, "save_image", full)
     assert edit(studio, "--no-global") == 2

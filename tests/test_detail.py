@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from chunky_core.compositing.detail import with_detail
 from chunky_core.compositing.flow import moved, optical_flow
+from chunky_core.errors import InvalidInputError
 
 SIZE = 96
 INNER = (..., slice(16, -16), slice(16, -16))
@@ -131,3 +132,17 @@ def test_the_smallest_parts_work_and_nothing_given_is_changed(size: tuple[int, i
     result = with_detail(given[0], given[1], given[2])
     assert result.shape == given[0].shape and result.isfinite().all()
     assert all(torch.equal(one, other) for one, other in zip(given, kept, strict=True))
+
+
+def test_what_does_not_fit_is_refused(drawn: Tensor) -> None:
+    for given, message in (
+        ((drawn.repeat(2, 1, 1, 1),) * 3, r"2 pictures of 96x96.*one picture each, \[1,3,H,W\]"),
+        ((drawn, drawn[..., 1:], drawn), "96x96, a picture of 95x96, a picture"),
+        ((drawn[0], drawn, drawn), r"a tensor of shape \[3, 96, 96\]"),
+        ((drawn, drawn, drawn * torch.nan), "NaN or infinite"),
+    ):
+        with pytest.raises(InvalidInputError, match=message):
+            with_detail(*given)
+    for scale in (0.0, float("inf"), float("nan")):
+        with pytest.raises(InvalidInputError, match="the scale is"):
+            with_detail(drawn, drawn, drawn + 0.1, scale=scale)

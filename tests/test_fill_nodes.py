@@ -68,7 +68,7 @@ def test_errors_say_what_to_do(pack: Pack, given: dict[str, Any]) -> None:  # no
         ({"parts": "take"} | {"segment": "nose"}, "no segment 'nose'"),
         ({"parts": "fit\ntake\ntake"}, "3 lines describe 2 parts"),
         ({"masks": torch.zeros(1, SIZE, SIZE), "separate": True}, "paint at least one area"),
-        ({"masks": torch.ones(1, 8, 8)}, "8x8, the photo is 64x64"),
+        ({"masks": torch.ones(1, 8, 5)}, "5x8, the photo is 64x64"),
     ]
     for change, message in cases:
         with pytest.raises(pack.errors.InvalidInputError, match=message):

@@ -22,6 +22,7 @@ from chunky_core.images import (
     save_label_map,
     to_uint8,
 )
+from tests.picture_tools import INDEXED, png
 
 
 def test_all_256_levels_survive_the_way_through_floats() -> None:
@@ -142,7 +143,7 @@ def test_a_picture_that_cannot_be_written_leaves_the_old_one(tmp_path: Path, mon
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "write_bytes", half)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(InvalidInputError, match="No space"):
         save_image(path, torch.ones(1, 3, 4, 4))
     assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
 
@@ -204,25 +205,9 @@ def test_label_map_with_a_palette(tmp_path: Path) -> None:
 @pytest.mark.parametrize("depth", [2, 8])
 def test_label_map_from_an_indexed_png(tmp_path: Path, depth: int) -> None:
     labels = np.array([[0, 1, 2, 3], [3, 2, 1, 0]], np.uint8)
-    (tmp_path / "indexed.png").write_bytes(_indexed_png(labels, depth))
+    palette = bytes([0, 0, 0, 255, 0, 0, 0, 200, 9, 40, 40, 40])
+    (tmp_path / "indexed.png").write_bytes(png(labels, depth, INDEXED, palette))
     assert read_label_map(tmp_path / "indexed.png").tolist() == labels.tolist()
-
-
-def _indexed_png(labels: np.ndarray, depth: int) -> bytes:
-    """A PNG of palette indices; at 8 bits the palette's last entry repeats its first, as padding does."""
-
-    def chunk(kind: bytes, content: bytes) -> bytes:
-        return (
-            struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
-        )
-
-    height, width = labels.shape
-    bits = np.unpackbits(labels[..., None], axis=-1)[..., 8 - depth :].reshape(height, width * depth)
-    rows = b"".join(b"\0" + np.packbits(row).tobytes() for row in bits)
-    palette = bytes([0, 0, 0, 255, 0, 0, 0, 200, 9, 40, 40, 40]) + (b"\0\0\0" if depth == 8 else b"")
-    header = struct.pack(">IIBBBBB", width, height, depth, 3, 0, 0, 0)
-    body = chunk(b"IHDR", header) + chunk(b"PLTE", palette) + chunk(b"IDAT", zlib.compress(rows))
-    return b"\x89PNG\r\n\x1a\n" + body + chunk(b"IEND", b"")
 
 
 @pytest.mark.parametrize("read", [load_image, read_mask, read_label_map])

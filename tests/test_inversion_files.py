@@ -14,7 +14,7 @@ from chunky_core.errors import ChunkyError, InvalidInputError, WrongGeneratorErr
 from chunky_core.generator.generator import Generator
 from chunky_core.generator.spaces import LatentCode
 from chunky_core.images import to_uint8
-from chunky_core.inversion import Inversion, check_generator, files, load_inversion, save_inversion
+from chunky_core.inversion import Inversion, check_generator, load_inversion, save_inversion
 from tests.inversion_tools import TUNED, make_inversion, read_file, rewritten
 
 
@@ -149,7 +149,7 @@ def test_a_failed_save_keeps_the_old_file(
         Path(path).write_bytes(b"half a file")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(files, "save_file", full)
+    monkeypatch.setattr("safetensors.torch.save_file", full)
     with pytest.raises(InvalidInputError, match="can't be written.*No space left"):
         save_inversion(inversion, saved)
     assert saved.read_bytes() == before

@@ -127,3 +127,50 @@ def test_bad_palettes_are_refused(text: str, message: str) -> None:
 def test_bad_pictures_are_refused() -> None:
     with pytest.raises(InvalidInputError, match=r"float32 \[1, 4, 4, 3\]; expected uint8"):
         labels_of_colours(torch.zeros(1, 4, 4, 3), parse_palette(TEXT))
+
+
+def coded(pixels: Tensor, suffix: str, *options: int) -> Tensor:
+    """A picture [1,H,W,3] after a file's compression."""
+    content = cv2.imencode(suffix, pixels[0].numpy()[:, :, ::-1], list(options))[1]
+    return torch.from_numpy(cv2.imdecode(content, cv2.IMREAD_COLOR)[:, :, ::-1].copy())[None]
+
+
+def few_colours(grey: bool) -> Tensor:
+    labels = areas(2 * SIZE).clamp(max=2).long()
+    colours = [[0, 0, 0], [90, 90, 90], [200, 200, 200]] if grey else [[0, 0, 0], [255, 0, 0], [0, 0, 255]]
+    return torch.tensor(colours, dtype=torch.uint8)[labels][None]
+
+
+@pytest.mark.parametrize("grey", [True, False])
+@pytest.mark.parametrize("way", ["bilinear", "area", "jpeg", "webp"])
+def test_mixed_colours_are_refused_where_every_exact_one_counts(way: str, grey: bool) -> None:
+    clean = few_colours(grey)
+    if way == "jpeg":
+        mixed = coded(clean, ".jpg", cv2.IMWRITE_JPEG_QUALITY, 95)
+    elif way == "webp":
+        mixed = coded(clean, ".webp", cv2.IMWRITE_WEBP_QUALITY, 90)
+    else:
+        scaled = F.interpolate(
+            clean.movedim(-1, 1).float(), (300, 300) if way == "bilinear" else (90, 90), mode=way
+        )
+        mixed = scaled.round().to(torch.uint8).movedim(1, -1).contiguous()
+    with pytest.raises(InvalidInputError, match="colours, expected at most 64|colours that no area has"):
+        labels_of_colours(mixed, palette_of(mixed))
+
+
+@pytest.mark.parametrize("grey", [True, False])
+def test_clean_colours_are_taken_also_with_outlines_in_between(grey: bool) -> None:
+    clean = few_colours(grey)
+    assert torch.equal(labels_of_colours(clean, palette_of(clean))[0].bool(), clean[0].any(dim=-1))
+    larger = clean.repeat_interleave(2, 1).repeat_interleave(2, 2)[:, :333]
+    labels_of_colours(larger, palette_of(larger))
+    outlined = clean.clone()
+    changes = (clean[0, 1:] != clean[0, :-1]).any(dim=-1)
+    outlined[0, 1:][changes] = torch.tensor([150, 150, 150] if grey else [128, 0, 128], dtype=torch.uint8)
+    assert len(palette_of(outlined).names) == 4
+    labels_of_colours(outlined, palette_of(outlined))
+
+
+def test_a_picture_of_one_colour_is_no_label_picture() -> None:
+    with pytest.raises(InvalidInputError, match="one colour only, #000000.*save them in 8"):
+        palette_of(torch.zeros(1, 8, 8, 3, dtype=torch.uint8))

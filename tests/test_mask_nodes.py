@@ -215,6 +215,13 @@ def test_face_parsing_can_be_interrupted(pack: Pack, parser: str) -> None:  # no
         pack.run(PARSING, image=a_photo(), model=parser)
 
 
+def test_a_face_parsing_folder_that_is_gone_is_explained_before_the_run(pack: Pack, parser: str) -> None:  # noqa: F811
+    node = pack.nodes[PARSING]
+    assert node.validate_inputs(model=parser) is True and node.validate_inputs() is True
+    assert "no face parsing model 'gone'" in node.validate_inputs(model="gone")
+    assert node.fingerprint_inputs(model="gone") == "gone []"
+
+
 def test_face_parsing_runs_again_when_its_files_change(pack: Pack, parser: str) -> None:  # noqa: F811
     node = pack.nodes[PARSING]
     before = node.fingerprint_inputs(model=parser, image=None)

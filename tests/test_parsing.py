@@ -4,6 +4,7 @@ import json
 import shutil
 import sys
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -129,7 +130,14 @@ def test_a_missing_package_is_named(folder: Path, monkeypatch: pytest.MonkeyPatc
         ({"hidden_sizes": [8, 10**9]}, "hidden_sizes has 1000000000"),
         ({"hidden_sizes": [8, 32]}, "does not fit its config.json"),
         ({"num_attention_heads": [1, 3]}, "of another size"),
-        ({"hidden_act": "frobnicate"}, "make no working SegFormer"),
+        ({"hidden_act": "frobnicate"}, "expected one of gelu"),
+        ({"hidden_act": ["gelu"]}, "expected one of gelu"),
+        ({"layer_norm_eps": float("nan")}, "layer_norm_eps has nan"),
+        ({"depths": [100, 100], "hidden_sizes": [8, 2048]}, "does not fit its config.json"),
+        ({"sr_ratios": [64, 1]}, "numbers in one result|does not fit"),
+        ({"num_encoder_blocks": 9}, "num_encoder_blocks has 9; expected whole numbers in 1..8"),
+        ({"id2label": {"0": "a", "1": "b" * 300}}, "at most 100 printable characters"),
+        ({"model_type": ["x"] * 1000}, "network; expected 'segformer'"),
     ],
 )
 def test_bad_configurations_are_refused(copy: Path, changes: dict[str, Any], message: str) -> None:
@@ -151,8 +159,136 @@ def test_damaged_files_are_refused(copy: Path) -> None:
     with pytest.raises(UnsupportedCheckpointError, match=f"1 weights are missing.*{first}"):
         load_parser(copy)
     (copy / "model.safetensors").write_bytes(b"no weights")
-    with pytest.raises(UnsupportedCheckpointError, match="cannot be read"):
+    with pytest.raises(UnsupportedCheckpointError, match="can't be used: it is a text file"):
         load_parser(copy)
+
+
+def test_a_network_too_large_for_its_pictures_is_refused_before_it_is_built(
+    copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = transformers.SegformerForSemanticSegmentation
+    monkeypatch.setattr(network, "from_pretrained", lambda *_, **__: pytest.fail("a network was built"))
+    change(copy / "config.json", strides=[1, 1], sr_ratios=[1, 1])
+    change(copy / "preprocessor_config.json", size={"height": 2048, "width": 2048})
+    with pytest.raises(UnsupportedCheckpointError, match="2048x2048.*numbers in one result.*smaller"):
+        load_parser(copy)
+    change(copy / "preprocessor_config.json", size={"height": 4096, "width": 64})
+    with pytest.raises(
+        UnsupportedCheckpointError, match=r"size has 4096; expected whole numbers in 1\.\.2048"
+    ):
+        load_parser(copy)
+    change(copy / "preprocessor_config.json", size={"height": 64, "width": 64})
+    change(
+        copy / "config.json", strides=[4, 2], sr_ratios=[2, 1], hidden_sizes=[2048, 2048], depths=[100, 100]
+    )
+    with pytest.raises(UnsupportedCheckpointError, match="does not fit its config.json"):
+        load_parser(copy)
+
+
+def test_a_photo_beyond_a_network_without_a_size_is_refused(copy: Path) -> None:
+    change(copy / "preprocessor_config.json", do_resize=False)
+    parser = load_parser(copy)
+    assert parser.labels(a_photo(100)).shape == (1, 100, 100)
+    for side in (1, 4096):  # no pixel for the keys of a stage; too many
+        photo = torch.zeros(1, 3, 1, 1).expand(1, 3, side, side)
+        with pytest.raises(InvalidInputError, match=f"{side}x{side} pixels.*resize it"):
+            parser.labels(photo)
+
+
+def test_labels_of_many_classes_are_those_of_all_logits_at_once(tmp_path: Path) -> None:
+    write_tiny_parser(tmp_path, SIZE, names=[f"area {label}" for label in range(27)])
+    parser, photo = load_parser(tmp_path), a_photo(150, seed=3)
+    with torch.no_grad():
+        expected = parser(photo).argmax(dim=1)
+    assert len(expected.unique()) > 8 and torch.equal(parser.labels(photo), expected.to(torch.uint8))
+
+
+@pytest.mark.parametrize("name", ["pytorch_model.bin", "model.onnx", "model.safetensors.index.json"])
+def test_weights_of_another_kind_are_named_with_the_way_to_convert_them(copy: Path, name: str) -> None:
+    (copy / "model.safetensors").unlink()
+    (copy / name).write_bytes(b"x")
+    with pytest.raises(
+        MissingWeightsError, match=rf"has no model.safetensors.*It has {name}.*save_pretrained"
+    ):
+        load_parser(copy)
+
+
+def test_weights_that_are_none_are_named(copy: Path) -> None:
+    path = copy / "model.safetensors"
+    state = {
+        name: tensor.clone() for name, tensor in load_file(path).items()
+    }  # no view: the file is written over
+    pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 5\n"
+    cut = path.read_bytes()[:-4]
+    for content, said in ((b"", "empty"), (pointer, "Git LFS pointer"), (cut, "outside of the file")):
+        path.write_bytes(content)
+        with pytest.raises(UnsupportedCheckpointError, match=said) as error:
+            load_parser(copy)
+        assert "StyleGAN" not in str(error.value) and "\n" not in str(error.value)
+    torch.save(state, path)
+    with pytest.raises(UnsupportedCheckpointError, match="it is a torch zip file"):
+        load_parser(copy)
+    state["decode_head.classifier.bias"][0] = float("nan")
+    save_file(state, path)
+    with pytest.raises(UnsupportedCheckpointError, match=r"classifier\.bias isn't finite"):
+        load_parser(copy)
+
+
+ODD = (
+    None,
+    True,
+    0,
+    -1,
+    1,
+    3,
+    2048,
+    10**30,
+    0.5,
+    1e400,
+    float("nan"),
+    "",
+    "gelu",
+    "x" * 5000,
+    [],
+    [0],
+    [1, 2],
+    {},
+    {"a": 1},
+)
+
+
+def test_damaged_settings_end_in_our_own_errors(copy: Path) -> None:
+    """200 files with one or two settings changed: a parser that works, or a ChunkyError of one line."""
+    rng, originals = Random(0), {name: json.loads((copy / name).read_text()) for name in SETTINGS}
+    photo, loaded = a_photo(48), 0
+    for _ in range(200):
+        for name, content in originals.items():
+            (copy / name).write_text(json.dumps(damaged(content, rng)))
+        try:
+            assert load_parser(copy).labels(photo).shape == (1, 48, 48)
+            loaded += 1
+        except ChunkyError as error:
+            assert "\n" not in str(error) and len(str(error)) < 1500
+    assert 20 < loaded < 180
+
+
+SETTINGS = ("config.json", "preprocessor_config.json")
+
+
+def damaged(content: dict[str, Any], rng: Random) -> dict[str, Any]:
+    content = json.loads(json.dumps(content))
+    for _ in range(rng.choice((1, 1, 2))):
+        key = rng.choice(sorted(content))
+        value = content[key]
+        if isinstance(value, list) and value and rng.random() < 0.6:
+            value[rng.randrange(len(value))] = rng.choice(ODD)
+        elif isinstance(value, dict) and value and rng.random() < 0.6:
+            value[rng.choice([*value, "7"])] = rng.choice(ODD)
+        elif rng.random() < 0.2:
+            del content[key]
+        else:
+            content[key] = rng.choice(ODD)
+    return content
 
 
 def test_preparations() -> None:

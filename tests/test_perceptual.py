@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor
+from safetensors.torch import save_file
+from torch import Tensor, nn
 
 from chunky_core.errors import InvalidInputError, MissingWeightsError, UnsupportedCheckpointError
 from chunky_core.evaluation import metrics
@@ -20,6 +21,8 @@ from chunky_core.inversion.losses import (
     load_networks,
     perceptual_distance,
 )
+from chunky_core.inversion.losses.resize import resize
+from tests.embedders import exported
 from tests.toy_networks import Colours, Means, only, picture
 
 FILES = {"squeeze": "squeezenet1_1-b8a52dc0.pth", "alex": "alexnet-owt-7be5be79.pth"}
@@ -68,6 +71,97 @@ def test_lpips_equals_the_package(net: str, trunks: Path, monkeypatch: pytest.Mo
     assert torch.allclose(distance, lpips_of(net, trunks / FILES[net])(x, y).flatten(), rtol=1e-5, atol=1e-7)
     assert distance[0] > 0.01 and distance[1] == 0
     assert metrics.perceptual(x, y, network) == pytest.approx(distance.mean().item(), rel=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:torchvision")
+@pytest.mark.parametrize("net", sorted(FILES))
+def test_lpips_reads_safetensors_and_files_by_path_alike(net: str, trunks: Path, tmp_path: Path) -> None:
+    """The same tensors as torchvision's file, under its name in a folder or as any file."""
+    pictures = torch.cat([picture(10, 64, 64), picture(11, 64, 64)]).float()
+    expected = load_networks(LossConfig(lpips=1.0, lpips_net=net), "cpu", [trunks]).perceptual.features(
+        pictures
+    )
+    state = torch.load(trunks / FILES[net], weights_only=True)
+    folder = tmp_path / "other"
+    folder.mkdir()
+    named, any_name = folder / Path(FILES[net]).with_suffix(".safetensors"), folder / "mine.safetensors"
+    for path in (named, any_name):
+        save_file(state, path)
+    for choice, folders in ((net, [folder]), (str(any_name), []), (str(trunks / FILES[net]), [])):
+        network = load_networks(LossConfig(lpips=1.0, lpips_net=choice), "cpu", folders).perceptual
+        assert all(map(torch.equal, network.features(pictures), expected))
+
+
+class Maps(nn.Module):
+    """Two maps of features, as a trunk cut at two depths."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Conv2d(3, 5, 3, padding=1), nn.Conv2d(5, 7, 3, stride=2)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        first = nn.functional.relu(self.first(x))
+        return first, self.second(first)
+
+
+def maps(seed: int = 0) -> Maps:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return Maps().eval()
+
+
+ANY_SIZE = {
+    "input_names": ["x"],
+    "output_names": ["a", "b"],
+    "dynamic_axes": {"x": {0: "n", 2: "h", 3: "w"}, "a": {0: "n", 2: "h", 3: "w"}, "b": {0: "n"}},
+}
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize("any_size", [True, False])
+def test_an_onnx_file_gives_lpips_without_weights(any_size: bool, tmp_path: Path) -> None:
+    network = maps()
+    path = exported(tmp_path / "maps.onnx", network, 64, **(ANY_SIZE if any_size else {}))
+    with torch.inference_mode():
+        loaded = load_networks(LossConfig(lpips=1.0, lpips_net=str(path))).perceptual
+    x, y = (torch.cat([picture(seed, 80, 72), picture(seed + 1, 80, 72)]).float() for seed in (10, 20))
+    seen = [image if any_size else resize(image, (64, 64)) for image in (x, y)]
+    with torch.no_grad():
+        units = [
+            [nn.functional.normalize(map_, dim=1, eps=1e-10) for map_ in network(image)] for image in seen
+        ]
+    expected = sum(((a - b) ** 2).sum(1).mean((1, 2)) for a, b in zip(*units, strict=True))
+    assert torch.allclose(perceptual_distance(loaded.features(x), loaded.features(y)), expected, rtol=1e-4)
+    assert torch.equal(perceptual_distance(loaded.features(x), loaded.features(x)), torch.zeros(2))
+    picture_ = x[:1].clone().requires_grad_()
+    loss = perceptual_distance(loaded.features(picture_), loaded.features(y[:1])).sum()
+    (gradient,) = torch.autograd.grad(loss, picture_)
+    assert gradient.isfinite().all() and gradient.abs().max() > 0
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_an_onnx_file_that_gives_no_maps_is_refused(tmp_path: Path) -> None:
+    class Embeds(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x.flatten(1)
+
+    path = exported(tmp_path / "vector.onnx", Embeds(), 64)
+    with pytest.raises(
+        UnsupportedCheckpointError, match=r"gives \[\[1, 12288\]\] for one picture; expected maps"
+    ):
+        load_networks(LossConfig(lpips=1.0, lpips_net=str(path)))
+
+
+def test_other_networks_files_are_named(tmp_path: Path) -> None:
+    save_file({"conv1.weight": torch.zeros(64, 3, 7, 7)}, tmp_path / "resnet.safetensors")
+    torch.save({"conv1.weight": torch.zeros(64, 3, 7, 7)}, tmp_path / "resnet.pth")
+    for name in ("resnet.safetensors", "resnet.pth"):
+        with pytest.raises(UnsupportedCheckpointError, match=f"{name} is no feature network.*ONNX") as error:
+            load_networks(LossConfig(lpips=1.0, lpips_net=str(tmp_path / name)))
+        assert "\n" not in str(error.value)
+    torch.jit.script(maps()).save(str(tmp_path / "net.pth"))
+    with pytest.raises(UnsupportedCheckpointError, match="TorchScript, which is a program"):
+        load_networks(LossConfig(lpips=1.0, lpips_net=str(tmp_path / "net.pth")))
 
 
 def test_lpips_has_finite_gradients_everywhere(trunks: Path) -> None:

@@ -125,6 +125,28 @@ def test_network_files_are_listed_and_found(pack: Pack) -> None:  # noqa: F811
             path.unlink()
 
 
+def test_a_network_that_is_no_longer_opened_is_explained_before_the_run(pack: Pack) -> None:  # noqa: F811
+    """A saved workflow may name a file that the list no longer offers."""
+    folder, node = pack.base / "models" / "chunkygan" / "identity", pack.nodes[LOSS]
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.jit.script(torch.nn.PReLU()).save(str(folder / "face.pt"))
+    try:
+        widgets = {entry.id: entry.widget for entry in pack.schemas[LOSS].inputs}
+        assert "face.pt" not in widgets["identity_net"]["options"]
+        said = node.validate_inputs(identity_net="face.pt", lpips_net="demo")
+        assert isinstance(said, str) and "TorchScript" in said and "face.onnx" in said and "\n" not in said
+        with pytest.raises(pack.errors.UnsupportedCheckpointError, match="TorchScript"):
+            pack.run(LOSS, identity=0.1, identity_net="face.pt")
+        assert pack.run(LOSS, identity=0.0, identity_net="face.pt")[0].identity == 0
+    finally:
+        (folder / "face.pt").unlink()
+    for names in ({"identity_net": "face.pt"}, {"lpips_net": "gone.safetensors"}):
+        assert "there is no file" in node.validate_inputs(**names)
+        assert "there is no file" in node.fingerprint_inputs(**names, l2=1.0)
+    assert node.validate_inputs(identity_net="none", lpips_net="vgg") is True
+    assert node.validate_inputs() is True  # both linked
+
+
 def test_missing_weights_are_looked_for_in_the_hosts_folder(
     scene: Scene,
     tmp_path: Path,

@@ -139,3 +139,15 @@ def test_rendering_in_inference_mode_gives_the_same(generator: Generator, invers
     with torch.inference_mode():
         picture = render(generator, inversion)
     assert torch.equal(picture, render(generator, inversion))
+
+
+@pytest.mark.parametrize("strange", [float("nan"), float("inf")])
+def test_a_code_that_is_not_finite_is_named(
+    generator: Generator, inversion: Inversion, strange: float
+) -> None:
+    first, *others = inversion.segments
+    spoilt = replace(first, code=replace(first.code, tensor=first.code.tensor * strange))
+    broken = replace(inversion, segments=(spoilt, *others))
+    for draw in (render, composite):
+        with pytest.raises(InvalidInputError, match=f"the code of segment '{first.name}'.* holds NaN"):
+            draw(generator, broken)

@@ -117,6 +117,24 @@ def test_single_segment_is_the_whole_photo() -> None:
     assert (whole.masks == 1).all() and (whole.static == 0).all()
 
 
+def test_blanks_underscores_and_hyphens_are_the_same_in_names() -> None:
+    names = ("left_eye", "right-eye", "upper lip", "a_b", "a b")
+    made = segments_from_masks({name: (torch.arange(5) == i).expand(4, -1) for i, name in enumerate(names)})
+    assert made.resolve(["Left Eye", "right_eye", "upper-lip", "left  eye"]) == (
+        "left_eye",
+        "right-eye",
+        "upper lip",
+    )
+    assert made.resolve(["eyes"]) == ("left_eye", "right-eye") and made.resolve(["a b", "a_b"]) == (
+        "a b",
+        "a_b",
+    )
+    with pytest.raises(
+        InvalidInputError, match="'a-b' could be 'a_b' or 'a b', which differ in .*hyphens only"
+    ):
+        made.resolve(["a-b"])
+
+
 def test_resolve() -> None:
     names = ("left_eye", "right_eye", "left_brow", "mouth", "glasses")
     made = segments_from_masks(
@@ -296,5 +314,10 @@ def test_a_radius_beyond_the_picture_reaches_everything_at_once() -> None:
 
 
 def test_a_feather_beyond_any_picture_is_refused() -> None:
-    with pytest.raises(InvalidInputError, match="feather 1e.308; expected pixels, .* at most 1000"):
-        segments_from_masks({"a": torch.ones(8, 8)}, feather=1e308)
+    with pytest.raises(InvalidInputError, match=r"feather is 1e.308 .*16x12; expected pixels, 0 to 6 \(half"):
+        segments_from_masks({"a": torch.ones(12, 16)}, feather=1e308)
+    with pytest.raises(InvalidInputError, match="feather is 6.5"):
+        segments_from_masks({"a": torch.ones(12, 16)}, feather=6.5)
+    with pytest.raises(InvalidInputError, match="grow is 7"):
+        segments_from_masks({"a": torch.ones(12, 16)}, grow=7)
+    assert segments_from_masks({"a": torch.ones(12, 16)}, feather=6, grow=6).masks.min() == 1

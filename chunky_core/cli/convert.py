@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from ..errors import InvalidInputError
-from ..generator.files import load_generator, save_generator
+from ..generator.files import DEMO, load_generator, save_generator
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16}
 
@@ -17,7 +17,7 @@ DTYPES = {"fp32": torch.float32, "fp16": torch.float16}
 def add_parser(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser("convert", help="any StyleGAN checkpoint to .safetensors")
     parser.add_argument(
-        "input", type=Path, metavar="IN", help="a .pkl, .pt, .pth or .safetensors of any tool"
+        "input", type=Path, metavar="IN", help="a .pkl, .pt, .pth or .safetensors of any tool, or 'demo'"
     )
     parser.add_argument("output", type=Path, metavar="OUT", help="the .safetensors file to write")
     parser.add_argument(
@@ -31,7 +31,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Read, write, say so. Raises a ChunkyError for a file that is no generator or a bad target."""
-    source, target = options.input, options.output
+    source, target = DEMO if options.input == Path("demo") else options.input, options.output
     if target.suffix != ".safetensors":
         raise InvalidInputError(f"the output is {target.name}; expected a name that ends in .safetensors")
     if target.exists() and source.exists() and target.samefile(source):

@@ -7,7 +7,9 @@ import json
 import sys
 from pathlib import Path
 
-from ..images import colour_profile, load_image, profile_space
+from ..generator.files import read_checkpoint
+from ..images import colour_profile, load_image, open_picture, profile_space
+from ..inversion.projection import check_photo_size
 from .job import run_job
 from .masks import load_segments
 from .options import add_job_options, job_of
@@ -24,7 +26,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         type=Path,
         required=True,
         help="folder with one mask per segment (NAME.png, white = inside), or a label map NAME.png with NAME.json "
-        'beside it: {"0": "background", "1": "hair"}',
+        'beside it: {"0": "background", "1": "hair"}, or {"#ff0000": "mouth"} for colours',
     )
     parser.add_argument(
         "--static", default="", help="names of masks or labels that stay the photo, separated by commas"
@@ -47,7 +49,10 @@ def rgb_profile(photo: Path) -> bytes | None:
 
 def run(options: argparse.Namespace) -> None:
     check_inputs_stay(options.out, (options.photo, options.masks))
+    file = open_picture(options.photo)
+    with read_checkpoint(options.generator) as checkpoint:  # before large pictures and weights are read
+        check_photo_size(file.size, checkpoint.architecture.img_resolution)
     photo = load_image(options.photo)
-    segments = load_segments(options.masks, options.static, options.grow, options.feather)
+    segments = load_segments(options.masks, file, options.static, options.grow, options.feather)
     job = job_of(options, photo, segments, rgb_profile(options.photo))
     print(json.dumps(run_job(job, options.out), indent=1))

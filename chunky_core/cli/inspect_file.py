@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from pathlib import Path
 
 from ..generator.checkpoints.checkpoint import Checkpoint
 from ..generator.description import dimensions
@@ -14,7 +13,7 @@ from ..generator.generator import weights_fingerprint
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser("inspect", help="what a StyleGAN checkpoint holds")
-    parser.add_argument("file", type=Path, metavar="FILE")
+    parser.add_argument("file", metavar="FILE", help="a file of any tool, or 'demo'")
     parser.set_defaults(run=run)
 
 

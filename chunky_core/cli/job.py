@@ -14,13 +14,13 @@ from torch import Tensor
 
 from ..compositing import CompositeMode, KeepDetail, Replace, composite, render
 from ..editing.edits import check_direction
-from ..errors import InvalidInputError
+from ..errors import SaveError
 from ..evaluation.metrics import l2
 from ..evaluation.sheets import contact_sheet, heat_map, segment_overlay
 from ..generator.generator import Generator
 from ..images import save_image, to_uint8
 from ..inversion import Edit, Inversion, ProjectionConfig
-from ..replacing import replacing
+from ..saving import save_bytes
 from ..segments import Segments, single
 from .outputs import COMPOSITE, FIGURES, GLOBAL, INVERSION, RECONSTRUCTION, SHEET, prepare_folder
 from .projecting import Projecting
@@ -53,6 +53,11 @@ class Job:
             self.segments.resolve(edit.segments)
             check_direction(self.generator, edit.direction)
 
+    def room(self) -> int:
+        """Bytes that the results take, with the old inversion kept until the new one is complete."""
+        masks, pictures = len(self.segments.names) + 1, 6
+        return self.photo[0, 0].numel() * (2 * 4 * masks + 3 * pictures)
+
     def projections(self, folder: Path) -> list[Projecting]:
         """The projection by segments and, where it is to be compared with, that by one code."""
         jobs = [("segments", self.segments, folder / INVERSION, self.edits)]
@@ -83,7 +88,7 @@ def run_job(job: Job, folder: Path) -> dict:
     job.check_edits()
     projections = job.projections(folder)
     earlier = [one.earlier() for one in projections]
-    prepare_folder(folder)
+    prepare_folder(folder, job.room())
     if job.resume and earlier[0] is None:
         print(f"there is no {projections[0].path} to go on with; the projection begins anew", file=sys.stderr)
     inversion = projections[0].run(earlier[0])
@@ -129,8 +134,8 @@ def draw(job: Job, folder: Path, inversion: Inversion, others: Sequence[Inversio
 
 
 def write_figures(folder: Path, figures: dict) -> None:
-    with complete_inversion(folder), replacing(folder / FIGURES) as new:
-        new.write_text(json.dumps(figures, indent=1) + "\n")
+    with complete_inversion(folder):
+        save_bytes(folder / FIGURES, (json.dumps(figures, indent=1) + "\n").encode())
 
 
 @contextmanager
@@ -138,11 +143,8 @@ def complete_inversion(folder: Path) -> Iterator[None]:
     """Within, a file that can't be written is an error that says how to get it."""
     try:
         yield
-    except OSError as error:
-        raise InvalidInputError(
-            f"the pictures can't be written to {folder} ({error.strerror}); {INVERSION} there is complete: free some "
-            "space, and --resume draws them"
-        ) from error
+    except SaveError as error:
+        raise SaveError(f"{error}; {INVERSION} there is complete, and --resume draws the pictures") from error
 
 
 def fit_figures(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -24,15 +25,25 @@ def check_inputs_stay(folder: Path, inputs: Iterable[Path]) -> None:
             )
 
 
-def prepare_folder(folder: Path) -> None:
-    """Make the folder where it isn't there. Raises InvalidInputError where it is a file or can't be written to."""
+def prepare_folder(folder: Path, needed: int = 0) -> None:
+    """Make the folder where it isn't there.
+
+    needed: bytes that are going to be written. Raises InvalidInputError where it is a file, can't be written to, or
+    its disk has no room for them.
+    """
     try:
         if folder.exists() and not folder.is_dir():
             raise InvalidInputError(f"--out {folder} is a file; give a folder")
         folder.mkdir(parents=True, exist_ok=True)
         with TemporaryFile(dir=folder) as trial:
             trial.write(b"written")
+        free = shutil.disk_usage(folder).free
     except OSError as error:
         raise InvalidInputError(
             f"--out {folder} can't be written to ({error.strerror}); give another folder"
         ) from error
+    if free < needed:
+        raise InvalidInputError(
+            f"--out {folder} has {free / 1e6:.1f} MB left on its disk, the results may need {needed / 1e6:.1f} MB; "
+            "free some space or give another folder"
+        )

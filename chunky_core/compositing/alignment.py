@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from ..errors import InvalidInputError
 from ..inversion.alignment import Alignment
+from ..segments.masks import without_noise
 from ..wording import in_pixels, pictures
 from .detail import Carrying, detail_motion
 from .face_points import Box, FacePoints, mean_point
@@ -116,7 +117,7 @@ def paste_back(
     before, after = before.to(photo), after.to(photo)
     change = (after - before) * _fade(alignment, before)
     if mask is not None:
-        change = change * mask.to(photo)
+        change = change * without_noise(mask).to(photo)
     pasted = photo.clone()
     if not change.any():
         return pasted

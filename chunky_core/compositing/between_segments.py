@@ -12,7 +12,7 @@ from ..generator.region import Box
 from ..segments.blend import blend
 from ..segments.masks import grow
 from ..segments.segments import Segments
-from .poisson import AXES, SHOWN, fitted, neighbours, stronger, window_around
+from .poisson import AXES, SHOWN, check_band, fitted, neighbours, stronger, window_around
 
 SoftRim = Literal["soft", "half"]
 
@@ -45,6 +45,7 @@ def join_segments(
     labels, start = _laid_out(photo, segments, crops, boxes, shows)
     unknown = labels < len(crops)
     if band is not None:
+        check_band(band)
         unknown &= grow(_borders(labels).float(), band - 1) > 0
     if not unknown.any():
         return start[None]

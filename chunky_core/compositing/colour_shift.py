@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..segments.masks import grow
+from ..segments.masks import grow, without_noise
 from .multigrid import solve_poisson
 from .poisson import WHOLE, Rim, check_pictures, rim_of
 
@@ -33,11 +33,13 @@ def colour_shift(
     continues there. "photo": just inside, for a picture that was already set into the photo. "soft": within
     three pixels inside of where the photo shows through the mask, whose soft edge belongs to what lies behind.
 
-    Where the mask is 0 the photo's numbers are returned as they are. A region without a rim gives the photo or
-    the picture as it is. Raises InvalidInputError for shapes that do not agree, NaN and infinite values.
+    Where the mask is 0, or its black only noisy (see `without_noise`), the photo's numbers are returned as they are. A
+    region without a rim gives the photo or the picture as it is. Raises InvalidInputError for shapes that do not agree,
+    NaN and infinite values.
     """
     check_pictures(picture, photo, mask, rim)
-    picture, mask = picture.to(photo), mask.to(photo).expand(len(photo), -1, -1, -1)
+    picture = picture.to(photo)
+    mask = torch.stack([without_noise(one) for one in mask]).to(photo).expand(len(photo), -1, -1, -1)
     weights = torch.stack([_rim_weights(one[0], rim) for one in mask])[:, None]
     shift = _constant if offset == "constant" else _membrane
     shifts = [shift(*one) for one in zip((photo - picture).split(1), weights.split(1), strict=True)]

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..errors import InvalidInputError
+from ..wording import pictures
 from .flow import moved, optical_flow
 
 KeepDetail = Literal["off", "keep", "keep and move"]
@@ -54,8 +55,10 @@ def with_detail(
     the reconstruction; where stillness explains the edit as well, it stays in place. Its weight is high where the
     reconstruction, so moved, has the structure of the edit (a change of shade is none), and fades to 0 elsewhere and
     where the motion leads to something hidden: there the residual belongs to what is gone, and would be its ghost.
-    Where the edit changes nothing the result is the photo.
+    Where the edit changes nothing the result is the photo. Raises InvalidInputError for a batch, for sizes that don't
+    agree, for NaN and infinite values, and for a scale that isn't above 0.
     """
+    _check_parts(photo, reconstruction, edited, scale)
     if torch.equal(edited, reconstruction):
         return photo.clone()
     residual = photo - reconstruction
@@ -83,6 +86,24 @@ def detail_motion(before: Tensor, after: Tensor, scale: float = 1.0, *, unlike: 
         moving=_blurred(moves * carried, scale),
         still=_blurred((1 - moves) * _likeness(at_rest, unlike), scale),
     )
+
+
+def _check_parts(photo: Tensor, reconstruction: Tensor, edited: Tensor, scale: float) -> None:
+    if (
+        photo.ndim != 4
+        or photo.shape[:2] != (1, 3)
+        or not photo.shape == reconstruction.shape == edited.shape
+    ):
+        found = ", ".join(pictures(one) for one in (photo, reconstruction, edited))
+        raise InvalidInputError(
+            f"photo, reconstruction and edited picture are {found}; expected one picture each, [1,3,H,W], of one size"
+        )
+    if not all(one.isfinite().all() for one in (photo, reconstruction, edited)):
+        raise InvalidInputError(
+            "photo, reconstruction or edited picture has NaN or infinite values; expected numbers"
+        )
+    if not 0 < scale < math.inf:
+        raise InvalidInputError(f"the scale is {scale}; expected the photo's longer side in pixels / 256")
 
 
 def check_keep_detail(keep_detail: str) -> None:

@@ -24,8 +24,8 @@ from ..generator.tuning import tuned
 from ..inversion import Edit, Inversion, ProjectionConfig, Segment, project
 from ..inversion.run import Callback
 from ..segments.layers import restacked
+from ..segments.masks import check_reach, mask_box, without_noise
 from ..segments.masks import feather as feathered
-from ..segments.masks import mask_box
 from ..segments.names import resolve_one
 from ..segments.segments import Segments
 from .fill_parts import FillPart
@@ -70,7 +70,10 @@ def fill_region(
     config = config or DEFAULTS
     name = resolve_one(name, inversion.names)
     _check(inversion, parts, config)
-    _check_numbers(hold, feather)
+    if not 0 <= hold <= 1:
+        raise InvalidInputError(f"hold is {hold}; expected a weight from 0 to 1")
+    check_reach(feather, inversion.masks().size, "feather")
+    parts = [replace(part, mask=without_noise(part.mask)) for part in parts]
     with torch.inference_mode(False), torch.no_grad():
         segment = next(one for one in inversion.segments if one.name == name)
         taken = feathered(
@@ -223,10 +226,3 @@ def _check(inversion: Inversion, parts: Sequence[FillPart], config: ProjectionCo
         raise InvalidInputError(
             "optimise_noise is on, but the noise maps belong to all segments; switch it off to fill a region"
         )
-
-
-def _check_numbers(hold: float, feather: float) -> None:
-    if not 0 <= hold <= 1:
-        raise InvalidInputError(f"hold is {hold}; expected a weight from 0 to 1")
-    if not 0 <= feather < float("inf"):
-        raise InvalidInputError(f"feather is {feather}; expected pixels, at least 0")

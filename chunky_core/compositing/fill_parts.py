@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ..errors import InvalidInputError
+from ..segments.masks import without_noise
 
 TARGETS = ("photo", "picture")
 WORDS = ("fit", "take", *TARGETS)
@@ -60,13 +61,14 @@ def parse_parts(masks: Sequence[Tensor], text: str) -> tuple[FillPart, ...]:
 
 
 def connected_parts(mask: Tensor) -> list[Tensor]:
-    """The connected areas > 0 of a mask [1,1,H,W], corners included, as masks of their own; topmost first.
+    """The connected areas > 0 of a mask [1,1,H,W], corners included, as masks of their own; topmost first. Noise of its
+    black is no area.
 
     An empty mask has none.
     """
     from scipy.ndimage import label
 
-    labels, count = label((mask[0, 0] > 0).cpu().numpy(), structure=np.ones((3, 3)))
+    labels, count = label((without_noise(mask)[0, 0] > 0).cpu().numpy(), structure=np.ones((3, 3)))
     areas = torch.from_numpy(labels).to(mask.device)
     return [mask * (areas == number) for number in range(1, count + 1)]
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ..errors import InvalidInputError
 from .colour_shift import colour_shift
-from .poisson import Rim, poisson_composite
+from .poisson import Rim, check_band, poisson_composite
 
 Mode = Literal["full", "seam only", "colour shift only"]
 MODES: tuple[Mode, ...] = get_args(Mode)
@@ -38,8 +38,7 @@ def set_in(
 
 
 def check_mode(mode: str, band: int) -> None:
-    """Raise InvalidInputError for an unknown mode and a band under 1."""
+    """Raise InvalidInputError for an unknown mode and a band that isn't a whole number of at least 1."""
     if mode not in MODES:
         raise InvalidInputError(f"mode is {mode!r}; expected one of {', '.join(MODES)}")
-    if band < 1:
-        raise InvalidInputError(f"band is {band}; expected at least 1 pixel")
+    check_band(band)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..errors import InvalidInputError
-from ..segments.masks import SMALLEST_WEIGHT, grow, mask_box
+from ..segments.masks import SMALLEST_WEIGHT, grow, mask_box, without_noise
 from ..wording import in_pixels, pictures
 from .multigrid import solve_poisson
 
@@ -37,7 +37,8 @@ def poisson_composite(
     """The picture set into the photo with its gradients, but the photo's colours at the border of the mask.
 
     picture, photo: [B,3,H,W] in [-1,1].
-    mask: [1 or B,1,H,W]; the region is where it is > 0 (of segments: their 1 - static).
+    mask: [1 or B,1,H,W]; the region is where it is > 0, but for the noise of a black that
+        isn't 0 (see `without_noise`); of segments: their 1 - static.
     mixed: the stronger of the picture's and the photo's differences counts (equations 12 and 13), for
         transparent or thin things.
     rim: whose differences count between a pixel inside and one outside. "picture" is the paper's choice and
@@ -62,8 +63,8 @@ def poisson_composite(
     agree, NaN and infinite values.
     """
     check_pictures(picture, photo, mask, rim)
-    if band is not None and band < 1:
-        raise InvalidInputError(f"band is {band}; expected at least 1 pixel, or None for the whole region")
+    if band is not None:
+        check_band(band)
     picture, mask = picture.to(photo), mask.to(photo.device)
     masks = mask[:, 0].expand(len(photo), -1, -1)
     return torch.stack(
@@ -75,6 +76,7 @@ def _composite(
     picture: Tensor, photo: Tensor, mask: Tensor, mixed: bool, rim: str, band: int | None
 ) -> Tensor:
     """`poisson_composite` of one picture [3,H,W] with a mask [H,W]."""
+    mask = without_noise(mask)
     region = mask > 0
     unknown = region if band is None else region & (grow((~region).float(), band) > 0)
     start = torch.where(region, picture, photo)
@@ -148,6 +150,12 @@ def neighbours(values: Tensor, axis: int) -> tuple[Tensor, Tensor]:
     """Views of all pixels but the last and of all but the first along the axis."""
     count = values.shape[axis] - 1
     return values.narrow(axis, 0, count), values.narrow(axis, 1, count)
+
+
+def check_band(band: int) -> None:
+    """Raise InvalidInputError for a band that isn't a whole number of pixels, at least 1."""
+    if not isinstance(band, int) or isinstance(band, bool) or band < 1:
+        raise InvalidInputError(f"band is {band!r}; expected at least 1 pixel, in whole numbers")
 
 
 def check_pictures(picture: Tensor, photo: Tensor, mask: Tensor, rim: str) -> None:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ..editing.edits import applicable_edits, edited_code
+from ..errors import InvalidInputError
 from ..generator.generator import Generator
 from ..generator.region import Box
 from ..generator.spaces import LatentCode, synthesis_input
@@ -60,9 +61,15 @@ def segment_picture(
     box: Box | None = None,
 ) -> Tensor:
     """G(X_i) with edits, on the generator's device: the whole picture [1,3,H,W] and not only what its mask shows,
-    or the pixels of a box of it.
+    or the pixels of a box of it. Raises InvalidInputError for a code that isn't finite.
     """
     own = tuned(generator, segment.delta)
     noise = [values.to(own.device, own.dtype) for values in inversion.noise] or None
     code = LatentCode(segment.code.space, segment.code.tensor.to(own.device))
-    return own.synthesis(synthesis_input(own, edited_code(own, code, edits)), box=box, noise=noise)
+    moved = edited_code(own, code, edits)
+    if not moved.tensor.isfinite().all():
+        raise InvalidInputError(
+            f"the code of segment {segment.name!r}{', edited,' * bool(edits)} holds NaN or infinite values, so that it "
+            "shows nothing; take another inversion, or remove the edit"
+        )
+    return own.synthesis(synthesis_input(own, moved), box=box, noise=noise)

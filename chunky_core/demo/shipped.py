@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ..errors import InvalidInputError
 from ..images import load_image, read_label_map, save_image, save_label_map
+from ..saving import save_bytes
 from .photos import demo_photo
 from .portraits import LABELS
 
@@ -50,4 +51,4 @@ def write_shipped_photos(folder: Path = PHOTOS) -> None:
         save_image(folder / f"{number}.png", photo.image)
         save_label_map(folder / f"{number}_labels.png", photo.labels.to(torch.uint8))
         names = {str(label): LABEL_NAMES[label] for label in photo.labels.unique().tolist()}
-        (folder / f"{number}_labels.json").write_text(json.dumps(names, indent=1) + "\n")
+        save_bytes(folder / f"{number}_labels.json", (json.dumps(names, indent=1) + "\n").encode())

@@ -16,6 +16,7 @@ from pathlib import Path
 import torch
 
 from ..inversion.losses.feature_network import FeatureNetwork, FeatureSizes, Trunk, save_feature_network
+from ..saving import save_bytes
 from .training.channel_weights import agreement, compare, fit_weights, perceptual_network
 from .training.identity import last_maps, train_identity
 from .training.identity_figures import identity_figures
@@ -137,7 +138,7 @@ def main(arguments: list[str] | None = None) -> None:
     perceptual, made["perceptual"] = make_perceptual(config, tuned_trunk(config, a.out, batches, task))
     write(a.out / "assets", perceptual, config)
     text = json.dumps(rounded(made), indent=1)
-    (a.out / "assets" / "network_figures.json").write_text(text + "\n")
+    save_bytes(a.out / "assets" / "network_figures.json", (text + "\n").encode())
     print(text)
 
 

@@ -11,12 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import save_file
 from torch import Tensor
 
 from ..errors import InvalidInputError, MissingWeightsError, UnsupportedCheckpointError
-from ..replacing import replacing
+from ..saving import save_tensors
 from .architecture import architecture_from, build_module
 from .checkpoints import own
 from .checkpoints.checkpoint import Checkpoint, Draft
@@ -80,8 +78,8 @@ def save_generator(
 
     extra_metadata: e.g. "licence", "source", "source_sha256"; it overrides the generator's own metadata, but
     not the format and the dimensions. An existing file is replaced only once the new one is complete.
-    Raises InvalidInputError for another dtype, where weights do not fit float16, and where the file can't be
-    written.
+    Raises InvalidInputError for another dtype and where weights do not fit float16, SaveError where the file
+    can't be written.
     """
     if dtype not in (torch.float32, torch.float16):
         raise InvalidInputError(f"dtype is {dtype}; expected torch.float32 or torch.float16")
@@ -89,13 +87,7 @@ def save_generator(
     header = {**generator.metadata, **(extra_metadata or {}), **generator.architecture.as_metadata()}
     if header.get("format", FORMAT) != FORMAT:
         header["source_format"] = header["format"]
-    try:
-        with replacing(Path(path)) as new:
-            save_file(state, new, {**header, "format": FORMAT, "version": str(VERSION)})
-    except (SafetensorError, OSError) as error:
-        raise InvalidInputError(
-            f"{path} can't be written ({error}); free some space or choose another folder"
-        ) from error
+    save_tensors(path, state, {**header, "format": FORMAT, "version": str(VERSION)})
 
 
 def _file(path: str | os.PathLike[str]) -> Path:

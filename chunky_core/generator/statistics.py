@@ -10,10 +10,10 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
-from ..errors import UnsupportedCheckpointError
+from ..errors import SaveError, UnsupportedCheckpointError
+from ..saving import save_tensors
 from .generator import Generator
 
 FORMAT = "chunkygan-statistics"
@@ -159,11 +159,9 @@ def _written(file: Path, measured: GeneratorStatistics, fingerprint: str) -> boo
         "samples": str(measured.samples),
         "seed": str(measured.seed),
     }
-    part = file.with_name(f"{file.name}.{os.getpid()}.part")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        save_file({name: getattr(measured, name) for name in _TENSORS}, part, header)
-        part.replace(file)
-    except (OSError, SafetensorError):
+        save_tensors(file, {name: getattr(measured, name) for name in _TENSORS}, header)
+    except (OSError, SaveError):
         return False
     return True

@@ -9,23 +9,22 @@ file needs no direction file beside it), `deltas/0/NAME` ..., `noise/0` ..., `st
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
-from ..errors import ChunkyError, InvalidInputError
-from ..replacing import replacing
+from ..errors import ChunkyError, InvalidInputError, UnsupportedCheckpointError
+from ..generator.checkpoints.checkpoint import fields
+from ..generator.checkpoints.content import Content, open_content
+from ..saving import save_tensors
 from .document import check_finite, parse, rebuild, to_json, to_tensors
 from .inversion import Inversion
 
 FORMAT = "chunkygan-inversion"
 VERSION = (1, 1)  # a reader takes every file of its own major version and ignores entries it doesn't know
 MAX_BYTES = 8 << 30  # of a file: 13 segments with a delta of all weights each are far smaller
-DTYPES = {"F16", "BF16", "F32", "F64", "U8", "I32", "I64", "BOOL"}
 
 
 def save_inversion(inversion: Inversion, path: str | Path, *, with_photo: bool = True) -> None:
@@ -33,8 +32,8 @@ def save_inversion(inversion: Inversion, path: str | Path, *, with_photo: bool =
 
     with_photo: False leaves the photo itself out and keeps its digest; `Inversion.with_photo` puts it back.
     An existing file is replaced only once the new one is complete.
-    Raises InvalidInputError for another ending, a folder that doesn't exist, settings that JSON can't hold,
-    codes, edits or maps that aren't finite, and where the file can't be written.
+    Raises InvalidInputError for another ending, a folder that doesn't exist, settings that JSON can't hold, and
+    codes, edits or maps that aren't finite; SaveError where the file can't be written.
     """
     path = Path(path)
     if path.suffix != ".safetensors" or not path.parent.is_dir():
@@ -44,13 +43,7 @@ def save_inversion(inversion: Inversion, path: str | Path, *, with_photo: bool =
     check_finite(inversion)
     kept = inversion if with_photo or inversion.photo is None else inversion.without_photo()
     metadata = {"format": FORMAT, "version": ".".join(map(str, VERSION)), "inversion": to_json(kept)}
-    try:
-        with replacing(path) as new:
-            save_file(to_tensors(kept), str(new), metadata=metadata)
-    except (SafetensorError, OSError) as error:
-        raise InvalidInputError(
-            f"{path} can't be written ({error}); free some space or choose another folder"
-        ) from error
+    save_tensors(path, to_tensors(kept), metadata)
 
 
 def load_inversion(path: str | Path) -> Inversion:
@@ -62,17 +55,13 @@ def load_inversion(path: str | Path) -> Inversion:
     path = Path(path)
     _check_size(path)
     try:
-        with torch.inference_mode(False), safe_open(str(path), framework="pt") as file:
-            metadata = file.metadata() or {}
-            if metadata.get("format") != FORMAT:
-                raise InvalidInputError(f"format is {metadata.get('format')!r}, not {FORMAT!r}")
-            _check_version(metadata.get("version", ""))
-            names = set(file.keys())
-            return rebuild(parse(metadata["inversion"]), lambda name: _tensor(file, names, name))
+        with torch.inference_mode(False), open_content(path) as content:
+            _check_kind(content)
+            return rebuild(parse(content.metadata["inversion"]), _reader(content, path.stat().st_size))
+    except UnsupportedCheckpointError as error:
+        raise InvalidInputError(f"{path.parent / ''}{error}") from error
     except ChunkyError as error:
         raise InvalidInputError(f"{path} is no saved inversion that can be opened: {error}") from error
-    except (SafetensorError, OSError) as error:
-        raise InvalidInputError(f"{path} can't be read as a .safetensors file ({error})") from error
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise InvalidInputError(
             f"{path} is a damaged inversion file ({error!r:.200}); save the inversion again"
@@ -89,6 +78,20 @@ def _check_size(path: Path) -> None:
         )
 
 
+def _check_kind(content: Content) -> None:
+    if content.container != "safetensors":
+        held = fields(content.value)
+        found = ", ".join(str(name)[:40] for name in list(held)[:3]) or "a tensor"
+        raise InvalidInputError(
+            f"it is a file of torch.save or pickle ({found}), perhaps the latent code of another tool; expected an "
+            "inversion that this program has saved (.safetensors), codes of other tools can't be opened yet"
+        )
+    kind = content.metadata.get("format")
+    if kind != FORMAT:
+        raise InvalidInputError(f"its format is {kind!r:.60}, expected {FORMAT!r}")
+    _check_version(content.metadata.get("version", ""))
+
+
 def _check_version(version: str) -> None:
     if not re.fullmatch(r"[0-9]{1,4}\.[0-9]{1,4}", version):
         raise InvalidInputError(f"its version is {version!r:.40}; expected two numbers such as 1.0")
@@ -99,13 +102,17 @@ def _check_version(version: str) -> None:
         )
 
 
-def _tensor(file: Any, names: set[str], name: str) -> Tensor:
-    """A copy: the original is mapped to the file and would change, or crash, where another program changes it."""
-    if name not in names:
-        raise InvalidInputError(f"the tensor {name!r:.100} is missing")
-    dtype = file.get_slice(name).get_dtype()
-    if dtype not in DTYPES:
-        raise InvalidInputError(
-            f"tensor {name!r:.100} is {dtype}; expected one of {', '.join(sorted(DTYPES))}"
-        )
-    return file.get_tensor(name).clone()
+def _reader(content: Content, size: int) -> Callable[[str], Tensor]:
+    """Gives copies: the file itself may change, or become shorter, while the inversion is in use."""
+    room = [size]  # tensors of a damaged file may share their bytes
+
+    def read(name: str) -> Tensor:
+        if name not in content.value:
+            raise InvalidInputError(f"the tensor {name!r:.100} is missing")
+        tensor = content.value[name]
+        room[0] -= tensor.numel * tensor.dtype.itemsize
+        if room[0] < 0:
+            raise InvalidInputError("its tensors need more bytes than the file has")
+        return tensor.tensor().clone()
+
+    return read

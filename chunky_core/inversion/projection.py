@@ -19,7 +19,7 @@ from torch import Tensor
 from ..errors import InvalidInputError
 from ..generator.generator import Generator
 from ..segments.segments import Segments
-from ..wording import pictures
+from ..wording import in_pixels, pictures
 from .config import ProjectionConfig
 from .inversion import Inversion
 from .run import Callback, Run, Source, StopProjection
@@ -89,6 +89,15 @@ def project(
         return run.record(photo.device)
 
 
+def check_photo_size(size: tuple[int, int], resolution: int) -> None:
+    """Raise InvalidInputError for a photo of another (height, width) than the pictures of a generator."""
+    if size != (resolution, resolution):
+        raise InvalidInputError(
+            f"the photo is {size[1]}x{size[0]}, the generator makes {resolution}x{resolution}; cut the face "
+            f"out in that size (Align Face) or resize the photo to {resolution}x{resolution}, and make the masks anew"
+        )
+
+
 def check_photo(photo: Tensor, generator: Generator, segments: Segments) -> None:
     """Raise InvalidInputError for a photo that `project` doesn't take, or one of another size than the segments."""
     if photo.ndim != 4 or photo.shape[:2] != (1, 3):
@@ -96,16 +105,11 @@ def check_photo(photo: Tensor, generator: Generator, segments: Segments) -> None
             f"the photo is {pictures(photo)}; expected one RGB image [1, 3, height, width], so project the images of a "
             "batch one by one"
         )
-    size, resolution = f"{photo.shape[-1]}x{photo.shape[-2]}", generator.img_resolution
-    if tuple(photo.shape[-2:]) != (resolution, resolution):
-        raise InvalidInputError(
-            f"the photo is {size}, the generator makes {resolution}x{resolution}; cut the face "
-            f"out in that size (Align Face) or resize the photo to {resolution}x{resolution}, and make the masks anew"
-        )
+    check_photo_size((photo.shape[-2], photo.shape[-1]), generator.img_resolution)
     if photo.shape[-2:] != segments.static.shape[-2:]:
         height, width = segments.static.shape[-2:]
         raise InvalidInputError(
-            f"the photo is {size}, the masks are {width}x{height}; make the masks of this very photo "
+            f"the photo is {in_pixels(photo)}, the masks are {width}x{height}; make the masks of this very photo "
             "(after Align Face, if that cut it out)"
         )
     if not torch.isfinite(photo).all():

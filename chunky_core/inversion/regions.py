@@ -12,7 +12,7 @@ from torch import Tensor
 from ..generator.generator import Generator
 from ..generator.region import Box
 from ..segments.cover import cover
-from ..segments.masks import feather, grow, mask_box
+from ..segments.masks import check_reach, feather, grow, mask_box
 from ..segments.segments import Segments
 from .config import ProjectionConfig
 from .losses import LossNetworks, RegionLoss
@@ -56,7 +56,11 @@ class Region:
 
 
 def reach_of(masks: Tensor, config: ProjectionConfig) -> Tensor:
-    """[N,1,H,W]: the masks dilated and softened (P1 2.1), with a weaker neighbourhood around them if wanted."""
+    """[N,1,H,W]: the masks dilated and softened (P1 2.1), with a weaker neighbourhood around them if wanted.
+
+    Raises InvalidInputError for a feather of more than half the masks' shorter side.
+    """
+    check_reach(config.feather, (masks.shape[-2], masks.shape[-1]), "feather")
     grown = grow(masks, config.dilation)
     if config.feather:
         soft = [feather(mask[0].double().cpu(), config.feather) for mask in grown]

@@ -14,8 +14,7 @@ from .fit import Fit
 from .inversion import Inversion, check_generator, photo_digest
 from .judge import Judge
 from .state import ProjectionState
-
-COMPANION = "companion/"  # what the names of its tensors begin with
+from .state_check import COMPANION, check_state
 
 
 def check_resumable(
@@ -56,6 +55,12 @@ def check_resumable(
         raise InvalidInputError(
             "the earlier projection had other masks; go on with the same ones, or start from its codes only"
         )
+    steps = start.settings.get("steps", 0)
+    if not isinstance(steps, int) or isinstance(steps, bool):
+        raise InvalidInputError(
+            f"the earlier projection's settings are damaged: its steps are {steps!r:.40}; start from its codes only"
+        )
+    check_state(start.state, len(segments.names), generator.img_resolution)
     return start, start.state
 
 

@@ -24,11 +24,12 @@ from .noise_maps import normalise_maps, starting_maps
 from .objective import IndependentObjective, Objective, Verdict, segment_objective, shared_objective
 from .refinement import refined_segments
 from .regions import View, levels, reach_of, segment_regions
-from .resumption import COMPANION, check_resumable, restored_companion, restored_fit
+from .resumption import check_resumable, restored_companion, restored_fit
 from .schedule import learning_rate_factor
 from .setup import TOGETHER, check_setup, plain_settings, segment_spaces
 from .start import approached, starting_codes
 from .state import ProjectionState
+from .state_check import COMPANION
 from .stopwatch import Stopwatch
 
 Callback = Callable[[int, int, Tensor | None], None]

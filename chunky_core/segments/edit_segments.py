@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ..errors import InvalidInputError
 from .layers import Freed, restacked
-from .masks import feather, grow
+from .masks import check_reach, feather, grow
 from .names import known_name
 from .parts import holes, largest_part
 from .segments import Segments, segments_from_masks
@@ -31,8 +31,8 @@ def grow_segments(
     Where segments then overlap, grown or not, the one that was smaller lies on top: a mouth grows over the skin,
     and a growing skin leaves the mouth alone.
     """
-    _check_pixels(radius)
-    masks = _chosen(segments, segments.names)
+    check_reach(radius, segments.size, "pixels")
+    masks = dict(zip(segments.names, segments.masks[:, 0], strict=True))
     grown = {name: grow(masks[name], radius) for name in segments.resolve(wanted)}
     return restacked(segments, masks | grown, enter_static=enter_static)
 
@@ -43,8 +43,8 @@ def shrink_segments(
     """Erode masks by a disc of `radius` pixels; the image's border is no edge. freed: see `restacked`; pixels
     between two segments that both shrink become static.
     """
-    _check_pixels(radius)
-    changed = {name: 1 - grow(1 - mask, radius) for name, mask in _chosen(segments, wanted).items()}
+    check_reach(radius, segments.size, "pixels")
+    changed = _each(segments, wanted, lambda mask: 1 - grow(1 - mask, radius))
     return restacked(segments, changed, freed=freed)
 
 
@@ -56,7 +56,7 @@ def smooth_segments(
     A Gaussian blurs the mask, and its level 1/2 becomes the new edge, about one pixel soft. Static pixels are
     not entered.
     """
-    _check_pixels(sigma)
+    check_reach(sigma, segments.size, "pixels")
     slope = max(1.0, sigma * math.sqrt(2 * math.pi))  # of a blurred step is 1 / this
 
     def smooth(mask: Tensor) -> Tensor:
@@ -88,8 +88,8 @@ def fill_holes(segments: Segments, wanted: Sequence[str]) -> Segments:
 
 def feather_segments(segments: Segments, wanted: Sequence[str], sigma: float) -> Segments:
     """Soften edges, also those toward the static part, by a Gaussian of `sigma` pixels."""
-    _check_pixels(sigma)
-    changed = {name: feather(mask, sigma) for name, mask in _chosen(segments, wanted).items()}
+    check_reach(sigma, segments.size, "pixels")
+    changed = _each(segments, wanted, lambda mask: feather(mask, sigma))
     return restacked(segments, changed, enter_static=True)
 
 
@@ -175,22 +175,17 @@ def _one_by_one(
     """Each mask changed as it was at first and laid on top, small ones last, so that what one of them lets go
     finds an owner among the others.
     """
-    chosen = _chosen(segments, wanted)
+    masks = dict(zip(segments.names, segments.masks[:, 0], strict=True))
     result = segments
-    for name in sorted(chosen, key=lambda name: -chosen[name].sum().item()):
-        result = restacked(result, {name: change(chosen[name])}, freed=freed)
+    for name in sorted(segments.resolve(wanted), key=lambda name: -masks[name].double().sum().item()):
+        result = restacked(result, {name: change(masks[name].cpu().double())}, freed=freed)
     return result
 
 
-def _chosen(segments: Segments, wanted: Sequence[str]) -> dict[str, Tensor]:
-    """Name -> mask float64 [H,W] on the CPU."""
+def _each(segments: Segments, wanted: Sequence[str], change: Callable[[Tensor], Tensor]) -> dict[str, Tensor]:
+    """The changed masks [H,W] by name. change: of float64 on the CPU; one at a time is held so."""
     masks = dict(zip(segments.names, segments.masks[:, 0], strict=True))
-    return {name: masks[name].cpu().double() for name in segments.resolve(wanted)}
-
-
-def _check_pixels(pixels: float) -> None:
-    if not 0 <= pixels < math.inf:
-        raise InvalidInputError(f"pixels is {pixels}; expected a number of at least 0")
+    return {name: change(masks[name].cpu().double()).to(segments.masks) for name in segments.resolve(wanted)}
 
 
 def _check_name(name: str, taken: Sequence[str]) -> None:

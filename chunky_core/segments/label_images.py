@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ..errors import InvalidInputError
+from ..images.mixtures import mixture_problem
 
 MOST_COLOURS = 64  # more come from a photo, from JPEG or from smoothed edges, and not from a label map
 EDGE_REACH = 4  # pixels; how far a smoothed edge may lie from the plain colours that it mixes
@@ -53,13 +54,18 @@ def parse_palette(text: str) -> Palette:
 def palette_of(pixels: Tensor) -> Palette:
     """Every exact colour of label pictures, named "#rrggbb", or by its level if all of them are grey.
 
-    pixels: uint8 [B,H,W,3], RGB. Raises InvalidInputError if there are more than 64.
+    pixels: uint8 [B,H,W,3], RGB. Raises InvalidInputError if there is only one and if there are more than 64.
     """
     colours = pixels.reshape(-1, 3).unique(dim=0)
     if len(colours) > MOST_COLOURS:
         raise InvalidInputError(
             f"the label picture has {len(colours)} colours, expected at most {MOST_COLOURS}; save it without "
             "smoothing or JPEG compression, or list its colours in the palette"
+        )
+    if len(colours) == 1:
+        raise InvalidInputError(
+            f"the label picture has one colour only, {_hex(colours[0].tolist())}; expected one for each area. This is "
+            "what loaders of 8 bits make of labels in 16 bits: save them in 8"
         )
     triples = colours.tolist()
     if all(red == green == blue for red, green, blue in triples):
@@ -73,12 +79,15 @@ def labels_of_colours(pixels: Tensor, palette: Palette, tolerance: int = 16) -> 
     pixels: uint8 [B,H,W,3], RGB; tolerance: grey levels 0..255 by which each channel may differ from an
     entry (a PNG needs none; a JPEG 32 and more, and is better not used). Smoothed edges may differ by more: a
     pixel whose colour lies between those of entries within 4 pixels of it gets the nearest of these.
-    Returns uint8 [B,H,W]. Raises InvalidInputError, counting them, if pixels with other colours remain.
+    Returns uint8 [B,H,W]. Raises InvalidInputError, counting them, if pixels with other colours remain, and for an
+    exact palette if colours were mixed where areas meet.
     """
     if pixels.dtype != torch.uint8 or pixels.ndim != 4 or pixels.shape[-1] != 3:
         raise InvalidInputError(
             f"a label picture is {pixels.dtype} {list(pixels.shape)}; expected uint8 [B,H,W,3]"
         )
+    if palette.exact:
+        _check_unmixed(pixels)
     colours = palette.colours.to(pixels.device).int()
     labels, distance = _nearest(pixels, colours, 0 if palette.exact else tolerance)
     if not palette.exact:
@@ -147,6 +156,21 @@ def _labels_around(labels: Tensor, where: Tensor, reach: int) -> list[Tensor]:
     padded = torch.nn.functional.pad(labels, (reach,) * 4, value=OTHER_COLOUR)
     picture, row, column = where.T
     return [padded[picture, row + dy, column + dx] for dy in range(size) for dx in range(size)]
+
+
+def _check_unmixed(pixels: Tensor) -> None:
+    """Raise InvalidInputError for label pictures [B,H,W,3] whose colours were mixed at the borders of areas: then some
+    channel was, as if it were a label map.
+    """
+    for picture in pixels:
+        is_grey = bool((picture == picture[..., :1]).all())
+        for channel in picture.unbind(dim=-1)[: 1 if is_grey else 3]:
+            problem = mixture_problem(channel.long())
+            if problem:
+                raise InvalidInputError(
+                    f"the label picture has colours that no area has: {problem}; make it without smoothing or loss "
+                    "(PNG, resized by nearest-exact), or list its colours in the palette"
+                )
 
 
 def _check_complete(pixels: Tensor, labels: Tensor) -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Literal
 
 import torch
 from torch import Tensor
 
 from ..errors import InvalidInputError
-from .masks import fill_from_nearest, mask_box, normalise, stack_by_area
+from .masks import mask_box
+from .patches import Patch, Size, fill_from_nearest, normalised, patch_of, stack_by_area, total_of
 from .segments import Segments
 
 Freed = Literal["nearest", "static"]
@@ -51,10 +53,11 @@ def restacked(
     if moved.any():
         top, left, bottom, right = mask_box(moved, _CONTEXT)
         window = (..., slice(top, bottom), slice(left, right))
-        areas = {name: old.get(name, mask).sum() for name, mask in new.items()}
-        pieces = {name: mask[window].cpu().double() for name, mask in new.items()}
-        made = _partition(names, layers[window].cpu().double(), pieces, areas, freed, enter_static)
-        layers[window] = torch.where(moved[window], made.to(layers), layers[window])
+        pieces = {name: patch_of(mask[window]) for name, mask in new.items()}
+        areas = [old.get(name, mask).sum().item() for name, mask in new.items()]
+        made = _partition(names, layers[window], pieces, areas, freed, enter_static)
+        for layer, plane in zip(layers, made, strict=True):
+            layer[window] = torch.where(moved[window], plane.to(layers), layer[window])
     _check_left(names, layers)
     return Segments(names, layers[:-1, None], layers[None, -1:])
 
@@ -72,40 +75,44 @@ def _moved(old: Mapping[str, Tensor], new: Mapping[str, Tensor], dropped: Collec
 def _partition(
     names: Sequence[str],
     layers: Tensor,
-    changed: Mapping[str, Tensor],
-    areas: Mapping[str, Tensor],
+    changed: Mapping[str, Patch],
+    areas: Sequence[float],
     freed: Freed,
     enter_static: bool,
-) -> Tensor:
-    """The new layers [N+1,h,w], the static one last, all of them adding up to one.
+) -> Iterator[Tensor]:
+    """The new layers, float64 [h,w] one by one, the static one last, all of them adding up to one.
 
-    layers: as they are now, possibly with gaps; changed: name -> [h,w], to lie on top; areas: of whole segments.
+    layers: [N+1,h,w], as they are now, possibly with gaps; changed: by name, to lie on top; areas: of the whole
+    segments that change.
     """
-    below = [index for index, name in enumerate(names) if name not in changed]
-    top = layers[:0]
-    if changed:
-        kept = 0 * layers[-1] if enter_static else layers[-1]
-        top = stack_by_area(
-            torch.stack(list(changed.values())), torch.stack([areas[name] for name in changed]), kept
-        )
-    under = _under(layers[[*below, -1]], top.sum(dim=0), freed, enter_static)
-    masks = torch.empty_like(layers[:-1])
-    masks[below] = under[:-1]
-    masks[[names.index(name) for name in changed]] = top
-    return torch.cat(normalise(masks[:, None]))[:, 0]
+    size = (layers.shape[-2], layers.shape[-1])
+    static = layers[-1].cpu().double()
+    kept = torch.zeros_like(static) if enter_static else static
+    tops = dict(zip(changed, stack_by_area(list(changed.values()), areas, kept), strict=True))
+    below = {name: patch_of(layer) for name, layer in zip(names, layers, strict=False) if name not in changed}
+    under = _under(list(below.values()), patch_of(static), total_of(tops.values(), size), freed, enter_static)
+    made = tops | dict(zip(below, under, strict=True))
+    return normalised([made[name] for name in names], size)
 
 
-def _under(below: Tensor, covered: Tensor, freed: Freed, enter_static: bool) -> Tensor:
-    """What is left of the other layers [N,H,W], the static one last, below masks with the sum `covered` [H,W]."""
-    shrinking = below if enter_static else below[:-1]
-    room = (1 - covered - below.sum(dim=0) + shrinking.sum(dim=0)).clamp(min=0)
-    result = below.clone()
-    result[: len(shrinking)] *= (room / shrinking.sum(dim=0).clamp(min=1e-12)).clamp(max=1)
-    gap = (1 - covered - result.sum(dim=0)).clamp(min=0)
-    if freed == "nearest" and (gap > _UNTOUCHED).any() and (result > _UNTOUCHED).any():
-        return fill_from_nearest(result, covered)
-    result[-1] += gap
-    return result
+def _under(
+    below: Sequence[Patch], static: Patch, covered: Tensor, freed: Freed, enter_static: bool
+) -> Sequence[Patch]:
+    """What is left of the other layers below masks with the sum `covered` [H,W]; of the static one only so that it
+    counts as a neighbour.
+    """
+    size: Size = static.size
+    everything = total_of([*below, static], size)
+    shrinking = everything if enter_static else total_of(below, size)
+    room = (1 - covered - everything + shrinking).clamp(min=0)
+    share = (room / shrinking.clamp(min=1e-12)).clamp(max=1)
+    left = [replace(one, values=one.values * share[one.window]) for one in below]
+    left.append(replace(static, values=static.values * share[static.window]) if enter_static else static)
+    total = total_of(left, size)
+    gap = (1 - covered - total).clamp(min=0)
+    if freed == "nearest" and (gap > _UNTOUCHED).any() and (total > _UNTOUCHED).any():
+        left = fill_from_nearest(left, covered)
+    return left[:-1]
 
 
 def _check_left(names: Sequence[str], layers: Tensor) -> None:

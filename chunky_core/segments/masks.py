@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -12,26 +13,84 @@ from ..generator.region import Box
 
 # A weight below this changes no 8-bit pixel by half a grey level, and would only widen the box of its mask.
 SMALLEST_WEIGHT = 1 / 512
+# Up to here a mask from outside means black: video, lossy files and segmenters leave up to two of 255 levels there.
+BLACK = 2.5 / 255
 FEATHER_REACH = (
     3.0  # the Gaussian is cut at three sigma, so pixels farther from a boundary keep their exact 0 or 1
 )
+_SMALLEST_REACH = 4
+_FAINT_RIM = 24  # pixels; a soft edge that is farther from what is selected is fainter than 8 bits show
+_NOISE_SHARE, _NOISE_OF_BLACK = 0.05, 0.25  # of the picture, and of all that is black
+
+
+def without_noise(mask: Tensor) -> Tensor:
+    """A mask [...,H,W] in [0,1] with a true 0 where its black is noisy; any other mask, also a bool one, as it is.
+
+    Of the weights up to `BLACK`, 2.5/255, the faint ends of soft edges stay: those that hang together with what is
+    more, unless they reach 24 pixels beyond the box of all that is more, or fill a twentieth of the picture and a
+    quarter of its black, as noise does.
+    """
+    chosen = mask > BLACK
+    weak = (mask > 0) & ~chosen
+    count = int(weak.sum())
+    if not count:
+        return mask
+    if not chosen.any():
+        return torch.zeros_like(mask)
+    top, left, bottom, right = mask_box(chosen, _FAINT_RIM)
+    near = (..., slice(top, bottom), slice(left, right))
+    reaches_far = int(weak[near].sum()) < count
+    is_common = count > _NOISE_SHARE * mask.numel() and count > _NOISE_OF_BLACK * int((~chosen).sum())
+    if reaches_far or is_common:
+        return torch.where(chosen, mask, 0)
+    loose = weak[near] & ~_connected(weak[near], chosen[near])
+    if not loose.any():
+        return mask
+    clean = mask.clone()
+    clean[near] = torch.where(loose, 0, clean[near])
+    return clean
+
+
+def _connected(weak: Tensor, chosen: Tensor) -> Tensor:
+    """Where a connected part of the weak and the chosen pixels, corners included, holds a chosen one."""
+    from scipy.ndimage import label
+
+    flat = (weak | chosen).reshape(-1, *weak.shape[-2:]).cpu().numpy()
+    planes = np.ones((3, 3))[None] * np.array([0, 1, 0])[:, None, None]  # not from mask to mask
+    parts, count = label(flat, structure=planes)
+    holds = np.zeros(count + 1, dtype=bool)
+    holds[parts[chosen.reshape(flat.shape).cpu().numpy()]] = True
+    return torch.from_numpy(holds[parts]).reshape(weak.shape).to(weak.device)
 
 
 def mask_box(mask: Tensor, margin: int = 0, multiple: int = 1) -> Box:
     """The smallest box around the pixels > 0 of a mask, plus a margin.
 
-    mask: [...,H,W]; margin: pixels added on every side; multiple: the edges are moved outward to multiples of
-    it. The box is clipped to the image. Raises InvalidInputError for an empty mask.
+    mask: [...,H,W]; one from outside is best rid of its noise first (see `without_noise`). margin: pixels added on
+    every side; multiple: the edges are moved outward to multiples of it. The box is clipped to the image.
+    Raises InvalidInputError for an empty mask.
     """
     height, width = mask.shape[-2:]
-    selected = (mask.detach() > 0).reshape(-1, height, width).any(dim=0)
-    rows = selected.any(dim=1).nonzero().flatten().tolist()
-    columns = selected.any(dim=0).nonzero().flatten().tolist()
+    chosen = (mask.detach() > 0).reshape(-1, height, width).any(dim=0)
+    rows = chosen.any(dim=1).nonzero().flatten().tolist()
+    columns = chosen.any(dim=0).nonzero().flatten().tolist()
     if not rows:
         raise InvalidInputError(f"a mask of {width}x{height} is empty; expected at least one pixel above 0")
     top, bottom = _span(rows[0] - margin, rows[-1] + 1 + margin, height, multiple)
     left, right = _span(columns[0] - margin, columns[-1] + 1 + margin, width, multiple)
     return Box(top, left, bottom, right)
+
+
+def check_reach(pixels: float, size: tuple[int, int], what: str) -> None:
+    """Raise InvalidInputError for a feather (sigma) or a growth in pixels that is under 0 or over half the shorter side
+    of a picture of (height, width), or over 4 in one of less than 8 pixels. what: its name in the error.
+    """
+    most = max(min(size) / 2, _SMALLEST_REACH)
+    if not 0 <= pixels <= most:
+        raise InvalidInputError(
+            f"{what} is {pixels:g} in a picture of {size[1]}x{size[0]}; expected pixels, 0 to {most:g} (half its "
+            "shorter side)"
+        )
 
 
 def _span(first: int, end: int, size: int, multiple: int) -> tuple[int, int]:
@@ -86,47 +145,3 @@ def feather(mask: Tensor, sigma: float) -> Tensor:
     )
     result[top:bottom, left:right] = torch.from_numpy(blurred)
     return result
-
-
-def stack_by_area(masks: Tensor, areas: Tensor, static: Tensor) -> Tensor:
-    """Resolves overlaps: static first, then smaller segments before larger ones, each takes what is left.
-
-    masks: [N,H,W]; areas: [N], which may be of the masks before they were grown; static: [H,W]. Returns
-    [N,H,W] with sum + static <= 1. Masks that already add up to at most one stay as they are.
-    """
-    left = 1 - static
-    result = torch.empty_like(masks)
-    for i in torch.argsort(areas, stable=True).tolist():
-        result[i] = torch.minimum(masks[i], left)
-        left = left - result[i]
-    return result
-
-
-def fill_from_nearest(masks: Tensor, static: Tensor) -> Tensor:
-    """Gives what neither a segment nor the static mask holds to the segments of the nearest such pixel.
-
-    masks: float64 [N,H,W] and static: [H,W], on the CPU, sum at most 1. Returns [N,H,W] with sum + static =
-    1.
-    """
-    from scipy.ndimage import distance_transform_edt
-
-    total = masks.sum(dim=0)
-    occupied = total > SMALLEST_WEIGHT
-    shares = masks / total.clamp(min=SMALLEST_WEIGHT)
-    rows, columns = distance_transform_edt(~occupied.numpy(), return_distances=False, return_indices=True)
-    gap = (1 - static - total).clamp(min=0)
-    return masks + gap * shares[:, torch.from_numpy(rows).long(), torch.from_numpy(columns).long()]
-
-
-def normalise(masks: Tensor) -> tuple[Tensor, Tensor]:
-    """Segments and static rest that add up to one (P2 eq. 3).
-
-    masks: [N,1,H,W], >= 0, sum at most about 1. Returns masks [N,1,H,W] and static [1,1,H,W]: the static mask
-    is what the segments leave, weights too small to be seen become exactly 0, and where no segment is left
-    the static mask is exactly 1.
-    """
-    weights = torch.cat([masks, (1 - masks.sum(dim=0, keepdim=True)).clamp(min=0)])
-    smallest = min(SMALLEST_WEIGHT, 0.5 / len(weights))  # so the largest weight of a pixel always stays
-    weights = torch.where(weights < smallest, 0, weights)
-    weights = weights / weights.sum(dim=0, keepdim=True)
-    return weights[:-1], weights[-1:]

@@ -1,7 +1,8 @@
-"""Names of areas as people type them: in any case, in the plural, or "all"."""
+"""Names of areas as people type them: in any case, with blanks or underscores, in the plural, or "all"."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
@@ -16,7 +17,8 @@ def resolve_names(
     """Those of `names` that `wanted` means, each once, in the order of `wanted`.
 
     An entry is a name, "all", or a plural that stands for every name with that ending: "eyes" for left_eye and
-    right_eye. Case and surrounding blanks don't count, but a name written exactly goes before all else.
+    right_eye. Case and surrounding blanks don't count, and blanks, underscores and hyphens
+    are the same ("left eye" is left_eye), but a name written exactly goes before all else.
     thing: what the names are called in errors; where: the setting that asks, for errors. Raises
     InvalidInputError for an entry that is unknown or could mean two names.
     """
@@ -46,7 +48,7 @@ def resolve_one(wanted: str, names: Sequence[str]) -> str:
 
 
 def known_name(entry: str, names: Collection[str]) -> str | None:
-    """The one of `names` that `entry` writes, exactly or else without regard to case and surrounding blanks.
+    """The one of `names` that `entry` writes, exactly or else as `resolve_names` compares names.
 
     Raises InvalidInputError if several are written so.
     """
@@ -55,8 +57,8 @@ def known_name(entry: str, names: Collection[str]) -> str | None:
     alike = list(dict.fromkeys(name for name in names if _plain(name) == _plain(entry)))
     if len(alike) > 1:
         raise InvalidInputError(
-            f"{entry!r} could be {' or '.join(map(repr, alike))}, which differ in upper and lower case only; write "
-            "the one that is meant exactly"
+            f"{entry!r} could be {' or '.join(map(repr, alike))}, which differ in upper and lower case, blanks, "
+            "underscores and hyphens only; write the one that is meant exactly"
         )
     return alike[0] if alike else None
 
@@ -111,4 +113,4 @@ def _meant_by(entry: str, names: Sequence[str]) -> tuple[str, ...]:
 
 
 def _plain(name: str) -> str:
-    return name.strip().casefold()
+    return re.sub(r"[\s_\-]+", "_", name.strip().casefold())

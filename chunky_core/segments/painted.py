@@ -6,12 +6,12 @@ import torch
 from torch import Tensor
 
 from ..errors import InvalidInputError
+from .coats import NOISE, Coats, coats, is_flat, one_coat
 from .label_images import EDGE_REACH, Palette, labels_of_colours
 
-_NOISE = 2  # grey levels by which a pixel may differ without being painted
-_SOFT_REACH = 32  # pixels from a stroke's full colour to where its soft edge ends
 _ALIKE = 13  # of the 25 pixels around one: fewer make a line as of a smoothed edge
 _THIN = 8  # fewer make a line of a single pixel
+_SHOWS = 0.1  # a thinner coat may be of any colour
 _ENOUGH = 1 / 512  # a thinner coat is not seen in 8 bits
 
 
@@ -22,43 +22,29 @@ def painted_masks(
 
     original, painted: uint8 [H,W,3], RGB, the same photo without and with strokes; tolerance: grey levels by
     which a channel of a stroke may differ from its colour. Since the photo below is known, the edge of a smooth
-    or soft stroke gives its exact opacity p = o + a (c - o). Returns name -> [H,W] in [0,1], without the colours
-    that don't occur; they may overlap where one stroke ends on another only by rounding.
+    or soft stroke gives its exact opacity p = o + a (c - o); where two soft strokes overlap, the shares of both that
+    show, p = o + a (c - o) + b (d - o). A stroke without full opacity is found where no full one is near.
+    Returns name -> [H,W] in [0,1], without the colours that don't occur; together they are at most 1 but for rounding.
     Raises InvalidInputError for other shapes, a palette of grey levels, no stroke at all, and strokes in other
     colours, which it counts and names.
     """
     _check(original, painted, palette)
-    changed = (painted.int() - original.int()).abs().amax(dim=-1) > _NOISE
+    changed = (painted.int() - original.int()).abs().amax(dim=-1) > NOISE
     if not changed.any():
         raise InvalidInputError(
             "the painted picture equals the original, so there are no strokes; paint on it, or connect the "
             "original that lies below the paint"
         )
-    cores = _cores(painted, palette, changed, tolerance)
-    distances = torch.stack([_distance(core) for core in cores])
-    nearest, share = _edges(
-        original, painted, palette, changed & ~torch.stack(cores).any(dim=0), distances, tolerance
-    )
-    labels = _labels(painted, palette, changed, nearest, share, tolerance)
-    return _by_name(palette, _without_strays(painted, palette, labels, distances), nearest, share)
-
-
-def _edges(
-    original: Tensor, painted: Tensor, palette: Palette, where: Tensor, distances: Tensor, tolerance: int
-) -> tuple[Tensor, Tensor]:
-    """Of the pixels `where` that mix the photo with the colour of a stroke near by: that colour's number, else -1,
-    and its share in [0,1]; both [H,W]. distances: [K,H,W], to the full strokes of each colour.
-    """
-    below, above = original[where].double(), painted[where].double()
-    label = torch.full((len(below),), -1, dtype=torch.int64)
-    share, best = torch.zeros(len(below), dtype=torch.float64), torch.full((len(below),), _SOFT_REACH + 1.0)
-    for number, colour in enumerate(palette.colours.double()):
-        opacity, error = _mixture(below, above, colour)
-        distance = distances[number][where]
-        better = (error <= tolerance) & (distance < best)
-        label[better], share[better], best[better] = number, opacity[better], distance[better]
-    labels = torch.full(where.shape, -1, dtype=torch.int64).masked_scatter(where, label)
-    return labels, torch.zeros(where.shape, dtype=torch.float64).masked_scatter(where, share)
+    full = _cores(painted, palette, changed, tolerance)
+    distances = torch.stack([distance_to(core) for core in full])
+    flat = distance_to(changed & is_flat(painted))
+    thin = changed & (torch.minimum(distances.amin(dim=0), flat) > EDGE_REACH)
+    thin_cores = _thin_cores(original, painted, palette, thin)
+    distances = torch.minimum(distances, torch.stack([distance_to(core) for core in thin_cores]))
+    edges = changed & ~torch.stack(full).any(dim=0)
+    mixed = coats(original, painted, palette.colours, edges, distances, tolerance)
+    labels = _labels(painted, palette, changed, mixed, tolerance)
+    return _by_name(palette, _without_strays(painted, palette, labels, distances), mixed)
 
 
 def _cores(painted: Tensor, palette: Palette, changed: Tensor, tolerance: int) -> list[Tensor]:
@@ -74,15 +60,22 @@ def _cores(painted: Tensor, palette: Palette, changed: Tensor, tolerance: int) -
     return result
 
 
-def _mixture(below: Tensor, above: Tensor, colour: Tensor) -> tuple[Tensor, Tensor]:
-    """The opacity a with which above = below + a (colour - below) holds best, [n], and the largest error."""
-    line = colour - below
-    opacity = ((above - below) * line).sum(dim=1) / line.square().sum(dim=1).clamp(min=1)
-    opacity = opacity.clamp(0, 1)
-    return opacity, (above - below - opacity[:, None] * line).abs().amax(dim=1)
+def _thin_cores(original: Tensor, painted: Tensor, palette: Palette, where: Tensor) -> list[Tensor]:
+    """Per colour the pixels `where` that it alone explains exactly, as a coat of less than full opacity, bool [H,W];
+    without lines and specks. Where the picture is flat this says little: it may be a full stroke of another colour.
+    """
+    below, above = original[where].double(), painted[where].double()
+    fits = []
+    for colour in palette.colours.double():
+        opacity, error = one_coat(below, above, colour)
+        fits.append((error <= NOISE) & (opacity >= _SHOWS))
+    alone = torch.stack(fits).sum(dim=0) == 1
+    planes = [torch.zeros_like(where).masked_scatter(where, fit & alone) for fit in fits]
+    around = [torch.nn.functional.avg_pool2d(plane[None].float(), 5, 1, 2)[0] * 25 for plane in planes]
+    return [plane & (near > _ALIKE - 0.5) for plane, near in zip(planes, around, strict=True)]
 
 
-def _distance(core: Tensor) -> Tensor:
+def distance_to(core: Tensor) -> Tensor:
     """Pixels to the nearest of `core` [H,W], infinite if there is none."""
     from scipy.ndimage import distance_transform_edt
 
@@ -91,17 +84,18 @@ def _distance(core: Tensor) -> Tensor:
     return torch.from_numpy(distance_transform_edt(~core.numpy())).float()
 
 
-def _labels(
-    painted: Tensor, palette: Palette, changed: Tensor, nearest: Tensor, share: Tensor, tolerance: int
-) -> Tensor:
+def _labels(painted: Tensor, palette: Palette, changed: Tensor, mixed: Coats, tolerance: int) -> Tensor:
     """The palette's number of every pixel, [H,W], by reading the strokes as a label picture on a plain ground.
 
     So strokes that end on each other, and other colours, are judged as in label pictures.
     """
-    mixed = nearest >= 0
-    ground = _far_colour(torch.cat([palette.colours, painted[changed & ~mixed]]))
-    pure = torch.where(share[..., None] >= 0.5, palette.colours[nearest.clamp(min=0)], ground)
-    plain = torch.where(mixed[..., None], pure, torch.where(changed[..., None], painted, ground))
+    known = mixed.colour >= 0
+    ground = _far_colour(torch.cat([palette.colours, painted[changed & ~known]]))
+    first = mixed.share >= mixed.other_share
+    strongest = torch.where(first, mixed.colour, mixed.other).clamp(min=0)
+    covered = (mixed.share + mixed.other_share)[..., None] >= 0.5
+    pure = torch.where(covered, palette.colours[strongest], ground)
+    plain = torch.where(known[..., None], pure, torch.where(changed[..., None], painted, ground))
     extended = Palette(torch.cat([palette.colours, ground[None]]), (*palette.names, ""))
     labels: Tensor = labels_of_colours(plain[None], extended, tolerance)[0].long()
     return labels
@@ -128,11 +122,12 @@ def _without_strays(painted: Tensor, palette: Palette, labels: Tensor, distances
     return labels.masked_scatter(stray, torch.where(far.all(dim=0), labels[stray], alike))
 
 
-def _by_name(palette: Palette, labels: Tensor, nearest: Tensor, share: Tensor) -> dict[str, Tensor]:
+def _by_name(palette: Palette, labels: Tensor, mixed: Coats) -> dict[str, Tensor]:
     masks: dict[str, Tensor] = {}
     for number, name in enumerate(palette.names):
-        full = ((labels == number) & (nearest < 0)).double()
-        mask = torch.where(nearest == number, share, full).float()
+        full = ((labels == number) & (mixed.colour < 0)).double()
+        first = torch.where(mixed.colour == number, mixed.share, full)
+        mask = torch.where(mixed.other == number, mixed.other_share, first).float()
         if mask.amax() >= _ENOUGH:
             masks[name] = (masks[name] + mask).clamp(max=1) if name in masks else mask
     return masks

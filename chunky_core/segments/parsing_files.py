@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,21 @@ from torch.nn import functional as F
 from ..errors import UnsupportedCheckpointError
 
 LARGEST_JSON = 1 << 20  # bytes
-LARGEST_NUMBER = 8192  # of channels, layers or pixels; the largest published SegFormer has 768
+LARGEST_SIZE = 2048  # pixels to which a photo is brought; published SegFormers have 512 to 1024
+LIMITS = {  # the largest published SegFormer has depths of 3, 6, 40, 3 and 512 and 768 channels
+    "num_encoder_blocks": 8,
+    "depths": 128,
+    "sr_ratios": 64,
+    "hidden_sizes": 2048,
+    "patch_sizes": 64,
+    "strides": 64,
+    "num_attention_heads": 64,
+    "mlp_ratios": 16,
+    "decoder_hidden_size": 4096,
+    "size": LARGEST_SIZE,
+}
+ACTIVATIONS = ("gelu", "gelu_new", "gelu_fast", "relu", "silu", "swish")
+LONGEST_NAME = 100  # characters
 MODES = {0: "nearest", 2: "bilinear", 3: "bicubic"}  # PIL's numbers
 IMAGENET = {"image_mean": (0.485, 0.456, 0.406), "image_std": (0.229, 0.224, 0.225)}
 PER_BLOCK = (
@@ -61,6 +75,10 @@ def read_json(path: Path) -> dict[str, Any]:
         )
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UnsupportedCheckpointError(
+            f"{path} can't be read ({error.strerror}); check its permissions"
+        ) from error
     except (ValueError, RecursionError) as error:
         raise UnsupportedCheckpointError(f"{path} is no JSON ({error}); fetch the file again") from error
     if not isinstance(content, dict):
@@ -78,6 +96,12 @@ def label_names(config: Mapping[str, Any]) -> dict[int, str]:
         )
     if not all(isinstance(name, str) and name.strip() for name in names.values()):
         raise UnsupportedCheckpointError("config.json has labels without a name in id2label; name them all")
+    odd = [name for name in names.values() if len(name) > LONGEST_NAME or not name.isprintable()]
+    if odd:
+        raise UnsupportedCheckpointError(
+            f"config.json calls a label {_shown(odd[0])} in id2label; expected at most {LONGEST_NAME} printable "
+            "characters: shorten it"
+        )
     return {label: names[str(label)].strip() for label in range(len(names))}
 
 
@@ -88,11 +112,12 @@ def model_settings(config: Mapping[str, Any]) -> dict[str, Any]:
     """
     if config.get("model_type") != "segformer":
         raise UnsupportedCheckpointError(
-            f"config.json describes a {config.get('model_type')!r} network; expected 'segformer'"
+            f"config.json describes a {str(config.get('model_type'))[:60]!r} network; expected 'segformer': choose "
+            "another folder"
         )
     if config.get("num_channels", 3) != 3:
         raise UnsupportedCheckpointError(
-            f"the network takes {config['num_channels']} channels; expected 3, a photo's"
+            f"the network takes {str(config['num_channels'])[:20]} channels; expected 3, a photo's: choose another one"
         )
     lists = {key: _numbers(config, key) for key in PER_BLOCK if key in config}
     single = ("num_encoder_blocks", "decoder_hidden_size")
@@ -102,8 +127,8 @@ def model_settings(config: Mapping[str, Any]) -> dict[str, Any]:
             f"config.json has {numbers.get('num_encoder_blocks', 4)} blocks, but not as many of "
             f"{', '.join(lists)}; fetch the file again"
         )
-    rest = ("hidden_act", "layer_norm_eps", "reshape_last_stage")
-    return {**lists, **numbers, **{key: config[key] for key in rest if key in config}}
+    rest = {key: check(config[key]) for key, check in _OTHERS.items() if key in config}
+    return {**lists, **numbers, **rest}
 
 
 def preparation(config: Mapping[str, Any]) -> Preparation:
@@ -111,7 +136,7 @@ def preparation(config: Mapping[str, Any]) -> Preparation:
     resample = config.get("resample", 2)
     if not isinstance(resample, int) or resample not in MODES:
         raise UnsupportedCheckpointError(
-            f"preprocessor_config.json has resample {resample!r}; expected one of {list(MODES)}"
+            f"preprocessor_config.json has resample {_shown(resample)}; expected one of {list(MODES)}"
         )
     size = _size(config.get("size", 512)) if config.get("do_resize", True) else None
     scale = _real("rescale_factor", config.get("rescale_factor", 1 / 255))
@@ -126,7 +151,7 @@ def _size(given: Any) -> tuple[int, int]:
         return _number("size", given["height"]), _number("size", given["width"])
     if isinstance(given, dict):
         raise UnsupportedCheckpointError(
-            f"preprocessor_config.json has the size {given}; expected height and width"
+            f"preprocessor_config.json has the size {_shown(given)}; expected height and width"
         )
     return (_number("size", given),) * 2
 
@@ -137,9 +162,9 @@ def _numbers(config: Mapping[str, Any], key: str) -> list[int]:
 
 
 def _number(key: str, value: Any) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= LARGEST_NUMBER:
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= LIMITS[key]:
         raise UnsupportedCheckpointError(
-            f"{key} has {value!r}; expected whole numbers in 1..{LARGEST_NUMBER}"
+            f"{key} has {_shown(value)}; expected whole numbers in 1..{LIMITS[key]}: fetch the file again"
         )
     return value
 
@@ -148,11 +173,50 @@ def _channels(config: Mapping[str, Any], key: str) -> tuple[float, ...]:
     given = config.get(key, IMAGENET[key])
     values = tuple(_real(key, value) for value in given) if isinstance(given, (list, tuple)) else ()
     if len(values) != 3 or (key == "image_std" and min(values) <= 0):
-        raise UnsupportedCheckpointError(f"preprocessor_config.json has {key} {given!r}; expected 3 numbers")
+        raise UnsupportedCheckpointError(
+            f"preprocessor_config.json has {key} {_shown(given)}; expected 3 numbers"
+        )
     return values
 
 
 def _real(key: str, value: Any) -> float:
-    if not isinstance(value, (int, float)) or not abs(value) < 1e6:
-        raise UnsupportedCheckpointError(f"{key} has {value!r}; expected a number")
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not abs(value) < 1e6:
+        raise UnsupportedCheckpointError(
+            f"{key} has {_shown(value)}; expected a number: fetch the file again"
+        )
     return float(value)
+
+
+def _activation(value: Any) -> str:
+    if value not in ACTIVATIONS:
+        raise UnsupportedCheckpointError(
+            f"hidden_act has {_shown(value)}; expected one of {', '.join(ACTIVATIONS)}: fetch the file again"
+        )
+    return str(value)
+
+
+def _epsilon(value: Any) -> float:
+    if not 0 < _real("layer_norm_eps", value) < 1:
+        raise UnsupportedCheckpointError(
+            f"layer_norm_eps has {_shown(value)}; expected a number between 0 and 1"
+        )
+    return float(value)
+
+
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise UnsupportedCheckpointError(f"reshape_last_stage has {_shown(value)}; expected true or false")
+    return value
+
+
+def _shown(value: Any) -> str:
+    """A value of a JSON file, however long it is."""
+    text = ascii(value) if not isinstance(value, int) or abs(value) < 1 << 64 else "a number beyond 2^64"
+    return text if len(text) <= 60 else text[:60] + "..."
+
+
+_OTHERS: dict[str, Callable[[Any], Any]] = {
+    "hidden_act": _activation,
+    "layer_norm_eps": _epsilon,
+    "reshape_last_stage": _flag,
+}

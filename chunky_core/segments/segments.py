@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -11,14 +12,22 @@ from torch import Tensor
 
 from ..errors import InvalidInputError
 from ..wording import in_pixels
-from .masks import SMALLEST_WEIGHT, fill_from_nearest, normalise, stack_by_area
+from .incoming import check_masks, check_values, cleaned
+from .masks import FEATHER_REACH, SMALLEST_WEIGHT, check_reach
 from .masks import feather as feathered
 from .masks import grow as grown
 from .names import resolve_names, roles
+from .patches import (
+    Patch,
+    below,
+    fill_from_nearest,
+    normalised,
+    stack_by_area,
+    strongest_of,
+    total_of,
+)
 
 Gaps = Literal["static", "nearest"]
-
-WIDEST = 1000  # pixels of feather: sigmas beyond any picture's size only take time
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,11 +45,15 @@ class Segments:
 
     def __post_init__(self) -> None:
         _check_shapes(self.names, self.masks, self.static)
-        for name, mask in zip((*self.names, "static"), torch.cat([self.masks, self.static]), strict=True):
-            _check_values(name, mask)
+        total = self.static[0].double()
+        check_values("static", self.static)
         for name, mask in zip(self.names, self.masks, strict=True):
-            _check_not_empty(name, mask)
-        total = self.masks.sum(dim=0, dtype=torch.float64) + self.static[0]
+            check_values(name, mask)
+            if not mask.any():
+                raise InvalidInputError(
+                    f"the mask of {name!r} is empty; expected at least one pixel above 0, or leave it out"
+                )
+            total += mask
         worst = (total - 1).abs().max().item()
         if worst > 1e-6:
             raise InvalidInputError(
@@ -86,14 +99,15 @@ def segments_from_masks(
 ) -> Segments:
     """Segments from masks that may overlap and leave gaps.
 
-    masks: name -> [H,W] in [0,1] (or bool), all of one size.
+    masks: name -> [H,W] in [0,1] (or bool), all of one size. A black of up to 2.5/255 counts as 0 where it is all
+        over the place (see `without_noise`).
     static: the names among them that are no segments but parts of the photo to keep. They lie on top, and
         `grow` does not enter them.
     size: (height, width) of the photo, checked if given.
     grow: radius in pixels of a disc that every segment is dilated by. Where segments then overlap, the one
         that was smaller before lies on top.
     feather: sigma in pixels of a Gaussian that softens every boundary, also that toward static parts; it
-        reaches three sigma.
+        reaches three sigma. It and grow are at most half the photo's shorter side (`check_reach`).
     gaps: pixels of no segment stay as in the photo ("static") or go to the nearest segment ("nearest").
     only: the names among the others that become segments; empty = all. What is left out stays as in the photo,
         whatever `gaps` says, but `grow` may enter it.
@@ -103,25 +117,33 @@ def segments_from_masks(
     `masks`. Raises InvalidInputError, naming the mask, for NaN, values outside 0..1, another size, an empty
     mask (one that is left out may be empty), and a segment that vanishes below others or below the static part.
     """
-    _check_options(grow, feather, gaps)
+    _check_options(grow, gaps)
     parts = roles(tuple(masks), static, only)
-    _check_masks(masks, size, may_be_empty=parts.left_out)
-    layers = {name: mask.detach().to("cpu", torch.float64) for name, mask in masks.items()}
+    check_masks(masks, size, may_be_empty=parts.left_out)
+    first = next(iter(masks.values()))
+    size = (first.shape[0], first.shape[1])
+    check_reach(grow, size, "grow")
+    check_reach(feather, size, "feather")
+    layers = cleaned(masks)
     originals, kept, others = (
-        _stacked(layers, names) for names in (parts.chosen, parts.static, parts.left_out)
+        [layers[name] for name in names] for names in (parts.chosen, parts.static, parts.left_out)
     )
-    kept = kept.amax(dim=0)
-    larger = torch.stack([grown(mask, grow) for mask in _clear_of(others, originals)])
-    weights = stack_by_area(larger, originals.sum(dim=(1, 2)), kept)
-    _check_visible(parts.chosen, weights, "lies wholly below the static part or smaller areas")
+    fixed = strongest_of(kept, size)
+    larger = [_grown(mask, grow) for mask in _clear_of(others, originals)]
+    weights = stack_by_area(larger, [mask.area for mask in originals], fixed)
+    _check_visible(
+        parts.chosen, [mask.highest for mask in weights], "lies wholly below the static part or smaller areas"
+    )
     if gaps == "nearest":
-        stays = torch.minimum(others.amax(dim=0), 1 - weights.sum(dim=0))
-        weights = fill_from_nearest(weights, torch.maximum(kept, stays))
-    weights = torch.stack([feathered(weight, feather) for weight in weights])
-    made, rest = normalise(weights[:, None])
-    _check_visible(parts.chosen, made, f"is too thin for a feather of {feather:g} pixels")
-    device = next(iter(masks.values())).device
-    return Segments(parts.chosen, made.to(torch.float32).to(device), rest.to(torch.float32).to(device))
+        stays = torch.minimum(strongest_of(others, size), 1 - total_of(weights, size))
+        weights = fill_from_nearest(weights, torch.maximum(fixed, stays))
+    weights = [_feathered(mask, feather) for mask in weights]
+    made, rest = torch.empty(len(weights), 1, *size), torch.empty(1, 1, *size)
+    for target, plane in zip((*made, *rest), normalised(weights, size), strict=True):
+        target[0] = plane
+    highest = made.flatten(1).amax(dim=1).tolist()
+    _check_visible(parts.chosen, highest, f"is too thin for a feather of {feather:g} pixels")
+    return Segments(parts.chosen, made.to(first.device), rest.to(first.device))
 
 
 def segments_from_label_map(
@@ -163,64 +185,31 @@ def segments_from_label_map(
     return segments_from_masks(masks, static=kept, grow=grow, feather=feather, gaps=gaps, only=chosen)
 
 
-def _stacked(layers: Mapping[str, Tensor], names: Sequence[str]) -> Tensor:
-    """The layers of some names [N,H,W]; one of zeros if there are none."""
-    empty = torch.zeros_like(next(iter(layers.values())))
-    return torch.stack([layers[name] for name in names] or [empty])
+def _clear_of(others: Sequence[Patch], masks: Sequence[Patch]) -> list[Patch]:
+    """Masks without what those of `others` that are smaller cover of them."""
+    areas = [other.area for other in others]
+    clear = []
+    for mask in masks:
+        above = [other for other, area in zip(others, areas, strict=True) if area < mask.area]
+        clear.append(below(mask, (1 - total_of(above, mask.size)).clamp(min=0)) if above else mask)
+    return clear
 
 
-def _clear_of(others: Tensor, masks: Tensor) -> Tensor:
-    """Masks [N,H,W] without what those of `others` [M,H,W] that are smaller cover of them."""
-    areas = others.sum(dim=(1, 2))
-    above = [others[areas < mask.sum()].sum(dim=0) for mask in masks]
-    return torch.stack(
-        [torch.minimum(mask, (1 - top).clamp(min=0)) for mask, top in zip(masks, above, strict=True)]
-    )
+def _grown(mask: Patch, radius: int) -> Patch:
+    wide = mask.widened(radius)
+    return replace(wide, values=grown(wide.values, radius))
 
 
-def _check_options(grow: int, feather: float, gaps: str) -> None:
-    if grow < 0 or not 0 <= feather <= WIDEST:
-        raise InvalidInputError(
-            f"grow is {grow} and feather {feather:g}; expected pixels, at least 0 and a feather of at most {WIDEST}"
-        )
+def _feathered(mask: Patch, sigma: float) -> Patch:
+    wide = mask.widened(math.ceil(FEATHER_REACH * sigma) + 1) if sigma > 0 else mask
+    return replace(wide, values=feathered(wide.values, sigma))
+
+
+def _check_options(grow: int, gaps: str) -> None:
     if gaps not in ("static", "nearest"):
         raise InvalidInputError(f'gaps is {gaps!r}; expected "static" or "nearest"')
-
-
-def _check_masks(
-    masks: Mapping[str, Tensor], size: tuple[int, int] | None, may_be_empty: Collection[str]
-) -> None:
-    owner = "the photo"
-    for name, mask in masks.items():
-        if mask.ndim != 2:
-            raise InvalidInputError(
-                f"the mask of {name!r} has the shape {list(mask.shape)}; expected one mask [H,W]"
-            )
-        if size is None and not _is_placeholder(mask):
-            owner, size = f"the mask of {name!r}", (mask.shape[0], mask.shape[1])
-    for name, mask in masks.items():
-        if size is not None and mask.shape != size:
-            _raise_size(name, mask, owner, size)
-        _check_values(name, mask)
-        if name not in may_be_empty:
-            _check_not_empty(name, mask)
-
-
-def _is_placeholder(mask: Tensor) -> bool:
-    """Whether this is the constant 64x64 mask that hosts hand out for a picture without transparency."""
-    return mask.shape == (64, 64) and bool((mask == mask[0, 0]).all())
-
-
-def _raise_size(name: str, mask: Tensor, owner: str, size: tuple[int, int]) -> None:
-    if _is_placeholder(mask):
-        raise InvalidInputError(
-            f"the mask of {name!r} is a constant 64x64 placeholder, as a picture without transparency gives; "
-            f"expected a real mask of {size[1]}x{size[0]}"
-        )
-    raise InvalidInputError(
-        f"the mask of {name!r} is {mask.shape[1]}x{mask.shape[0]}, {owner} is {size[1]}x{size[0]}; "
-        "resize one of them"
-    )
+    if not isinstance(grow, int):
+        raise InvalidInputError(f"grow is {grow!r}; expected a whole number of pixels")
 
 
 def _check_shapes(names: tuple[str, ...], masks: Tensor, static: Tensor) -> None:
@@ -235,26 +224,9 @@ def _check_shapes(names: tuple[str, ...], masks: Tensor, static: Tensor) -> None
         )
 
 
-def _check_values(name: str, mask: Tensor) -> None:
-    if mask.isnan().any():
-        raise InvalidInputError(f"the mask of {name!r} contains NaN; expected numbers in 0..1")
-    low, high = mask.min().item(), mask.max().item()
-    if low < 0 or high > 1 + 1e-6:
-        raise InvalidInputError(
-            f"the mask of {name!r} has values in {low:g}..{high:g}, expected 0..1; clip or divide them"
-        )
-
-
-def _check_not_empty(name: str, mask: Tensor) -> None:
-    if not mask.any():
-        raise InvalidInputError(
-            f"the mask of {name!r} is empty; expected at least one pixel above 0, or leave it out"
-        )
-
-
-def _check_visible(names: tuple[str, ...], weights: Tensor, reason: str) -> None:
-    visible = weights.flatten(1).amax(dim=1) >= SMALLEST_WEIGHT
-    lost = [name for name, seen in zip(names, visible.tolist(), strict=True) if not seen]
+def _check_visible(names: Sequence[str], weights: Iterable[float], reason: str) -> None:
+    """weights: the largest of each segment."""
+    lost = [name for name, weight in zip(names, weights, strict=True) if weight < SMALLEST_WEIGHT]
     if lost:
         raise InvalidInputError(
             f"nothing is left of the segment {', '.join(map(repr, lost))}: it {reason}; "

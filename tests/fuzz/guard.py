@@ -5,9 +5,27 @@ from __future__ import annotations
 import os
 import sys
 
-_PREFIXES = ("os.exec", "os.posix_spawn", "os.spawn", "socket.", "shutil.", "tempfile.", "ctypes.", "pty.", "winreg.")
+_PREFIXES = (
+    "os.exec",
+    "os.posix_spawn",
+    "os.spawn",
+    "socket.",
+    "shutil.",
+    "tempfile.",
+    "ctypes.",
+    "pty.",
+    "winreg.",
+)
 _EVENTS = {
-    *("subprocess.Popen", "os.system", "os.fork", "os.forkpty", "os.startfile", "os.kill", "signal.pthread_kill"),
+    *(
+        "subprocess.Popen",
+        "os.system",
+        "os.fork",
+        "os.forkpty",
+        "os.startfile",
+        "os.kill",
+        "signal.pthread_kill",
+    ),
     *("os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.link", "os.symlink", "os.truncate"),
     *("os.chmod", "os.chown", "os.utime", "os.putenv", "os.unsetenv", "os.chdir"),
     *("exec", "compile", "code.__new__", "marshal.loads", "pickle.find_class", "import", "function.__new__"),

@@ -20,12 +20,52 @@ from random import Random
 WEIGHT = 0.1
 _TENSOR = re.compile(rb"(?:\xcd\xcc\xcc\x3d){3,}")
 _PICKLE = re.compile(rb"\x80[\x02-\x05]")
-_NUMBERS = (0, 1, 2, 3, 7, 127, 128, 255, 256, 65535, 2**16, 2**24, 2**31 - 1, 2**31, 2**32 - 1, 2**62, 2**63 - 1)
-_TEXT_NUMBERS = (b"0", b"1", b"-1", b"7", b"65536", b"4294967296", b"9223372036854775807", b"9" * 30, b"1e400")
+_NUMBERS = (
+    0,
+    1,
+    2,
+    3,
+    7,
+    127,
+    128,
+    255,
+    256,
+    65535,
+    2**16,
+    2**24,
+    2**31 - 1,
+    2**31,
+    2**32 - 1,
+    2**62,
+    2**63 - 1,
+)
+_TEXT_NUMBERS = (
+    b"0",
+    b"1",
+    b"-1",
+    b"7",
+    b"65536",
+    b"4294967296",
+    b"9223372036854775807",
+    b"9" * 30,
+    b"1e400",
+)
 _CODES = bytes(ord(opcode.code) for opcode in pickletools.opcodes)
 _ZIP_FIELDS = {  # signature: offsets and sizes of its fields
     b"PK\x03\x04": ((4, 2), (6, 2), (8, 2), (14, 4), (18, 4), (22, 4), (26, 2), (28, 2)),
-    b"PK\x01\x02": ((4, 2), (8, 2), (10, 2), (16, 4), (20, 4), (24, 4), (28, 2), (30, 2), (32, 2), (34, 2), (42, 4)),
+    b"PK\x01\x02": (
+        (4, 2),
+        (8, 2),
+        (10, 2),
+        (16, 4),
+        (20, 4),
+        (24, 4),
+        (28, 2),
+        (30, 2),
+        (32, 2),
+        (34, 2),
+        (42, 4),
+    ),
     b"PK\x05\x06": ((4, 2), (6, 2), (8, 2), (10, 2), (12, 4), (16, 4), (20, 2)),
     b"PK\x06\x06": ((4, 8), (24, 8), (32, 8), (40, 8), (48, 8)),
 }
@@ -105,7 +145,9 @@ def _operations(data: bytes) -> list[tuple[int, int]]:
     for match in _PICKLE.finditer(data):
         positions = [match.start()]
         try:
-            positions += [position + match.start() for _, _, position in pickletools.genops(data[match.start() :])]
+            positions += [
+                position + match.start() for _, _, position in pickletools.genops(data[match.start() :])
+            ]
         except (ValueError, UnicodeDecodeError, struct.error):
             continue  # no pickle starts here
         found += zip(positions[1:], [*positions[2:], positions[-1] + 1], strict=True)
@@ -260,7 +302,9 @@ def _in_zip(data: bytes, rng: Random) -> bytes:
     if rng.random() < 0.1:
         members.insert(at, rng.choice(members))
     written = io.BytesIO()
-    with zipfile.ZipFile(written, "w", rng.choice((zipfile.ZIP_STORED,) * 4 + (zipfile.ZIP_DEFLATED,))) as archive:
+    with zipfile.ZipFile(
+        written, "w", rng.choice((zipfile.ZIP_STORED,) * 4 + (zipfile.ZIP_DEFLATED,))
+    ) as archive:
         for member in members:
             _write_member(archive, *member)
     return written.getvalue()

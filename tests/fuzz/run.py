@@ -103,7 +103,7 @@ class Fuzzer:
         self._count(case, outcome, time.perf_counter() - start)
 
     def _load(self) -> str:
-        """"loaded", "refused", or what went wrong."""
+        """ "loaded", "refused", or what went wrong."""
         try:
             return "loaded" if isinstance(self.kind.load(self.path), self.kind.result) else "something else"
         except ChunkyError as error:

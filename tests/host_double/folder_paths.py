@@ -47,11 +47,18 @@ def get_filename_list(folder_name: str) -> list[str]:
     )
 
 
-def get_full_path_or_raise(folder_name: str, filename: str) -> str:
+def get_full_path(folder_name: str, filename: str) -> str | None:
     for root in folder_names_and_paths[folder_name][0]:
         if (Path(root) / filename).is_file():
             return str(Path(root) / filename)
-    raise FileNotFoundError(f"Model in folder '{folder_name}' with filename '{filename}' not found.")
+    return None
+
+
+def get_full_path_or_raise(folder_name: str, filename: str) -> str:
+    found = get_full_path(folder_name, filename)
+    if found is None:
+        raise FileNotFoundError(f"Model in folder '{folder_name}' with filename '{filename}' not found.")
+    return found
 
 
 def get_annotated_filepath(name: str, default_dir: str | None = None) -> str:

@@ -6,13 +6,13 @@ import json
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
 from ...generator.architecture import GeneratorModule
 from ...generator.files import load_generator, save_generator
 from ...generator.generator import Generator
 from ...generator.stylegan2 import SynthesisNetwork
+from ...saving import save_bytes, save_tensors
 from ..portraits import ATTRIBUTES, INDEX, render
 from .quality import gain_table, held_out_quality
 from .readout import Z_DIM, build_mapping, build_readout, fold
@@ -90,10 +90,11 @@ def export_assets(checkpoint: dict, folder: Path) -> dict:
         "unit": "one standard deviation of the attribute",
         "generator": stored.fingerprint,
     }
-    save_file({k: v.contiguous() for k, v in tensors.items()}, folder / "directions.safetensors", metadata)
+    contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
+    save_tensors(folder / "directions.safetensors", contiguous, metadata)
     figures = measure(stored, tensors["readout/weight"], tensors["readout/bias"])
     figures["portraits_presented"] = checkpoint["counters"]["seen"]
     figures["training_minutes"] = round(checkpoint["counters"]["seconds"] / 60, 1)
     figures["curve"] = checkpoint["curve"]
-    (folder / "figures.json").write_text(json.dumps(figures, indent=1) + "\n")
+    save_bytes(folder / "figures.json", (json.dumps(figures, indent=1) + "\n").encode())
     return figures

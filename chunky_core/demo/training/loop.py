@@ -9,6 +9,7 @@ from time import monotonic
 import torch
 from torch import Tensor, nn
 
+from ...saving import replacing
 from .muon import Muon
 
 WARM_UP = 30  # steps
@@ -58,8 +59,8 @@ def train(
 
 def _store(path: Path, step: int, module: nn.Module, *optimisers: torch.optim.Optimizer) -> None:
     state = {"step": step, "module": module.state_dict(), "optimisers": [o.state_dict() for o in optimisers]}
-    torch.save(state, path.with_suffix(".new"))
-    path.with_suffix(".new").rename(path)
+    with replacing(path) as new:
+        torch.save(state, new)
 
 
 def _restore(path: Path, module: nn.Module, *optimisers: torch.optim.Optimizer) -> int:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ...images import to_uint8
+from ...saving import replacing
 from ..photos import GAZE_SHARE, NO_GLASSES, PERSON_SPREAD, paint_photos
 from ..portraits import ATTRIBUTES, EXTRAS, INDEX, PARTS, SHARED_ATTRIBUTES
 
@@ -94,8 +95,7 @@ def cached_album(path: Path, seed: int, people: int, photos: int, resolution: in
     """`make_album`, kept in a .npz file."""
     if not path.exists():
         album = make_album(seed, people, photos, resolution)
-        partial = path.with_suffix(".part.npz")
-        np.savez(partial, images=album.images, labels=album.labels, attributes=album.attributes)
-        partial.rename(path)
+        with replacing(path) as new, new.open("wb") as file:
+            np.savez(file, images=album.images, labels=album.labels, attributes=album.attributes)
     with np.load(path) as stored:
         return Album(stored["images"], stored["labels"], stored["attributes"])

@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...generator.stylegan2 import SynthesisNetwork
+from ...saving import replacing
 from ..portraits import ATTRIBUTES
 from .losses import label_weights, portrait_loss
 from .muon import Muon
@@ -213,10 +214,8 @@ CHECKPOINT = "checkpoint.pt"
 
 
 def save_checkpoint(trainer: Trainer) -> None:
-    """Written beside and then renamed, so that a crash never leaves half a file."""
-    path = trainer.place.folder / CHECKPOINT
-    torch.save(trainer.state(), path.with_suffix(".new"))
-    path.with_suffix(".new").rename(path)
+    with replacing(trainer.place.folder / CHECKPOINT) as new:
+        torch.save(trainer.state(), new)
 
 
 def train_worker(

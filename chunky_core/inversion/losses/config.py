@@ -16,8 +16,9 @@ class LossConfig:
 
     l2, l1: of the colours. ms_ssim: 1 - MS-SSIM (Wang et al. 2003). lpips: perceptual distance (Zhang et al.
     2018) in the features of lpips_net: "demo" (the demo domain's own network), "vgg", "alex", "squeeze", or
-    the path of a feature network file. identity: 1 - cosine of the embeddings by identity_net: "demo" or the
-    path of a TorchScript or ONNX file; identity_channels: "rgb" or "bgr", as that file wants them.
+    the path of a file: a feature network, the weights of one of those three, or ONNX. identity: 1 - cosine of the
+    embeddings by identity_net: "demo" or the path of an ONNX or feature network file; identity_channels: "rgb" or
+    "bgr", as an ONNX file wants them.
     resolution: longest side in pixels at which MS-SSIM and LPIPS see a segment's crop, 0 = as it is.
     margin: pixels of photo around the segment that they see, at least 10.
     Raises InvalidInputError for negative weights, none above 0, and values out of range.

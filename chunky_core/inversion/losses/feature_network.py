@@ -12,11 +12,12 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from ...errors import InvalidInputError, MissingWeightsError, UnsupportedCheckpointError
+from ...generator.checkpoints.checkpoint import as_tensor
+from ...generator.checkpoints.content import Content, open_content
+from ...saving import save_tensors
 from ...wording import pictures
 
 FORMAT, VERSION = "chunkygan-features", 1
@@ -143,7 +144,8 @@ def save_feature_network(
 ) -> None:
     """Writes the network; an existing file is replaced only once the new one is complete.
 
-    extra_metadata: e.g. "source", "licence". Raises InvalidInputError where a weight does not fit `dtype`.
+    extra_metadata: e.g. "source", "licence". Raises InvalidInputError where a weight does not fit `dtype`,
+    SaveError where the file can't be written.
     """
     state = {
         name: tensor.detach().to("cpu", dtype).contiguous() for name, tensor in network.state_dict().items()
@@ -151,10 +153,7 @@ def save_feature_network(
     for name, tensor in state.items():
         if not bool(torch.isfinite(tensor).all()):
             raise InvalidInputError(f"{name} is not finite in {dtype}; save the network in torch.float32")
-    target = Path(path)
-    temporary = target.with_name(target.name + ".part")
-    save_file(state, temporary, {**(extra_metadata or {}), **_header(network.sizes)})
-    temporary.replace(target)
+    save_tensors(path, state, {**(extra_metadata or {}), **_header(network.sizes)})
 
 
 def load_feature_network(path: str | os.PathLike[str]) -> FeatureNetwork:
@@ -166,23 +165,30 @@ def load_feature_network(path: str | os.PathLike[str]) -> FeatureNetwork:
     if not file.is_file():
         raise MissingWeightsError(f"there is no feature network file {file}; check the path")
     try:
-        with torch.inference_mode(False):
-            return _read(file)
-    except (SafetensorError, InvalidInputError, OSError) as error:
+        with torch.inference_mode(False), open_content(file) as content:
+            return _read(content)
+    except (UnsupportedCheckpointError, InvalidInputError) as error:
+        found = str(error).removeprefix(f"{file.name}: ").partition(";")[0]
         raise UnsupportedCheckpointError(
-            f"{file.name} is no feature network: {error}; expected a .safetensors file of format {FORMAT!r}"
+            f"{file.name} is no feature network: {found}; expected a .safetensors file of format {FORMAT!r} (a network "
+            "of another program goes in as ONNX)"
         ) from error
 
 
-def _read(file: Path) -> FeatureNetwork:
-    with safe_open(file, "pt") as content:
-        sizes = _sizes(content.metadata() or {})
-        with torch.device("meta"):
-            network = FeatureNetwork(sizes)
-        expected = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
-        found = {name: tuple(content.get_slice(name).get_shape()) for name in content.keys()}  # noqa: SIM118
-        _compare(found, expected)
-        state = {name: content.get_tensor(name).float() for name in found}
+def is_feature_network(content: Content) -> bool:
+    """Whether an open file says of itself that it is a feature network."""
+    return content.container == "safetensors" and content.metadata.get("format") == FORMAT
+
+
+def _read(content: Content) -> FeatureNetwork:
+    if content.container != "safetensors":
+        raise InvalidInputError(f"it is a {content.container} file")
+    sizes = _sizes(content.metadata)
+    with torch.device("meta"):
+        network = FeatureNetwork(sizes)
+    expected = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+    _compare({name: ref.size for name, ref in content.value.items()}, expected)
+    state = {name: as_tensor(name, ref).to(torch.float32, copy=True) for name, ref in content.value.items()}
     for name, tensor in state.items():
         if not bool(torch.isfinite(tensor).all()) or name.startswith("weights.") and bool((tensor < 0).any()):
             raise InvalidInputError(f"its tensor {name} has numbers that are not finite, or negative weights")
@@ -194,7 +200,7 @@ def _compare(found: Mapping[str, tuple[int, ...]], expected: Mapping[str, tuple[
     for name in sorted({*found, *expected}):
         if found.get(name) != expected.get(name):
             raise InvalidInputError(
-                f"its tensor {name} is {found.get(name)}, its header says {expected.get(name)}"
+                f"its tensor {name[:80]} is {found.get(name)}, its header says {expected.get(name)}"
             )
 
 

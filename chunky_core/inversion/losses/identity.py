@@ -1,8 +1,8 @@
-"""Embeddings of a person's identity, by the demo domain's own network or by a file in TorchScript or ONNX."""
+"""Embeddings of a person's identity, by the demo domain's own network, a file of such a network, or an ONNX file."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -13,13 +13,15 @@ from torch import Tensor
 from ...errors import InvalidInputError, MissingWeightsError, UnsupportedCheckpointError
 from .onnx_files import load_onnx
 from .perceptual import load_own_network
+from .pytorch_files import refused
 from .resize import Size, resize, seen_size
-from .torchscript_files import load_torchscript
+from .trial import try_network
 
 DEMO_FILE = Path(__file__).parents[2] / "demo" / "assets" / "identity.safetensors"
+ENDINGS = (".onnx", ".safetensors")
+PYTORCH_ENDINGS = (".pt", ".pth", ".pt2", ".ckpt", ".bin")
 ARCFACE_SIZE: Size = (112, 112)
 _LARGEST_EMBEDDING = 1 << 16
-_FAULTS = (RuntimeError, LookupError, TypeError, ValueError)  # what running a network on a wrong input raises
 
 
 class IdentityNetwork(Protocol):
@@ -32,30 +34,41 @@ class IdentityNetwork(Protocol):
 def load_identity_network(
     net: str, device: torch.device | str = "cpu", *, channels: str = "rgb"
 ) -> IdentityNetwork:
-    """`net`: "demo", or the path of a file: .onnx, .pt (TorchScript) or .safetensors (a feature network).
+    """`net`: "demo", or the path of a file: .onnx, or .safetensors (a feature network).
 
-    channels: "rgb" or "bgr", the order that a TorchScript or ONNX network wants. Raises InvalidInputError for
-    another name, MissingWeightsError if a file or a package is absent, UnsupportedCheckpointError if a file is
-    damaged, refused, or no embedder.
+    channels: "rgb" or "bgr", the order that an ONNX network wants. Raises InvalidInputError for another name,
+    MissingWeightsError if a file or a package is absent, UnsupportedCheckpointError if a file is damaged, refused
+    (PyTorch's .pt and .pth among them, which hold a program or weights without a network), or no embedder.
     """
-    path = Path(net)
     if net == "demo":
         return _Own(DEMO_FILE, device)
-    loader = {".onnx": load_onnx, ".pt": load_torchscript, ".pth": load_torchscript}.get(path.suffix.lower())
-    if loader is None and path.suffix.lower() != ".safetensors":
+    path = checked_identity_file(net)
+    if path.suffix.lower() == ".safetensors":
+        return _Own(path, device)
+    network = load_onnx(path, torch.device(device), ARCFACE_SIZE)
+    return _Embedder(network.run, network.size or ARCFACE_SIZE, channels, path.name, torch.device(device))
+
+
+def checked_identity_file(net: str) -> Path:
+    """The file of an identity network, looked at from outside only: quick, to be called before any work begins.
+
+    Raises as `load_identity_network` does for another name, a missing file and one of PyTorch's.
+    """
+    path = Path(net)
+    ending = path.suffix.lower()
+    if ending not in (*ENDINGS, *PYTORCH_ENDINGS):
         raise InvalidInputError(
-            f'identity network {net!r} is unknown; choose "demo" or the path of a TorchScript (.pt) or ONNX '
-            "(.onnx) file"
+            f'identity network {net!r} is unknown; choose "demo" or the path of an ONNX (.onnx) or a feature network '
+            "(.safetensors) file"
         )
     if not path.is_file():
         raise MissingWeightsError(
             f"there is no identity network {path.name} in {path.parent}; put the file there, or use the "
             "losses that need none: L2, L1, MS-SSIM"
         )
-    if loader is None:
-        return _Own(path, device)
-    network, size = loader(path, torch.device(device))
-    return _Embedder(network, size or ARCFACE_SIZE, channels, path.name, torch.device(device))
+    if ending in PYTORCH_ENDINGS:
+        raise refused(path)
+    return path
 
 
 class _Own:
@@ -78,7 +91,7 @@ class _Embedder:
         self, network: Callable[[Tensor], Tensor], size: Size, channels: str, name: str, device: torch.device
     ) -> None:
         self.network, self.size, self.reverse = network, size, channels == "bgr"
-        self._try(name, device)
+        try_network(name, lambda picture: [network(picture)], size, device, _check_shape)
 
     def embed(self, images: Tensor) -> Tensor:
         """See IdentityNetwork."""
@@ -88,40 +101,14 @@ class _Embedder:
         vectors = [self.network(picture[None]) for picture in ordered]
         return F.normalize(torch.cat(vectors).float(), dim=1)
 
-    def _try(self, name: str, device: torch.device) -> None:
-        """Raises UnsupportedCheckpointError unless a picture gives one finite vector and a gradient."""
-        height, width = self.size
-        ramp = torch.linspace(-1, 1, 3 * height * width, device=device).view(1, 3, height, width)
-        slope = None
-        try:
-            with torch.enable_grad():
-                picture = ramp.requires_grad_()
-                vector = self.network(picture)
-                _check_shape(name, vector)
-                if vector.requires_grad:
-                    (slope,) = torch.autograd.grad(vector.float().square().sum(), picture, allow_unused=True)
-        except _FAULTS as error:
-            if isinstance(error, UnsupportedCheckpointError):
-                raise
-            reason = str(error).strip().rpartition("\n")[2][:200]
-            raise UnsupportedCheckpointError(
-                f"{name} doesn't take a picture of {width}x{height}: {reason}; "
-                "expected a network of float32 [B,3,h,w] pictures"
-            ) from error
-        if slope is None or not vector.isfinite().all() or not slope.isfinite().all():
-            raise UnsupportedCheckpointError(
-                f"{name} gives numbers that aren't finite or don't depend on the picture; get a fresh copy of it"
-            )
 
-
-def _check_shape(name: str, vector: object) -> None:
+def _check_shape(name: str, vectors: Sequence[object]) -> None:
+    vector = vectors[0]
     found = tuple(vector.shape) if isinstance(vector, Tensor) else type(vector).__name__
-    if (
-        not isinstance(found, tuple)
-        or len(found) != 2
-        or found[0] != 1
-        or not 1 < found[1] <= _LARGEST_EMBEDDING
-    ):
+    right = (
+        isinstance(found, tuple) and len(found) == 2 and found[0] == 1 and 1 < found[1] <= _LARGEST_EMBEDDING
+    )
+    if not right:
         raise UnsupportedCheckpointError(
             f"{name} gives {found} for one picture; expected an embedding, (1, numbers)"
         )

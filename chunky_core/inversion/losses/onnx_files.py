@@ -1,105 +1,121 @@
-"""Networks from ONNX files, made differentiable by the optional package onnx2torch."""
+"""Networks from ONNX files, made differentiable by the optional package onnx2torch.
+
+A file is held to what a network of pictures needs, before anything of it is converted: see `onnx_checks` for its
+operators and `onnx_sizes` for what it would compute.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from ...errors import MissingWeightsError, UnsupportedCheckpointError
+from ...errors import ChunkyError, MissingWeightsError, UnsupportedCheckpointError
+from ...generator.checkpoints.content import open_content
+from .onnx_checks import BEST_OPSET, check_operators, check_version, convert_hint
+from .onnx_graph import plain_model
+from .onnx_sizes import check_sizes
+from .resize import Size
 
-_FAULTS = (
-    ArithmeticError, AssertionError, AttributeError, LookupError, NotImplementedError, RuntimeError, TypeError,
-    ValueError,
-)  # fmt: skip
+LARGEST_FILE = 1 << 30  # bytes; a ResNet-100 has 260 MB
 
 
-def load_onnx(path: Path, device: torch.device) -> tuple[Any, tuple[int, int] | None]:
-    """The network of a file, frozen on `device`, and the (height, width) that it declares for its pictures.
+@dataclass(frozen=True)
+class OnnxNetwork:
+    """run: pictures [B,3,h,w] -> what the file's outputs hold, a tensor or a tuple of them; frozen.
 
-    Raises MissingWeightsError without onnx2torch, UnsupportedCheckpointError if the file is damaged, in several
-    parts, or uses what onnx2torch doesn't know.
+    size: (height, width) that the file declares for its pictures, None where it leaves them open.
+    """
+
+    run: Callable[[Tensor], Any]
+    size: Size | None
+
+
+def load_onnx(path: Path, device: torch.device, nominal: Size, *, several: bool = False) -> OnnxNetwork:
+    """The network of a file, on `device`; it takes one picture [B,3,h,w] in float32.
+
+    nominal: (height, width) at which the work is judged where the file declares no size. several: whether it
+    may have more than one output. Raises MissingWeightsError without onnx2torch, UnsupportedCheckpointError if
+    the file is damaged, in several parts, of another opset, or has operators, sizes or outputs beyond what such a
+    network needs.
     """
     try:
         import onnx2torch
-        from onnx.shape_inference import InferenceError
+        from onnx import checker
     except ImportError as error:
         raise MissingWeightsError(
             f"{path.name} needs the package onnx2torch, which is not installed; run `pip install onnx2torch`, "
-            "or use a TorchScript file"
+            'or use the network "demo"'
         ) from error
-    model = _read(path)
-    size = _declared_size(path.name, model)
-    _rename(model)
-    try:
-        network = onnx2torch.convert(model)
-    except (*_FAULTS, InferenceError) as error:
-        raise UnsupportedCheckpointError(
-            f"{path.name} can't be made differentiable by onnx2torch ({str(error).strip()[:200]}); "
-            "use a TorchScript file"
-        ) from error
-    return network.requires_grad_(False).eval().to(device), size
+    model = _parsed(path)
+    check_version(path.name, model)
+    with _own_errors(f"{path.name} is damaged or no valid ONNX network", "get a fresh copy of it"):
+        size = plain_model(path.name, model, several=several)
+        check_operators(path.name, model)
+        checker.check_model(model)
+        fixed = check_sizes(path.name, model, size or nominal)
+    _check_converters(path.name, model)
+    remedy = f"export it again with opset_version={BEST_OPSET}, pads as numbers, for pictures of one size"
+    # Building layers draws random weights first: the caller's random state must not move.
+    with _own_errors(f"{path.name} can't be made differentiable by onnx2torch", remedy):
+        with torch.random.fork_rng(devices=[]):
+            network = onnx2torch.convert(model if several and size is None else fixed)
+        return OnnxNetwork(network.requires_grad_(False).eval().to(device), size)
 
 
-def _read(path: Path) -> Any:
+def _check_converters(name: str, model: Any) -> None:
+    from onnx2torch.node_converters import get_converter
+
+    version = model.opset_import[0].version
+    for operator in sorted({node.op_type for node in model.graph.node}):
+        try:
+            get_converter(operation_type=operator, version=version, domain="")
+        except NotImplementedError as error:
+            raise UnsupportedCheckpointError(
+                f"{name}: onnx2torch doesn't convert {operator} of ONNX opset {version}; {convert_hint(name)}"
+            ) from error
+
+
+def _parsed(path: Path) -> Any:
     import onnx
     from google.protobuf.message import DecodeError
 
-    try:
-        model = onnx.load(str(path), load_external_data=False)
-    except DecodeError as error:
+    size = path.stat().st_size
+    if size > LARGEST_FILE:
         raise UnsupportedCheckpointError(
-            f"{path.name} is damaged or no ONNX file; get a fresh copy"
-        ) from error
-    for tensor in _tensors(path.name, model):
-        if tensor.data_location == onnx.TensorProto.EXTERNAL:
-            raise UnsupportedCheckpointError(
-                f"{path.name} keeps weights in other files; save it as one file (save_as_external_data=False)"
-            )
+            f"{path.name} has {size >> 20} MB; expected a network of at most {LARGEST_FILE >> 20} MB"
+        )
+    try:
+        model = onnx.ModelProto.FromString(path.read_bytes())
+    except (DecodeError, OSError) as error:
+        raise UnsupportedCheckpointError(not_onnx(path)) from error
+    if not model.graph.node:
+        raise UnsupportedCheckpointError(not_onnx(path))
     return model
 
 
-def _tensors(name: str, model: Any) -> list[Any]:
-    tensors = list(model.graph.initializer)
-    if model.functions or model.graph.sparse_initializer:
-        raise UnsupportedCheckpointError(
-            f"{name} has functions or sparse weights; expected a plain ONNX network"
-        )
-    for node in model.graph.node:
-        for attribute in node.attribute:
-            if attribute.HasField("g") or attribute.graphs:
-                raise UnsupportedCheckpointError(f"{name} branches or loops; expected a plain ONNX network")
-            tensors += [attribute.t, *attribute.tensors]
-    return tensors
+def not_onnx(path: Path) -> str:
+    """One sentence on a file that isn't ONNX: what it is, and what was expected."""
+    try:
+        with open_content(path) as content:
+            found = f"it is a file of weights ({content.container}) without a network"
+    except ChunkyError as error:
+        found = str(error).removeprefix(f"{path.name}: ").partition(";")[0]
+    return f"{path.name} is damaged or no ONNX file: {found}; expected a whole network in one .onnx file"
 
 
-def _declared_size(name: str, model: Any) -> tuple[int, int] | None:
-    """(height, width) of the pictures, None where the file leaves them open."""
-    weights = {tensor.name for tensor in model.graph.initializer}
-    inputs = [value for value in model.graph.input if value.name not in weights]
-    sides = [d.dim_value for d in inputs[0].type.tensor_type.shape.dim] if len(inputs) == 1 else []
-    if len(sides) != 4 or sides[1] not in (0, 3) or len(model.graph.output) != 1:
-        raise UnsupportedCheckpointError(
-            f"{name} has {len(inputs)} inputs of sizes {sides} and {len(model.graph.output)} outputs; "
-            "expected one picture [B,3,h,w] and one embedding"
-        )
-    height, width = sides[2:]
-    return (height, width) if height > 0 and width > 0 else None
-
-
-def _rename(model: Any) -> None:
-    """Numbers in place of the file's own names: torch.fx makes Python code of them, which a file may not write."""
-    names: dict[str, str] = {"": ""}
-
-    def numbered(name: str) -> str:
-        return names.setdefault(name, f"value_{len(names)}")
-
-    graph = model.graph
-    for value in (*graph.input, *graph.output, *graph.initializer):
-        value.name = numbered(value.name)
-    for index, node in enumerate(graph.node):
-        node.name = f"node_{index}"
-        node.input[:] = [numbered(name) for name in node.input]
-        node.output[:] = [numbered(name) for name in node.output]
-    del graph.value_info[:]  # found anew by shape inference
+@contextmanager
+def _own_errors(found: str, remedy: str) -> Iterator[None]:
+    """Turns whatever the packages raise on a damaged or unusual network into this package's error."""
+    try:
+        yield
+    except ChunkyError:
+        raise
+    except Exception as error:
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        raise UnsupportedCheckpointError(f"{found} ({lines[0].strip()[:200]}); {remedy}") from error

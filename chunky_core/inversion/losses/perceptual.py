@@ -1,4 +1,4 @@
-"""Perceptual distances: LPIPS (Zhang et al. 2018) through the package `lpips`, or a feature network of our own.
+"""Perceptual distances: LPIPS (Zhang et al. 2018) through the package `lpips`, a feature network of our own, or ONNX.
 
 Nothing is downloaded.
 """
@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -17,12 +17,13 @@ from torch import Tensor, nn
 from ...errors import InvalidInputError, MissingWeightsError, UnsupportedCheckpointError
 from ...generator.checkpoints.checkpoint import as_tensor, fields, is_weight
 from ...generator.checkpoints.content import open_content
-
-if TYPE_CHECKING:
-    from .feature_network import FeatureNetwork
+from ...generator.checkpoints.rebuild import TensorRef
+from .feature_network import FeatureNetwork, is_feature_network, load_feature_network
+from .pytorch_files import is_torchscript, refused
 
 _WEIGHTS = {"vgg": "VGG16_Weights", "alex": "AlexNet_Weights", "squeeze": "SqueezeNet1_1_Weights"}
 LPIPS_NETWORKS = tuple(_WEIGHTS)
+ENDINGS = (".safetensors", ".pth", ".pt", ".onnx")
 DEMO_FILE = Path(__file__).parents[2] / "demo" / "assets" / "perceptual.safetensors"
 _OTHERS = (
     "or use the losses that need no weights: L2, L1, MS-SSIM "
@@ -55,37 +56,76 @@ def perceptual_distance(features: Sequence[Tensor], others: Sequence[Tensor]) ->
 def load_perceptual_network(
     net: str, device: torch.device | str = "cpu", *, folders: Sequence[Path] = ()
 ) -> PerceptualNetwork:
-    """`net`: "demo", one of LPIPS_NETWORKS, or the path of a feature network file (.safetensors).
+    """`net`: "demo", one of LPIPS_NETWORKS, or the path of a file: a feature network (.safetensors), the ImageNet
+    weights of one of those networks (.pth or .safetensors with the same tensors' names), or a network in ONNX.
 
     folders: searched for the ImageNet weights of LPIPS before torch's cache. Raises InvalidInputError for
-    another network or an unusable file, MissingWeightsError if a file or the package lpips is absent.
+    another name, UnsupportedCheckpointError for an unusable file, MissingWeightsError if a file or a package is
+    absent.
     """
     if net in LPIPS_NETWORKS:
         return _Lpips(net, device, folders)
     if net == "demo":
         return _Own(DEMO_FILE, device)
-    if net.endswith(".safetensors"):
-        return _Own(Path(net), device)
-    raise InvalidInputError(
-        f"perceptual network {net!r} is unknown; choose demo, {', '.join(LPIPS_NETWORKS)}, "
-        "or the path of a feature network (.safetensors)"
-    )
+    path = checked_perceptual_file(net)
+    if path.suffix.lower() == ".onnx":
+        from .onnx_features import OnnxFeatures
+
+        return OnnxFeatures(path, torch.device(device))
+    trunk = _trunk_of(path)
+    return _Own(path, device) if trunk is None else _Lpips(trunk, device, path=path)
+
+
+def checked_perceptual_file(net: str) -> Path:
+    """The file of a perceptual network, looked at from outside only: quick, to be called before any work begins.
+
+    Raises as `load_perceptual_network` does for another name, a missing file and TorchScript.
+    """
+    path = Path(net)
+    if path.suffix.lower() not in ENDINGS:
+        raise InvalidInputError(
+            f"perceptual network {net!r} is unknown; choose demo, {', '.join(LPIPS_NETWORKS)}, "
+            f"or the path of a file ({', '.join(ENDINGS)})"
+        )
+    if not path.is_file():
+        raise MissingWeightsError(
+            f"there is no perceptual network {path.name} in {path.parent}; put it there, {_OTHERS}"
+        )
+    if is_torchscript(path):
+        raise refused(path)
+    return path
 
 
 def find_weights(net: str, folders: Sequence[Path] = ()) -> Path:
-    """The file of the ImageNet weights of `net` in `folders` or torch's cache; MissingWeightsError names it."""
+    """The file of the ImageNet weights of `net` in `folders` or torch's cache, .safetensors or .pth;
+    MissingWeightsError names it.
+    """
     from torchvision import models  # type: ignore[import-untyped]
 
     url = getattr(models, _WEIGHTS[net]).IMAGENET1K_V1.url
-    name = url.rpartition("/")[2]
+    name = Path(url.rpartition("/")[2])
     places = [*map(Path, folders), Path(torch.hub.get_dir()) / "checkpoints"]
     for place in places:
-        if (place / name).is_file():
-            return place / name
+        for file in (place / name, place / name.with_suffix(".safetensors")):
+            if file.is_file():
+                return file
     raise MissingWeightsError(
-        f"the loss LPIPS ({net}) needs the file {name}, which is not in {' or '.join(map(str, places))}; "
+        f"the loss LPIPS ({net}) needs the file {name} (or {name.stem}.safetensors), which is not in "
+        f"{' or '.join(map(str, places))}; "
         f"put it there (from {url}), {_OTHERS}"
     )
+
+
+def _trunk_of(path: Path) -> str | None:
+    """Which of LPIPS_NETWORKS a file's weights belong to; None for a feature network, and for what isn't known."""
+    with open_content(path) as content:
+        weights = {} if is_feature_network(content) else fields(content.value)
+        stem = weights.get("features.0.weight")
+        if not isinstance(stem, TensorRef):
+            return None
+        if "features.3.squeeze.weight" in weights:
+            return "squeeze"
+        return "alex" if stem.size[-1:] == (11,) else "vgg"
 
 
 class _Lpips:
@@ -93,9 +133,11 @@ class _Lpips:
 
     smallest_side = _LPIPS_SMALLEST
 
-    def __init__(self, net: str, device: torch.device | str, folders: Sequence[Path]) -> None:
+    def __init__(
+        self, net: str, device: torch.device | str, folders: Sequence[Path] = (), *, path: Path | None = None
+    ) -> None:
         network = _lpips_package().LPIPS
-        path = find_weights(net, folders)
+        path = find_weights(net, folders) if path is None else path
         # Building the network draws random weights first: the caller's random state must not move. The package
         # calls torchvision in a manner that it warns of.
         with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
@@ -107,7 +149,7 @@ class _Lpips:
 
     def features(self, images: Tensor) -> list[Tensor]:
         maps = self.network.net(self.network.scaling_layer(images.to(self.roots[0].dtype)))
-        return [_unit_length(map_) * root for map_, root in zip(maps, self.roots, strict=True)]
+        return [lpips_unit_length(map_) * root for map_, root in zip(maps, self.roots, strict=True)]
 
 
 def _lpips_package() -> ModuleType:
@@ -139,11 +181,13 @@ def _load_trunk(trunk: nn.Module, path: Path) -> None:
                     f"{path.name}: its tensor {source} is {tuple(found.shape)}, "
                     f"expected {tuple(tensor.shape)}; {_AGAIN}"
                 )
+            if not bool(found.isfinite().all()):
+                raise UnsupportedCheckpointError(f"{path.name}: its tensor {source} isn't finite; {_AGAIN}")
             state[name] = found.to(tensor.dtype, copy=True)
     trunk.load_state_dict(state)
 
 
-def _unit_length(features: Tensor) -> Tensor:
+def lpips_unit_length(features: Tensor) -> Tensor:
     """[B,C,h,w] divided by its length along the channels, as lpips does, with a slope that is never NaN."""
     length = features.square().sum(1, keepdim=True).clamp(min=_TINY**2).sqrt()
     return features / (length + _TINY)
@@ -162,8 +206,6 @@ class _Own:
 
 def load_own_network(path: Path, kind: str, device: torch.device | str) -> FeatureNetwork:
     """The feature network of a file, frozen; InvalidInputError if it is of another kind."""
-    from .feature_network import load_feature_network
-
     network = load_feature_network(path)
     if network.kind != kind:
         raise InvalidInputError(f"{path.name} is a network of kind {network.kind!r}; expected {kind!r}")

@@ -1,0 +1,117 @@
+"""The names of a label map's labels: a JSON file beside it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeAlias, TypeVar
+
+from ..errors import InvalidInputError
+from ..images import Colour
+from ..images.files import regular_content
+
+Entries: TypeAlias = list[tuple[str, object]]
+Label = TypeVar("Label", int, Colour)
+
+MOST_BYTES = 1 << 20
+HIGHEST = 65535  # what a picture of 16 bits can hold
+MOST_COLOURS = 256
+_EXPECTED = 'expected {"0": "background", "1": "hair"}, or colours: {"#ff0000": "mouth"}'
+
+
+@dataclass(frozen=True)
+class LabelTable:
+    """Either names of label numbers 0..65535, or names of colours (red, green, blue) in 0..255; the other is empty."""
+
+    path: Path
+    numbers: Mapping[int, str] = field(default_factory=dict)
+    colours: Mapping[Colour, str] = field(default_factory=dict)
+
+
+def label_table(label_map: Path) -> LabelTable:
+    """The table beside a label map, under its name with the ending .json, in UTF-8, UTF-16 or UTF-32.
+
+    Several labels may have one name, and names may be given for labels that don't occur. Blanks around keys and names
+    don't count. Raises InvalidInputError, naming the file and the entry, for anything but one JSON object of label
+    numbers or of colours, each given once, with names.
+    """
+    path = label_map.with_suffix(".json")
+    if not path.exists():
+        raise InvalidInputError(f"the label map {label_map} has no names; put {path} beside it, {_EXPECTED}")
+    entries = _entries(path)
+    colours = {key for key, _ in entries if key.startswith("#")}
+    if colours and len(colours) < len({key for key, _ in entries}):
+        raise InvalidInputError(f"{path} names colours and label numbers; {_EXPECTED}")
+    if len(colours) > MOST_COLOURS:
+        raise InvalidInputError(f"{path} has {len(colours)} colours; expected at most {MOST_COLOURS}")
+    if colours:
+        return LabelTable(path, colours=_named(path, entries, _colour))
+    return LabelTable(path, numbers=_named(path, entries, _number))
+
+
+def _named(path: Path, entries: Entries, label_of: Callable[[Path, str, object], Label]) -> dict[Label, str]:
+    table: dict[Label, str] = {}
+    for key, name in entries:
+        label = label_of(path, key, name)
+        if label in table:
+            raise InvalidInputError(f"{path} names {key!r} twice; give every label once")
+        table[label] = _name(path, key, name)
+    return table
+
+
+def _entries(path: Path) -> Entries:
+    """Keys without blanks around them and what stands for each, in the order of the file."""
+    content = regular_content(path, MOST_BYTES)
+    try:
+        # Bytes: JSON finds out the encoding. Pairs: a dict would keep the last of equal keys without a word.
+        table = json.loads(content, object_pairs_hook=_Pairs)
+    except (ValueError, RecursionError) as error:
+        raise InvalidInputError(f"{path} is no table of label names ({error}); {_EXPECTED}") from error
+    if not isinstance(table, _Pairs):
+        raise InvalidInputError(f"{path} is no table of label names but {_kind(table)}; {_EXPECTED}")
+    if not table:
+        raise InvalidInputError(f"{path} is empty, so no label has a name; {_EXPECTED}")
+    return [(key.strip(), value) for key, value in table]
+
+
+class _Pairs(list[tuple[str, object]]):
+    """A JSON object's entries, also those with equal keys."""
+
+
+def _number(path: Path, key: str, name: object) -> int:
+    if not re.fullmatch("[0-9]+", key):
+        turned = isinstance(name, int) and not isinstance(name, bool)
+        advice = (
+            f'turn it round: "{name}": "{key}"' if turned else "write whole numbers such as 3, or colours"
+        )
+        raise InvalidInputError(f"{path} has the key {key!r:.40}, which is no label number; {advice}")
+    if len(key) > 1 and key.startswith("0"):
+        raise InvalidInputError(f"{path} has the key {key!r:.40}; write it as {key.lstrip('0') or '0'!r:.40}")
+    if len(key) > 5 or int(key) > HIGHEST:
+        raise InvalidInputError(
+            f"{path} has the label {key:.40}; expected 0 to {HIGHEST}, which pictures can hold"
+        )
+    return int(key)
+
+
+def _colour(path: Path, key: str, _name: object) -> Colour:
+    digits = key[1:] if len(key) != 4 else "".join(digit * 2 for digit in key[1:])
+    if not re.fullmatch("[0-9a-fA-F]{6}", digits):
+        raise InvalidInputError(f"{path} has the colour {key!r:.40}; write it as '#ff0000' or '#f00'")
+    red, green, blue = bytes.fromhex(digits)
+    return red, green, blue
+
+
+def _name(path: Path, key: str, name: object) -> str:
+    if isinstance(name, str) and name.strip():
+        return name.strip()
+    found = "a blank name" if isinstance(name, str) else f"{_kind(name)} as the name"
+    raise InvalidInputError(f"{path} has {found} of {key}; {_EXPECTED}")
+
+
+def _kind(value: object) -> str:
+    kinds = {_Pairs: "a table", list: "a list", str: "a text", bool: "true or false", type(None): "null"}
+    return kinds.get(type(value), "a number")

@@ -1,0 +1,27 @@
+"""Photos, masks and label maps between files, 8-bit arrays and tensors."""
+
+from __future__ import annotations
+
+from .files import is_picture, open_picture
+from .label_maps import Colour, read_label_colours, read_label_map, save_label_map
+from .levels import from_uint8, to_uint8
+from .masks import read_mask
+from .mixtures import mixture_problem
+from .photos import colour_profile, load_image, profile_space, save_image
+
+__all__ = [
+    "Colour",
+    "colour_profile",
+    "from_uint8",
+    "is_picture",
+    "load_image",
+    "mixture_problem",
+    "open_picture",
+    "profile_space",
+    "read_label_colours",
+    "read_label_map",
+    "read_mask",
+    "save_image",
+    "save_label_map",
+    "to_uint8",
+]

@@ -1,0 +1,198 @@
+"""Label maps from picture files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..errors import InvalidInputError
+from .files import PictureFile, open_picture
+from .levels import in_brackets
+from .mixtures import mixture_problem
+from .photos import check_levels, deep_pixels, is_deep, rgb_pixels, write_png
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+Colour = tuple[int, int, int]
+_NO_COLOUR = 16  # of 255; lossy files move the channels of a grey picture a little apart
+_SURE = 4  # a level belongs to the legal one that is nearer than this part of their smallest distance
+_NO_GREY = ("GIF", "BMP", "DIB")  # formats that store grey pictures with a palette of greys
+_SHOWN = 6  # colours in an error
+
+
+def read_label_map(
+    path: str | os.PathLike[str],
+    palette: Mapping[Colour, int] | None = None,
+    *,
+    legal: Collection[int] | None = None,
+) -> Tensor:
+    """A label map: int64 [H,W], one whole number per pixel.
+
+    The one place where label maps are read; what is a picture file is in `open_picture`. Labels are the numbers that
+    the file stores: palette indices (PNG, GIF, BMP, TIFF), also where colours repeat, and grey levels of 1, 2, 4, 8 or
+    16 bits: the levels of 4 bits are 0 to 15. A palette of greys in GIF and BMP, which have no other grey, means its
+    levels. Where only the other reading has `legal` labels alone, it is taken: the greys of any palette, their indices,
+    or the levels 0 to 255 that fewer bits are shown as. Colour pictures need `palette`: (red, green, blue) in 0..255
+    -> label. Transparency is ignored, the EXIF orientation applied.
+    Where a lossy file, an interpolating resize or a blur has mixed labels with one another, they are read only if
+    `legal`, the labels that there can be, leaves no doubt: they are at least 8 apart, and every pixel is nearer to
+    one of them than a quarter of their smallest distance.
+    Raises InvalidInputError if the file cannot be read, is no picture (see `load_image`), has a colour that is not in
+    the palette, or if labels were mixed.
+    """
+    file = open_picture(path)
+    labels = _stored_labels(file, legal or ())
+    if labels is None and palette is None:
+        raise InvalidInputError(
+            f"{path} is a colour picture with {_colours_found(rgb_pixels(file))}; give its palette, such as "
+            '{"#ff0000": "mouth"}, or save grey levels or palette indices'
+        )
+    if labels is None and palette is not None:
+        return _labels_of_colours(rgb_pixels(file), palette, file.path)
+    assert labels is not None
+    problem = (
+        f"it is {_kind(file)}, which mixes labels with one another" if file.lossy else mixture_problem(labels)
+    )
+    if problem is None:
+        return labels
+    snapped = _snapped(labels, legal or ())
+    if snapped is None:
+        raise InvalidInputError(
+            f"{path} is no clean label map: {problem}; save it anew as PNG, from before the loss, and resize label "
+            "maps with 'nearest neighbour'"
+        )
+    return snapped
+
+
+def read_label_colours(path: str | os.PathLike[str]) -> Tensor:
+    """The colours of a label map as they are to be seen: uint8 [H,W,3], RGB. Errors as for `load_image`."""
+    file = open_picture(path)
+    pixels = rgb_pixels(file)
+    if pixels.dtype != np.uint8:
+        if (pixels % 257).any():
+            raise InvalidInputError(
+                f"{path} has colours of 16 bits; expected 8 bits per channel for named colours"
+            )
+        pixels = (pixels // 257).astype(np.uint8)
+    return torch.from_numpy(pixels)
+
+
+def save_label_map(path: str | os.PathLike[str], labels: Tensor) -> None:
+    """Writes a label map as a grey 8-bit PNG whose levels are the labels; `read_label_map` reads it back.
+
+    labels: whole numbers [H,W] in 0..255. Raises InvalidInputError for others, SaveError if the file
+    cannot be written.
+    """
+    if labels.ndim != 2 or labels.is_floating_point() or labels.min() < 0 or labels.max() > 255:
+        raise InvalidInputError(
+            f"a label map is {labels.dtype} {in_brackets(labels)}; expected whole numbers 0..255, [H,W]"
+        )
+    write_png(Path(path), labels.to(torch.uint8).cpu().numpy())
+
+
+def _stored_labels(file: PictureFile, legal: Collection[int]) -> Tensor | None:
+    """int64 [H,W], the numbers that the file stores; None for a colour picture."""
+    picture = file.decoded()
+    if picture.mode == "I":  # 32 bits, as tools for segmentation write them
+        numbers = np.array(picture)
+        if numbers.min() < 0 or numbers.max() > 65535:
+            raise InvalidInputError(
+                f"{file.path} has labels {numbers.min()} to {numbers.max()}; expected 0 to 65535; number them anew"
+            )
+    else:
+        check_levels(file, picture)
+        numbers = np.array(picture)
+    if picture.mode == "P":
+        numbers = _palette_labels(file, picture, legal)
+    elif picture.mode in ("1", "L") and file.most < 255:
+        shown = np.array(picture.convert("L"))
+        numbers = _fitting(_unscaled(shown, file.most, 255), shown, legal)
+    elif picture.mode == "I" and file.format == "PPM":
+        numbers = _unscaled(numbers, file.most, 65535)
+    elif picture.mode in ("LA", "PA"):
+        numbers = numbers[..., 0]
+    if is_deep(file, picture) or numbers.ndim == 3 or picture.mode == "La":
+        return _grey_labels(deep_pixels(file) if is_deep(file, picture) else rgb_pixels(file), file.lossy)
+    return torch.from_numpy(numbers.astype(np.int64))
+
+
+def _palette_labels(file: PictureFile, picture: Image.Image, legal: Collection[int]) -> np.ndarray:
+    """Palette indices, or the levels of a palette of greys, by which programs store grey pictures in fewer bits."""
+    indices = np.array(picture)
+    colours = np.array(picture.getpalette("RGB"), np.uint8).reshape(-1, 3)
+    used = np.unique(indices)
+    if (
+        used[-1] >= len(colours)
+        or np.ptp(colours[used], axis=1).any()
+        or len(np.unique(colours[used, 0])) < len(used)
+    ):
+        return indices
+    levels = colours[indices, 0]
+    return _fitting(levels, indices, legal) if file.format in _NO_GREY else _fitting(indices, levels, legal)
+
+
+def _fitting(first: np.ndarray, second: np.ndarray, legal: Collection[int]) -> np.ndarray:
+    """The second reading of a map where its labels are legal and those of the first are not."""
+    fits = [set(np.unique(labels).tolist()) <= set(legal) for labels in (first, second)]
+    return second if fits == [False, True] else first
+
+
+def _unscaled(levels: np.ndarray, most: int, scale: int) -> np.ndarray:
+    """Samples 0..most, which Pillow stretches to 0..scale."""
+    return (levels.astype(np.int64) * most + scale // 2) // scale
+
+
+def _grey_labels(pixels: np.ndarray, lossy: bool) -> Tensor | None:
+    """Labels of RGB pixels that are grey everywhere, None where they are coloured."""
+    colours = pixels[..., :3].astype(np.int64)
+    if np.ptp(colours, axis=2).max() > (_NO_COLOUR if lossy else 0):
+        return None
+    return torch.from_numpy(colours.sum(axis=2) // 3)
+
+
+def _snapped(labels: Tensor, legal: Collection[int]) -> Tensor | None:
+    """Every label's nearest legal one; None where that could be another than was meant."""
+    levels = torch.tensor(sorted(set(legal)), dtype=torch.int64)
+    if len(levels) < 2 or (apart := int(levels.diff().min())) < 2 * _SURE:
+        return None
+    nearest = levels[torch.bucketize(labels, (levels[1:] + levels[:-1]).div(2, rounding_mode="floor"))]
+    sure = bool(((labels - nearest).abs() < apart / _SURE).all())
+    return nearest if sure and mixture_problem(nearest) is None else None
+
+
+def _kind(file: PictureFile) -> str:
+    return (
+        "an AVIF" if file.format == "AVIF" else f"a lossy {'JPEG' if file.format == 'MPO' else file.format}"
+    )
+
+
+def _colours_found(pixels: np.ndarray) -> str:
+    colours, counts = np.unique(pixels.reshape(-1, 3), axis=0, return_counts=True)
+    shown = [
+        f"#{bytes(colours[i] >> 8 if pixels.dtype == np.uint16 else colours[i]).hex()}"
+        for i in counts.argsort()
+    ]
+    most = ", ".join(shown[: -_SHOWN - 1 : -1])
+    return f"{len(shown)} colours: {most}{' and others' if len(shown) > _SHOWN else ''}"
+
+
+def _labels_of_colours(pixels: np.ndarray, palette: Mapping[Colour, int], path: Path) -> Tensor:
+    packed = pixels.astype(np.int64) @ np.array([65536, 256, 1])
+    found, positions = np.unique(packed, return_inverse=True)
+    lookup = {red * 65536 + green * 256 + blue: label for (red, green, blue), label in palette.items()}
+    unknown = [colour for colour in found.tolist() if colour not in lookup]
+    if unknown:
+        first = (unknown[0] >> 16, unknown[0] >> 8 & 255, unknown[0] & 255)
+        raise InvalidInputError(
+            f"{path} has {len(unknown)} colours that are not in the palette, the first is {first}; add them "
+            "or save the picture without smoothing or JPEG compression"
+        )
+    labels = np.array([lookup[colour] for colour in found.tolist()], np.int64)
+    return torch.from_numpy(labels[positions.reshape(packed.shape)])

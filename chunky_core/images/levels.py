@@ -1,0 +1,46 @@
+"""8-bit pixels and images of the core's range."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..errors import InvalidInputError
+
+
+def to_uint8(image: Tensor) -> Tensor:
+    """The 8-bit pixels of an image, rounded to the nearest level.
+
+    image: [B,3,H,W], -1 is black and 1 is white, values beyond are clipped.
+    Returns uint8 [B,H,W,3], RGB. The inverse of `from_uint8` for all 256 values: a photo that goes through
+    both keeps every pixel.
+    Raises InvalidInputError for another shape and for NaN.
+    """
+    if image.ndim != 4 or image.shape[1] != 3:
+        raise InvalidInputError(f"an image is {in_brackets(image)}; expected [B,3,H,W]")
+    levels = (image.detach().float() * 127.5 + 127.5).round().clamp(0, 255)
+    if levels.isnan().any():
+        raise InvalidInputError("an image contains NaN; expected numbers in -1..1")
+    return levels.to(torch.uint8).permute(0, 2, 3, 1).contiguous()
+
+
+def from_uint8(pixels: np.ndarray | Tensor) -> Tensor:
+    """An image from 8-bit pixels.
+
+    pixels: uint8 [H,W,3] or [B,H,W,3], RGB. Returns float32 [B,3,H,W] in [-1,1].
+    Raises InvalidInputError for another shape or type.
+    """
+    levels = torch.as_tensor(pixels)
+    if levels.dtype != torch.uint8 or levels.ndim not in (3, 4) or levels.shape[-1] != 3:
+        kind = str(levels.dtype).removeprefix("torch.")
+        raise InvalidInputError(
+            f"pixels are {kind} {in_brackets(levels)}; expected uint8 [H,W,3] or [B,H,W,3]"
+        )
+    batch = levels if levels.ndim == 4 else levels[None]
+    return (batch.permute(0, 3, 1, 2).float() / 127.5 - 1).contiguous()
+
+
+def in_brackets(tensor: Tensor) -> str:
+    """The shape, "[1,3,64,64]"."""
+    return "[" + ",".join(map(str, tensor.shape)) + "]"

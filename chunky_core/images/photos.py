@@ -1,0 +1,142 @@
+"""Photos between files and tensors."""
+
+from __future__ import annotations
+
+import os
+import struct
+import zlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..errors import InvalidInputError
+from ..saving import save_bytes
+from .files import PictureFile, open_picture
+from .levels import from_uint8, to_uint8
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+_PNG_BEGIN = 33  # the signature and the chunk IHDR, which has to be the first
+_COLOURS = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr")  # Pillow's modes
+
+
+def load_image(path: str | os.PathLike[str]) -> Tensor:
+    """A photo: float32 [1,3,H,W] in [-1,1], RGB.
+
+    The one place where photos are read; what is a picture file is in `open_picture`. The EXIF orientation is applied.
+    Transparency is ignored: the colours stored under it are used, and premultiplied ones are divided by it first.
+    Grey pictures get three equal channels, palettes their colours. 16 bits per channel keep their precision in PNG
+    and TIFF, in other formats 8 bits of it. CMYK and YCCK are converted by formula, without their profile.
+    Raises InvalidInputError if the file cannot be read, is no picture, has more than 64 megapixels or several frames,
+    is damaged or cut off, and for floats, Lab and 32-bit numbers, whose black and white nobody knows.
+    """
+    pixels = rgb_pixels(open_picture(path))
+    if pixels.dtype == np.uint8:
+        return from_uint8(pixels)
+    levels = torch.from_numpy(pixels.astype(np.float32) / 65535)
+    return (levels.permute(2, 0, 1)[None] * 2 - 1).contiguous()
+
+
+def rgb_pixels(file: PictureFile) -> np.ndarray:
+    """uint8 or uint16 [H,W,3], red, green, blue, as they are to be seen. Errors as for `load_image`."""
+    picture = file.decoded()
+    check_levels(file, picture)
+    if is_deep(file, picture):
+        return deep_pixels(file)[..., :3]
+    if picture.mode.startswith("I"):
+        return np.repeat(deep_grey(picture)[..., None], 3, axis=2)
+    if picture.mode in ("RGBa", "La"):
+        picture = picture.convert(picture.mode.upper())
+    return np.array(picture.convert("RGB"))
+
+
+def check_levels(file: PictureFile, picture: Image.Image) -> None:
+    """Raise InvalidInputError for samples that are neither 8 nor 16 bits between black and white."""
+    whole = picture.mode.startswith("I;16") or (picture.mode == "I" and file.format in ("PNG", "PPM"))
+    if (picture.mode in _COLOURS or whole) and not file.signed:
+        return
+    kinds = {"F": "floats", "LAB": "Lab colours", "HSV": "HSV colours"}
+    kind = "signed numbers" if file.signed else kinds.get(picture.mode, f"pixels of the kind {picture.mode}")
+    raise InvalidInputError(
+        f"{file.path} holds {kind}; expected grey or RGB of 8 or 16 bits per channel, so export it as PNG"
+    )
+
+
+def is_deep(file: PictureFile, picture: Image.Image) -> bool:
+    """Whether the file has several channels of 16 bits, of which Pillow keeps 8."""
+    several = picture.mode in ("RGB", "RGBA", "LA")
+    return several and file.format in ("PNG", "TIFF") and file.most == 65535
+
+
+def deep_pixels(file: PictureFile) -> np.ndarray:
+    """uint16 [H,W,C] as it is to be seen: RGB, or RGB and alpha."""
+    import cv2
+
+    stored = cv2.imdecode(
+        np.frombuffer(file.content, np.uint8), cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION
+    )
+    if stored is None or stored.dtype != np.uint16 or stored.ndim != 3:
+        raise InvalidInputError(f"{file.path} is damaged or of a rare kind; export it as PNG of 8 bits")
+    pixels = np.concatenate([stored[..., 2::-1], stored[..., 3:]], axis=2)
+    return pixels if file.format == "TIFF" else _upright(pixels, file.orientation)  # OpenCV turns TIFF itself
+
+
+def deep_grey(picture: Image.Image) -> np.ndarray:
+    """uint16 [H,W] of a grey picture of 16 bits."""
+    return np.array(picture).clip(0, 65535).astype(np.uint16)
+
+
+def colour_profile(path: str | os.PathLike[str]) -> bytes | None:
+    """The ICC profile that tells how a photo's colours are meant; None where it has none, or a damaged one.
+
+    Raises InvalidInputError if the file cannot be read.
+    """
+    return open_picture(path).profile
+
+
+def profile_space(profile: bytes) -> str:
+    """What an ICC profile's numbers are: "RGB", "GRAY", "CMYK", ... (ICC.1 7.2.6)."""
+    return profile[16:20].decode("ascii", "replace").strip()
+
+
+def save_image(path: str | os.PathLike[str], image: Tensor, profile: bytes | None = None) -> None:
+    """Writes an image as an 8-bit PNG, which loses nothing that 8 bits can hold.
+
+    image: [1,3,H,W] in [-1,1]. profile: an ICC profile of RGB, see `colour_profile`. An existing file is replaced
+    only once the new one is complete. Raises InvalidInputError for a batch and for another suffix than .png,
+    SaveError if the file cannot be written.
+    """
+    path = Path(path)
+    if path.suffix.lower() != ".png":
+        raise InvalidInputError(f"{path.name} does not end in .png; only PNG keeps the pixels as they are")
+    pixels = to_uint8(image)
+    if len(pixels) != 1:
+        raise InvalidInputError(f"a batch of {len(pixels)} images; expected one image per file")
+    write_png(path, pixels[0].cpu().numpy()[:, :, ::-1], profile)
+
+
+def write_png(path: Path, pixels: np.ndarray, profile: bytes | None = None) -> None:
+    """Replaces a file by a PNG. pixels: uint8 [H,W] or [H,W,3], blue, green, red."""
+    import cv2
+
+    content = cv2.imencode(".png", pixels)[1].tobytes()
+    if profile:
+        content = content[:_PNG_BEGIN] + _profile_chunk(profile) + content[_PNG_BEGIN:]
+    save_bytes(path, content)
+
+
+def _profile_chunk(profile: bytes) -> bytes:
+    """PNG's chunk iCCP: a name, 0, the method 0 = zlib, the compressed profile."""
+    body = b"iCCP" + b"ICC profile\0\0" + zlib.compress(profile)
+    return struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
+
+
+def _upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
+    """Pixels [H,W,...] turned and mirrored as EXIF says: 5 to 8 lie on their side."""
+    axes = {2: (1,), 3: (0, 1), 4: (0,), 6: (1,), 7: (0, 1), 8: (0,)}.get(orientation, ())
+    standing = pixels.swapaxes(0, 1) if orientation in (5, 6, 7, 8) else pixels
+    return np.ascontiguousarray(np.flip(standing, axes))

@@ -1,0 +1,72 @@
+"""Masks and label maps of another size than the photo, brought to it with a notice; and what their values may mean."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from ..chunky_core.segments.fitting import fit_labels, fit_mask
+from ..chunky_core.segments.masks import BLACK
+from ..chunky_core.wording import in_pixels
+from .notices import show_notice
+
+WHITE = 0.95  # a mask that is nowhere above shows the photo through
+GREY = 0.25  # a mask that is nowhere below has no black
+EDITOR = "the mask editor paints with an opacity of 0.7 at first"
+
+
+def fitted_mask(mask: Tensor, size: tuple[int, int], what: str = "the mask") -> Tensor:
+    """A mask [...,H,W] in the photo's (height, width), as `fit_mask` makes it; says so where it changes."""
+    fitted = fit_mask(mask, size, what)
+    if fitted is not mask:
+        say_resized(mask, size, what)
+    return fitted
+
+
+def fitted_labels(labels: Tensor, size: tuple[int, int], what: str = "the label map") -> Tensor:
+    """A label map [...,H,W] in the photo's (height, width), as `fit_labels` makes it; says so where it changes."""
+    fitted = fit_labels(labels, size, what)
+    if fitted is not labels:
+        say_resized(labels, size, what)
+    return fitted
+
+
+def fitted_masks(masks: Mapping[str, Tensor], size: tuple[int, int]) -> dict[str, Tensor]:
+    """Masks by name, as `fitted_mask`; one notice for all."""
+    fitted = {name: fit_mask(mask, size, f"the mask of {name!r}") for name, mask in masks.items()}
+    resized = [name for name, mask in masks.items() if fitted[name] is not mask]
+    if resized:
+        say_resized(masks[resized[0]], size, of_names(resized))
+    return fitted
+
+
+def say_resized(given: Tensor, size: tuple[int, int], what: str) -> None:
+    was = "were" if what.startswith("the masks") else "was"
+    show_notice(f"{what} {was} resized from {in_pixels(given)} to the photo's {size[1]}x{size[0]}")
+
+
+def say_odd_levels(masks: Mapping[str, Tensor]) -> None:
+    """Say of which masks white isn't 1 or black isn't 0, which is seldom meant."""
+    bounds = {name: tuple(bound.item() for bound in mask.aminmax()) for name, mask in masks.items()}
+    faint = [name for name, (_, high) in bounds.items() if BLACK < high < WHITE]
+    if faint:
+        highest = max(bounds[name][1] for name in faint)
+        show_notice(
+            f"{of_names(faint)}: nothing is above {highest:.2g}, so that the photo shows through; {EDITOR}: paint "
+            "with 1 if that isn't meant"
+        )
+    grey = [name for name, (low, high) in bounds.items() if BLACK < low < GREY and high > 2 * low]
+    if grey:
+        lowest = min(bounds[name][0] for name in grey)
+        show_notice(
+            f"{of_names(grey)}: nothing is below {lowest:.2g}, so that all of the photo may change; make black 0 if "
+            "that isn't meant"
+        )
+
+
+def of_names(names: list[str]) -> str:
+    """ "the mask of 'mouth'", "the masks of 'mouth' and 3 others"."""
+    if len(names) == 1:
+        return f"the mask of {names[0]!r}"
+    return f"the masks of {names[0]!r} and {len(names) - 1} other{'s' * (len(names) > 2)}"
