@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from chunky_core.errors import UnsupportedCheckpointError
-from chunky_core.generator.architecture import architecture_from
+from chunky_core.generator.architecture import StyleGAN2Architecture, architecture_from
 from chunky_core.generator.checkpoints.checkpoint import Draft
 from chunky_core.generator.checkpoints.completion import complete, draw_noise
 from chunky_core.generator.module import shapes_of
@@ -114,6 +114,14 @@ def test_a_mapping_network_of_many_layers_is_refused() -> None:
     shapes |= {"synthesis.b4.torgb.weight": (3, 1, 1, 1), "synthesis.b4.conv1.weight": (1, 1, 3, 3)}
     with pytest.raises(UnsupportedCheckpointError, match="5000 layers; expected at most 64"):
         architecture_from(shapes)
+
+
+@pytest.mark.parametrize("wide", ["w_dim", "z_dim", "c_dim", "img_channels", "channel_max"])
+def test_widths_of_no_real_network_are_refused(wide: str) -> None:
+    plain = StyleGAN2Architecture(8, 8, 0, 8, 3, 1 << 60, 8, 2)
+    for architecture in (plain, SMALL):
+        with pytest.raises(UnsupportedCheckpointError, match="expected (at most|a whole number).* 65536"):
+            replace(architecture, **{wide: 1 << 29}).empty_module()
 
 
 def test_noise_that_a_file_lacks_takes_no_memory_until_the_network_is_known() -> None:

@@ -18,6 +18,7 @@ from .module import (
     GeneratorModule,
     Shapes,
     check_shapes,
+    check_widths,
     new_mapping,
     shape_of,
     shapes_of,
@@ -99,6 +100,7 @@ class StyleGAN2Architecture:
         if min(self.channel_base // size, self.channel_max) < 1:
             found = f"channel_base is {self.channel_base}, channel_max {self.channel_max}"
             raise UnsupportedCheckpointError(f"{found}; this leaves layers without channels")
+        check_widths(self, min(self.channel_base // 4, self.channel_max))
         with torch.device("meta"):
             synthesis = SynthesisNetwork(
                 w_dim=self.w_dim,

@@ -16,6 +16,7 @@ from .region import Cost
 
 MAX_RESOLUTION = 4096
 MAX_MAPPING_LAYERS = 64  # StyleGAN's networks have 2 to 8
+MAX_WIDTH = 1 << 16  # of a code or layer; StyleGAN's networks have up to 1024
 
 Shapes = Mapping[str, Sequence[int]]
 
@@ -120,6 +121,18 @@ class Architecture(Protocol):
 
     def as_metadata(self) -> dict[str, str]:
         """The dimensions as strings, for a file's header."""
+
+
+def check_widths(architecture: Architecture, channels: int) -> None:
+    """Raises UnsupportedCheckpointError where a layer would be wider than any real network's.
+
+    channels: the most that a layer of the synthesis network has.
+    """
+    widths = {"channels": channels, "z_dim": architecture.z_dim, "w_dim": architecture.w_dim}
+    widths |= {"c_dim": architecture.c_dim, "img_channels": architecture.img_channels}
+    for name, width in widths.items():
+        if width > MAX_WIDTH:
+            raise UnsupportedCheckpointError(f"{name} is {width}; expected at most {MAX_WIDTH}")
 
 
 def new_mapping(architecture: Architecture, num_ws: int) -> MappingNetwork:

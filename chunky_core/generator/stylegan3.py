@@ -18,7 +18,7 @@ from ..errors import InvalidInputError, UnsupportedCheckpointError
 from .batching import Batch
 from .boxes import AnyBox, BoxOrBoxes, check_box, check_region
 from .mapping import LR_MULTIPLIER, mapping_dimensions
-from .module import GeneratorModule, Shapes, check_shapes, new_mapping, shape_of
+from .module import GeneratorModule, Shapes, check_shapes, check_widths, new_mapping, shape_of
 from .noise import NoiseLayout, check_noise
 from .ops import crop
 from .region import Cost
@@ -162,6 +162,7 @@ class StyleGAN3Architecture:
         if round(min(self.channel_base / self.img_resolution, self.channel_max)) < 1:
             found = f"channel_base is {self.channel_base}, channel_max {self.channel_max}"
             raise UnsupportedCheckpointError(f"{found}; this leaves layers without channels")
+        check_widths(self, self.channel_max)
         check_filters(self.signals()[: self.num_layers], self.filter_size, self.lrelu_upsampling)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from random import Random
+from types import MethodType
 
 import numpy as np
 import torch
@@ -21,6 +22,8 @@ from chunky_core.inversion.inversion import Inversion
 from ..checkpoint_writers import WRITERS
 from ..inversion_tools import make_inversion
 from .mutate import WEIGHT, mutated
+from .onnx_files import load_onnx_case, write_onnx_seed
+from .onnx_mutate import mutated_onnx
 from .seeds import seed_generator, seed_of_inversions
 from .settings import any_settings
 
@@ -28,7 +31,7 @@ from .settings import any_settings
 @dataclass(frozen=True)
 class Kind:
     """write: makes the good file; load: opens a case as a `result`, or raises a ChunkyError; name: of the file;
-    damage: a bad copy of the good file's bytes.
+    damage: a bad copy of the good file's bytes; allowed: events of the interpreter that opening may cause.
     """
 
     write: Callable[[Path], object]
@@ -36,6 +39,7 @@ class Kind:
     result: type
     name: str = "case"
     damage: Callable[[bytes, Random], bytes] = mutated
+    allowed: frozenset[str] = frozenset()
 
 
 def _checkpoint(kind: str) -> Kind:
@@ -58,6 +62,13 @@ def _write_inversion(path: Path) -> None:
     save_inversion(make_inversion(seed_of_inversions()), path)
 
 
+def _embed_of(path: Path) -> object:
+    """The function of a network, which is only known as a protocol."""
+    return load_onnx_case(path).embed
+
+
+# torch.fx writes a function of the graph, in which all names are numbers by then, and compiles it
+TORCH_FX = frozenset({"compile", "exec"})
 CHECKPOINTS = {kind: _checkpoint(kind) for kind in WRITERS}
 OTHERS = {
     "settings": Kind(CHECKPOINTS["own"].write, load_generator, Generator, damage=any_settings),
@@ -66,5 +77,6 @@ OTHERS = {
     "directions": _directions(lambda path: save_file(_tensors("directions/"), str(path)), "safetensors"),
     "tensors": _directions(partial(torch.save, _tensors()), "pt"),
     "inversion": Kind(_write_inversion, load_inversion, Inversion, "case.safetensors"),
+    "onnx": Kind(write_onnx_seed, _embed_of, MethodType, "case.onnx", mutated_onnx, TORCH_FX),
 }
 KINDS = CHECKPOINTS | OTHERS

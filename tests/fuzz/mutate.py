@@ -353,5 +353,5 @@ _ARRAY_VALUES = (
     *(b"()", b"(0,)", b"(24,)", b"(6, 4)", b"(1, 1, 24)", b"(-1,)", b"(24L,)", b"(9223372036854775807,)", b"(1e3,)"),
     *(b"(100000000000, 0)", b"(" + b"9" * 5000 + b",)", b"(" + b"1," * 40 + b")", b"(" * 3000, b"-" * 3000 + b"1"),
     *(b"True", b"False", b"None", b"0", b"", b"{", b"}" * 3, b":", b",", b"'a':" * 500, b" " * 50_000),
-)
+)  # fmt: skip
 _IN_TEXT: tuple[Mutation, ...] = (flip, splice, digits, digits, digits, words, words, truncate)
