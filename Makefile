@@ -30,7 +30,7 @@ lint: $(VENV)/.development
 # Damaged files of every kind; `make test` runs 2000 of each format of checkpoints and some hundreds of the others.
 FUZZ_COUNT ?= 100000
 FUZZ_SEED ?= 1
-FORMATS := ada tensorflow stylegan3 rosinality e4e whole legacy plain own \
+FORMATS := ada tensorflow stylegan3 rosinality e4e whole legacy plain paddle own \
 	settings npy npz directions tensors inversion onnx
 fuzz: $(FORMATS:%=fuzz-%)
 fuzz-%: $(VENV)/.development
