@@ -150,7 +150,8 @@ def mask_to_core(mask: Tensor, *, borrowed: bool = False) -> Tensor:
     """Host MASK [B,H,W] -> a new float32 [B,1,H,W] in 0..1.
 
     Some packs give a mask without a batch, [H,W], or with a channel of its own, [B,1,H,W] or [B,H,W,1]; bicubic
-    enlarging leaves 0..1 a little, and is clipped. borrowed: the result may be the host's own tensor, to be read
+    enlarging leaves 0..1 a little, and is clipped; levels that are 0 and 1 of 255 only are off and on, as `read_mask`
+    takes them from a file. borrowed: the result may be the host's own tensor, to be read
     only and not kept. Raises InvalidInputError for other shapes and values.
     """
     plain = mask[None] if mask.ndim == 2 else mask
@@ -166,6 +167,8 @@ def mask_to_core(mask: Tensor, *, borrowed: bool = False) -> Tensor:
         raise InvalidInputError(
             f"the mask has values in {low:g}..{high:g}, expected 0..1; clip or divide them"
         )
+    if not low and abs(high * 255 - 1) < GRID_TOLERANCE and bool(((values == 0) | (values == high)).all()):
+        values, high = (values > 0).float(), 1.0
     return (values if low >= 0 and high <= 1 else values.clamp(0, 1))[:, None]
 
 

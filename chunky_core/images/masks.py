@@ -14,7 +14,7 @@ from .photos import check_levels, deep_grey, deep_pixels, is_deep
 
 _NO_COLOUR = 16 / 255  # JPEG moves the channels of a grey picture a little apart
 _OPAQUE = 250 / 255  # an export with rounding errors; whoever cuts something out goes lower
-_DARKEST = 32  # of 255; a brightest pixel below it selects nothing that can be seen
+DARKEST = 32  # of 255; a brightest pixel below it selects nothing that can be seen
 
 
 def read_mask(path: str | os.PathLike[str]) -> Tensor:
@@ -78,10 +78,10 @@ def _most(levels: np.ndarray) -> int:
 def _shares(file: PictureFile, levels: np.ndarray) -> np.ndarray:
     """8- or 16-bit levels as float32 in [0,1]."""
     brightest = int(levels.max())
-    if brightest <= 1:
+    if brightest == 0 or (brightest == 1 and not levels.min()):
         return levels.astype(np.float32)
     most = 255 if brightest <= 255 else _most(levels)
-    if brightest < _DARKEST:
+    if brightest < DARKEST:
         raise InvalidInputError(
             f"{file.path} is nearly black as a mask: its brightest level is {brightest} of {most}; expected white "
             "where the segment is (a label map is given by itself as the masks, with its names beside it)"

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from ..errors import InvalidInputError
+from ..images.masks import DARKEST
 from .fitting import is_placeholder
 from .masks import BLACK, without_noise
 from .patches import Patch, patch_of, total_of
 
-_MOST_LABELS = 20  # levels of 255; a mask without any brighter pixel is a label map that was read as a mask
 _ON_GRID = 1e-3  # of a level
 
 
@@ -97,7 +97,7 @@ def _check_selects(name: str, mask: Tensor) -> None:
         raise InvalidInputError(
             f"the mask of {name!r} is empty; expected at least one pixel above 0, or leave it out"
         )
-    if highest > _MOST_LABELS + _ON_GRID:
+    if highest > DARKEST - 1 + _ON_GRID:
         return
     levels = mask.double() * 255
     if highest <= BLACK * 255 or bool(((levels - levels.round()).abs() < _ON_GRID).all()):
