@@ -45,7 +45,7 @@ class Segments:
 
     def __post_init__(self) -> None:
         _check_shapes(self.names, self.masks, self.static)
-        total = self.static[0].double()
+        total = self.static[0].to(torch.float64, copy=True)
         check_values("static", self.static)
         for name, mask in zip(self.names, self.masks, strict=True):
             check_values(name, mask)
