@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor
 
 from ..chunky_core.segments.fitting import fit_labels, fit_mask
@@ -12,6 +13,7 @@ from ..chunky_core.wording import in_pixels
 from .notices import show_notice
 
 WHITE = 0.95  # a mask that is nowhere above shows the photo through
+MOST_PAINTED = 0.5  # of the picture; more than that is the surroundings of something cut out
 GREY = 0.25  # a mask that is nowhere below has no black
 EDITOR = "the mask editor paints with an opacity of 0.7 at first"
 
@@ -63,6 +65,22 @@ def say_odd_levels(masks: Mapping[str, Tensor]) -> None:
             f"{of_names(grey)}: nothing is below {lowest:.2g}, so that all of the photo may change; make black 0 if "
             "that isn't meant"
         )
+
+
+def say_painted(transparent: Tensor) -> None:
+    """Say so where transparency [B,H,W] looks like strokes of the mask editor, which would become static: a spot inside
+    the picture, or nowhere quite transparent.
+    """
+    for plane in transparent:
+        there = plane > 0.5
+        rim = torch.cat([there[0], there[-1], there[:, 0], there[:, -1]])
+        share = there.float().mean().item()
+        if 0 < share < MOST_PAINTED and not rim.any():
+            show_notice(
+                f"alpha: {share:.0%} of the picture, away from its border, is transparent and stays as it is; "
+                "'subject' is all the rest. If you painted this in the mask editor, connect it to masks, with a name"
+            )
+            return
 
 
 def of_names(names: list[str]) -> str:

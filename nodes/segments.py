@@ -20,7 +20,7 @@ from ..chunky_core.segments.label_names import (
     split_names,
 )
 from ..chunky_core.segments.names import known_name
-from .fitted import fitted_labels, fitted_mask, fitted_masks, say_odd_levels
+from .fitted import fitted_labels, fitted_mask, fitted_masks, say_odd_levels, say_painted
 from .host import each_photo, image_size, mask_to_core, per_photo, plain_tensors, to_host
 from .mask_widgets import feather_input, gaps_input
 from .notices import show_notice
@@ -29,7 +29,6 @@ from .types import LabelMap, LabelMapIO, SegmentsIO
 BACKGROUND = "background"
 SUBJECT = "subject"
 LEGIBLE_SIDE = 768  # pixels
-MOST_PAINTED = 0.5  # of the picture; more than that is the surroundings of something cut out
 
 
 class SegmentMasks(io.ComfyNode):
@@ -231,22 +230,6 @@ def named_masks(masks: Tensor, names: list[str], photos: int) -> list[dict[str, 
             f"a name occurs twice among {', '.join(names)}; give every mask its own name, and merge with rename"
         )
     return [dict(zip(names, masks, strict=True))]
-
-
-def say_painted(transparent: Tensor) -> None:
-    """Say so where transparency [B,H,W] looks like strokes of the mask editor, which would become static: a spot inside
-    the picture, or nowhere quite transparent.
-    """
-    for plane in transparent:
-        there = plane > 0.5
-        rim = torch.cat([there[0], there[-1], there[:, 0], there[:, -1]])
-        share = there.float().mean().item()
-        if 0 < share < MOST_PAINTED and not rim.any():
-            show_notice(
-                f"alpha: {share:.0%} of the picture, away from its border, is transparent and stays as it is; "
-                "'subject' is all the rest. If you painted this in the mask editor, connect it to masks, with a name"
-            )
-            return
 
 
 def areas_of_alpha(transparent: Tensor) -> dict[str, Tensor]:

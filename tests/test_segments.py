@@ -321,3 +321,12 @@ def test_a_feather_beyond_any_picture_is_refused() -> None:
     with pytest.raises(InvalidInputError, match="grow is 7"):
         segments_from_masks({"a": torch.ones(12, 16)}, grow=7)
     assert segments_from_masks({"a": torch.ones(12, 16)}, feather=6, grow=6).masks.min() == 1
+
+
+def test_the_check_of_a_record_changes_none_of_its_tensors() -> None:
+    masks, static = (
+        torch.full((2, 1, 4, 4), 0.25, dtype=torch.float64),
+        torch.full((1, 1, 4, 4), 0.5).double(),
+    )
+    made = Segments(("a", "b"), masks, static)
+    assert (made.masks == 0.25).all() and (made.static == 0.5).all()
