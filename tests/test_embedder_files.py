@@ -76,7 +76,13 @@ def test_what_is_no_network_at_all_is_named(name: str, tmp_path: Path) -> None:
         b"<!DOCTYPE html>\n<html>not found</html>\n",
         b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n",
     )
-    for content, said in [(b"", "empty"), (texts[0], "text"), (texts[1], "LFS"), (bytes(1000), "unknown")]:
+    for content, said in [
+        (b"", "empty"),
+        (texts[0], "web page"),
+        (texts[1], "LFS"),
+        (bytes(1000), "zeros"),
+        (b"\xfe" * 99, "unknown|parsed"),
+    ]:
         path.write_bytes(content)
         with pytest.raises(ChunkyError, match=said) as error:
             load(path)

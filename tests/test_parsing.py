@@ -220,7 +220,7 @@ def test_weights_that_are_none_are_named(copy: Path) -> None:
     }  # no view: the file is written over
     pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 5\n"
     cut = path.read_bytes()[:-4]
-    for content, said in ((b"", "empty"), (pointer, "Git LFS pointer"), (cut, "outside of the file")):
+    for content, said in ((b"", "empty"), (pointer, "Git LFS pointer"), (cut, "ends in the middle")):
         path.write_bytes(content)
         with pytest.raises(UnsupportedCheckpointError, match=said) as error:
             load_parser(copy)

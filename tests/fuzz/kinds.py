@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from random import Random
-from types import MethodType
 
 import numpy as np
 import torch
@@ -31,7 +30,7 @@ from .settings import any_settings
 @dataclass(frozen=True)
 class Kind:
     """write: makes the good file; load: opens a case as a `result`, or raises a ChunkyError; name: of the file;
-    damage: a bad copy of the good file's bytes; allowed: events of the interpreter that opening may cause.
+    damage: a bad copy of the good file's bytes.
     """
 
     write: Callable[[Path], object]
@@ -39,7 +38,6 @@ class Kind:
     result: type
     name: str = "case"
     damage: Callable[[bytes, Random], bytes] = mutated
-    allowed: frozenset[str] = frozenset()
 
 
 def _checkpoint(kind: str) -> Kind:
@@ -62,13 +60,6 @@ def _write_inversion(path: Path) -> None:
     save_inversion(make_inversion(seed_of_inversions()), path)
 
 
-def _embed_of(path: Path) -> object:
-    """The function of a network, which is only known as a protocol."""
-    return load_onnx_case(path).embed
-
-
-# torch.fx writes a function of the graph, in which all names are numbers by then, and compiles it
-TORCH_FX = frozenset({"compile", "exec"})
 CHECKPOINTS = {kind: _checkpoint(kind) for kind in WRITERS}
 OTHERS = {
     "settings": Kind(CHECKPOINTS["own"].write, load_generator, Generator, damage=any_settings),
@@ -77,6 +68,6 @@ OTHERS = {
     "directions": _directions(lambda path: save_file(_tensors("directions/"), str(path)), "safetensors"),
     "tensors": _directions(partial(torch.save, _tensors()), "pt"),
     "inversion": Kind(_write_inversion, load_inversion, Inversion, "case.safetensors"),
-    "onnx": Kind(write_onnx_seed, _embed_of, MethodType, "case.onnx", mutated_onnx, TORCH_FX),
+    "onnx": Kind(write_onnx_seed, load_onnx_case, torch.Tensor, "case.onnx", mutated_onnx),
 }
 KINDS = CHECKPOINTS | OTHERS

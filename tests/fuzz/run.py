@@ -63,7 +63,6 @@ class Fuzzer:
         self.summary.seed_bytes = len(self.data)
         self.file = self.path.open("wb", buffering=0)  # stays open: a case then opens nothing for writing
         self.guard = guard
-        guard.allowed = self.kind.allowed
 
     def warm_up(self) -> None:
         """Imports what is imported on first use and shows that the undamaged file loads."""

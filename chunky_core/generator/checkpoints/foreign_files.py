@@ -51,14 +51,17 @@ def described(data: memoryview, name: str) -> str:
     for offset, magic, what, advice in _MAGIC:
         if start[offset : offset + len(magic)] == magic:
             return f"it is {what}; {advice}"
-    known = _archive(start, data) or _network(start, data, name)
-    if known:
-        return known
+    archive = _archive(start, data)
+    if archive:
+        return archive
     if not start.strip(b"\0"):
         return "it holds nothing but zeros at its start, as a download that never finished; download it again"
     text = foreign_text.described(start)
     if text:
         return f"{text}; {EXPECTED}"
+    network = _network(start, data, name)
+    if network:
+        return network
     return f"it is of an unknown format; {EXPECTED}"
 
 

@@ -108,6 +108,8 @@ def not_onnx(path: Path) -> str:
             found = f"it is a file of weights ({content.container}) without a network"
     except ChunkyError as error:
         found = str(error).removeprefix(f"{path.name}: ").partition(";")[0]
+        if "ONNX" in found:
+            found = "its contents can't be parsed"
     return f"{path.name} is damaged or no ONNX file: {found}; expected a whole network in one .onnx file"
 
 
