@@ -97,6 +97,16 @@ class LatentEdit(io.ComfyNode):
         )
 
     @classmethod
+    def validate_inputs(cls, direction: str | None = None) -> bool | str:
+        """In place of the host's check of the list, so that a direction that is gone is explained."""
+        try:
+            if direction is not None:
+                direction_by_name(direction)
+        except InvalidInputError as error:
+            return str(error)
+        return True
+
+    @classmethod
     def fingerprint_inputs(cls, **inputs: Any) -> bool:
         """An image that wasn't drawn is no result for a node that is linked to it later."""
         return output_is_used(IMAGE)

@@ -8,13 +8,14 @@ import folder_paths
 from comfy_api.latest import io
 
 from ..chunky_core import load_generator
+from ..chunky_core.errors import MissingWeightsError
 from .host import host_generator, plain_tensors
 from .model_files import file_in, files_in, stamp
 from .types import GeneratorIO
 
 DEMO = "demo (built in)"
 FOLDER = "stylegan"
-ENDINGS = (".safetensors", ".pkl", ".pt", ".pth")
+ENDINGS = (".safetensors", ".pkl", ".pt", ".pth", ".pdparams")
 
 
 def register_folders() -> None:
@@ -52,7 +53,7 @@ class LoadStyleGAN(io.ComfyNode):
                     "name",
                     options=[DEMO, *files_in(FOLDER, ENDINGS)],
                     default=DEMO,
-                    tooltip="The generator. Files are .safetensors, .pkl, .pt or .pth in models/stylegan, "
+                    tooltip="The generator. Files are .safetensors, .pkl, .pt, .pth or .pdparams in models/stylegan, "
                     "subfolders too; press R to refresh the list.",
                 )
             ],
@@ -64,8 +65,20 @@ class LoadStyleGAN(io.ComfyNode):
         )
 
     @classmethod
-    def fingerprint_inputs(cls, name: str) -> str:
-        return f"{name} {stamp(path_of(name))}"
+    def validate_inputs(cls, name: str | None = None) -> bool | str:
+        """In place of the host's check of the list, so that a file that is gone is explained."""
+        try:
+            path_of(name or DEMO)
+        except MissingWeightsError as error:
+            return str(error)
+        return True
+
+    @classmethod
+    def fingerprint_inputs(cls, name: str | None = None) -> str:
+        try:
+            return f"{name} {stamp(path_of(name or DEMO))}"
+        except MissingWeightsError:
+            return f"{name} absent"
 
     @classmethod
     def execute(cls, name: str) -> io.NodeOutput:

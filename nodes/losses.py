@@ -7,11 +7,12 @@ from pathlib import Path
 import folder_paths
 from comfy_api.latest import io
 
-from ..chunky_core.errors import ChunkyError, MissingWeightsError
+from ..chunky_core.errors import ChunkyError
 from ..chunky_core.inversion import LossConfig
 from ..chunky_core.inversion.losses.identity import ENDINGS as IDENTITY_ENDINGS
 from ..chunky_core.inversion.losses.identity import checked_identity_file
 from ..chunky_core.inversion.losses.perceptual import checked_perceptual_file
+from .model_files import file_in, files_in, stamp
 from .types import LossIO
 
 PERCEPTUAL_FOLDER, IDENTITY_FOLDER = "chunkygan_perceptual", "chunkygan_identity"
@@ -64,10 +65,9 @@ class PerceptualLoss(io.ComfyNode):
     ) -> str:
         try:
             files = (perceptual_network(lpips_net or DEMO), identity_network(identity_net or NONE))
-            times = [str(Path(name).stat().st_mtime) for name in files if Path(name).is_absolute()]
-        except (ChunkyError, OSError) as error:
+        except ChunkyError as error:
             return str(error)  # execute says it
-        return " ".join([*files, *times])
+        return " ".join(f"{name} {stamp(name)}" for name in files)
 
     @classmethod
     def execute(
@@ -161,36 +161,22 @@ def weight_input(name: str, default: float, tooltip: str) -> io.Input:
     return io.Float.Input(name, default=default, min=0.0, max=LARGEST_WEIGHT, step=0.05, tooltip=tooltip)
 
 
-def files_in(folder: str, endings: tuple[str, ...]) -> list[str]:
-    """Every file with one of `endings` below the registered folders, relative to them."""
-    roots = folder_paths.get_folder_paths(folder)
-    found = {name for root in roots for name in folder_paths.recursive_search(root, [".git"])[0]}
-    return sorted(name for name in found if name.lower().endswith(endings))
-
-
 def perceptual_network(choice: str) -> str:
     """What LossConfig takes for a choice of the list: a known name, or a file's path.
 
     Raises MissingWeightsError where the file is gone, UnsupportedCheckpointError for a kind that isn't opened.
     """
-    return choice if choice in NETWORKS else str(checked_perceptual_file(file_in(PERCEPTUAL_FOLDER, choice)))
+    return (
+        choice
+        if choice in NETWORKS
+        else str(checked_perceptual_file(str(file_in(PERCEPTUAL_FOLDER, choice))))
+    )
 
 
 def identity_network(choice: str) -> str:
     """The same for the identity network; "none" never gets looked at, its weight being 0."""
     known = choice in (NONE, DEMO)
-    return DEMO if known else str(checked_identity_file(file_in(IDENTITY_FOLDER, choice)))
-
-
-def file_in(folder: str, choice: str) -> str:
-    """The path of an entry of a list. Raises MissingWeightsError where there is none any more."""
-    try:
-        return str(folder_paths.get_full_path_or_raise(folder, choice))
-    except FileNotFoundError as error:
-        raise MissingWeightsError(
-            f"there is no file {choice!r} in {' or '.join(folder_paths.get_folder_paths(folder))}; put it there, press "
-            "R, or choose another entry of the list"
-        ) from error
+    return DEMO if known else str(checked_identity_file(str(file_in(IDENTITY_FOLDER, choice))))
 
 
 NODES = [PerceptualLoss]

@@ -17,6 +17,7 @@ from ..chunky_core.images import to_uint8
 from ..chunky_core.segments.label_images import labels_of_colours, palette_of, parse_palette
 from ..chunky_core.segments.parsing import CONFIG, PREPARATION, WEIGHTS, FaceParser, load_parser
 from .host import GRID_TOLERANCE, check_image, each_photo, plain_tensors, to_core
+from .model_files import files_below, stamp
 from .notices import show_notice
 from .types import LabelMap, LabelMapIO
 
@@ -131,9 +132,8 @@ class FaceParsing(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(cls, model: str | None = None, image: Tensor | None = None) -> str:
-        folder = parser_folders().get(model or "")
-        files = [] if folder is None else [folder / name for name in (CONFIG, PREPARATION, WEIGHTS)]
-        return f"{model} {[(path.name, path.stat().st_mtime) for path in files if path.is_file()]}"
+        folder = parser_folders().get(model or "", Path())
+        return f"{model} {[stamp(folder / name) for name in (CONFIG, PREPARATION, WEIGHTS)]}"
 
     @classmethod
     def execute(cls, image: Tensor, model: str) -> io.NodeOutput:
@@ -193,9 +193,8 @@ def parser_folders() -> dict[str, Path]:
     """Every folder below models/face_parsing that holds a config.json, by its path from there."""
     found: dict[str, Path] = {}
     for root in folder_paths.get_folder_paths(FOLDER):
-        files = map(Path, folder_paths.recursive_search(root, [".git"])[0])
-        folders = [path.parent for path in files if path.name == CONFIG]
-        found = {folder.as_posix(): root / folder for folder in folders} | found
+        folders = [path.parent for path in files_below(Path(root)) if path.name == CONFIG]
+        found = {folder.relative_to(root).as_posix(): folder for folder in folders} | found
     return found
 
 

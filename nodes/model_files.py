@@ -25,10 +25,21 @@ def files_in(folder: str, endings: Collection[str]) -> list[str]:
     found = {
         str(path.relative_to(root))
         for root in map(Path, folder_paths.get_folder_paths(folder))
-        for path in _walk(root)
+        for path in files_below(root)
         if path.name.lower().endswith(tuple(endings)) and _can_be_listed(path)
     }
     return sorted(found)
+
+
+def files_below(root: Path) -> Iterator[Path]:
+    """All files below a folder. Links to folders are followed, each folder is entered once."""
+    entered: set[str] = set()
+    for place, folders, files in os.walk(root, followlinks=True):
+        real = os.path.realpath(place)
+        folders[:] = [] if real in entered else [name for name in folders if name != ".git"]
+        if real not in entered:
+            yield from (Path(place) / name for name in files)
+        entered.add(real)
 
 
 def file_in(folder: str, name: str) -> Path:
@@ -56,17 +67,6 @@ def left_out(path: Path, reason: object) -> None:
     if (str(path), str(reason)) not in _named:
         _named.add((str(path), str(reason)))
         logging.warning("ChunkyGAN leaves %s out of its lists: %s", path, reason)
-
-
-def _walk(root: Path) -> Iterator[Path]:
-    """All files below a folder. Links to folders are followed, each folder is entered once."""
-    entered: set[str] = set()
-    for place, folders, files in os.walk(root, followlinks=True):
-        real = os.path.realpath(place)
-        folders[:] = [] if real in entered else [name for name in folders if name != ".git"]
-        if real not in entered:
-            yield from (Path(place) / name for name in files)
-        entered.add(real)
 
 
 def _can_be_listed(path: Path) -> bool:

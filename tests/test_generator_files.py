@@ -259,3 +259,9 @@ def test_a_file_has_one_fingerprint_in_every_precision(
 ) -> None:
     save_generator(generator, tmp_path / "g.safetensors")
     assert load_generator(tmp_path / "g.safetensors", dtype=dtype).fingerprint == generator.fingerprint
+
+
+@pytest.mark.parametrize("name", ["x" * 5000 + ".pkl", "a\0b.pkl"])
+def test_an_impossible_path_is_no_file(tmp_path: Path, name: str) -> None:
+    with pytest.raises(MissingWeightsError):
+        load_generator(tmp_path / name)

@@ -80,7 +80,7 @@ def test_a_soft_edge_keeps_every_weight(pack: Pack) -> None:  # noqa: F811
 
 
 def test_a_label_picture_as_a_mask_is_refused(pack: Pack) -> None:  # noqa: F811
-    for highest in (1, 2, 18):
+    for highest in (2, 18, 31):
         with pytest.raises(
             pack.errors.InvalidInputError, match=f"'face' is black.*{highest} of 255.*label map"
         ):
@@ -88,6 +88,16 @@ def test_a_label_picture_as_a_mask_is_refused(pack: Pack) -> None:  # noqa: F811
     faint = disc()[None] * 0.09
     ((made,),) = pack.run(SEGMENTS, image=a_photo(), masks=faint, names="face", **HARD)
     assert torch.allclose(made.masks[0], faint)
+
+
+def test_levels_0_and_1_are_off_and_on(pack: Pack) -> None:  # noqa: F811
+    """As `read_mask` takes them from a file; a mask that is 1 of 255 everywhere is black."""
+    given = {"image": a_photo(), "names": "face", **HARD}
+    ((made,),) = pack.run(SEGMENTS, masks=disc()[None] / 255, **given)
+    ((wanted,),) = pack.run(SEGMENTS, masks=disc()[None], **given)
+    assert torch.equal(made.masks, wanted.masks)
+    with pytest.raises(pack.errors.InvalidInputError, match="is black"):
+        pack.run(SEGMENTS, masks=torch.full((1, SIZE, SIZE), 1 / 255), **given)
 
 
 TAKERS: dict[str, dict[str, Any]] = {

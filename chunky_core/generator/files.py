@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import torch
@@ -57,10 +57,11 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Iterator[Checkpoint]:
     generator.
     """
     file = _file(path)
-    if not file.exists():
-        raise MissingWeightsError(
-            f"there is no generator file {file}; check the path or reinstall the package"
-        )
+    with suppress(OSError):  # `open_content` names what else is wrong with a path
+        if not file.exists():
+            raise MissingWeightsError(
+                f"there is no generator file {file}; check the path or reinstall the package"
+            )
     with open_content(file) as content:
         try:
             checkpoint = _interpreted(file, content)

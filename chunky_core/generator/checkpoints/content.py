@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -43,8 +43,9 @@ def open_content(path: str | os.PathLike[str]) -> Iterator[Content]:
     where it is damaged, of another kind, or names a function that is not on the list of what a StyleGAN file needs.
     """
     file = Path(path)
-    if file.is_dir():
-        raise MissingWeightsError(folders.described(file))
+    with suppress(OSError):  # a name that is too long is no folder; `mapped` says so
+        if file.is_dir():
+            raise MissingWeightsError(folders.described(file))
     with mapped(file) as data:
         with naming(file), _unfinished(file):
             content = _content(file, data)
