@@ -67,7 +67,9 @@ def seeded(kind: str) -> Generator:
         synthesis = StyleGAN3Synthesis(dimensions)
     else:
         block = "skip" if kind == "conditional" else kind
-        synthesis = SynthesisNetwork(w_dim=16, img_resolution=32, channel_base=256, channel_max=16, block=block)
+        synthesis = SynthesisNetwork(
+            w_dim=16, img_resolution=32, channel_base=256, channel_max=16, block=block
+        )
     mapping = MappingNetwork(16, 16, synthesis.num_ws, num_layers=2, c_dim=4 if kind == "conditional" else 0)
     module, rng = GeneratorModule(mapping, synthesis), torch.Generator().manual_seed(0)
     for name, tensor in module.state_dict().items():
