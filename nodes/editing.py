@@ -60,8 +60,8 @@ class LatentEdit(io.ComfyNode):
                     "direction",
                     options=options,
                     default="smile" if "smile" in options else None,
-                    tooltip="What to change. 'file/name' comes from "
-                    "models/stylegan_directions/*.safetensors.",
+                    tooltip="What to change. 'file/name' comes from a file in models/stylegan_directions: "
+                    ".safetensors, .npy, .npz, .pt or .pkl; press R to refresh the list.",
                 ),
                 io.Float.Input(
                     "strength",
