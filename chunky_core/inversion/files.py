@@ -24,6 +24,10 @@ from .inversion import Inversion
 
 FORMAT = "chunkygan-inversion"
 VERSION = (1, 1)  # a reader takes every file of its own major version and ignores entries it doesn't know
+DTYPES = {
+    *(torch.float16, torch.bfloat16, torch.float32, torch.float64),
+    *(torch.uint8, torch.int32, torch.int64, torch.bool),
+}
 MAX_BYTES = 8 << 30  # of a file: 13 segments with a delta of all weights each are far smaller
 
 
@@ -110,6 +114,8 @@ def _reader(content: Content, size: int) -> Callable[[str], Tensor]:
         if name not in content.value:
             raise InvalidInputError(f"the tensor {name!r:.100} is missing")
         tensor = content.value[name]
+        if tensor.dtype not in DTYPES:
+            raise InvalidInputError(f"the tensor {name!r:.100} holds {tensor.dtype}, which no inversion does")
         room[0] -= tensor.numel * tensor.dtype.itemsize
         if room[0] < 0:
             raise InvalidInputError("its tensors need more bytes than the file has")
