@@ -40,7 +40,7 @@ def ended_in_one_line(capsys) -> str:
         (["--masks", "{studio}/nothing.png"], "nothing.png"),
         (["--masks", "{studio}"], "labels.png is nearly black as a mask"),
         (["--generator", "absent.safetensors"], "absent.safetensors"),
-        (["--generator", "{studio}"], "is a folder; choose a file"),
+        (["--generator", "{studio}"], "is a folder; expected a file of weights"),
         (["--directions", "{studio}"], "no direction file"),
         (["--directions", "{studio}/nothing.npy"], "nothing.npy"),
         (["--device", "gpu"], "--device gpu"),
