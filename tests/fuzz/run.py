@@ -32,6 +32,8 @@ from .kinds import KINDS
 ADDRESS_SPACE = 1 << 30  # what a case may map beyond what the process has when the first one starts
 PATIENCE = 20  # seconds; a case that takes longer hangs
 MEBIBYTE = 1 << 20
+# Of opcodes, zips and web pages; Python imports a codec where it is used first.
+CODECS = ("latin-1", "raw_unicode_escape", "utf-8", "ascii", "cp437", "utf-16", "utf-16-le", "utf-16-be")
 
 
 @dataclass
@@ -66,7 +68,7 @@ class Fuzzer:
 
     def warm_up(self) -> None:
         """Imports what is imported on first use and shows that the undamaged file loads."""
-        for encoding in ("latin-1", "raw_unicode_escape", "utf-8", "ascii", "cp437"):  # of opcodes and zips
+        for encoding in CODECS:
             codecs.lookup(encoding)
         for _ in range(3):
             self._place(self.data)
