@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from ..compositing import KeepDetail, Replace
+from ..devices import usable_device
 from ..editing import load_directions, parse_edit
-from ..errors import InvalidInputError
 from ..generator.files import load_generator
 from ..generator.spaces import SPACES
 from ..inversion import ProjectionConfig
@@ -109,7 +109,7 @@ def job_of(
     """The job that the options describe on an open photo. Raises a ChunkyError for what can't be opened or done."""
     directions = load_directions(options.directions)
     return Job(
-        generator=load_generator(options.generator, device=usable_device(options.device)),
+        generator=load_generator(options.generator, device=usable_device(options.device, "--device")),
         photo=photo,
         segments=segments,
         edits=tuple(parse_edit(text, directions) for text in options.edit),
@@ -121,20 +121,3 @@ def job_of(
         resume=options.resume,
         profile=profile,
     )
-
-
-def usable_device(name: str) -> torch.device:
-    """The device of that name. Raises InvalidInputError where torch knows none, or can't compute on it here."""
-    try:
-        device = torch.device(name)
-        torch.zeros(1, device=device).item()
-    except (RuntimeError, AssertionError, ImportError, AttributeError) as error:  # each backend has its own
-        reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
-        raise InvalidInputError(
-            f"--device {name} can't be used here ({reason:.100}); give {' or '.join(_devices())}"
-        ) from error
-    return device
-
-
-def _devices() -> list[str]:
-    return ["cpu", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))]

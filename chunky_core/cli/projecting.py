@@ -103,7 +103,9 @@ class _Keeper:
     """Writes the unfinished projection; a finished one that lies under its name is set aside until the end."""
 
     def __init__(self, path: Path, earlier: Inversion | None) -> None:
-        self.path, self.previous = path, path.with_name(f"previous_{path.name}")
+        self.path = path
+        target = path.resolve() if path.is_symlink() else path  # a link stays a link
+        self.target, self.previous = target, target.with_name(f"previous_{target.name}")
         self.replaces = earlier is None and path.exists()
         self.kept, self.problem = earlier is not None, ""
 
@@ -135,5 +137,5 @@ class _Keeper:
 
     def _set_aside(self) -> None:
         if self.replaces:
-            self.path.replace(self.previous)
+            self.target.replace(self.previous)
             self.replaces = False

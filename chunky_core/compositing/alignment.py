@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ..checks import check_picture
 from ..errors import InvalidInputError
 from ..inversion.alignment import Alignment
 from ..segments.masks import without_noise
@@ -18,6 +19,7 @@ from .face_points import Box, FacePoints, mean_point
 from .warp import Quad, Region, displaced, quad_to_photo, resample, samples_for, side_lengths
 
 SOFT_EDGE = 1 / 32  # of the crop's side, over which a change fades out toward the quad's border
+LARGEST_CROP = 8192  # pixels
 LEAST_SHARE = 1e-3  # of a pixel; less is rounding
 UNLIKE = 0.1  # a mismatch of structure, from which on detail finer than the crop isn't carried along
 NEW_STRUCTURE = 0.06  # of the range -1..1: a local change beyond it is another structure, not another shade
@@ -73,8 +75,8 @@ def aligned_crop(photo: Tensor, alignment: Alignment, size: int) -> Tensor:
     quad that doesn't touch it.
     """
     _check_photo(photo, alignment)
-    if size < 1:
-        raise InvalidInputError(f"the crop's size is {size}; expected at least 1 pixel")
+    if not 1 <= size <= LARGEST_CROP:
+        raise InvalidInputError(f"the crop's size is {size}; expected 1 to {LARGEST_CROP} pixels")
     return _crop(photo[:, :3], alignment.quad, (size, size))
 
 
@@ -114,6 +116,13 @@ def paste_back(
     """
     _check_photo(photo, alignment)
     _check_crops(before, after, mask)
+    if not 0 <= detail <= 1:  # NaN fails, too
+        raise InvalidInputError(f"detail is {detail}; expected 0 to 1")
+    if photo.dtype in (torch.float16, torch.bfloat16):  # too coarse to compute in
+        wide = paste_back(
+            photo.float(), before, after, alignment, mask, detail=detail, move_detail=move_detail
+        )
+        return torch.where(wide == photo.float(), photo, wide.to(photo))
     before, after = before.to(photo), after.to(photo)
     change = (after - before) * _fade(alignment, before)
     if mask is not None:
@@ -241,10 +250,7 @@ def _scaling(x: float, y: float) -> Tensor:
 
 
 def _check_photo(photo: Tensor, alignment: Alignment) -> None:
-    if photo.ndim != 4 or len(photo) != 1 or photo.shape[1] < 3 or not photo.is_floating_point():
-        raise InvalidInputError(
-            f"the photo is {pictures(photo)} ({photo.dtype}); expected one, of floats [1,3 or 4,H,W]"
-        )
+    check_picture(photo, "the photo", batch=1)
     if tuple(photo.shape[-2:]) != tuple(alignment.original_size):
         (height, width), (h, w) = alignment.original_size, photo.shape[-2:]
         raise InvalidInputError(
@@ -259,13 +265,13 @@ def _check_photo(photo: Tensor, alignment: Alignment) -> None:
 
 
 def _check_crops(before: Tensor, after: Tensor, mask: Tensor | None) -> None:
-    if before.ndim != 4 or before.shape[:2] != (1, 3) or before.shape != after.shape:
+    check_picture(before, "the crop before", batch=1)
+    check_picture(after, "the crop after")
+    if before.shape[1] != 3 or before.shape != after.shape:
         raise InvalidInputError(
             f"before is {pictures(before)}, after {pictures(after)}; expected one crop twice, of one size: resize the "
             "edited one to Align Face's crop"
         )
-    if not (before.isfinite().all() and after.isfinite().all()):
-        raise InvalidInputError("the crop has NaN or infinite values; expected numbers in -1..1")
     if mask is None:
         return
     if mask.shape != (1, 1, *before.shape[-2:]):

@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor
 
+from ..checks import check_picture
 from ..errors import InvalidInputError
 from ..segments.masks import SMALLEST_WEIGHT, grow, mask_box, without_noise
 from ..wording import in_pixels, pictures
@@ -160,6 +161,10 @@ def check_band(band: int) -> None:
 
 def check_pictures(picture: Tensor, photo: Tensor, mask: Tensor, rim: str) -> None:
     """Raise InvalidInputError for what `poisson_composite` does not take."""
+    for name, image in (("picture", picture), ("photo", photo)):
+        if isinstance(image, Tensor) and image.ndim == 4 and image.shape[1] != 3:
+            break  # the channels are told below
+        check_picture(image, f"the {name}")
     if photo.ndim != 4 or photo.shape[1] != 3 or picture.shape != photo.shape:
         raise InvalidInputError(
             f"the picture is {pictures(picture)}, the photo {pictures(photo)}; expected both in one size and number, "
@@ -171,8 +176,8 @@ def check_pictures(picture: Tensor, photo: Tensor, mask: Tensor, rim: str) -> No
             f"the mask is {in_pixels(mask)}, the photo {width}x{height}; expected one mask of the photo's size, or one "
             "per photo"
         )
-    for name, tensor in (("picture", picture), ("photo", photo), ("mask", mask)):
-        if not tensor.isfinite().all():
-            raise InvalidInputError(f"the {name} contains NaN or infinite values; expected numbers only")
+    low, high = (bound.item() for bound in mask.aminmax())
+    if not 0 <= low <= high <= 1:  # NaN fails, too
+        raise InvalidInputError(f"the mask has values in {low:g}..{high:g}; expected 0..1")
     if rim not in get_args(Rim):
         raise InvalidInputError(f"rim is {rim!r}; expected one of {', '.join(get_args(Rim))}")

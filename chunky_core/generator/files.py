@@ -13,6 +13,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from ..checks import FLOATS
+from ..devices import usable_device
 from ..errors import InvalidInputError, MissingWeightsError, UnsupportedCheckpointError
 from ..saving import save_tensors
 from .architecture import architecture_from, build_module
@@ -39,8 +41,12 @@ def load_generator(
     Its metadata has "format", "source" (the file's name unless the file says more) and "notes". May be called
     in inference mode; the result can be differentiated through outside of it. Warns, naming the tensors, where
     weights are not finite.
-    Raises MissingWeightsError for a missing file, UnsupportedCheckpointError where it is something else.
+    Raises MissingWeightsError for a missing file, UnsupportedCheckpointError where it is something else,
+    InvalidInputError for a device that can't be used here and another dtype than float16, bfloat16, float32, float64.
     """
+    device = usable_device(device)
+    if dtype not in FLOATS:
+        raise InvalidInputError(f"dtype is {dtype!r}; expected one of {', '.join(map(str, FLOATS))}")
     with torch.inference_mode(False), read_checkpoint(path) as checkpoint:
         _warn_if_not_finite(_file(path), checkpoint.state)
         module = build_module(checkpoint.architecture, checkpoint.state, device, dtype)

@@ -15,10 +15,14 @@ def to_uint8(image: Tensor) -> Tensor:
     image: [B,3,H,W], -1 is black and 1 is white, values beyond are clipped.
     Returns uint8 [B,H,W,3], RGB. The inverse of `from_uint8` for all 256 values: a photo that goes through
     both keeps every pixel.
-    Raises InvalidInputError for another shape and for NaN.
+    Raises InvalidInputError for another shape, whole numbers and NaN.
     """
-    if image.ndim != 4 or image.shape[1] != 3:
-        raise InvalidInputError(f"an image is {in_brackets(image)}; expected [B,3,H,W]")
+    if not isinstance(image, Tensor) or image.ndim != 4 or image.shape[1] != 3 or not image.numel():
+        found = in_brackets(image) if isinstance(image, Tensor) else f"a {type(image).__name__}"
+        raise InvalidInputError(f"an image is {found}; expected [B,3,H,W]")
+    if not image.is_floating_point():
+        kind = str(image.dtype).removeprefix("torch.")
+        raise InvalidInputError(f"an image holds {kind} numbers; expected floats in -1..1")
     levels = (image.detach().float() * 127.5 + 127.5).round().clamp(0, 255)
     if levels.isnan().any():
         raise InvalidInputError("an image contains NaN; expected numbers in -1..1")

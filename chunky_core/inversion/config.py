@@ -12,6 +12,15 @@ from .losses.config import LossConfig
 MODES = ("independent", "joint")
 OPTIMIZERS = ("adam", "lbfgs")
 SIGNS = ("grow", "shrink")
+# (knob, least, most) of those that are whole numbers
+WHOLE = (
+    ("steps", 1, 10**6),
+    ("dilation", 0, 4096),
+    ("neighbourhood_width", 0, 4096),
+    ("plateau", 0, 10**6),
+    ("refine_every", 0, 10**6),
+    ("seed", 0, 2**64 - 1),
+)
 
 
 @dataclass(frozen=True)
@@ -78,6 +87,10 @@ class ProjectionConfig:
         _check_choice("mode", self.mode, MODES)
         _check_choice("optimizer", self.optimizer, OPTIMIZERS)
         _check_choice("refine_sign", self.refine_sign, SIGNS)
+        if not isinstance(self.spaces, Mapping):
+            raise InvalidInputError(
+                f"spaces is {self.spaces!r:.60}; expected a dict such as {{'mouth': 's'}}"
+            )
         for space in (self.space, *self.spaces.values()):
             _check_choice("space", space, SPACES)
         if self.optimizer == "lbfgs" and not {self.space, *self.spaces.values()} <= {"w", "z"}:
@@ -88,8 +101,14 @@ class ProjectionConfig:
             raise InvalidInputError(
                 '"lbfgs" needs a loss that stands still; switch optimise_noise and code_noise off, or use "adam"'
             )
-        if self.steps < 1:
-            raise InvalidInputError(f"steps is {self.steps}; at least 1 is needed")
+        for name, least, most in WHOLE:
+            found = getattr(self, name)
+            if not isinstance(found, int) or isinstance(found, bool) or not least <= found <= most:
+                raise InvalidInputError(
+                    f"{name} is {found!r}; expected a whole number of at least {least}, at most {most}"
+                )
+        if not isinstance(self.losses, LossConfig):
+            raise InvalidInputError(f"losses is {self.losses!r:.60}; expected a LossConfig")
         if not 0 < self.learning_rate < float("inf"):
             raise InvalidInputError(
                 f"learning_rate is {self.learning_rate}; it must be above 0, 0.1 is usual"
@@ -107,9 +126,6 @@ class ProjectionConfig:
             "refine_curvature",
         ):
             if not 0 <= getattr(self, name) < float("inf"):
-                raise InvalidInputError(f"{name} is {getattr(self, name)}; expected 0 or more")
-        for name in ("dilation", "neighbourhood_width", "plateau", "refine_every"):
-            if getattr(self, name) < 0:
                 raise InvalidInputError(f"{name} is {getattr(self, name)}; expected 0 or more")
 
 

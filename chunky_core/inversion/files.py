@@ -24,6 +24,10 @@ from .inversion import Inversion
 
 FORMAT = "chunkygan-inversion"
 VERSION = (1, 1)  # a reader takes every file of its own major version and ignores entries it doesn't know
+EXPECTED = (
+    "expected an inversion that this program has saved (.safetensors); latent codes of other tools, such as "
+    "projected_w.npz, can't be opened yet"
+)
 DTYPES = {
     *(torch.float16, torch.bfloat16, torch.float32, torch.float64),
     *(torch.uint8, torch.int32, torch.int64, torch.bool),
@@ -63,7 +67,8 @@ def load_inversion(path: str | Path) -> Inversion:
             _check_kind(content)
             return rebuild(parse(content.metadata["inversion"]), _reader(content, path.stat().st_size))
     except UnsupportedCheckpointError as error:
-        raise InvalidInputError(f"{path.parent / ''}{error}") from error
+        found = str(error).removeprefix(f"{path.name}: ").partition(";")[0]
+        raise InvalidInputError(f"{path} is no saved inversion: {found}; {EXPECTED}") from error
     except ChunkyError as error:
         raise InvalidInputError(f"{path} is no saved inversion that can be opened: {error}") from error
     except (KeyError, TypeError, ValueError, OverflowError) as error:
@@ -73,9 +78,12 @@ def load_inversion(path: str | Path) -> Inversion:
 
 
 def _check_size(path: Path) -> None:
-    if not path.is_file():
+    try:
+        size = path.stat().st_size if path.is_file() else None
+    except OSError as error:
+        raise InvalidInputError(f"{path} can't be read ({error.strerror}); check the path") from error
+    if size is None:
         raise InvalidInputError(f"there is no inversion file {path}; check the path")
-    size = path.stat().st_size
     if size > MAX_BYTES:
         raise InvalidInputError(
             f"{path} has {size / 2**30:.1f} GiB; expected at most {MAX_BYTES >> 30} of an inversion"
@@ -87,8 +95,7 @@ def _check_kind(content: Content) -> None:
         held = fields(content.value)
         found = ", ".join(str(name)[:40] for name in list(held)[:3]) or "a tensor"
         raise InvalidInputError(
-            f"it is a file of torch.save or pickle ({found}), perhaps the latent code of another tool; expected an "
-            "inversion that this program has saved (.safetensors), codes of other tools can't be opened yet"
+            f"it is a file of torch.save or pickle ({found}), perhaps the latent code of another tool; {EXPECTED}"
         )
     kind = content.metadata.get("format")
     if kind != FORMAT:

@@ -16,6 +16,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from ..checks import check_picture
 from ..errors import InvalidInputError
 from ..generator.generator import Generator
 from ..segments.segments import Segments
@@ -100,6 +101,10 @@ def check_photo_size(size: tuple[int, int], resolution: int) -> None:
 
 def check_photo(photo: Tensor, generator: Generator, segments: Segments) -> None:
     """Raise InvalidInputError for a photo that `project` doesn't take, or one of another size than the segments."""
+    if not isinstance(photo, Tensor):
+        raise InvalidInputError(
+            f"the photo is a {type(photo).__name__}; expected a tensor of floats [1,3,H,W]"
+        )
     if photo.ndim != 4 or photo.shape[:2] != (1, 3):
         raise InvalidInputError(
             f"the photo is {pictures(photo)}; expected one RGB image [1, 3, height, width], so project the images of a "
@@ -112,8 +117,7 @@ def check_photo(photo: Tensor, generator: Generator, segments: Segments) -> None
             f"the photo is {in_pixels(photo)}, the masks are {width}x{height}; make the masks of this very photo "
             "(after Align Face, if that cut it out)"
         )
-    if not torch.isfinite(photo).all():
-        raise InvalidInputError("the photo holds NaN or infinite values; expected finite ones in [-1, 1]")
+    check_picture(photo, "the photo", batch=1)
     if photo.abs().max() > _BRIGHTEST:
         raise InvalidInputError(
             f"the photo has values from {photo.min():.4g} to {photo.max():.4g}; expected [-1, 1]; scale it"

@@ -167,6 +167,8 @@ def segments_from_label_map(
     Raises InvalidInputError for another shape or type, for names in `static` and `only` that are not in `names`,
     and if no segment is left.
     """
+    if labels.dtype in (torch.uint16, torch.uint32):  # torch compares few numbers of these types
+        labels = labels.long()
     if labels.ndim != 2 or labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
         kind = str(labels.dtype).removeprefix("torch.")
         raise InvalidInputError(f"a label map is {kind} {list(labels.shape)}; expected whole numbers [H,W]")
