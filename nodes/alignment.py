@@ -13,7 +13,7 @@ from ..chunky_core.compositing.faces import draw_quads, face_alignment
 from ..chunky_core.errors import InvalidInputError
 from ..chunky_core.images import from_uint8, to_uint8
 from .face_sources import chosen, face_source, source_inputs
-from .fitted import fitted_mask
+from .fitted import chosen_mask
 from .host import HostedGenerator, each_photo, image_size, mask_to_core, per_photo, plain_tensors, to_host
 from .photos import into_photo
 from .types import AlignmentBatch, AlignmentIO, GeneratorIO
@@ -171,7 +171,7 @@ class PasteBack(io.ComfyNode):
         with plain_tensors():
             count = sum(map(len, alignment))
             check_counts(alignment, {"before": before, "after": after}, count, len(photo))
-            masks = (None,) if mask is None else fitted_mask(mask_to_core(mask), image_size(before)).split(1)
+            masks = (None,) if mask is None else chosen_mask(mask_to_core(mask), image_size(before)).split(1)
             crops = zip(
                 each_photo(before), each_photo(after), per_photo(tuple(masks), count, "masks"), strict=True
             )

@@ -46,7 +46,7 @@ class Autosave:
     def announce(self, step: int) -> None:
         """Tell on the node from which step the run goes on, if from any, and where the work will be."""
         begins = f"Goes on after step {step}. " if step else ""
-        show_on_node(f"{begins}Saved every {SECONDS:.0f} s\nin {self._shown}")
+        show_on_node(f"{begins}Will be saved every {SECONDS:.0f} s\nin {self._shown}")
 
     def load(self) -> Inversion | None:
         """What an earlier run of this job has left; None, and a word about it, where there is nothing to go on with."""

@@ -25,7 +25,7 @@ from ..chunky_core.compositing import (
 )
 from ..chunky_core.generator.generator import Generator
 from ..chunky_core.inversion.inversion import Inversion
-from .fitted import fitted_mask
+from .fitted import chosen_mask
 from .host import (
     HostedGenerator,
     each_photo,
@@ -249,7 +249,7 @@ class PoissonBlend(io.ComfyNode):
             count = max(len(picture), len(photo))
             sources = per_photo(tuple(each_photo(picture)), count, "pictures")
             targets = per_photo(tuple(each_photo(photo)), count, "photos")
-            fitted = fitted_mask(mask_to_core(mask), image_size(photo))
+            fitted = chosen_mask(mask_to_core(mask), image_size(photo))
             masks = per_photo(fitted.split(1), count, "masks")
             blended = [
                 set_in(*parts, mode=mode, band=band, mixed=mixed_gradients)

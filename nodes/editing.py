@@ -169,6 +169,7 @@ def direction_by_name(choice: str) -> Direction:
             return known[name]
     if files:
         name, source = sources[-1]
+        load_directions(source)  # says why it has none
         raise InvalidInputError(f"no direction '{name}' in {files[-1]}; it has {', '.join(names_in(source))}")
     raise InvalidInputError(
         f"there is no direction {choice!r}: the demo has {', '.join(names_in('demo'))}, others are 'file/name' of the "

@@ -13,7 +13,7 @@ from ..chunky_core.compositing.fill import DEFAULTS, fill_region
 from ..chunky_core.compositing.fill_parts import FillPart, connected_parts, parse_parts
 from ..chunky_core.errors import InvalidInputError
 from ..chunky_core.inversion import Inversion, LossConfig
-from .fitted import fitted_mask
+from .fitted import chosen_mask
 from .host import HostedGenerator, loaded, mask_to_core, plain_tensors, step_reporter, to_host
 from .losses import weight_folders
 from .types import GeneratorIO, InversionBatch, InversionIO, LossIO
@@ -82,7 +82,7 @@ class FillRegion(io.ComfyNode):
             DEFAULTS, losses=loss or LossConfig(), steps=steps, learning_rate=learning_rate, space=space
         )
         with plain_tensors():
-            chosen = mask_parts(fitted_mask(mask_to_core(masks), inversion[0].masks().size), parts, separate)
+            chosen = mask_parts(chosen_mask(mask_to_core(masks), inversion[0].masks().size), parts, separate)
         filled: list[Inversion] = []
         with loaded(generator) as own:
             for index, record in enumerate(inversion):

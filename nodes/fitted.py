@@ -8,10 +8,12 @@ import torch
 from torch import Tensor
 
 from ..chunky_core.segments.fitting import fit_labels, fit_mask
-from ..chunky_core.segments.masks import BLACK
+from ..chunky_core.segments.incoming import check_not_black
+from ..chunky_core.segments.masks import BLACK, without_noise
 from ..chunky_core.wording import in_pixels
 from .notices import show_notice
 
+NOISY_BLACK, FAINT_RIM = 10.5 / 255, 64  # of a mask beside which the photo stays: its black may be noisier
 WHITE = 0.95  # a mask that is nowhere above shows the photo through
 MOST_PAINTED = 0.5  # of the picture; more than that is the surroundings of something cut out
 GREY = 0.25  # a mask that is nowhere below has no black
@@ -41,6 +43,19 @@ def fitted_masks(masks: Mapping[str, Tensor], size: tuple[int, int]) -> dict[str
     if resized:
         say_resized(masks[resized[0]], size, of_names(resized))
     return fitted
+
+
+def chosen_mask(mask: Tensor, size: tuple[int, int], what: str = "the mask") -> Tensor:
+    """Masks [B,1,H,W] that say where a node works on photos, as `fitted_mask`, with a true 0 where black is noisy.
+
+    Says what is odd about their levels. Raises InvalidInputError for one that is nearly black.
+    """
+    fitted = fitted_mask(mask, size, what)
+    for one in fitted:
+        check_not_black(what, one)
+    clean = torch.stack([without_noise(one, NOISY_BLACK, FAINT_RIM) for one in fitted])
+    say_odd_levels({"": clean})
+    return clean
 
 
 def say_resized(given: Tensor, size: tuple[int, int], what: str) -> None:
@@ -85,6 +100,8 @@ def say_painted(transparent: Tensor) -> None:
 
 def of_names(names: list[str]) -> str:
     """ "the mask of 'mouth'", "the masks of 'mouth' and 3 others"."""
+    if names == [""]:
+        return "the mask"
     if len(names) == 1:
         return f"the mask of {names[0]!r}"
     return f"the masks of {names[0]!r} and {len(names) - 1} other{'s' * (len(names) > 2)}"

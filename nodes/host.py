@@ -167,9 +167,15 @@ def mask_to_core(mask: Tensor, *, borrowed: bool = False) -> Tensor:
         raise InvalidInputError(
             f"the mask has values in {low:g}..{high:g}, expected 0..1; clip or divide them"
         )
-    if not low and abs(high * 255 - 1) < GRID_TOLERANCE and bool(((values == 0) | (values == high)).all()):
+    if abs(high * 256 - 255) < GRID_TOLERANCE:  # white of a grey picture, as the host's loader gives it
+        values, high = values * (1 / high), 1.0
+    if not low and _is_level_1(high) and bool(((values == 0) | (values == high)).all()):
         values, high = (values > 0).float(), 1.0
     return (values if low >= 0 and high <= 1 else values.clamp(0, 1))[:, None]
+
+
+def _is_level_1(value: float) -> bool:
+    return min(abs(value * most - 1) for most in (255, 256)) < GRID_TOLERANCE
 
 
 def mask_to_host(mask: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from ..chunky_core.inversion.files import load_inversion, save_inversion
 from .host import plain_tensors
 from .model_files import stamp
 from .photos import PHOTO_TIP, photos_of, with_photos
-from .saving import problem_of_folder
+from .saving import LONGEST_NAME, problem_of_folder
 from .types import AlignmentIO, InversionBatch, InversionIO
 
 SUFFIX = ".safetensors"
@@ -169,6 +169,8 @@ def problem_of_prefix(prefix: str) -> str | None:
     )
     if not prefix.strip() or "\0" in prefix or Path(prefix).name in ("", ".."):
         return f"the filename_prefix is {prefix!r}; {expected}"
+    if len(Path(prefix).name.encode("utf-8", "replace")) > LONGEST_NAME:
+        return f"the filename_prefix is too long for a file's name; {expected}, of at most {LONGEST_NAME} letters"
     folder = (output / prefix).parent.resolve()
     if not folder.is_relative_to(output.resolve()):
         return f"the filename_prefix {prefix!r} leads out of the output folder; {expected}"

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ..chunky_core.errors import InvalidInputError, MissingWeightsError
 from ..chunky_core.images import to_uint8
+from ..chunky_core.images.levels import whole_levels
 from ..chunky_core.segments.label_images import labels_of_colours, palette_of, parse_palette
 from ..chunky_core.segments.parsing import CONFIG, PREPARATION, WEIGHTS, FaceParser, load_parser
 from .host import GRID_TOLERANCE, check_image, each_photo, plain_tensors, to_core
@@ -79,9 +80,10 @@ class LabelMapFromImage(io.ComfyNode):
                     "the label picture is transparent in parts; the colours stored there count all the same"
                 )
             given = None if palette.strip().lower() == AUTO else parse_palette(palette)
-            if given is None or given.exact:
-                check_whole_levels(image)
-            pixels = to_uint8(to_core(image))
+            pixels = stored_pixels(image)
+            if pixels is None and (given is None or given.exact):
+                raise between_levels(image)
+            pixels = to_uint8(to_core(image)) if pixels is None else pixels
             chosen = given or palette_of(pixels)
             labels = labels_of_colours(pixels, chosen, tolerance)
             return label_output(LabelMap(labels, dict(enumerate(chosen.names))))
@@ -144,17 +146,23 @@ class FaceParsing(io.ComfyNode):
             return label_output(LabelMap(labels, parser.names))
 
 
-def check_whole_levels(image: Tensor) -> None:
-    """Raise InvalidInputError for a host IMAGE whose values lie between the levels of 8 bits."""
+def stored_pixels(image: Tensor) -> Tensor | None:
+    """The pixels [B,H,W,3] of the file that a host IMAGE was loaded from, uint8; None where it was changed since, or
+    its file has more than 8 bits.
+    """
     check_image(image)
+    levels = whole_levels(image[..., :3])
+    return None if levels is None else levels.clamp(0, 255).to(torch.uint8)
+
+
+def between_levels(image: Tensor) -> InvalidInputError:
     levels = image[..., :3].detach().float() * 255
     between = (levels - levels.round()).abs() > GRID_TOLERANCE
-    if between.any():
-        raise InvalidInputError(
-            f"{between.any(dim=-1).float().mean():.1%} of the label picture lies between the levels of 8 bits, such as "
-            f"{levels[between][0]:.3g} of 255, so it was resized with interpolation or has 16 bits; resize by "
-            "nearest-exact, save it with 8 bits, or list colours in the palette"
-        )
+    return InvalidInputError(
+        f"{between.any(dim=-1).float().mean():.1%} of the label picture lies between the levels of 8 bits, such as "
+        f"{levels[between][0]:.3g} of 255, so it was resized with interpolation or has 16 bits; resize by "
+        "nearest-exact, save it with 8 bits, or list colours in the palette"
+    )
 
 
 def label_outputs() -> list[io.Output]:

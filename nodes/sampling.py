@@ -17,7 +17,7 @@ from ..chunky_core.generator.sampling import NOISE_MODES, SEEDS, sample
 from ..chunky_core.generator.statistics import GeneratorStatistics, cache_folder, statistics
 from .generators import FOLDER, models_folder
 from .host import HostedGenerator, loaded, plain_tensors, step_reporter, to_host
-from .saving import problem_of_folder
+from .saving import LONGEST_NAME, problem_of_folder
 from .types import CodeIO, GeneratorIO
 
 SUFFIX = ".safetensors"
@@ -223,6 +223,10 @@ def free_path(folder: Path, name: str) -> Path:
     stem = name.strip().removesuffix(SUFFIX)
     if not stem or stem[-1] in "/\\" or "\0" in stem:
         raise InvalidInputError(f"the name is {name!r}; {expected}")
+    if len(stem.rpartition("/")[2].encode("utf-8", "replace")) > LONGEST_NAME:
+        raise InvalidInputError(
+            f"the name is too long for a file; {expected}, of at most {LONGEST_NAME} letters"
+        )
     wanted = (folder / f"{stem}{SUFFIX}").resolve()
     if not wanted.is_relative_to(folder.resolve()):
         raise InvalidInputError(f"the name {name!r} leads out of its folder; {expected}")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+LONGEST_NAME = 200  # bytes of a file's name, with room for a number and the ending
+
 
 def problem_of_folder(folder: Path) -> str | None:
     """Why no file can be made in a folder, which itself may not be there yet; None if nothing is in the way."""

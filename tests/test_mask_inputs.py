@@ -269,3 +269,47 @@ def test_names_with_blanks_are_those_with_underscores(pack: Pack) -> None:  # no
     assert made[0].names == ("left_eye",)
     ((merged,),) = pack.run(ADD, mask=masks[1:], name="left-eye", segments=made, feather=0.0)
     assert merged.names == ("left_eye",) and torch.equal(merged.masks[0, 0], masks.amax(dim=0))
+
+
+@pytest.mark.parametrize("noise", [1, 3, 5, 10, "random"])
+def test_beside_a_noisy_mask_the_photo_stays(pack: Pack, noise: int | str) -> None:  # noqa: F811
+    """Poisson Blend takes whatever isn't 0 wholly, so its mask's black may be noisier than that of segments."""
+    rng = torch.Generator().manual_seed(1)
+    levels = (
+        torch.randint(0, 4, (SIZE, SIZE), generator=rng) if noise == "random" else torch.tensor(float(noise))
+    )
+    mask, photo = torch.maximum(disc(), levels / 255), a_photo()
+    for mode in ("full", "seam only", "colour shift only"):
+        (blended,) = pack.run(BLEND, picture=photo.flip(2), photo=photo, mask=mask[None], mode=mode)
+        (wanted,) = pack.run(BLEND, picture=photo.flip(2), photo=photo, mask=disc()[None], mode=mode)
+        assert torch.equal(blended, wanted)
+
+
+def test_a_label_picture_as_a_mask_is_refused_by_every_node(pack: Pack) -> None:  # noqa: F811
+    given = {"picture": a_photo().flip(1), "photo": a_photo()}
+    for most in (255, 256):
+        with pytest.raises(pack.errors.InvalidInputError, match="the mask is black.*of 255.*label map"):
+            pack.run(BLEND, mask=disc()[None] * 11 / most, **given)
+
+
+def test_an_opaque_brush_is_told_by_every_node(pack: Pack, notices: Any) -> None:  # noqa: F811
+    pack.run(BLEND, picture=a_photo().flip(1), photo=a_photo(), mask=disc()[None] * 0.7)
+    assert any("the mask: nothing is above 0.7" in text for text in notices())
+
+
+@pytest.mark.parametrize("most", [255, 256])
+def test_grey_label_pictures_as_the_host_loads_them(pack: Pack, most: int) -> None:  # noqa: F811
+    """ComfyUI's loader gives grey pictures divided by 256 and others by 255."""
+    levels = torch.tensor([0, 1, 3, 18, 255])[torch.arange(SIZE) // 13].expand(SIZE, SIZE)
+    image = (levels.float() / most)[None, ..., None].expand(1, SIZE, SIZE, 3).contiguous()
+    for palette, names in (("auto", "0, 1, 3, 18, 255"), ("0 a\n1 b\n3 c\n18 d\n255 e", "a, b, c, d, e")):
+        label_map, found = pack.run(LABELS, image=image, palette=palette)
+        assert found == names
+        assert torch.equal(label_map.labels[0, 0].long(), torch.arange(SIZE) // 13)
+
+
+def test_white_of_grey_masks_is_white(pack: Pack) -> None:  # noqa: F811
+    given = {"image": a_photo(), "names": "face", **HARD}
+    for level in (255, 1):
+        ((made,),) = pack.run(SEGMENTS, masks=disc()[None] * level / 256, **given)
+        assert torch.equal(made.masks[0, 0], disc())

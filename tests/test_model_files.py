@@ -162,3 +162,18 @@ def test_links_to_folders_are_followed_once(pack: Pack, place: Path, tmp_path: P
         str(Path("linked") / "ELSE.PKL"),
         str(Path("linked") / "elsewhere.safetensors"),
     ]
+
+
+@pytest.mark.parametrize("place", ["models/stylegan_directions"], indirect=True)
+def test_a_direction_file_that_cannot_be_read_says_why(pack: Pack, place: Path) -> None:  # noqa: F811
+    (place / "web.safetensors").write_text("<!DOCTYPE html><html><body>Sign in</body></html>")
+    said = pack.nodes["ChunkyGAN_LatentEdit"].validate_inputs(direction="web.safetensors/smile")
+    assert "web page" in said
+    assert "it has" not in said
+
+
+@pytest.mark.parametrize("letter", ["x", "\u00fc"])
+def test_names_that_no_file_can_have_are_refused_before_the_run(pack: Pack, letter: str) -> None:  # noqa: F811
+    for node, widget in (("ChunkyGAN_SaveInversion", "filename_prefix"), ("ChunkyGAN_SaveStyleGAN", "name")):
+        said = pack.nodes[node].validate_inputs(**{widget: letter * 300})
+        assert "too long for a file" in said

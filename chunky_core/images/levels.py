@@ -8,6 +8,8 @@ from torch import Tensor
 
 from ..errors import InvalidInputError
 
+_ON_GRID = 1e-3  # of a level
+
 
 def to_uint8(image: Tensor) -> Tensor:
     """The 8-bit pixels of an image, rounded to the nearest level.
@@ -43,6 +45,19 @@ def from_uint8(pixels: np.ndarray | Tensor) -> Tensor:
         )
     batch = levels if levels.ndim == 4 else levels[None]
     return (batch.permute(0, 3, 1, 2).float() / 127.5 - 1).contiguous()
+
+
+def whole_levels(values: Tensor) -> Tensor | None:
+    """The levels 0..255 that a picture of 8 bits had, float64; None where numbers lie between them.
+
+    values: in 0..1, level / 255; or level / 256, as ComfyUI's loader gives grey pictures.
+    """
+    for most in (255, 256):
+        levels = values.detach().double() * most
+        whole = levels.round()
+        if not bool(((levels - whole).abs() > _ON_GRID).any()):
+            return whole
+    return None
 
 
 def in_brackets(tensor: Tensor) -> str:

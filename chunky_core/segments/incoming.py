@@ -9,12 +9,11 @@ import torch
 from torch import Tensor
 
 from ..errors import InvalidInputError
+from ..images.levels import whole_levels
 from ..images.masks import DARKEST
 from .fitting import is_placeholder
 from .masks import BLACK, without_noise
 from .patches import Patch, patch_of, total_of
-
-_ON_GRID = 1e-3  # of a level
 
 
 def check_masks(
@@ -94,14 +93,23 @@ def _raise_size(name: str, mask: Tensor, owner: str, size: tuple[int, int]) -> N
 def _check_selects(name: str, mask: Tensor) -> None:
     highest = mask.max().item() * 255
     if not highest:
+        shown = " (Load Image gives such a mask for a picture without transparency)" * is_placeholder(mask)
         raise InvalidInputError(
-            f"the mask of {name!r} is empty; expected at least one pixel above 0, or leave it out"
+            f"the mask of {name!r} is empty{shown}; expected at least one pixel above 0, or leave it out"
         )
-    if highest > DARKEST - 1 + _ON_GRID:
+    check_not_black(f"the mask of {name!r}", mask)
+
+
+def check_not_black(what: str, mask: Tensor) -> None:
+    """Raise InvalidInputError for a mask whose brightest pixel can't mean white; an empty one passes.
+
+    what: the mask in the words of the error.
+    """
+    highest = mask.max().item() * 255 if mask.numel() else 0
+    if not 0 < highest < DARKEST:
         return
-    levels = mask.double() * 255
-    if highest <= BLACK * 255 or bool(((levels - levels.round()).abs() < _ON_GRID).all()):
+    if highest <= BLACK * 255 or whole_levels(mask) is not None:
         raise InvalidInputError(
-            f"the mask of {name!r} is black, its brightest pixel is {highest:.3g} of 255; expected white = selected. A "
+            f"{what} is black, its brightest pixel is {highest:.3g} of 255; expected white = selected. A "
             "picture whose grey levels are numbers is a label map and not a mask: read it as one, or save white as 255"
         )

@@ -182,7 +182,8 @@ def _check_complete(pixels: Tensor, labels: Tensor) -> None:
     raise InvalidInputError(
         f"{len(other)} pixels ({len(other) / labels.numel():.2%}) of the label picture have colours that are not "
         f"in the palette, most often {_hex(colours[most].tolist())} ({int(counts[most])} pixels); add these "
-        "colours, raise the tolerance, or save the picture without smoothing or JPEG compression"
+        "colours, raise the tolerance (a JPEG may need 128), or save the picture without JPEG compression and resize "
+        "it by nearest-exact"
     )
 
 

@@ -23,21 +23,21 @@ _FAINT_RIM = 24  # pixels; a soft edge that is farther from what is selected is 
 _NOISE_SHARE, _NOISE_OF_BLACK = 0.05, 0.25  # of the picture, and of all that is black
 
 
-def without_noise(mask: Tensor) -> Tensor:
+def without_noise(mask: Tensor, black: float = BLACK, rim: int = _FAINT_RIM) -> Tensor:
     """A mask [...,H,W] in [0,1] with a true 0 where its black is noisy; any other mask, also a bool one, as it is.
 
-    Of the weights up to `BLACK`, 2.5/255, the faint ends of soft edges stay: those that hang together with what is
-    more, unless they reach 24 pixels beyond the box of all that is more, or fill a twentieth of the picture and a
-    quarter of its black, as noise does.
+    Of the weights up to `black` the faint ends of soft edges stay: those that hang together with what is more, unless
+    they reach `rim` pixels beyond the box of all that is more, or fill a twentieth of the picture and a quarter of
+    its black, as noise does.
     """
-    chosen = mask > BLACK
+    chosen = mask > black
     weak = (mask > 0) & ~chosen
     count = int(weak.sum())
     if not count:
         return mask
     if not chosen.any():
         return torch.zeros_like(mask)
-    top, left, bottom, right = mask_box(chosen, _FAINT_RIM)
+    top, left, bottom, right = mask_box(chosen, rim)
     near = (..., slice(top, bottom), slice(left, right))
     reaches_far = int(weak[near].sum()) < count
     is_common = count > _NOISE_SHARE * mask.numel() and count > _NOISE_OF_BLACK * int((~chosen).sum())

@@ -97,7 +97,14 @@ def _labels(painted: Tensor, palette: Palette, changed: Tensor, mixed: Coats, to
     pure = torch.where(covered, palette.colours[strongest], ground)
     plain = torch.where(known[..., None], pure, torch.where(changed[..., None], painted, ground))
     extended = Palette(torch.cat([palette.colours, ground[None]]), (*palette.names, ""))
-    labels: Tensor = labels_of_colours(plain[None], extended, tolerance)[0].long()
+    try:
+        labels: Tensor = labels_of_colours(plain[None], extended, tolerance)[0].long()
+    except InvalidInputError as error:
+        found = str(error).partition(";")[0].replace("the label picture", "the strokes")
+        raise InvalidInputError(
+            f"{found}; add these colours, raise the tolerance, and take care that painted is this very photo with "
+            "strokes, in its size and saved without JPEG compression"
+        ) from error
     return labels
 
 

@@ -33,7 +33,10 @@ ADDRESS_SPACE = 1 << 30  # what a case may map beyond what the process has when 
 PATIENCE = 20  # seconds; a case that takes longer hangs
 MEBIBYTE = 1 << 20
 # Of opcodes, zips and web pages; Python imports a codec where it is used first.
-CODECS = ("latin-1", "raw_unicode_escape", "utf-8", "ascii", "cp437", "utf-16", "utf-16-le", "utf-16-be")
+CODECS = (
+    *("latin-1", "raw_unicode_escape", "unicode_escape", "utf-8", "ascii", "cp437"),
+    *("utf-16", "utf-16-le", "utf-16-be"),
+)
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import mmap
 import os
 import struct
@@ -47,9 +48,8 @@ def _pages(file: Path) -> mmap.mmap:
             # torch wants memory that could be written, hence a private copy on write
             return mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_COPY)
     except OSError as error:
-        raise MissingWeightsError(
-            f"{file} cannot be read ({error.strerror}); check its permissions"
-        ) from error
+        remedy = "it is too large to be opened here" if error.errno == errno.ENOMEM else "check its permissions"
+        raise MissingWeightsError(f"{file} cannot be read ({error.strerror}); {remedy}") from error
 
 
 @contextmanager
