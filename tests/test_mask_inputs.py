@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from chunky_core.images.levels import GREY, SCALES
 from tests.pack_on_double import Pack, pack  # noqa: F401  # pack is a fixture
 
 SIZE = 64
@@ -287,7 +288,7 @@ def test_beside_a_noisy_mask_the_photo_stays(pack: Pack, noise: int | str) -> No
 
 def test_a_label_picture_as_a_mask_is_refused_by_every_node(pack: Pack) -> None:  # noqa: F811
     given = {"picture": a_photo().flip(1), "photo": a_photo()}
-    for most in (255, 256):
+    for most, _ in SCALES:
         with pytest.raises(pack.errors.InvalidInputError, match="the mask is black.*of 255.*label map"):
             pack.run(BLEND, mask=disc()[None] * 11 / most, **given)
 
@@ -297,11 +298,12 @@ def test_an_opaque_brush_is_told_by_every_node(pack: Pack, notices: Any) -> None
     assert any("the mask: nothing is above 0.7" in text for text in notices())
 
 
-@pytest.mark.parametrize("most", [255, 256])
+@pytest.mark.parametrize("most", [most for most, _ in SCALES])
 def test_grey_label_pictures_as_the_host_loads_them(pack: Pack, most: int) -> None:  # noqa: F811
-    """ComfyUI's loader gives grey pictures divided by 256 and others by 255."""
+    """ComfyUI's loader divides the levels of grey pictures by 255.996 and others by 255."""
     levels = torch.tensor([0, 1, 3, 18, 255])[torch.arange(SIZE) // 13].expand(SIZE, SIZE)
-    image = (levels.float() / most)[None, ..., None].expand(1, SIZE, SIZE, 3).contiguous()
+    off = torch.rand(SIZE, SIZE, generator=torch.Generator().manual_seed(0)) * 0.02 * (most != 255)
+    image = ((levels.float() + off) / most)[None, ..., None].expand(1, SIZE, SIZE, 3).contiguous()
     for palette, names in (("auto", "0, 1, 3, 18, 255"), ("0 a\n1 b\n3 c\n18 d\n255 e", "a, b, c, d, e")):
         label_map, found = pack.run(LABELS, image=image, palette=palette)
         assert found == names
@@ -311,5 +313,5 @@ def test_grey_label_pictures_as_the_host_loads_them(pack: Pack, most: int) -> No
 def test_white_of_grey_masks_is_white(pack: Pack) -> None:  # noqa: F811
     given = {"image": a_photo(), "names": "face", **HARD}
     for level in (255, 1):
-        ((made,),) = pack.run(SEGMENTS, masks=disc()[None] * level / 256, **given)
+        ((made,),) = pack.run(SEGMENTS, masks=disc()[None] * level / GREY, **given)
         assert torch.equal(made.masks[0, 0], disc())

@@ -8,7 +8,11 @@ from torch import Tensor
 
 from ..errors import InvalidInputError
 
-_ON_GRID = 1e-3  # of a level
+# What levels are divided by. ComfyUI's loader makes grey pictures 16-bit ones by shifting: white is 65280 / 65535.
+GREY = 65535 / 256
+# (what levels may have been divided by, of a level what a number may be off)
+EXACT = 1e-3  # of a level
+SCALES = ((255, EXACT), (GREY, 0.05))
 
 
 def to_uint8(image: Tensor) -> Tensor:
@@ -47,15 +51,15 @@ def from_uint8(pixels: np.ndarray | Tensor) -> Tensor:
     return (batch.permute(0, 3, 1, 2).float() / 127.5 - 1).contiguous()
 
 
-def whole_levels(values: Tensor) -> Tensor | None:
+def whole_levels(values: Tensor, strict: bool = False) -> Tensor | None:
     """The levels 0..255 that a picture of 8 bits had, float64; None where numbers lie between them.
 
-    values: in 0..1, level / 255; or level / 256, as ComfyUI's loader gives grey pictures.
+    values: in 0..1, level divided by one of `SCALES`; strict: without what the host's loader may be off.
     """
-    for most in (255, 256):
+    for most, off in SCALES:
         levels = values.detach().double() * most
         whole = levels.round()
-        if not bool(((levels - whole).abs() > _ON_GRID).any()):
+        if not bool(((levels - whole).abs() > (EXACT if strict else off)).any()):
             return whole
     return None
 

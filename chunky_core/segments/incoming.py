@@ -108,7 +108,7 @@ def check_not_black(what: str, mask: Tensor) -> None:
     highest = mask.max().item() * 255 if mask.numel() else 0
     if not 0 < highest < DARKEST:
         return
-    if highest <= BLACK * 255 or whole_levels(mask) is not None:
+    if highest <= BLACK * 255 or whole_levels(mask, strict=True) is not None:
         raise InvalidInputError(
             f"{what} is black, its brightest pixel is {highest:.3g} of 255; expected white = selected. A "
             "picture whose grey levels are numbers is a label map and not a mask: read it as one, or save white as 255"
