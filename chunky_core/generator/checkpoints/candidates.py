@@ -144,7 +144,7 @@ def _among_tensors(
         tensor_names.without_wrappers(name).endswith((".fc0.weight", "style.1.weight")) for name in weights
     ):
         return
-    clean: Weights = tensor_names.unwrapped(weights)
+    clean: Weights = tensor_names.unwrapped(dotless.without(weights))
     for prefix in tensor_names.generator_prefixes(clean):
         yield Candidate(path, clean, (*around, entries), prefix)
     yield from _without_dots(weights, path, (*around, entries))

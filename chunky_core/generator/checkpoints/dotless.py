@@ -34,6 +34,14 @@ def _is_dotless(name: str, prefix: str) -> bool:
     return name.startswith(prefix) and "." not in own and own not in COUNTERS
 
 
+def without(weights: Weights) -> Weights:
+    """The tensors that belong to no such average."""
+    found = tuple(prefixes(weights))
+    return (
+        {name: value for name, value in weights.items() if not name.startswith(found)} if found else weights
+    )
+
+
 def flattened(entries: Mapping[Any, Any]) -> Weights:
     """The tensors of dicts that lie side by side, where one of them is such an average; else nothing."""
     inner = {str(key)[:MAX_NAME]: fields(value) for key, value in entries.items()}
@@ -53,7 +61,8 @@ def averages(weights: Weights) -> Iterator[tuple[str, Weights]]:
         stored = {name[len(average) :]: value for name, value in weights.items() if name.startswith(average)}
         prefix = tensor_names.without_wrappers(average)
         rest = {name: value for name, value in clean.items() if not name.startswith(prefix)}
-        restored = (_restored(weights, raw, stored) for raw in tensor_names.generator_prefixes(rest))
+        raws = without(weights)
+        restored = (_restored(raws, raw, stored) for raw in tensor_names.generator_prefixes(rest))
         whole = next((one for one in restored if one), None)
         if whole:
             yield prefix, rest | {prefix + name: value for name, value in whole.items()}

@@ -173,7 +173,8 @@ def _network(start: bytes, data: memoryview, name: str) -> str | None:
 
 def is_onnx(data: memoryview) -> bool:
     """Whether bytes are an ONNX model as a whole: protobuf fields up to their end, of which one is the graph."""
-    position, fields = 0, set()
+    position = 0
+    fields: set[tuple[int, int]] = set()
     for _ in range(_MAX_FIELDS):
         if position >= len(data):
             break
