@@ -56,6 +56,14 @@ BESIDE: dict[str, Callable[[State, State], Any]] = {
     "g_running": lambda r, a: {"generator": r, "g_running": a},
     "Gs": lambda r, a: {"G": r, "Gs": a},
     "nested": lambda r, a: {"models": {"generator": r, "generator_smooth": a}, "running_metadata": {}},
+    "non_ema": lambda r, a: {"generator_non_ema": r, "generator": {"ema": a}},
+    "before_swa": lambda r, a: {"g_before_swa": r, "g_swa": a},
+    "gema": lambda r, a: {"G": r, "gema": a},
+    "WeightAveraging": lambda r, a: {
+        "state_dict": under("G.", a), "current_model_state": under("G.", r),
+        "averaging_state": {"n_averaged": torch.tensor(3)},
+    },
+    "WeightAveraging, bare": lambda r, a: {"current_model_state": r, "state_dict": a, "averaging_state": {}},
     "flat": lambda r, a: {**under("generator.", r), **under("generator_ema.", a), **under("discriminator.", D)},
     "ema_pytorch": lambda r, a: {
         **under("online_model.", r), **under("ema_model.", a), "initted": torch.tensor(True), "step": torch.tensor(3),
@@ -73,7 +81,7 @@ def test_the_average_is_used_and_told(kind: str, averaged: State, raw: State, tm
         torch.save(BESIDE[kind](first, second), tmp_path / "file.pt")
         loaded = load_generator(tmp_path / "file.pt")
         assert is_state(loaded, expected)
-        assert "average" in loaded.metadata["notes"]
+        assert "average" in loaded.metadata["notes"] and "no average" not in loaded.metadata["notes"]
 
 
 def test_the_average_in_safetensors(averaged: State, raw: State, tmp_path: Path) -> None:
@@ -101,6 +109,12 @@ def test_an_average_without_names_is_told(raw: State, tmp_path: Path) -> None:
     assert "shadow_params) is stored without names and not used; model is used" in loaded.metadata["notes"]
 
 
+@pytest.mark.parametrize("key", ["generator_non_ema", "pre_ema", "unaveraged"])
+def test_weights_that_are_named_raw_are_not_called_an_average(key: str, raw: State, tmp_path: Path) -> None:
+    torch.save({key: raw}, tmp_path / "file.pt")
+    assert "averaged weights" not in load_generator(tmp_path / "file.pt").metadata.get("notes", "")
+
+
 def test_of_two_alike_the_first_is_taken_and_told(averaged: State, raw: State, tmp_path: Path) -> None:
     torch.save({"generator_a": raw, "generator_b": averaged}, tmp_path / "file.pt")
     loaded = load_generator(tmp_path / "file.pt")
@@ -113,6 +127,13 @@ def test_of_two_alike_the_first_is_taken_and_told(averaged: State, raw: State, t
     [
         ("G_ema", True), ("netGEma", True), ("model.ema", True), ("ema.online_model", False), ("schema", False),
         ("generator", False), ("emanuel", False), ("EMA", True), ("weights_avg", True), ("Gs", True), ("", False),
+        ("generator_non_ema", False), ("model_without_ema", False), ("no_ema", False), ("pre_ema", False),
+        ("before_swa", False), ("non_averaged", False), ("unaveraged", False), ("nonEMA", False), ("noema", False),
+        ("un_smoothed", False), ("not_g_ema", False), ("ema.non_averaged", False), ("ema_free", False),
+        ("wo_ema", False),
+        ("ema_before_swa", True), ("pre_trained_ema", True), ("no_aug_ema", True), ("pretrained.ema", True),
+        ("gema", True), ("Gema", True), ("GEMA", True), ("netGEMA", True), ("g_mavg", True), ("polyak", True),
+        ("genema", True), ("emamodel", True), ("emanet", False), ("garage", False), ("teacher", False),
     ],
 )  # fmt: skip
 def test_what_names_say_of_averages(path: str, expected: bool) -> None:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from chunky_core.errors import ChunkyError, InvalidInputError, MissingWeightsError, UnsupportedCheckpointError
 from chunky_core.inversion.losses import LossConfig, load_networks
+from chunky_core.inversion.losses.feature_network import FeatureNetwork, FeatureSizes, save_feature_network
 from tests.embedders import embedder, exported, faces, load, onnx_file, scripted
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore:.*torch.jit:FutureWarning")
@@ -172,13 +173,83 @@ class Constant(nn.Module):
         return 0 * x.flatten(1).detach().round() + 1
 
 
+class Dead(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return 0 * x.flatten(1)
+
+
+class Same(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return 0 * x.flatten(1) + 1
+
+
+class Silent(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.relu(x.flatten(1) - 10)
+
+
 @pytest.mark.parametrize(
-    ("kind", "said"), [(Pooled, r"\(1, 3, 1\)"), (Broken, "finite"), (Constant, "Round|depend on")]
-)
+    ("kind", "said"),
+    [
+        (Pooled, r"\(1, 3, 1\)"), (Broken, "finite"), (Constant, "Round|depend on"), (Dead, "nothing but zeros"),
+        (Same, "don't depend on the picture"), (Silent, "nothing but zeros"),
+    ],
+)  # fmt: skip
 def test_a_network_that_is_no_embedder_is_refused(kind: type[nn.Module], said: str, tmp_path: Path) -> None:
     with pytest.raises(UnsupportedCheckpointError, match=said) as error:
         load(exported(tmp_path / "net.onnx", kind(), 16))
     assert "\n" not in str(error.value) and "net.onnx" in str(error.value)
+
+
+class UnitLength(nn.Module):
+    """Results of length 1: the sum of their squares has no slope."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        pooled = torch.nn.functional.avg_pool2d(x, 8).flatten(1)
+        return pooled / pooled.square().sum(1, keepdim=True).sqrt()
+
+
+class FlatOnRamps(nn.Module):
+    """0 on smooth pictures, as an edge detector's results may be."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.relu((x[:, :, :, 1:] - x[:, :, :, :-1]).abs() - 0.5).flatten(1)
+
+
+@pytest.mark.parametrize("kind", [UnitLength, FlatOnRamps])
+def test_a_network_that_is_flat_in_one_way_only_is_taken(kind: type[nn.Module], tmp_path: Path) -> None:
+    network = load(exported(tmp_path / "net.onnx", kind(), 16))
+    assert bool(network.embed(torch.rand(1, 3, 16, 16) * 2 - 1).any())
+
+
+@pytest.mark.parametrize("ending", [".pt", ".pth", ".safetensors"])
+def test_an_onnx_file_of_another_name_is_told_by_its_contents(ending: str, tmp_path: Path) -> None:
+    path = onnx_file(tmp_path / f"named{ending}", embedder())
+    for options in ({"identity": 1.0, "identity_net": str(path)}, {"lpips": 1.0, "lpips_net": str(path)}):
+        with pytest.raises(UnsupportedCheckpointError, match=r"is an ONNX file.*rename it to named\.onnx"):
+            load_networks(LossConfig(**options))
+
+
+@pytest.mark.parametrize("kind", ["identity", "perceptual"])
+def test_a_feature_network_of_zeros_is_refused(kind: str, tmp_path: Path) -> None:
+    if kind == "identity":
+        sizes = FeatureSizes(kind, (4, 4, 4, 4), neck=2, grid=2, embedding=8, side=32)
+    else:
+        sizes = FeatureSizes(kind, (4, 4, 4, 4))
+    network = FeatureNetwork(sizes)
+    path = tmp_path / "zeros.safetensors"
+    options = (
+        {"identity": 1.0, "identity_net": str(path)}
+        if kind == "identity"
+        else {"lpips": 1.0, "lpips_net": str(path)}
+    )
+    save_feature_network(network, path)
+    load_networks(LossConfig(**options))
+    for parameter in network.parameters():
+        parameter.data.zero_()
+    save_feature_network(network, path)
+    with pytest.raises(UnsupportedCheckpointError, match="zeros|don't depend"):
+        load_networks(LossConfig(**options))
 
 
 def test_damaged_files_give_one_clear_error(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
+import os
 import shutil
 import tarfile
 import zipfile
@@ -14,9 +15,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.numpy import save_file
 from torch import nn
 
 from chunky_core.errors import ChunkyError, MissingWeightsError
+from chunky_core.generator.checkpoints.numpy_files import read_npy
 from chunky_core.generator.files import load_generator
 from tests.hostile_tools import refusal, with_member, written
 
@@ -100,8 +103,46 @@ def test_numpy_files(tmp_path: Path) -> None:
     assert "a NumPy archive (w [1,14,512], psi []), perhaps latent codes" in said(
         tmp_path / "projected_w.npz"
     )
+    np.savez(tmp_path / "colon.npz", **{"a=b:c": np.zeros(3)})
+    assert "a NumPy archive (a=b:c [3]), perhaps" in said(tmp_path / "colon.npz")
     np.save(tmp_path / "w.npy", np.zeros(512, np.float32))
     assert "a NumPy array ([512]), perhaps latent codes" in said(tmp_path / "w.npy")
+
+
+def test_arrays_of_a_network_and_the_way_out(weights: Path, tmp_path: Path) -> None:
+    expected = load_generator(weights).module.state_dict()
+    state = {name: tensor.numpy() for name, tensor in torch.load(weights, weights_only=True).items()}
+    np.savez(
+        tmp_path / "weights.npz",
+        step=np.zeros(3),
+        a=np.zeros(1),
+        b=np.zeros(1),
+        c=np.zeros(1),
+        d=np.zeros(1),
+        **state,
+    )
+    message = said(tmp_path / "weights.npz")
+    assert "a NumPy archive with a network's arrays" in message and "save them as .safetensors" in message
+    assert "latent" not in message
+    np.savez(tmp_path / "weights.npz", **state)
+    save_file(dict(np.load(tmp_path / "weights.npz")), tmp_path / "weights.safetensors")
+    found = load_generator(tmp_path / "weights.safetensors").module.state_dict()
+    assert all(torch.equal(tensor, found[name]) for name, tensor in expected.items())
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="a system without pipes")
+def test_devices_pipes_and_dead_links_are_named(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.pt")
+    (tmp_path / "link.pt").symlink_to(tmp_path / "gone.pt")
+    for path, expected in (
+        (Path(os.devnull), "is no regular file"),
+        (tmp_path / "pipe.pt", "is no regular file"),
+        (tmp_path / "link.pt", "gone.pt, where there is no file"),
+    ):
+        with pytest.raises(MissingWeightsError, match=expected):
+            load_generator(path)
+    with pytest.raises(MissingWeightsError, match="is a folder"):
+        read_npy(tmp_path)
 
 
 def test_an_unpacked_file_in_all_its_parts(weights: Path, tmp_path: Path) -> None:
@@ -163,8 +204,19 @@ BYTES: dict[str, tuple[bytes, str]] = {
     "xml.pkl": (b'<?xml version="1.0"?><Error><Code>AccessDenied</Code></Error>', "an XML text"),
     "lfs.pt": (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n", "run `git lfs pull`"),
     "annex.pt": (b"/annex/objects/SHA256E-s1--00.pt\n", "run `git annex get`"),
+    "link.pt": (b"[InternetShortcut]\r\nURL=https://example.org/a\r\n", "a link to a web page"),
+    "a.webloc": (b'<?xml version="1.0"?><plist><dict><key>URL</key></dict></plist>', "a link to a web page"),
+    "a.toml": (b"# options\n[tool.x]\na = 1\n", "a text file of settings"),
+    "a.ini": (b"[Desktop Entry]\nName=x\n", "a text file of settings"),
+    "list.json": (b"[1, 2, 3]", "a JSON file"),
+    "dict.txt": (b"{'a': 1}", "a text file (it starts \"{'a': 1}\")"),
+    "empty.json": (b"[]", "a JSON file"),
+    "404.pt": (b"404: Not Found", "a server's error (404: Not Found)"),
+    "entry.pt": (b"Entry not found", "a server's error"),
+    "part.pkl": (b"Hello <br> and <a href='x'>more</a>", "perhaps a web page"),
+    "comparison.txt": (b"a < b and c > d", "a text file (it starts 'a < b"),
     "gated.pt": (b"Access to model x/y is restricted.", "it starts 'Access to model"),
-    "prose.pkl": (b"could not be found.", "it starts 'could not"),
+    "prose.pkl": (b"could not be found.", "a text file (it starts 'could not"),
 }
 
 

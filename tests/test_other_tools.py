@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import http
+import os
 import pickle
+import signal
+import socket
+import subprocess
+import urllib.error
+import urllib.parse
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -182,10 +189,31 @@ def test_no_signature_fits_a_generator_that_opens(kind: str, good: Callable[[str
         "importlib.import_module", "ctypes.CDLL", "webbrowser.open", "torch.load", "torch.hub.load", "numpy.load",
         "__builtin__.eval", "operator.attrgetter", "pickle.loads", "dill._dill._create_code", "types.FunctionType",
         "os.path.join", "torch.jit.load", "cloudpickle.cloudpickle._make_function",
+        "signal.signal", "_socket.socket", "socket.gethostbyname", "os.popen", "os._wrap_close",
+        "http.client.HTTPConnection",
+        "http.server.HTTPServer", "urllib.request.urlopen", "subprocess.CompletedProcess.__init__", "signal.SIGINT.x",
+        "commands.getoutput", "shutil.Error.mro", "asyncio.run", "importlib.ImportError.x", "ctypes.FormatError",
     ],
 )  # fmt: skip
 def test_functions_of_danger_keep_the_sharp_words(name: str) -> None:
     assert "wants to run" in refusal_of_global(name) and "do not open it" in refusal_of_global(name)
+
+
+INERT: list[Any] = [
+    http.HTTPStatus.OK, signal.SIGINT, signal.SIG_DFL, socket.AF_INET, socket.SOCK_STREAM, os.terminal_size((80, 24)),
+    Path(os.curdir).stat(), os.times(), subprocess.CompletedProcess([], 0), urllib.parse.urlparse("a"),
+    subprocess.TimeoutExpired("a", 1), urllib.error.URLError("a"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("protocol", [2, 4])
+@pytest.mark.parametrize("value", INERT, ids=lambda value: f"{type(value).__name__}-{value}"[:30])
+def test_plain_values_of_the_standard_library_are_refused_without_accusing(
+    value: Any, protocol: int, tmp_path: Path
+) -> None:
+    (tmp_path / "file.pkl").write_bytes(pickle.dumps({"extra": value}, protocol))
+    message = refusal(tmp_path / "file.pkl")
+    assert "isn't on the list" in message and not any(word in message for word in UNFAIR)
 
 
 @pytest.mark.parametrize(

@@ -76,6 +76,10 @@ ARRAYS = [
     np.arange(6, dtype="f4").reshape(2, 3), np.arange(24, dtype="f8").reshape(2, 3, 4).T, np.array(3.5, "f2"),
     np.zeros((0, 4), "i8"), np.arange(4, dtype=">i2"), np.array([True, False]), np.array(["ab", "c"]),
     np.array([1 + 2j], "c8"), np.asfortranarray(np.arange(6, dtype="u1").reshape(2, 3)), np.arange(8)[::2],
+    np.arange(24, dtype="f4").reshape(2, 3, 2, 2).transpose(3, 2, 0, 1),
+    np.arange(24.0).reshape(4, 3, 2).swapaxes(0, 1),
+    np.zeros((2, 0, 3)).transpose(2, 0, 1), np.arange(16, dtype=">f4").reshape(2, 2, 2, 2).transpose(0, 2, 3, 1),
+    np.arange(24.0).reshape(2, 3, 4)[::-1].transpose(1, 0, 2), np.broadcast_to(np.arange(3.0), (2, 3)).T,
 ]  # fmt: skip
 
 
@@ -88,6 +92,37 @@ def test_arrays_and_numpy_scalars_come_back(array: np.ndarray, protocol: int):
         np.testing.assert_array_equal(found, array)
     scalar = np.float32(0.1)
     assert read(pickle.dumps(scalar, protocol)) == scalar.item()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ((2, 3), "K", (0, 0)), ((2, 3), "K", (1,)), ((2, 3), "K", (1, 2)), ((2, 3), "K", (-1, 0)), ((2, 3), "K", None),
+        ((2, 3), "K"), ((2, 3), "Q"), ((2, 4), "K", (1, 0)), ((2, 3), "K", "10"), ((2, 3), "K", (True, False)),
+    ],
+)  # fmt: skip
+def test_arrays_whose_axes_make_no_sense_are_refused(arguments: tuple[Any, ...]) -> None:
+    array = np.arange(6.0).reshape(2, 3).T
+    function, (content, dtype, *_) = array.__reduce_ex__(5)
+
+    class Odd:
+        def __reduce__(self) -> Any:
+            return function, (bytes(content), dtype, *arguments)
+
+    with pytest.raises(UnsupportedCheckpointError):
+        read(pickle.dumps(Odd(), 5))
+
+
+def test_the_order_of_axes_counts_where_numpy_heeds_it() -> None:
+    function, (content, dtype, *_) = np.arange(6.0).reshape(2, 3).T.__reduce_ex__(5)
+    for order in ("C", "F", "A"):
+        given = (bytes(content), dtype, (3, 2), order, (1, 0))
+
+        class Asked:
+            def __reduce__(self, given: Any = given) -> Any:
+                return function, given
+
+        np.testing.assert_array_equal(read(pickle.dumps(Asked(), 5)), function(*given))
 
 
 def test_shared_objects_stay_shared_and_memo_keys_may_be_any():

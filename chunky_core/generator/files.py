@@ -64,7 +64,7 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Iterator[Checkpoint]:
     """
     file = _file(path)
     with suppress(OSError):  # `open_content` names what else is wrong with a path
-        if not file.exists():
+        if not file.exists() and not file.is_symlink():
             raise MissingWeightsError(
                 f"there is no generator file {file}; check the path or reinstall the package"
             )

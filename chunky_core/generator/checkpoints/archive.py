@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 import zipfile
 import zlib
@@ -12,6 +13,7 @@ from .rebuild import cut_off, damaged
 MAX_END = (1 << 16) + 22  # bytes in which an archive's directory is pointed to
 MAX_MEMBERS = 100_000
 MAX_DIRECTORY = 64 << 20
+_OUTSIDE = re.compile(r"/|[A-Za-z]:")  # starts of absolute paths
 MAX_INFLATION = 8  # times the size of the file, for archives that another tool has compressed
 
 
@@ -62,7 +64,7 @@ class Archive:
 
     def _add(self, entry: zipfile.ZipInfo) -> None:
         name = entry.orig_filename
-        if name.startswith("/") or "\\" in name or ":" in name or "\0" in name or ".." in name.split("/"):
+        if _OUTSIDE.match(name) or "\\" in name or "\0" in name or ".." in name.split("/"):
             raise damaged(f"its archive has the member {name[:80]!r}, a path outside of itself")
         if name in self.members or len(self.members) >= MAX_MEMBERS:
             raise damaged(f"its archive has the member {name[:80]!r} twice, or too many members")

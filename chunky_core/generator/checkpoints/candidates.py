@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from . import nvlabs, tensor_names, tensorflow
+from . import dotless, nvlabs, tensor_names, tensorflow
 from .checkpoint import MAX_NAME, Draft, Weights, fields, weights_of
 from .rebuild import Record
 
@@ -24,13 +24,15 @@ class Candidate:
     """A generator in a file.
 
     path: the keys and prefixes that lead to it; source: its tensors, its object or TensorFlow's networks; around: the
-    dicts on the way to it, the outermost first; prefix: what stands before its tensors' names.
+    dicts on the way to it, the outermost first; prefix: what stands before its tensors' names; told: whether something
+    else than these says that it is an average.
     """
 
     path: tuple[str, ...]
     source: Any
     around: tuple[Entries, ...] = ()
     prefix: str = ""
+    told: bool = False
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -44,7 +46,18 @@ class Candidate:
             counted = self.source.name.endswith(".AveragedModel")
         else:
             counted = isinstance(self.source, dict) and f"{self.prefix}n_averaged" in self.source
-        return counted or tensor_names.is_averaged(self.keys)
+        return self.told or counted or tensor_names.is_averaged(self._telling_keys())
+
+    def _telling_keys(self) -> list[str]:
+        """The keys, with an average told by what lies beside it: Lightning's WeightAveraging keeps the raw weights
+        in current_model_state.
+        """
+        around = zip(self.path, self.around, strict=False)
+        path = [
+            "ema" if key == "state_dict" and "current_model_state" in beside else key
+            for key, beside in around
+        ]
+        return [*path, *self.keys[len(path) :]]
 
 
 def find(value: object) -> list[Candidate]:
@@ -80,7 +93,13 @@ def tell_choice(found: list[Candidate], draft: Draft) -> None:
             draft.notes.append(f"the averaged {used}" + (f", not {raw[0]}" if raw and raw[0] else ""))
         return
     last = chosen.keys[-1] if chosen.keys else ""
-    if any(
+    unmatched = _dotless_prefixes(chosen)
+    if unmatched:
+        draft.notes.append(
+            f"the average ({unmatched[0][:40]}) is stored without dots, doesn't match the raw weights and is not used; "
+            f"{last[:40] or 'its own'} is used"
+        )
+    elif any(
         "shadow_params" in fields(other)
         for entries in chosen.around
         for other in (entries, *entries.values())
@@ -88,8 +107,14 @@ def tell_choice(found: list[Candidate], draft: Draft) -> None:
         draft.notes.append(
             f"the average (shadow_params) is stored without names and not used; {last[:40]} is used"
         )
-    elif last.lower() in UNAVERAGED:
+    elif last.lower() in UNAVERAGED and not alike:
         draft.notes.append(f"there is no average of the weights ({last[:40]}_ema); {last[:40]} is used")
+
+
+def _dotless_prefixes(chosen: Candidate) -> list[str]:
+    places = [dotless.prefixes(map(str, entries)) for entries in chosen.around]
+    places += [dotless.prefixes(dotless.flattened(entries)) for entries in chosen.around]
+    return [prefix.rstrip(".") for prefixes in places for prefix in prefixes]
 
 
 def _walk(
@@ -104,6 +129,7 @@ def _walk(
     else:
         entries = dict(enumerate(value)) if isinstance(value, tuple | list) else fields(value)
         yield from _among_tensors(entries, path, around)
+        yield from _without_dots(dotless.flattened(entries), path, (*around, entries))
         if depth < MAX_NESTING:
             for key, inner in entries.items():
                 if isinstance(inner, Mapping | Record | tuple | list):
@@ -118,9 +144,17 @@ def _among_tensors(
         tensor_names.without_wrappers(name).endswith((".fc0.weight", "style.1.weight")) for name in weights
     ):
         return
-    clean: Weights = tensor_names.unwrapped(weights)
+    clean: Weights = tensor_names.unwrapped(dotless.without(weights))
     for prefix in tensor_names.generator_prefixes(clean):
         yield Candidate(path, clean, (*around, entries), prefix)
+    yield from _without_dots(weights, path, (*around, entries))
+
+
+def _without_dots(
+    weights: Weights, path: tuple[str, ...], around: tuple[Entries, ...]
+) -> Iterator[Candidate]:
+    for prefix, source in dotless.averages(weights):
+        yield Candidate(path, source, around, prefix, told=True)
 
 
 def _looks_like_generator(module: object) -> bool:

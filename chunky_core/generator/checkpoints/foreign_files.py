@@ -11,6 +11,11 @@ from .foreign_text import LOOKED_AT
 
 EXPECTED = "expected a StyleGAN network as .safetensors, .pkl or .pt"
 WEIGHTS = re.compile(r".+\.(pt|pth|pkl|ckpt|safetensors|bin|pdparams|onnx|h5|tar|zip|gz)", re.IGNORECASE)
+_LAYER = re.compile(
+    r"(^|[./])(g_)?(synthesis|mapping|convs|to_rgbs?|styles?|generator|discriminator|encoder|decoder|layers?|blocks?)[./]"
+    r"|[./](weight|bias|kernel)$",
+    re.IGNORECASE,
+)
 _UNPACK = "unpack it and choose the file inside"
 _OTHER_TOOL = "choose a StyleGAN network as .safetensors, .pkl or .pt"
 _MAGIC = (
@@ -39,6 +44,8 @@ _MAGIC = (
     (0, b"SQLite format 3", "a database", _OTHER_TOOL),
 )
 _TABLE_END = bytes.fromhex("57fb808b247547db")  # of TensorFlow's .index files
+_ONNX_FIELDS = 32  # of a ModelProto's 1 to 26
+_MAX_FIELDS = 1000
 _OLD_TORCH = {"sys_info", "pickle", "storages", "tensors"}
 
 
@@ -75,10 +82,17 @@ def held_in(members: Sequence[str], kind: str) -> str:
     return f"it is a {kind} of {len(members)} files ({listed or 'none'}), none of them weights; {EXPECTED}"
 
 
-def of_arrays(arrays: dict[str, bytes], kind: str) -> str:
-    """NumPy's arrays; arrays: the first bytes of each, by name ("" for one without)."""
+def of_arrays(arrays: dict[str, bytes], kind: str, names: Sequence[str] = ()) -> str:
+    """NumPy's arrays; arrays: the first bytes of each, by name ("" for one without), of the first few where `names`
+    has them all.
+    """
     shown = ", ".join(f"{name} {_array_shape(start)}".strip() for name, start in list(arrays.items())[:4])
     more = ", ..." if len(arrays) > 4 else ""
+    if any(map(_LAYER.search, names or arrays)):
+        return (
+            f"it is {kind} with a network's arrays ({shown}{more}); save them as .safetensors: "
+            "safetensors.numpy.save_file(dict(numpy.load('weights.npz')), 'weights.safetensors')"
+        )
     return (
         f"it is {kind} ({shown}{more}), perhaps latent codes, not a network; choose it where a code is asked for; "
         f"{EXPECTED}"
@@ -147,6 +161,7 @@ def _network(start: bytes, data: memoryview, name: str) -> str | None:
         return "it is a part of a TensorFlow checkpoint; of TensorFlow only NVlabs' .pkl files are read"
     if (
         lower.endswith(".onnx")
+        or is_onnx(data)
         or re.match(rb"\x08[\x01-\x14](\x12|\x1a|:)", start)
         and _looks_like_onnx(start)
     ):
@@ -154,6 +169,33 @@ def _network(start: bytes, data: memoryview, name: str) -> str | None:
     if lower.endswith(".pb"):
         return "it is a TensorFlow graph; of TensorFlow only NVlabs' .pkl files are read"
     return None
+
+
+def is_onnx(data: memoryview) -> bool:
+    """Whether bytes are an ONNX model as a whole: protobuf fields up to their end, of which one is the graph."""
+    position = 0
+    fields: set[tuple[int, int]] = set()
+    for _ in range(_MAX_FIELDS):
+        if position >= len(data):
+            break
+        tag, position = _varint(data, position)
+        number, wire = tag >> 3, tag & 7
+        if not 1 <= number <= _ONNX_FIELDS or wire not in (0, 2) or not fields and number != 1:
+            return False
+        length, position = _varint(data, position)
+        position += length if wire == 2 else 0
+        fields.add((number, wire))
+    return position == len(data) and {(1, 0), (7, 2)} <= fields
+
+
+def _varint(data: memoryview, position: int) -> tuple[int, int]:
+    """A number of protobuf and where it ends; beyond the data where it has no end."""
+    value = 0
+    for index, byte in enumerate(bytes(data[position : position + 10])):
+        value |= (byte & 127) << 7 * index
+        if byte < 128:
+            return value, position + index + 1
+    return 0, len(data) + 1
 
 
 def _looks_like_onnx(start: bytes) -> bool:

@@ -8,6 +8,18 @@ import re
 LOOKED_AT = 8192  # bytes
 _PAGE = re.compile(r"<!doctype\s+html|<html[\s>]|<head[\s>]|<body[\s>]|<title>", re.IGNORECASE)
 _DRIVE = re.compile(r"google drive|drive\.google|<title>quota exceeded|can.t scan this file", re.IGNORECASE)
+_TAG = re.compile(
+    r"</?(a|p|div|span|script|style|meta|link|table|form|img|br|h[1-6])(\s[^<>]*)?/?>", re.IGNORECASE
+)
+_ERROR = re.compile(
+    r"\s*((http/\S+ |error:? )?[45]\d\d\b|(entry|repository|file|page)? ?not found\b|access (is )?denied|forbidden\b|"
+    r"unauthorized\b|invalid username or password|too many requests|rate limit|bad gateway|service unavailable)",
+    re.IGNORECASE,
+)
+_SECTION = re.compile(
+    r"(\s*[#;].*\n|\s*\n)*\s*\[{1,2}[A-Za-z_\"'][\w .:\"'-]*\]{1,2}[ \t]*([#;].*)?\r?(\n|\Z)"
+)
+_JSON = re.compile(r"\s*(\{\s*([\"}]|\Z)|\[\s*([\[{\"\]\d-]|true\b|false\b|null\b|NaN\b|\Z))")
 _AGAIN = "download the file itself again, in a browser if it asks for a click"
 
 
@@ -26,13 +38,27 @@ def described(start: bytes) -> str | None:
     if _PAGE.search(text):
         what = "a web page of Google Drive" if _DRIVE.search(text) else "a web page"
         return f"it is {what} saved in place of a download; {_AGAIN}"
+    if (
+        text.startswith("[InternetShortcut]")
+        or text.lstrip().startswith("<?xml")
+        and "<key>URL</key>" in text
+    ):
+        return f"it is a link to a web page, not what lies there; {_AGAIN}"
     if text.lstrip().startswith("<?xml") or re.match(r"\s*<\w+>", text):
         return f"it is an XML text, perhaps a server's error ({_shown(text)}); {_AGAIN}"
-    if text.lstrip()[:1] in ("{", "["):
+    if _SECTION.match(text):
+        return f"it is a text file of settings (INI or TOML), which holds no weights (it starts {_shown(text)!r})"
+    if _JSON.match(text):
         return _json(text)
     if text.startswith(("model_checkpoint_path:", "all_model_checkpoint_paths:")):
         return "it is TensorFlow's list of checkpoints; of TensorFlow only NVlabs' .pkl files are read"
-    return f"it is a text file, perhaps a web page saved in place of a download (it starts {_shown(text)!r})"
+    if _ERROR.match(text):
+        return f"it is a server's error ({_shown(text)}) in place of a download; {_AGAIN}"
+    if _TAG.search(text):
+        return (
+            f"it is a text file, perhaps a web page saved in place of a download (it starts {_shown(text)!r})"
+        )
+    return f"it is a text file (it starts {_shown(text)!r})"
 
 
 def _decoded(start: bytes) -> str | None:

@@ -42,8 +42,18 @@ def _dtype(spelling: Any, *_: Any) -> NumpyType:
     return NumpyType(np.dtype(spelling))
 
 
-def _array_of_buffer(data: Any, dtype: Any, shape: Any, order: Any = "C", *_: Any) -> np.ndarray:
-    return array(data, dtype, shape, order == "F")
+def _array_of_buffer(
+    data: Any, dtype: Any, shape: Any, order: Any = "C", axis_order: Any = None, *_: Any
+) -> np.ndarray:
+    """As numpy's function of that name: `axis_order` counts in the order "K" only, where `shape` is that before."""
+    if order != "K":
+        if order not in ("C", "F", "A"):
+            raise damaged("it has an array of unknown order")
+        return array(data, dtype, shape, order == "F")
+    axes, found = dimensions(axis_order), array(data, dtype, shape)
+    if sorted(axes) != list(range(found.ndim)):
+        raise damaged(f"it has an array of {found.ndim} dimensions whose axes are put in the order {axes}")
+    return found.transpose(axes)
 
 
 def _scalar(dtype: Any, data: Any) -> Any:

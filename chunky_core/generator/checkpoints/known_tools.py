@@ -142,7 +142,7 @@ WEIGHTS_ALONE = (
 
 # Modules and functions that a program is made of: a file that names one wants to run something
 _DANGEROUS = re.compile(
-    r"(os|posix|nt|sys|subprocess|shutil|socket|pty|runpy|importlib|ctypes|_?cffi|webbrowser|commands|popen2|codeop|bdb|pdb|"
+    r"(os|posix|nt|sys|subprocess|shutil|_?socket|pty|runpy|importlib|ctypes|_?cffi|webbrowser|commands|popen2|codeop|bdb|pdb|"
     r"timeit|cProfile|doctest|asyncio|multiprocessing|_?signal|tempfile|urllib2?|http|ftplib|smtplib|requests|pip|"
     r"setuptools|distutils|marshal|_?operator|atexit|cloudpickle|_?pickle|_?cPickle|shelve)(\..*)?"
     r"|(code|trace|profile|imp)\.\w+|platform\.popen|types\.(Function|Code|Method|Lambda|Module)Type"
@@ -151,6 +151,18 @@ _DANGEROUS = re.compile(
     r"|torch\.(load|hub|jit|package|_dynamo|serialization\.load|utils\.cpp_extension)(\..*)?"
     r"|numpy\.(load|testing|f2py|distutils)(\..*)?"
     r"|dill\._dill\._(create_code|create_function|create_type|import_module|get_attr|eval_repr)"
+)
+# Enums, their members, tuples and exceptions of the same modules, which are data
+_INERT = re.compile(
+    r"(os|posix|nt)\.(stat_result|statvfs_result|terminal_size|times_result|uname_result|waitid_result|sched_param|error)"
+    r"|_?signal\.(Signals|Handlers|Sigmasks|struct_siginfo|SIG[A-Z0-9_]+)"
+    r"|_?socket\.(AddressFamily|SocketKind|MsgFlag|AddressInfo|error|timeout|gaierror|herror|(AF|SOCK|MSG|AI)_[A-Z0-9_]+)"
+    r"|http\.(HTTPStatus|HTTPMethod|cookies\.(SimpleCookie|BaseCookie|Morsel)|cookiejar\.Cookie|client\.(NotConnected|BadStatusLine|IncompleteRead|InvalidURL))"
+    r"|urllib\.parse\.(Parse|Split|Defrag)Result(Bytes)?|requests\.structures\.(CaseInsensitive|Lookup)Dict"
+    r"|(subprocess|commands)\.(CompletedProcess|TimeoutExpired)|doctest\.TestResults"
+    r"|distutils\.version\.(Loose|Strict)?Version|sys\.(version_info|flags|float_info|hash_info|int_info|thread_info)"
+    r"|(os|shutil|subprocess|commands|socket|http|urllib2?|smtplib|ftplib|requests|asyncio|multiprocessing|_?pickle)"
+    r"(\.[a-z_]+)?\.[A-Z]\w*(Error|Exception|Warning)"
 )
 
 
@@ -182,7 +194,7 @@ def _first(signatures: tuple[Signature, ...], names: list[str]) -> str | None:
 def refusal_of_global(name: str) -> str:
     """Why a pickle that names this function or class, dotted, isn't read, and what to do."""
     shown = name[:120]
-    if _DANGEROUS.fullmatch(name):
+    if _DANGEROUS.fullmatch(name) and not _INERT.fullmatch(name):
         return (
             f"it wants to run {shown!r}, which is not on the list of what a StyleGAN file needs; do not open it with "
             "other tools; ask its author for a .safetensors file"

@@ -41,7 +41,7 @@ def mapped(path: str | os.PathLike[str]) -> Iterator[memoryview]:
 def _pages(file: Path) -> mmap.mmap:
     try:
         if not file.is_file():
-            raise MissingWeightsError(f"there is no file {file}; check the path")
+            raise MissingWeightsError(_absent(file))
         if not file.stat().st_size:
             raise UnsupportedCheckpointError(f"{file.name}: it is empty; get a fresh copy of it")
         with file.open("rb") as handle:
@@ -50,6 +50,17 @@ def _pages(file: Path) -> mmap.mmap:
     except OSError as error:
         remedy = "it is too large to be opened here" if error.errno == errno.ENOMEM else "check its permissions"
         raise MissingWeightsError(f"{file} cannot be read ({error.strerror}); {remedy}") from error
+
+
+def _absent(file: Path) -> str:
+    """What a path is that leads to no file."""
+    if file.is_dir():
+        return f"{file} is a folder; expected a file"
+    if file.exists():
+        return f"{file} is no regular file but a device, pipe or socket; choose a file on a disk"
+    if file.is_symlink():
+        return f"{file} is a link to {file.readlink()}, where there is no file; check where it leads"
+    return f"there is no file {file}; check the path"
 
 
 @contextmanager

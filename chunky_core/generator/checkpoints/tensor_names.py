@@ -21,8 +21,18 @@ WRAPPERS = frozenset(
         "_checkpoint_wrapped_module",
     )
 )
-_AVERAGED = {"ema", "avg", "average", "averaged", "smooth", "smoothed", "swa", "shadow", "running", "gs"}
+_AVERAGED = {
+    "ema", "avg", "average", "averaged", "smooth", "smoothed", "swa", "shadow", "running", "gs", "ewma", "mavg",
+    "polyak",
+}  # fmt: skip
 _RAW = {"online", "raw", "current"}
+_NOT = {"no", "non", "not", "un", "without", "wo", "pre", "before"}
+_NETWORK = {"g", "net", "gen", "generator", "model", "network", "weights", "params", "s"}
+_AFTER = {"free", "off", "disabled", "excluded"}  # "ema_free"
+_HEAD, _TAIL = r"(net)?(g|gen|generator|model|weights|params)?", r"(generator|model|weights|params)?"
+_ONE_WORD = re.compile(
+    rf"(?P<no>no|non|un|pre)?{_HEAD}({'|'.join(sorted(_AVERAGED - {'gs'}))}){_TAIL}"
+)  # "gema"
 _OTHERS = {
     "d",
     "disc",
@@ -45,14 +55,32 @@ def is_averaged(path: Iterable[str]) -> bool:
     """Whether the keys that lead to weights say that these are an average over training, e.g. "g_ema"."""
     averaged = False
     for part in path:
-        words = _words(part)
-        averaged = (averaged or bool(words & _AVERAGED)) and not words & _RAW
+        said = _says(part)
+        averaged = averaged if said is None else said
     return averaged
 
 
-def _words(name: str) -> set[str]:
+def _says(name: str) -> bool | None:
+    """Whether a key speaks of averaged (True) or of raw weights (False); None where it speaks of neither."""
+    words = _words(name)
+    if _RAW & set(words):
+        return False
+    said = [_averages(words, index) for index in range(len(words))]
+    return True if True in said else False if False in said else None
+
+
+def _averages(words: list[str], index: int) -> bool | None:
+    match = _ONE_WORD.fullmatch(words[index])
+    if words[index] not in _AVERAGED and not match:
+        return None
+    before = [word for word in words[:index] if word not in _NETWORK]
+    negated = bool(match and match["no"]) or before[-1:] != [] and before[-1] in _NOT
+    return not negated and not _AFTER & set(words[index + 1 : index + 2])
+
+
+def _words(name: str) -> list[str]:
     """ "netG_ema" -> net, g, ema."""
-    return {word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", name[:MAX_NAME])}
+    return [word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", name[:MAX_NAME])]
 
 
 def unwrapped(weights: Mapping[str, Any]) -> Weights:
@@ -117,5 +145,5 @@ def under(prefix: str, weights: Weights) -> Weights:
 def _is_beside(name: str, value: Weight) -> bool:
     head, dot, _ = name.partition(".")
     if dot:
-        return len(head) <= MAX_NAME and bool(_words(head) & _OTHERS)
+        return len(head) <= MAX_NAME and not _OTHERS.isdisjoint(_words(head))
     return isinstance(value, TensorRef) and value.numel == 1 and not value.dtype.is_floating_point

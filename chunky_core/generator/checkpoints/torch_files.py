@@ -46,7 +46,9 @@ def _other_archive(archive: Archive) -> str:
     names = list(archive.members)
     if names and all(name.endswith(".npy") for name in names):
         starts = {name.removesuffix(".npy"): bytes(archive.read(name)[:1024]) for name in names[:5]}
-        return foreign_files.of_arrays(starts, "a NumPy archive")
+        return foreign_files.of_arrays(
+            starts, "a NumPy archive", [name.removesuffix(".npy") for name in names]
+        )
     if {"config.json", "model.weights.h5"} <= set(names):
         return f"it is a Keras model; {foreign_files.EXPECTED}"
     if any(

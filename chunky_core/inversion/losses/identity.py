@@ -13,7 +13,7 @@ from torch import Tensor
 from ...errors import InvalidInputError, MissingWeightsError, UnsupportedCheckpointError
 from .onnx_files import load_onnx
 from .perceptual import load_own_network
-from .pytorch_files import refused
+from .pytorch_files import is_onnx_file, refused, renamed_onnx
 from .resize import Size, resize, seen_size
 from .trial import try_network
 
@@ -68,6 +68,8 @@ def checked_identity_file(net: str) -> Path:
         )
     if ending in PYTORCH_ENDINGS:
         raise refused(path)
+    if ending != ".onnx" and is_onnx_file(path):
+        raise renamed_onnx(path)
     return path
 
 
@@ -76,6 +78,11 @@ class _Own:
 
     def __init__(self, path: Path, device: torch.device | str) -> None:
         self.network = load_own_network(path, "identity", device)
+        side = self.network.sizes.side
+        run = self.network.embed
+        try_network(
+            path.name, lambda picture: [run(picture)], (side, side), torch.device(device), _check_shape
+        )
 
     def embed(self, images: Tensor) -> Tensor:
         """See IdentityNetwork."""

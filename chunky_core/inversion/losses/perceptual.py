@@ -19,7 +19,8 @@ from ...generator.checkpoints.checkpoint import as_tensor, fields, is_weight
 from ...generator.checkpoints.content import open_content
 from ...generator.checkpoints.rebuild import TensorRef
 from .feature_network import FeatureNetwork, is_feature_network, load_feature_network
-from .pytorch_files import is_torchscript, refused
+from .pytorch_files import is_onnx_file, is_torchscript, refused, renamed_onnx
+from .trial import try_network
 
 _WEIGHTS = {"vgg": "VGG16_Weights", "alex": "AlexNet_Weights", "squeeze": "SqueezeNet1_1_Weights"}
 LPIPS_NETWORKS = tuple(_WEIGHTS)
@@ -93,6 +94,8 @@ def checked_perceptual_file(net: str) -> Path:
         )
     if is_torchscript(path):
         raise refused(path)
+    if path.suffix.lower() != ".onnx" and is_onnx_file(path):
+        raise renamed_onnx(path)
     return path
 
 
@@ -199,6 +202,8 @@ class _Own:
     def __init__(self, path: Path, device: torch.device | str) -> None:
         self.network = load_own_network(path, "perceptual", device)
         self.smallest_side: int = self.network.smallest_side
+        size = (self.smallest_side, self.smallest_side)
+        try_network(path.name, self.network, size, torch.device(device), lambda name, maps: None)
 
     def features(self, images: Tensor) -> list[Tensor]:
         return self.network(images.float())

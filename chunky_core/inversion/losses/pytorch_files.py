@@ -5,14 +5,18 @@ from __future__ import annotations
 import zipfile
 from pathlib import Path
 
-from ...errors import UnsupportedCheckpointError
+from ...errors import ChunkyError, UnsupportedCheckpointError
 from ...generator.checkpoints.content import open_content
+from ...generator.checkpoints.foreign_files import is_onnx
+from ...generator.checkpoints.mapped_file import mapped
 from .onnx_checks import BEST_OPSET
 
 
 def refused(path: Path) -> UnsupportedCheckpointError:
     """The error for a .pt or .pth file: what it is, and how to make an ONNX file of it."""
     target = path.with_suffix(".onnx").name
+    if is_onnx_file(path):
+        return renamed_onnx(path)
     if is_torchscript(path):
         line = export_line(f"torch.jit.load({path.name!r}, 'cpu')", target)
         return UnsupportedCheckpointError(
@@ -43,6 +47,22 @@ def is_torchscript(path: Path) -> bool:
         return False
     return any(
         name.endswith("/constants.pkl") or "/code/" in name or name.endswith("/model.json") for name in names
+    )
+
+
+def is_onnx_file(path: Path) -> bool:
+    """Whether a file is an ONNX model by its contents."""
+    try:
+        with mapped(path) as data:
+            return is_onnx(data)
+    except ChunkyError:
+        return False
+
+
+def renamed_onnx(path: Path) -> UnsupportedCheckpointError:
+    """The error for an ONNX model whose name ends otherwise."""
+    return UnsupportedCheckpointError(
+        f"{path.name} is an ONNX file by its contents; rename it to {path.with_suffix('.onnx').name}"
     )
 
 
