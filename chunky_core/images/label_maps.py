@@ -25,7 +25,10 @@ _NO_COLOUR = 16  # of 255; lossy files move the channels of a grey picture a lit
 _SURE = 4  # a level belongs to the legal one that is nearer than this part of their smallest distance
 _NO_GREY = ("GIF", "BMP", "DIB")  # formats that store grey pictures with a palette of greys
 _SHOWN = 6  # colours in an error
-_VISIBLE = 128  # of 255; a palette of greys that goes so far may have been made to be looked at
+_BRIGHT, _APART = (
+    128,
+    8,
+)  # of 255; greys that go so far and lie so far apart may have been chosen to be looked at
 
 
 def read_label_map(
@@ -48,8 +51,8 @@ def read_label_map(
     `legal`, the labels that there can be, leaves no doubt: they are at least 8 apart, and every pixel is nearer to
     one of them than a quarter of their smallest distance.
     Raises InvalidInputError if the file cannot be read, is no picture (see `load_image`), has a colour that is not in
-    the palette, if labels were mixed, or if both the indices and the greys of a palette that runs from dark to bright
-    or back are legal.
+    the palette, if labels were mixed, or if both the indices and the greys of a palette that can be told apart by
+    eye are legal.
     """
     file = open_picture(path)
     labels = _stored_labels(file, legal or ())
@@ -163,9 +166,8 @@ def _palette_labels(file: PictureFile, picture: Image.Image, legal: Collection[i
 
 
 def _check_not_drawn(file: PictureFile, used: np.ndarray, greys: np.ndarray) -> None:
-    """Raise InvalidInputError where greys were perhaps chosen to tell the labels apart."""
-    steps = np.diff(greys)
-    if greys.max() >= _VISIBLE and ((steps > 0).all() or (steps < 0).all()):
+    """Raise InvalidInputError where greys were perhaps chosen to tell the labels apart by eye."""
+    if greys.max() >= _BRIGHT and np.diff(np.sort(greys)).min(initial=255) >= _APART:
         raise InvalidInputError(
             f"{file.path} has a palette of greys, and both its indices ({used.min()} to {used.max()}) and its greys "
             f"({greys.min()} to {greys.max()}) can be labels; expected one meaning: save it as a grey picture whose "
