@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 
 from ..chunky_core.segments.fitting import fit_labels, fit_mask
 from ..chunky_core.segments.incoming import check_not_black
-from ..chunky_core.segments.masks import BLACK, without_noise
+from ..chunky_core.segments.masks import without_noise
+from ..chunky_core.segments.odd_levels import odd_levels
 from ..chunky_core.wording import in_pixels
 from .notices import show_notice
 
 NOISY_BLACK, FAINT_RIM = 10.5 / 255, 64  # of a mask beside which the photo stays: its black may be noisier
-WHITE = 0.95  # a mask that is nowhere above shows the photo through
 MOST_PAINTED = 0.5  # of the picture; more than that is the surroundings of something cut out
-GREY = 0.25  # a mask that is nowhere below has no black
 EDITOR = "the mask editor paints with an opacity of 0.7 at first"
 
 
@@ -65,20 +64,16 @@ def say_resized(given: Tensor, size: tuple[int, int], what: str) -> None:
 
 def say_odd_levels(masks: Mapping[str, Tensor]) -> None:
     """Say of which masks white isn't 1 or black isn't 0, which is seldom meant."""
-    bounds = {name: tuple(bound.item() for bound in mask.aminmax()) for name, mask in masks.items()}
-    faint = [name for name, (_, high) in bounds.items() if BLACK < high < WHITE]
-    if faint:
-        highest = max(bounds[name][1] for name in faint)
+    odd = odd_levels(masks)
+    if odd.faint:
         show_notice(
-            f"{of_names(faint)}: nothing is above {highest:.2g}, so that the photo shows through; {EDITOR}: paint "
-            "with 1 if that isn't meant"
+            f"{of_names(odd.faint)}: nothing is above {odd.highest:.2g}, so that the photo shows through; {EDITOR}: "
+            "paint with 1 if that isn't meant"
         )
-    grey = [name for name, (low, high) in bounds.items() if BLACK < low < GREY and high > 2 * low]
-    if grey:
-        lowest = min(bounds[name][0] for name in grey)
+    if odd.grey:
         show_notice(
-            f"{of_names(grey)}: nothing is below {lowest:.2g}, so that all of the photo may change; make black 0 if "
-            "that isn't meant"
+            f"{of_names(odd.grey)}: nothing is below {odd.lowest:.2g}, so that all of the photo may change; make "
+            "black 0 if that isn't meant"
         )
 
 
@@ -98,9 +93,9 @@ def say_painted(transparent: Tensor) -> None:
             return
 
 
-def of_names(names: list[str]) -> str:
+def of_names(names: Sequence[str]) -> str:
     """ "the mask of 'mouth'", "the masks of 'mouth' and 3 others"."""
-    if names == [""]:
+    if list(names) == [""]:
         return "the mask"
     if len(names) == 1:
         return f"the mask of {names[0]!r}"

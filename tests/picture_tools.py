@@ -36,6 +36,40 @@ def png(
     return b"\x89PNG\r\n\x1a\n" + body + chunk(b"IEND", b"")
 
 
+def tiff(
+    samples: np.ndarray, photometric: int, *, planar: bool = False, extra: int | None = None, order: str = "<"
+) -> bytes:
+    """An uncompressed TIFF of samples [H,W] or [H,W,C], uint8 or uint16, which are stored as they are.
+
+    photometric: 0 = grey, white is 0; 1 = grey, black is 0; 2 = RGB. planar: one channel after the other. extra: what
+    a fourth channel is, 0 = unsaid, 1 = alpha that colours were multiplied by, 2 = other alpha. order: of the bytes.
+    """
+    height, width = samples.shape[:2]
+    channels = samples[..., None] if samples.ndim == 2 else samples
+    count, bits = channels.shape[2], channels.dtype.itemsize * 8
+    planes = [channels[..., index] for index in range(count)] if planar else [channels]
+    strips = [plane.astype(plane.dtype.newbyteorder(order)).tobytes() for plane in planes]
+    offsets = [8 + sum(map(len, strips[:index])) for index in range(len(strips))]
+    entries = [
+        (256, "I", [width]), (257, "I", [height]), (258, "H", [bits] * count), (259, "H", [1]),
+        (262, "H", [photometric]), (273, "I", offsets), (277, "H", [count]), (278, "I", [height]),
+        (279, "I", list(map(len, strips))), (284, "H", [2 if planar else 1]),
+    ]  # fmt: skip
+    entries += [] if extra is None else [(338, "H", [extra])]
+    start = 8 + sum(map(len, strips))
+    later = start + 2 + 12 * len(entries) + 4
+    table, beyond = struct.pack(f"{order}H", len(entries)), b""
+    for tag, kind, values in entries:
+        content = struct.pack(f"{order}{len(values)}{kind}", *values)
+        place = content.ljust(4, b"\0")
+        if len(content) > 4:
+            place = struct.pack(f"{order}I", later + len(beyond))
+            beyond += content
+        table += struct.pack(f"{order}HHI", tag, {"H": 3, "I": 4}[kind], len(values)) + place
+    header = {"<": b"II*\0", ">": b"MM\0*"}[order] + struct.pack(f"{order}I", start)
+    return header + b"".join(strips) + table + bytes(4) + beyond
+
+
 def encoded(pixels: np.ndarray | Image.Image, kind: str, mode: str | None = None, **options: object) -> bytes:
     """A picture in a format of Pillow's."""
     picture = Image.fromarray(pixels) if isinstance(pixels, np.ndarray) else pixels

@@ -50,7 +50,9 @@ def ended_in_one_line(capsys) -> str:
         (["--grow", "-1"], "grow is -1"),
         (["--feather", "nan"], "nan"),
         (["--out", "{studio}/photo.png"], "another folder"),
-        (["--out", "{studio}/tiny.safetensors"], "is a file"),
+        (["--out", "{studio}/tiny.safetensors"], "another folder"),
+        (["--out", "{studio}/labels.json"], "another folder"),
+        (["--out", "{studio}/masks/skin.png"], "is a file"),
         (["--out", "{studio}/photo.png/out"], "photo.png/out"),
         (["--out", f"{{studio}}/{LONG}"], LONG),
         (["--out", "{studio}/masks", "--masks", "{studio}/masks"], "another folder"),
@@ -75,6 +77,40 @@ def test_a_photo_that_would_be_overwritten_is_refused(studio: Path, capsys):
     arguments = ["edit", str(photo), "--masks", str(studio / "labels.png"), "--out", str(studio)]
     assert main(arguments) == 2
     assert "composite.png" in ended_in_one_line(capsys) and photo.read_bytes() == content
+
+
+@pytest.mark.parametrize("kind", ["table", "directions", "generator", "linked mask"])
+def test_no_input_is_overwritten(studio: Path, capsys, kind: str) -> None:
+    out = studio / "out"
+    out.mkdir()
+    masks, options = "labels.png", []
+    if kind == "table":
+        for ending in ("png", "json"):
+            (studio / f"labels.{ending}").rename(out / f"figures.{ending}")
+        masks, target = "out/figures.png", out / "figures.json"
+    elif kind == "linked mask":
+        masks, target = "masks", out / "composite.png"
+        (studio / "masks" / "mouth.png").rename(target)
+        (studio / "masks" / "mouth.png").symlink_to(target)
+    else:
+        source, target = (
+            {"directions": "directions", "generator": "tiny"}[kind],
+            out / "inversion.safetensors",
+        )
+        (studio / f"{source}.safetensors").rename(target)
+        options = [f"--{kind}", str(target)]
+    content = target.read_bytes()
+    assert edit(studio, *options, masks=masks) == 2
+    said = ended_in_one_line(capsys)
+    assert "is an input" in said and "another folder as --out" in said
+    assert target.read_bytes() == content and len(list(out.iterdir())) <= 2
+
+
+def test_the_demo_overwrites_no_input_either(studio: Path, capsys) -> None:
+    target = studio / "inversion.safetensors"
+    (studio / "directions.safetensors").rename(target)
+    assert main(["demo", "--directions", str(target), "--out", str(studio)]) == 2
+    assert "is an input" in ended_in_one_line(capsys)
 
 
 @pytest.mark.parametrize("number", ["seven", "1.5", "", "--"])

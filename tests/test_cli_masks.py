@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 
 import cv2
@@ -211,7 +212,7 @@ def test_a_lossy_label_map_of_near_numbers_is_refused(
 def test_a_colour_that_the_table_lacks_is_named_with_the_file(folder: Path) -> None:
     colours = with_palette(LABELS, [(0, 0, 0)] * 2 + [(255, 0, 0)] * 5 + [(0, 0, 255)])
     name = label_map(folder, encoded(colours, "PNG"), {"#000000": "skin", "#ff0000": "hair"})
-    with pytest.raises(InvalidInputError, match=r"labels\.png.*labels\.json.*#0000ff \(240 pixels\)"):
+    with pytest.raises(InvalidInputError, match=r"labels\.png.*#0000ff \(240 pixels\).*labels\.json"):
         segments(folder, name)
     name = label_map(folder, encoded(colours, "PNG", "RGB"), NAMES)
     with pytest.raises(
@@ -254,6 +255,14 @@ def test_smoothed_edges_between_named_colours_go_to_the_nearest(folder: Path) ->
         ('{"hair": 1}', 'turn it round: "1": "hair"'),
         ('{"hair": true}', "no label number; write whole"),
         ('{"": "hair"}', "'', which is no label number"),
+        ('{"background": "0"}', 'turn it round: "0": "background"'),
+        ('{"background": " 7 "}', 'turn it round: "7": "background"'),
+        ('{"000000": "hair"}', "write it as '#000000'"),
+        ('{"FF8000": "hair"}', "write it as '#FF8000'"),
+        ('{"0xff8000": "hair"}', "write it as '#ff8000'"),
+        ('{"#ff0000": "hair", "000000": "skin"}', "write it as '#000000'"),
+        ('{"1": "bouch\\udce9"}', "'bouch\\udce9' is no valid Unicode"),
+        ('{"#f00": "\\ud800x"}', "no valid Unicode"),
         ('{"65536": "hair"}', "65536; expected 0 to 65535"),
         ('{"%s": "hair"}' % ("9" * 5000), "expected 0 to 65535"),
         ('{"1": 3}', "a number as the name of 1"),
@@ -318,3 +327,67 @@ def test_inspect_and_convert_know_the_demo(tmp_path: Path, capsys) -> None:
     assert "256 x 256" in capsys.readouterr().out
     assert main(["convert", "demo", str(tmp_path / "made.safetensors"), "--dtype", "fp16"]) == 0
     assert main(["inspect", str(tmp_path / "made.safetensors")]) == 0
+
+
+def test_masks_of_odd_levels_are_told_in_one_line(folder: Path, capsys) -> None:
+    file_of(folder / "masks", encoded((MOUTH * 0.7).astype(np.uint8), "PNG"), "mouth.png")
+    grey = np.where(HAIR[::-1] > 0, 255, 20).astype(np.uint8)
+    file_of(folder / "masks", encoded(grey, "PNG"), "chin.png")
+    segments(folder)
+    note = capsys.readouterr().err
+    assert note.count("\n") == 1 and "hair" not in note
+    assert "mouth.png: nothing is above 0.7 of 1" in note and "chin.png: nothing is below 0.078 of 1" in note
+
+
+@pytest.mark.parametrize("unnamed", [(206, 0, 0), (196, 4, 4)])
+def test_an_area_near_a_named_colour_is_not_swallowed_in_a_smoothed_map(folder: Path, unnamed: tuple) -> None:
+    rng = np.random.default_rng(0)
+    named = [(0, 0, 0), (200, 0, 0), (0, 90, 210), (250, 240, 0), (30, 160, 60)]
+    areas = np.array([*named, unnamed], np.uint8)[blocks(rng.integers(0, 5, (6, 6)), 16)]
+    table = {f"#{bytes(colour).hex()}": f"area{index}" for index, colour in enumerate(named)}
+    smooth = cv2.GaussianBlur(areas, (5, 5), 1.0)
+    file_of(folder, encoded(np.zeros((96, 96, 3), np.uint8), "PNG"), "photo.png")
+    assert len(np.unique(smooth.reshape(-1, 3), axis=0)) > 64
+    assert len(segments(folder, label_map(folder, encoded(smooth, "PNG"), table)).names) == 5
+    areas[40:50, 40:50] = unnamed
+    smooth = cv2.GaussianBlur(areas, (5, 5), 1.0)
+    with pytest.raises(
+        InvalidInputError, match=rf"area of the colour #{bytes(unnamed).hex()} .* no name for it; add"
+    ):
+        segments(folder, label_map(folder, encoded(smooth, "PNG"), table))
+
+
+def test_no_advice_names_a_tolerance_that_no_option_sets(folder: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (SIZE, SIZE, 3), dtype=np.uint8)
+    with pytest.raises(InvalidInputError, match="add these colours, or save the picture"):
+        segments(folder, label_map(folder, encoded(noise, "PNG"), {"#000": "skin", "#f00": "hair"}))
+
+
+@pytest.mark.parametrize("sign", list(",;+:="))
+def test_names_that_no_option_could_tell_are_refused(folder: Path, sign: str) -> None:
+    said = rf"'a{re.escape(sign)}b' has '{re.escape(sign)}' in it.* rename it"
+    name = label_map(folder, encoded(LABELS, "PNG"), {**NAMES, "7": f"a{sign}b"})
+    with pytest.raises(InvalidInputError, match=rf"labels\.json: the name {said}"):
+        segments(folder, name)
+    name = label_map(folder, encoded(LABELS, "PNG"), {**NAMES, "9": f"a{sign}b"})
+    assert len(segments(folder, name).names) == 3  # a label that doesn't occur
+    file_of(folder / "masks", encoded(MOUTH, "PNG"), f"a{sign}b.png")
+    with pytest.raises(InvalidInputError, match=rf"masks: the name {said}"):
+        segments(folder)
+
+
+def test_a_mask_whose_name_is_no_valid_unicode_is_refused(folder: Path) -> None:
+    try:
+        file_of(folder / "masks", encoded(MOUTH, "PNG"), os.fsdecode(b"bouch\xe9.png"))
+    except OSError:
+        pytest.skip("this file system knows valid names only")
+    with pytest.raises(InvalidInputError, match=r"'bouch\\udce9' is no valid Unicode.* rename it"):
+        segments(folder)
+
+
+def test_names_in_a_table_are_the_same_however_their_accents_are_stored(folder: Path) -> None:
+    name = label_map(
+        folder, encoded(LABELS, "PNG"), {"0": "re\u0301gion", "2": "r\u00e9gion", "7": "BE\u0301BE\u0301"}
+    )
+    made = segments(folder, name, static="R\u00c9GION")
+    assert made.names == ("B\u00c9B\u00c9",) and made.resolve("be\u0301be\u0301") == made.names

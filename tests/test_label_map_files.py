@@ -12,7 +12,7 @@ from PIL import Image
 
 from chunky_core.errors import InvalidInputError
 from chunky_core.images import read_label_colours, read_label_map
-from tests.picture_tools import COLOUR, GREY_ALPHA, INDEXED, blocks, encoded, file_of, png, with_palette
+from tests.picture_tools import COLOUR, GREY_ALPHA, INDEXED, blocks, encoded, file_of, png, tiff, with_palette
 
 LABELS = blocks(np.array([[0, 1, 2], [3, 2, 0]], np.uint8))
 FACE = blocks(np.random.default_rng(0).integers(0, 19, (8, 8), dtype=np.uint8))
@@ -34,7 +34,7 @@ def test_greys_of_a_palette_are_levels_where_the_names_or_the_format_say_so(tmp_
     for kind, plain in (("GIF", levels[LABELS]), ("BMP", levels[LABELS]), ("PNG", LABELS), ("TIFF", LABELS)):
         content = encoded(greys, kind)
         assert np.array_equal(read(tmp_path, content), plain)
-        assert np.array_equal(read(tmp_path, content, legal=range(19)), plain)
+        assert np.array_equal(read(tmp_path, content, legal=range(19)), levels[LABELS])
         assert np.array_equal(read(tmp_path, content, legal=(0, 2, 7, 18)), levels[LABELS])
         assert np.array_equal(read(tmp_path, content, legal=(0, 1, 2, 3)), LABELS)
     assert np.array_equal(
@@ -151,3 +151,57 @@ def test_colours_of_indexed_and_deep_pictures(tmp_path: Path) -> None:
         assert torch.equal(read_label_colours(file_of(tmp_path, content)), expected)
     with pytest.raises(InvalidInputError, match="16 bits"):
         read_label_colours(file_of(tmp_path, png(expected.numpy().astype(np.uint16) * 256, 16, COLOUR)))
+
+
+@pytest.mark.parametrize("method", ["quantize", "adaptive", "by hand"])
+def test_dark_greys_in_another_order_than_the_indices_are_the_labels(tmp_path: Path, method: str) -> None:
+    every = blocks(np.random.default_rng(0).permutation(np.arange(64, dtype=np.uint8) % 19).reshape(8, 8))
+    greys = Image.fromarray(every if method != "by hand" else every % 6)
+    if method == "quantize":
+        picture = greys.quantize(64)
+    elif method == "adaptive":
+        picture = greys.convert("RGB").convert("P", palette=Image.Palette.ADAPTIVE, colors=32)
+    else:
+        order = [5, 0, 3, 1, 2, 4]
+        picture = with_palette(np.argsort(order)[np.array(greys)], [(grey, grey, grey) for grey in order])
+    labels, content = np.array(greys), encoded(picture, "PNG")
+    assert not np.array_equal(np.array(Image.open(file_of(tmp_path, content))), labels)
+    assert np.array_equal(read(tmp_path, content, legal=range(labels.max() + 1)), labels)
+    assert np.array_equal(read(tmp_path, content, legal=range(150)), labels)
+    assert np.array_equal(read(tmp_path, content), labels)
+
+
+def test_greys_that_were_chosen_to_be_seen_are_not_taken_for_labels(tmp_path: Path) -> None:
+    for greys in ([0, 85, 170, 255], [255, 170, 85, 0], [0, 255, 128, 192]):
+        content = encoded(with_palette(LABELS, [(grey, grey, grey) for grey in greys]), "PNG")
+        assert np.array_equal(read(tmp_path, content), LABELS)
+        assert np.array_equal(read(tmp_path, content, legal=range(5)), LABELS)
+        with pytest.raises(
+            InvalidInputError, match=r"indices \(0 to 3\) and its greys \(0 to 255\).* grey picture"
+        ):
+            read(tmp_path, content, legal=range(256))
+
+
+@pytest.mark.parametrize(
+    "palette", [[(2, 2, 3), (0, 0, 0), (1, 1, 1), (3, 3, 3)], [(3, 3, 3), (0, 0, 0)] * 2]
+)
+def test_palettes_with_a_colour_or_equal_greys_mean_their_indices(tmp_path: Path, palette: list) -> None:
+    assert np.array_equal(
+        read(tmp_path, encoded(with_palette(LABELS, palette), "PNG"), legal=range(4)), LABELS
+    )
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_a_tiff_whose_0_is_white_means_what_is_seen_or_what_is_stored(tmp_path: Path, dtype: type) -> None:
+    stored = LABELS.astype(dtype)
+    seen = np.iinfo(dtype).max - stored.astype(np.int64)
+    content = tiff(stored, 0)
+    assert np.array_equal(read(tmp_path, content), seen)
+    assert np.array_equal(read(tmp_path, content, legal=range(4)), LABELS)
+    assert np.array_equal(read(tmp_path, content, legal=np.unique(seen).tolist()), seen)
+
+
+def test_labels_with_a_high_number_for_what_is_nothing_are_found_again(tmp_path: Path) -> None:
+    labels = np.array([3, 15, 255, 1], np.uint8)[LABELS]
+    content = encoded(Image.fromarray(labels).quantize(32), "PNG")
+    assert np.array_equal(read(tmp_path, content, legal=(*range(21), 255)), labels)

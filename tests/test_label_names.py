@@ -3,8 +3,11 @@ from __future__ import annotations
 import pytest
 import torch
 
+from chunky_core.editing import parse_edit
 from chunky_core.errors import InvalidInputError
-from chunky_core.segments.label_names import parse_renames, renamed_labels, renamed_masks
+from chunky_core.generator.spaces import Direction
+from chunky_core.segments.label_names import parse_renames, renamed_labels, renamed_masks, split_names
+from chunky_core.segments.names import resolve_names
 
 NAMES = {0: "background", 1: "hair", 2: "hat", 3: "l_eye"}
 
@@ -60,3 +63,18 @@ def test_unknown_names_are_refused() -> None:
         renamed_masks({"hair": torch.ones(2, 2)}, {"cap": "hat"})
     with pytest.raises(InvalidInputError, match=r"become 'x' are 2x2 and 2x3; resize one"):
         renamed_masks({"a": torch.ones(2, 2), "b": torch.ones(3, 2)}, {"a": "x", "b": "x"})
+
+
+def test_names_are_equal_however_their_accents_are_stored() -> None:
+    nfc, nfd = "\u00e9t\u00e9 1", "E\u0301te\u0301_1"
+    assert resolve_names([nfd], [nfc]) == (nfc,) and resolve_names([nfc], [nfd]) == (nfd,)
+    assert resolve_names(["\u1fb3"], ["\u03b1\u03b9"]) == (
+        "\u03b1\u03b9",
+    )  # folding takes the iota from below
+    assert split_names(f"{nfd}, x") == ["\u00c9t\u00e9_1", "x"]
+    assert renamed_labels({1: nfd}, {nfc: "summer"}) == {1: "summer"}
+
+
+def test_an_edit_knows_its_direction_however_accents_are_stored() -> None:
+    direction = Direction("a\u0302ge", "w", torch.ones(4))
+    assert parse_edit("all:\u00e2ge=1", {direction.name: direction}).direction is direction

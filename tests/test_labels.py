@@ -113,3 +113,13 @@ def test_the_overlay_keeps_static_pixels_and_refuses_another_photo() -> None:
     assert torch.equal(segment_overlay(photo, segments), segment_overlay(photo, segments))
     with pytest.raises(InvalidInputError, match="photo is 128x256, the segments are for 256x256"):
         segment_overlay(photo[..., :128], segments)
+
+
+@pytest.mark.parametrize("name", ["bouch\udce9", "\ud800x", "x\udfff"])
+def test_names_that_are_no_valid_unicode_are_refused_before_they_are_drawn(name: str) -> None:
+    with pytest.raises(InvalidInputError, match="no valid Unicode"):
+        place_labels([name], [(8.0, 8.0)], (64, 64))
+    with pytest.raises(InvalidInputError, match="no valid Unicode"):
+        segments_from_masks({name: torch.ones(8, 8)})
+    with pytest.raises(InvalidInputError, match="no valid Unicode"):
+        Segments((name,), torch.ones(1, 1, 8, 8), torch.zeros(1, 1, 8, 8))

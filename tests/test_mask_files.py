@@ -88,3 +88,12 @@ def test_transparency_and_black_and_white_are_two_masks(tmp_path: Path) -> None:
 
 def test_a_grey_cmyk_jpeg_is_a_mask(tmp_path: Path) -> None:
     assert is_read_as(file_of(tmp_path, encoded(ON * np.uint8(255), "JPEG", "CMYK")), ON, 0.05)
+
+
+@pytest.mark.parametrize("brightest", [256, 4095, 8191])
+def test_sixteen_bits_that_are_nearly_black(tmp_path: Path, brightest: int) -> None:
+    with pytest.raises(InvalidInputError, match=f"nearly black.* {brightest} of 65535"):
+        read_mask(file_of(tmp_path, encoded(ON.astype(np.uint16) * brightest, "PNG")))
+    assert is_read_as(
+        file_of(tmp_path, encoded(ON.astype(np.uint16) * 8300, "PNG")), ON * (8300 / 65535), 1e-6
+    )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import struct
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -13,7 +15,8 @@ from PIL import Image
 
 from chunky_core.errors import InvalidInputError
 from chunky_core.images import is_picture, load_image, open_picture, read_label_map, read_mask, to_uint8
-from tests.picture_tools import COLOUR, INDEXED, animated, chunk, encoded, file_of, png
+from chunky_core.images.photos import deep_pixels
+from tests.picture_tools import COLOUR, INDEXED, animated, chunk, encoded, file_of, png, tiff
 
 NOISE = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
 READERS = [load_image, read_mask, read_label_map]
@@ -183,3 +186,61 @@ def test_pictures_are_known_by_name_or_content(tmp_path: Path) -> None:
     ):
         assert not is_picture(file_of(tmp_path, content, name))
     assert not is_picture(tmp_path / "none")
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_colours_multiplied_by_alpha_are_divided_by_it(tmp_path: Path, dtype: type, order: str) -> None:
+    most = np.iinfo(dtype).max
+    alpha = np.linspace(most // 4, most, 30).reshape(5, 6, 1)
+    colours = np.random.default_rng(0).random((5, 6, 3)) * most
+    stored = np.concatenate([colours * alpha / most, alpha], axis=2).round().astype(dtype)
+    path = file_of(tmp_path, tiff(stored, 2, extra=1, order=order), "photo.tiff")
+    found = (load_image(path)[0].permute(1, 2, 0).numpy() + 1) / 2
+    assert np.abs(found - colours / most).max() < 4 / most
+    assert np.abs(read_mask(path).numpy() - alpha[..., 0] / most).max() <= 1 / most
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_a_fourth_channel_that_is_no_alpha_is_none(tmp_path: Path, order: str) -> None:
+    deep = np.random.default_rng(0).integers(0, 65536, (6, 5, 4), dtype=np.uint16)
+    path = file_of(tmp_path, tiff(deep, 2, extra=0, order=order))
+    assert np.abs((load_image(path)[0].permute(1, 2, 0).numpy() + 1) / 2 - deep[..., :3] / 65535).max() < 1e-6
+    with pytest.raises(InvalidInputError, match="colour picture"):
+        read_mask(path)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("channels", [3, 4])
+def test_channels_that_are_stored_apart(tmp_path: Path, channels: int, order: str) -> None:
+    shallow = np.random.default_rng(0).integers(0, 256, (6, 5, channels), dtype=np.uint8)
+    extra = 2 if channels == 4 else None
+    path = file_of(tmp_path, tiff(shallow, 2, planar=True, extra=extra, order=order))
+    assert np.array_equal(pixels_of(path), shallow[..., :3])
+    path = file_of(tmp_path, tiff(shallow.astype(np.uint16) * 257, 2, planar=True, extra=extra, order=order))
+    for read in READERS:
+        with pytest.raises(InvalidInputError, match=r"planar.* export it as PNG"):
+            read(path)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_a_grey_tiff_whose_0_is_white(tmp_path: Path, dtype: type) -> None:
+    grey = np.arange(0, 256, 8, dtype=np.uint8).reshape(4, 8)
+    stored = (255 - grey).astype(dtype) * dtype(np.iinfo(dtype).max // 255)
+    path = file_of(tmp_path, tiff(stored, 0))
+    assert np.array_equal(pixels_of(path)[..., 1], grey)
+    assert np.abs(read_mask(path).numpy() - grey / 255).max() < 1e-6
+
+
+def test_opencv_says_nothing_about_a_file_that_it_cannot_read(tmp_path: Path, capfd) -> None:
+    content = tiff(NOISE.astype(np.uint16) * 257, 2)
+    path = file_of(tmp_path, content)
+    before = cv2.utils.logging.getLogLevel()
+    # a compression that Pillow's stand-in reads and OpenCV doesn't know
+    picture = open_picture(path)
+    strange = content.replace(
+        struct.pack("<HHIHH", 259, 3, 1, 1, 0), struct.pack("<HHIHH", 259, 3, 1, 34925, 0)
+    )
+    with pytest.raises(InvalidInputError, match="rare kind"):
+        deep_pixels(replace(picture, content=strange), picture.decoded())
+    assert capfd.readouterr().err == "" and cv2.utils.logging.getLogLevel() == before

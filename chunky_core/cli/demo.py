@@ -8,8 +8,8 @@ import json
 from ..demo.shipped import LABEL_NAMES, load_shipped_photo
 from ..segments import segments_from_label_map
 from .job import run_job
-from .options import add_job_options, job_of
-from .outputs import SHEET
+from .options import add_job_options, files_of_models, job_of
+from .outputs import SHEET, check_inputs_stay
 
 STATIC = ("background",)
 EDITS = ["mouth:smile=2", "eyes:gaze=-1.5"]
@@ -29,6 +29,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
+    check_inputs_stay(options.out, files_of_models(options))
     photo = load_shipped_photo(options.photo)
     options.edit = options.edit or EDITS
     segments = segments_from_label_map(

@@ -11,8 +11,8 @@ from ..generator.files import read_checkpoint
 from ..images import colour_profile, load_image, open_picture, profile_space
 from ..inversion.projection import check_photo_size
 from .job import run_job
-from .masks import load_segments
-from .options import add_job_options, job_of
+from .masks import files_of_masks, load_segments
+from .options import add_job_options, files_of_models, job_of
 from .outputs import check_inputs_stay
 
 
@@ -48,7 +48,7 @@ def rgb_profile(photo: Path) -> bytes | None:
 
 
 def run(options: argparse.Namespace) -> None:
-    check_inputs_stay(options.out, (options.photo, options.masks))
+    check_inputs_stay(options.out, [options.photo, *files_of_masks(options.masks), *files_of_models(options)])
     file = open_picture(options.photo)
     with read_checkpoint(options.generator) as checkpoint:  # before large pictures and weights are read
         check_photo_size(file.size, checkpoint.architecture.img_resolution)

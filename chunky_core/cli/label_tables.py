@@ -8,10 +8,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias, TypeVar
+from unicodedata import normalize
 
 from ..errors import InvalidInputError
 from ..images import Colour
 from ..images.files import regular_content
+from ..segments.names import check_name
 
 Entries: TypeAlias = list[tuple[str, object]]
 Label = TypeVar("Label", int, Colour)
@@ -36,14 +38,16 @@ def label_table(label_map: Path) -> LabelTable:
 
     Several labels may have one name, and names may be given for labels that don't occur. Blanks around keys and names
     don't count. Raises InvalidInputError, naming the file and the entry, for anything but one JSON object of label
-    numbers or of colours, each given once, with names.
+    numbers or of colours, each given once, with names of valid Unicode, which come in its form NFC.
     """
     path = label_map.with_suffix(".json")
     if not path.exists():
         raise InvalidInputError(f"the label map {label_map} has no names; put {path} beside it, {_EXPECTED}")
     entries = _entries(path)
     colours = {key for key, _ in entries if key.startswith("#")}
-    if colours and len(colours) < len({key for key, _ in entries}):
+    others = [key for key, _ in entries if key not in colours]
+    if colours and others:
+        _check_no_bare_colour(path, others[0])
         raise InvalidInputError(f"{path} names colours and label numbers; {_EXPECTED}")
     if len(colours) > MOST_COLOURS:
         raise InvalidInputError(f"{path} has {len(colours)} colours; expected at most {MOST_COLOURS}")
@@ -81,9 +85,18 @@ class _Pairs(list[tuple[str, object]]):
     """A JSON object's entries, also those with equal keys."""
 
 
+def _check_no_bare_colour(path: Path, key: str) -> None:
+    if re.fullmatch("(0x)?[0-9a-fA-F]{6}", key):
+        raise InvalidInputError(
+            f"{path} has the key {key!r}, which is no label number; if it is a colour, write it as '#{key[-6:]}'"
+        )
+
+
 def _number(path: Path, key: str, name: object) -> int:
+    _check_no_bare_colour(path, key)
     if not re.fullmatch("[0-9]+", key):
-        turned = isinstance(name, int) and not isinstance(name, bool)
+        turned = not isinstance(name, bool) and re.fullmatch(r"\s*[0-9]+\s*", str(name))
+        name = name.strip() if isinstance(name, str) else name
         advice = (
             f'turn it round: "{name}": "{key}"' if turned else "write whole numbers such as 3, or colours"
         )
@@ -107,7 +120,8 @@ def _colour(path: Path, key: str, _name: object) -> Colour:
 
 def _name(path: Path, key: str, name: object) -> str:
     if isinstance(name, str) and name.strip():
-        return name.strip()
+        check_name(name, f"{path}, {key}")
+        return normalize("NFC", name).strip()
     found = "a blank name" if isinstance(name, str) else f"{_kind(name)} as the name"
     raise InvalidInputError(f"{path} has {found} of {key}; {_EXPECTED}")
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from itertools import product
 from pathlib import Path
 from unicodedata import normalize
 
@@ -15,12 +16,18 @@ from ..images import is_picture, open_picture, read_label_colours, read_label_ma
 from ..images.files import PictureFile
 from ..segments import Segments, segments_from_label_map, segments_from_masks
 from ..segments.fitting import fit_labels, fit_mask
-from ..segments.label_images import MOST_COLOURS, Palette, labels_of_colours
-from ..segments.label_names import split_names
+from ..segments.label_images import Palette, labels_of_colours
+from ..segments.label_names import check_addressable, split_names
+from ..segments.odd_levels import odd_levels
 from ..wording import in_pixels
 from .label_tables import LabelTable, label_table
 
 _NAMED = 8  # files that a note names
+
+
+def files_of_masks(path: Path) -> list[Path]:
+    """Everything that `load_segments` may read: the folder and what is in it, or the label map and its table."""
+    return [path, *path.iterdir()] if path.is_dir() else [path, path.with_suffix(".json")]
 
 
 def load_segments(path: Path, photo: PictureFile, static: str, grow: int, feather: float) -> Segments:
@@ -30,7 +37,8 @@ def load_segments(path: Path, photo: PictureFile, static: str, grow: int, feathe
     `read_label_map`) with a table of its labels beside it (see `label_table`). photo: what they are for; masks of its
     aspect are brought to its size. static: names, separated by commas.
     Says on stderr what was left aside, resized, or turned otherwise than the photo. Raises InvalidInputError for what
-    can't be read, two masks of one name, labels without a name, another aspect, and a static name that isn't there.
+    can't be read, two masks of one name, labels without a name, another aspect, a static name that isn't there, and
+    names that no option could tell.
     """
     names = split_names(static)
     if not path.is_dir():
@@ -39,9 +47,9 @@ def load_segments(path: Path, photo: PictureFile, static: str, grow: int, feathe
         _tell_unturned(photo, [path])
         return segments_from_label_map(labels, table, static=names, grow=grow, feather=feather, gaps="static")
     files, aside = _mask_files(path)
-    masks = {
-        name: _fitted(fit_mask, read_mask(file), photo, f"the mask {file}") for name, file in files.items()
-    }
+    read = {name: read_mask(file) for name, file in files.items()}
+    _tell_odd_levels(files, read)
+    masks = {name: _fitted(fit_mask, mask, photo, f"the mask {files[name]}") for name, mask in read.items()}
     _tell_unturned(photo, files.values())
     if aside:
         _tell(f"left aside in {path}, as they are no pictures: {_listed(aside)}")
@@ -58,6 +66,7 @@ def _mask_files(folder: Path) -> tuple[dict[str, Path], list[str]]:
             aside.append(file.name + "/" * file.is_dir())
             continue
         name = normalize("NFC", file.stem).strip()
+        check_addressable(name, f"in the folder {folder}")
         twin = known.setdefault(name.casefold(), file)
         if twin != file:
             raise InvalidInputError(
@@ -77,35 +86,53 @@ def _labels(path: Path) -> tuple[Tensor, dict[int, str]]:
     file = open_picture(path)  # what is no picture needs no names
     table = label_table(path)
     if table.colours:
-        return _labels_by_colour(file, table)
-    labels = read_label_map(path, legal=table.numbers)
-    _check_named(path, labels, table)
-    return labels, dict(table.numbers)
+        labels, names = _labels_by_colour(file, table)
+    else:
+        labels, names = read_label_map(path, legal=table.numbers), dict(table.numbers)
+        _check_named(path, labels, table)
+    for label in labels.unique().tolist():
+        check_addressable(names[label], f"in {table.path}")
+    return labels, names
 
 
 def _labels_by_colour(file: PictureFile, table: LabelTable) -> tuple[Tensor, dict[int, str]]:
     """Colours with a tolerance, as the node reads them, unless that would swallow an area of a colour of its own."""
     pixels = read_label_colours(file.path)
-    colours = torch.tensor(list(table.colours), dtype=torch.uint8)
-    exact = not file.lossy and _has_areas_beside(pixels, colours)
-    palette = Palette(colours, tuple(table.colours.values()), exact)
+    palette = Palette(torch.tensor(list(table.colours), dtype=torch.uint8), tuple(table.colours.values()))
+    if not file.lossy:
+        _check_no_areas_beside(pixels, palette.colours, file.path, table.path)
     try:
-        labels = labels_of_colours(pixels[None], palette)[0]
+        labels = labels_of_colours(pixels[None], palette, adjustable=False)[0]
     except InvalidInputError as error:
         raise InvalidInputError(f"{file.path}, by the colours of {table.path}: {error}") from error
     return labels.long(), dict(enumerate(palette.names))
 
 
-def _has_areas_beside(pixels: Tensor, colours: Tensor) -> bool:
-    """Whether other colours than these were drawn: they fill 3x3 pixels somewhere, and are too few for a photo."""
-    packing = torch.tensor([65536, 256, 1])
-    packed = pixels.long() @ packing
-    known, found = colours.long() @ packing, packed.unique()
-    if len(found) > MOST_COLOURS or min(packed.shape) < 3:
-        return False
-    around = packed.unfold(0, 3, 1).unfold(1, 3, 1).flatten(2)
-    alike = (around == around[..., :1]).all(dim=2)
-    return bool((alike & ~torch.isin(around[..., 0], known)).any())
+def _check_no_areas_beside(pixels: Tensor, colours: Tensor, path: Path, table: Path) -> None:
+    """Raise InvalidInputError where other colours than these were drawn, which fill 3x3 pixels somewhere.
+
+    pixels: uint8 [H,W,3]; colours: uint8 [K,3]; path, table: of the label map and its colours, for the error.
+    """
+    packing = torch.tensor([65536, 256, 1], dtype=torch.int32)
+    packed = (pixels.int() * packing).sum(dim=2, dtype=torch.int32)
+    known = (colours.int() * packing).sum(dim=1, dtype=torch.int32)
+    if min(packed.shape) < 3:
+        return
+    height, width = packed.shape[0] - 2, packed.shape[1] - 2
+    middle = packed[1:-1, 1:-1]
+    plain = ~torch.isin(middle, known)
+    for row, column in product(range(3), range(3)):
+        plain &= packed[row : row + height, column : column + width] == middle
+    if not plain.any():
+        return
+    found, counts = middle[plain].unique(return_counts=True)
+    largest = int(found[counts.argmax()])
+    more = f", and areas of {len(found) - 1} more such colours" if len(found) > 1 else ""
+    raise InvalidInputError(
+        f"{path} has an area of the colour #{largest:06x} ({int((packed == largest).sum())} pixels){more}, but {table} "
+        f'no name for it; add "#{largest:06x}": "rest" there, and rest to --static if it is to stay the photo (where '
+        "no such colour was drawn, save the picture without smoothing or compression)"
+    )
 
 
 def _check_named(path: Path, labels: Tensor, table: LabelTable) -> None:
@@ -147,6 +174,20 @@ def _fits(fit: Callable[[Tensor, tuple[int, int], str], Tensor], picture: Tensor
     except InvalidInputError:
         return False
     return True
+
+
+def _tell_odd_levels(files: Mapping[str, Path], masks: Mapping[str, Tensor]) -> None:
+    """Say of which masks white isn't 1 or black isn't 0, in one line."""
+    odd = odd_levels(masks)
+    notes = []
+    if odd.faint:
+        listed = _listed([files[name].name for name in odd.faint])
+        notes.append(f"{listed}: nothing is above {odd.highest:.2g} of 1, so that the photo shows through")
+    if odd.grey:
+        listed = _listed([files[name].name for name in odd.grey])
+        notes.append(f"{listed}: nothing is below {odd.lowest:.2g} of 1, so that all of the photo may change")
+    if notes:
+        _tell(f"{'; '.join(notes)}; save white as 255 and black as 0 if that isn't meant")
 
 
 def _tell_unturned(photo: PictureFile, files: Iterable[Path]) -> None:

@@ -103,6 +103,11 @@ def named_folder(text: str) -> Path:
     return Path(text)
 
 
+def files_of_models(options: argparse.Namespace) -> list[Path]:
+    """The files that --generator and --directions name; "demo" is none."""
+    return [Path(name) for name in (options.generator, options.directions) if name != "demo"]
+
+
 def job_of(
     options: argparse.Namespace, photo: Tensor, segments: Segments, profile: bytes | None = None
 ) -> Job:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from unicodedata import normalize
 
 from torch import Tensor
 
@@ -67,6 +68,8 @@ def parse_edit(text: str, directions: Mapping[str, Direction]) -> Edit:
         raise InvalidInputError(
             f"edit {text!r} can't be read; write SEGMENT+SEGMENT:DIRECTION=STRENGTH, as mouth:smile=2"
         )
+    forms = {normalize("NFC", known): known for known in directions}
+    name = name if name in directions else forms.get(normalize("NFC", name), name)
     if name not in directions:
         raise InvalidInputError(
             f"direction {name!r} of edit {text!r} is unknown; there are {', '.join(sorted(directions))}"

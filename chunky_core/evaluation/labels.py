@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..images import to_uint8
+from ..segments.names import check_name
 
 Pixels = NDArray[np.uint8]
 Place = tuple[float, float]  # column, row
@@ -44,8 +45,11 @@ def place_labels(texts: Sequence[str], anchors: Sequence[Place], size: tuple[int
 
     anchors: (column, row) of what each text names. In the given order each takes the free place nearest to its
     anchor, and rather one that covers no other anchor. Where they don't all fit, the font shrinks; texts that find
-    no place even then are left out. The same input gives the same places.
+    no place even then are left out. The same input gives the same places. Raises InvalidInputError for a text that
+    is no valid Unicode.
     """
+    for text in texts:
+        check_name(text)
     scale = max(LEGIBLE, min(size) / WIDTH_OF_FULL_SCALE)
     while True:
         labels = _placed(texts, anchors, size, scale)

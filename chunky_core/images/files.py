@@ -49,7 +49,8 @@ class PictureFile:
 
     format: Pillow's name; size: (height, width) as the picture is to be seen; orientation: EXIF's, 1 = stored as it is
     to be seen; profile: its ICC profile; most: the largest number that a stored sample can be; signed: whether samples
-    may be below 0; lossy: whether its compression changes pixels.
+    may be below 0; lossy: whether its compression changes pixels; planes: whether each channel is stored by itself;
+    white_first: whether 0 is white; premultiplied: whether colours are stored multiplied by the alpha channel.
     """
 
     path: Path
@@ -61,6 +62,9 @@ class PictureFile:
     most: int
     signed: bool
     lossy: bool
+    planes: bool = False
+    white_first: bool = False
+    premultiplied: bool = False
 
     def decoded(self) -> Image.Image:
         """The picture, turned as its orientation says. Raises InvalidInputError where it is damaged or cut off."""
@@ -149,6 +153,9 @@ def _header(path: Path, content: bytes) -> PictureFile:
                     stored.most(picture, content),
                     stored.is_signed(picture),
                     stored.is_lossy(picture, content),
+                    stored.has_planes(picture),
+                    stored.is_white_first(picture),
+                    stored.is_premultiplied(picture),
                 )
         except Image.DecompressionBombError as error:
             found = re.search(r"\d+", str(error))

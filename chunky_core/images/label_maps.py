@@ -15,7 +15,7 @@ from ..errors import InvalidInputError
 from .files import PictureFile, open_picture
 from .levels import in_brackets
 from .mixtures import mixture_problem
-from .photos import check_levels, deep_pixels, is_deep, rgb_pixels, write_png
+from .photos import check_levels, deep_grey, deep_pixels, is_deep, rgb_pixels, write_png
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -25,6 +25,10 @@ _NO_COLOUR = 16  # of 255; lossy files move the channels of a grey picture a lit
 _SURE = 4  # a level belongs to the legal one that is nearer than this part of their smallest distance
 _NO_GREY = ("GIF", "BMP", "DIB")  # formats that store grey pictures with a palette of greys
 _SHOWN = 6  # colours in an error
+_BRIGHT, _APART = (
+    128,
+    8,
+)  # of 255; greys that go so far and lie so far apart may have been chosen to be looked at
 
 
 def read_label_map(
@@ -39,13 +43,16 @@ def read_label_map(
     the file stores: palette indices (PNG, GIF, BMP, TIFF), also where colours repeat, and grey levels of 1, 2, 4, 8 or
     16 bits: the levels of 4 bits are 0 to 15. A palette of greys in GIF and BMP, which have no other grey, means its
     levels. Where only the other reading has `legal` labels alone, it is taken: the greys of any palette, their indices,
-    or the levels 0 to 255 that fewer bits are shown as. Colour pictures need `palette`: (red, green, blue) in 0..255
-    -> label. Transparency is ignored, the EXIF orientation applied.
+    the levels 0 to 255 that fewer bits are shown as, or the numbers of a TIFF whose 0 is white. Where the indices and
+    the greys of a palette are different `legal` labels, the greys are taken, as nobody draws labels in such greys; so
+    are they without `legal` where they are the indices in another order. Colour pictures need `palette`: (red, green,
+    blue) in 0..255 -> label. Transparency is ignored, the EXIF orientation applied.
     Where a lossy file, an interpolating resize or a blur has mixed labels with one another, they are read only if
     `legal`, the labels that there can be, leaves no doubt: they are at least 8 apart, and every pixel is nearer to
     one of them than a quarter of their smallest distance.
     Raises InvalidInputError if the file cannot be read, is no picture (see `load_image`), has a colour that is not in
-    the palette, or if labels were mixed.
+    the palette, if labels were mixed, or if both the indices and the greys of a palette that can be told apart by
+    eye are legal.
     """
     file = open_picture(path)
     labels = _stored_labels(file, legal or ())
@@ -109,23 +116,36 @@ def _stored_labels(file: PictureFile, legal: Collection[int]) -> Tensor | None:
     else:
         check_levels(file, picture)
         numbers = np.array(picture)
-    if picture.mode == "P":
+    if picture.mode in ("P", "PA"):
         numbers = _palette_labels(file, picture, legal)
+    elif file.white_first:
+        seen = _seen_where_white_is_first(file, picture)
+        numbers = _fitting(seen, file.most - seen, legal)
     elif picture.mode in ("1", "L") and file.most < 255:
         shown = np.array(picture.convert("L"))
         numbers = _fitting(_unscaled(shown, file.most, 255), shown, legal)
     elif picture.mode == "I" and file.format == "PPM":
         numbers = _unscaled(numbers, file.most, 65535)
-    elif picture.mode in ("LA", "PA"):
+    elif picture.mode == "LA":
         numbers = numbers[..., 0]
     if is_deep(file, picture) or numbers.ndim == 3 or picture.mode == "La":
-        return _grey_labels(deep_pixels(file) if is_deep(file, picture) else rgb_pixels(file), file.lossy)
+        return _grey_labels(
+            deep_pixels(file, picture) if is_deep(file, picture) else rgb_pixels(file), file.lossy
+        )
     return torch.from_numpy(numbers.astype(np.int64))
+
+
+def _seen_where_white_is_first(file: PictureFile, picture: Image.Image) -> np.ndarray:
+    """Levels of a TIFF whose 0 is white as they are to be seen, 0 = black."""
+    if file.most > 255:
+        return deep_grey(file, picture).astype(np.int64)
+    return _unscaled(np.array(picture.convert("L")), file.most, 255)
 
 
 def _palette_labels(file: PictureFile, picture: Image.Image, legal: Collection[int]) -> np.ndarray:
     """Palette indices, or the levels of a palette of greys, by which programs store grey pictures in fewer bits."""
     indices = np.array(picture)
+    indices = indices[..., 0] if picture.mode == "PA" else indices
     colours = np.array(picture.getpalette("RGB"), np.uint8).reshape(-1, 3)
     used = np.unique(indices)
     if (
@@ -134,8 +154,25 @@ def _palette_labels(file: PictureFile, picture: Image.Image, legal: Collection[i
         or len(np.unique(colours[used, 0])) < len(used)
     ):
         return indices
+    greys = colours[used, 0].astype(np.int64)
     levels = colours[indices, 0]
-    return _fitting(levels, indices, legal) if file.format in _NO_GREY else _fitting(indices, levels, legal)
+    if file.format in _NO_GREY:
+        return _fitting(levels, indices, legal)
+    either = set(used.tolist()) | set(greys.tolist()) <= set(legal or used.tolist())
+    if either and (greys != used).any():
+        _check_not_drawn(file, used, greys)
+        return levels
+    return _fitting(indices, levels, legal)
+
+
+def _check_not_drawn(file: PictureFile, used: np.ndarray, greys: np.ndarray) -> None:
+    """Raise InvalidInputError where greys were perhaps chosen to tell the labels apart by eye."""
+    if greys.max() >= _BRIGHT and np.diff(np.sort(greys)).min(initial=255) >= _APART:
+        raise InvalidInputError(
+            f"{file.path} has a palette of greys, and both its indices ({used.min()} to {used.max()}) and its greys "
+            f"({greys.min()} to {greys.max()}) can be labels; expected one meaning: save it as a grey picture whose "
+            "levels are the labels, or name only the labels that occur"
+        )
 
 
 def _fitting(first: np.ndarray, second: np.ndarray, legal: Collection[int]) -> np.ndarray:

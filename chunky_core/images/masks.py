@@ -14,7 +14,7 @@ from .photos import check_levels, deep_grey, deep_pixels, is_deep
 
 _NO_COLOUR = 16 / 255  # JPEG moves the channels of a grey picture a little apart
 _OPAQUE = 250 / 255  # an export with rounding errors; whoever cuts something out goes lower
-DARKEST = 32  # of 255; a brightest pixel below it selects nothing that can be seen
+DARKEST = 32  # of 255, at any depth; a brightest pixel below it selects nothing that can be seen
 
 
 def read_mask(path: str | os.PathLike[str]) -> Tensor:
@@ -47,10 +47,10 @@ def _grey_and_alpha(file: PictureFile) -> tuple[np.ndarray | None, np.ndarray | 
     picture = file.decoded()
     check_levels(file, picture)
     if is_deep(file, picture):
-        pixels = deep_pixels(file)
+        pixels = deep_pixels(file, picture)
         return _grey(pixels[..., :3]), pixels[..., 3] if pixels.shape[2] == 4 else None
     if picture.mode.startswith("I"):
-        return deep_grey(picture), None
+        return deep_grey(file, picture), None
     if picture.mode in ("1", "L") and "transparency" not in picture.info:
         levels = np.array(picture.convert("L"))
         barely_on = (
@@ -81,7 +81,7 @@ def _shares(file: PictureFile, levels: np.ndarray) -> np.ndarray:
     if brightest == 0 or (brightest == 1 and not levels.min()):
         return levels.astype(np.float32)
     most = 255 if brightest <= 255 else _most(levels)
-    if brightest < DARKEST:
+    if brightest * 255 < DARKEST * most:
         raise InvalidInputError(
             f"{file.path} is nearly black as a mask: its brightest level is {brightest} of {most}; expected white "
             "where the segment is (a label map is given by itself as the masks, with its names beside it)"

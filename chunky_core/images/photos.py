@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import struct
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,9 +48,9 @@ def rgb_pixels(file: PictureFile) -> np.ndarray:
     picture = file.decoded()
     check_levels(file, picture)
     if is_deep(file, picture):
-        return deep_pixels(file)[..., :3]
+        return deep_pixels(file, picture)[..., :3]
     if picture.mode.startswith("I"):
-        return np.repeat(deep_grey(picture)[..., None], 3, axis=2)
+        return np.repeat(deep_grey(file, picture)[..., None], 3, axis=2)
     if picture.mode in ("RGBa", "La"):
         picture = picture.convert(picture.mode.upper())
     return np.array(picture.convert("RGB"))
@@ -72,22 +74,35 @@ def is_deep(file: PictureFile, picture: Image.Image) -> bool:
     return several and file.format in ("PNG", "TIFF") and file.most == 65535
 
 
-def deep_pixels(file: PictureFile) -> np.ndarray:
-    """uint16 [H,W,C] as it is to be seen: RGB, or RGB and alpha."""
+def deep_pixels(file: PictureFile, picture: Image.Image) -> np.ndarray:
+    """uint16 [H,W,C] as it is to be seen: RGB, or RGB and alpha if the `picture` that Pillow decoded has it.
+
+    Raises InvalidInputError for what OpenCV can't read, or would read wrong.
+    """
     import cv2
 
-    stored = cv2.imdecode(
-        np.frombuffer(file.content, np.uint8), cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION
-    )
+    if file.planes:
+        raise InvalidInputError(
+            f"{file.path} stores each of its channels of 16 bits by itself (planar); expected them pixel by pixel, so "
+            "export it as PNG, or as TIFF with interleaved channels"
+        )
+    with _silent_opencv():
+        stored = cv2.imdecode(
+            np.frombuffer(file.content, np.uint8), cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION
+        )
     if stored is None or stored.dtype != np.uint16 or stored.ndim != 3:
         raise InvalidInputError(f"{file.path} is damaged or of a rare kind; export it as PNG of 8 bits")
-    pixels = np.concatenate([stored[..., 2::-1], stored[..., 3:]], axis=2)
+    has_alpha = file.format != "TIFF" or picture.mode == "RGBA"  # else a fourth channel is something else
+    pixels = np.concatenate([stored[..., 2::-1], stored[..., 3 : 3 + has_alpha]], axis=2)
+    if file.premultiplied and has_alpha:
+        pixels[..., :3] = _divided(pixels[..., :3], pixels[..., 3:])
     return pixels if file.format == "TIFF" else _upright(pixels, file.orientation)  # OpenCV turns TIFF itself
 
 
-def deep_grey(picture: Image.Image) -> np.ndarray:
-    """uint16 [H,W] of a grey picture of 16 bits."""
-    return np.array(picture).clip(0, 65535).astype(np.uint16)
+def deep_grey(file: PictureFile, picture: Image.Image) -> np.ndarray:
+    """uint16 [H,W] of a grey picture of 16 bits, black = 0."""
+    levels = np.array(picture).clip(0, 65535).astype(np.uint16)
+    return 65535 - levels if file.white_first else levels
 
 
 def colour_profile(path: str | os.PathLike[str]) -> bytes | None:
@@ -127,6 +142,24 @@ def write_png(path: Path, pixels: np.ndarray, profile: bytes | None = None) -> N
     if profile:
         content = content[:_PNG_BEGIN] + _profile_chunk(profile) + content[_PNG_BEGIN:]
     save_bytes(path, content)
+
+
+@contextmanager
+def _silent_opencv() -> Iterator[None]:
+    """Without OpenCV's own lines on stderr about files that it can't read, which are errors of ours."""
+    from cv2.utils import logging
+
+    before = logging.setLogLevel(logging.LOG_LEVEL_SILENT)
+    try:
+        yield
+    finally:
+        logging.setLogLevel(before)
+
+
+def _divided(colours: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """uint16 colours [H,W,3] without the alpha [H,W,1] that they were multiplied by; as they are where it is 0."""
+    share = np.where(alpha > 0, alpha, 65535).astype(np.float64) / 65535
+    return (colours / share).round().clip(0, 65535).astype(np.uint16)
 
 
 def _profile_chunk(profile: bytes) -> bytes:

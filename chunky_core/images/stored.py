@@ -8,7 +8,8 @@ from typing import Any
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 LOSSY = ("JPEG", "MPO", "AVIF", "HEIF", "JPEG2000")
 # TIFF's tags, and those of their values that matter here
-_BITS, _COMPRESSION, _SAMPLE_FORMAT = 258, 259, 339
+_BITS, _COMPRESSION, _PHOTOMETRIC, _PLANES, _EXTRA_SAMPLES, _SAMPLE_FORMAT = 258, 259, 262, 284, 338, 339
+_WHITE_IS_ZERO, _SEPARATE, _ASSOCIATED = 0, 2, 1
 _LOSSY_TIFF = (6, 7, 34712, 34892, 50001, 50002)  # JPEG of three kinds, JPEG 2000, WebP, JPEG XL
 _SIGNED = 2
 
@@ -27,6 +28,22 @@ def most(picture: Any, content: bytes) -> int:
 def is_signed(picture: Any) -> bool:
     """Whether samples may be below 0 (TIFF's sample format 2)."""
     return picture.format == "TIFF" and _SIGNED in picture.tag_v2.get(_SAMPLE_FORMAT, (1,))
+
+
+def has_planes(picture: Any) -> bool:
+    """Whether the channels of a TIFF are stored one after the other, not pixel by pixel."""
+    several = picture.format == "TIFF" and len(picture.tag_v2.get(_BITS, (1,))) > 1
+    return several and picture.tag_v2.get(_PLANES, 1) == _SEPARATE
+
+
+def is_white_first(picture: Any) -> bool:
+    """Whether 0 is white in a grey TIFF. Pillow turns that round up to 8 bits, not for 16."""
+    return picture.format == "TIFF" and picture.tag_v2.get(_PHOTOMETRIC) == _WHITE_IS_ZERO
+
+
+def is_premultiplied(picture: Any) -> bool:
+    """Whether the colours of a TIFF were multiplied by its alpha channel (associated alpha)."""
+    return picture.format == "TIFF" and _ASSOCIATED in picture.tag_v2.get(_EXTRA_SAMPLES, ())
 
 
 def is_lossy(picture: Any, content: bytes) -> bool:

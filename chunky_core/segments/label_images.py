@@ -73,12 +73,15 @@ def palette_of(pixels: Tensor) -> Palette:
     return Palette(colours, tuple(_hex(triple) for triple in triples), exact=True)
 
 
-def labels_of_colours(pixels: Tensor, palette: Palette, tolerance: int = 16) -> Tensor:
+def labels_of_colours(
+    pixels: Tensor, palette: Palette, tolerance: int = 16, *, adjustable: bool = True
+) -> Tensor:
     """The entry of the palette that each pixel shows.
 
     pixels: uint8 [B,H,W,3], RGB; tolerance: grey levels 0..255 by which each channel may differ from an
     entry (a PNG needs none; a JPEG 32 and more, and is better not used). Smoothed edges may differ by more: a
     pixel whose colour lies between those of entries within 4 pixels of it gets the nearest of these.
+    adjustable: whether whoever reads an error can change the tolerance.
     Returns uint8 [B,H,W]. Raises InvalidInputError, counting them, if pixels with other colours remain, and for an
     exact palette if colours were mixed where areas meet.
     """
@@ -94,7 +97,7 @@ def labels_of_colours(pixels: Tensor, palette: Palette, tolerance: int = 16) -> 
         sure = torch.where(_stray(labels, distance), OTHER_COLOUR, labels)
         edges = _with_edges(pixels, sure, colours, tolerance)
         labels = torch.where(edges == OTHER_COLOUR, labels, edges)
-    _check_complete(pixels, labels)
+    _check_complete(pixels, labels, adjustable and not palette.exact)
     return labels.to(torch.uint8)
 
 
@@ -173,7 +176,7 @@ def _check_unmixed(pixels: Tensor) -> None:
                 )
 
 
-def _check_complete(pixels: Tensor, labels: Tensor) -> None:
+def _check_complete(pixels: Tensor, labels: Tensor, adjustable: bool) -> None:
     other = pixels[labels == OTHER_COLOUR]
     if not len(other):
         return
@@ -182,8 +185,8 @@ def _check_complete(pixels: Tensor, labels: Tensor) -> None:
     raise InvalidInputError(
         f"{len(other)} pixels ({len(other) / labels.numel():.2%}) of the label picture have colours that are not "
         f"in the palette, most often {_hex(colours[most].tolist())} ({int(counts[most])} pixels); add these "
-        "colours, raise the tolerance (a JPEG may need 128), or save the picture without JPEG compression and resize "
-        "it by nearest-exact"
+        f"colours, {'raise the tolerance (a JPEG may need 128), ' if adjustable else ''}or save the picture without "
+        "JPEG compression and resize it by nearest-exact"
     )
 
 

@@ -4,19 +4,32 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from unicodedata import normalize
 
 from torch import Tensor
 
 from ..errors import InvalidInputError
 from ..wording import in_pixels
-from .names import known_name
+from .names import check_name, known_name
 
 Renames = dict[str, str]
+_SIGNS = ",;+:=\n\r"  # what lists of names, edits and rules are made of
+
+
+def check_addressable(name: str, where: str) -> None:
+    """Raise InvalidInputError for a name that lists of names, edits and rules can't tell. where: what has it."""
+    check_name(name, where)
+    signs = [sign for sign in _SIGNS if sign in name]
+    if signs:
+        raise InvalidInputError(
+            f"{where}: the name {name[:80]!r} has {' and '.join(map(repr, signs))} in it, which stands between names "
+            "and edits in the options, so nothing could name it; rename it"
+        )
 
 
 def split_names(text: str) -> list[str]:
-    """Names separated by commas, semicolons or lines, without blanks around them."""
-    return [name.strip() for name in re.split(r"[,;\n]", text) if name.strip()]
+    """Names separated by commas, semicolons or lines, without blanks around them, in Unicode's form NFC."""
+    return [normalize("NFC", name).strip() for name in re.split(r"[,;\n]", text) if name.strip()]
 
 
 def parse_renames(text: str) -> Renames:

@@ -5,10 +5,25 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from unicodedata import normalize
 
 from ..errors import InvalidInputError
 
 ALL = "all"
+
+
+def check_name(name: str, where: str = "") -> None:
+    """Raise InvalidInputError for a name that is no valid Unicode, which can be neither drawn nor saved.
+
+    where: what has the name, for the error.
+    """
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidInputError(
+            f"{where and f'{where}: '}the name {name[:80]!a} is no valid Unicode, as the names of files from systems "
+            "with another encoding are; rename it"
+        ) from error
 
 
 def resolve_names(
@@ -17,7 +32,7 @@ def resolve_names(
     """Those of `names` that `wanted` means, each once, in the order of `wanted`.
 
     An entry is a name, "all", or a plural that stands for every name with that ending: "eyes" for left_eye and
-    right_eye. Case and surrounding blanks don't count, and blanks, underscores and hyphens
+    right_eye. Case, surrounding blanks and the way accents are stored don't count, and blanks, underscores and hyphens
     are the same ("left eye" is left_eye), but a name written exactly goes before all else.
     thing: what the names are called in errors; where: the setting that asks, for errors. Raises
     InvalidInputError for an entry that is unknown or could mean two names.
@@ -113,4 +128,5 @@ def _meant_by(entry: str, names: Sequence[str]) -> tuple[str, ...]:
 
 
 def _plain(name: str) -> str:
-    return re.sub(r"[\s_\-]+", "_", name.strip().casefold())
+    folded = normalize("NFC", normalize("NFC", name).casefold())
+    return re.sub(r"[\s_\-]+", "_", folded.strip())

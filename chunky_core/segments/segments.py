@@ -16,7 +16,7 @@ from .incoming import check_masks, check_values, cleaned
 from .masks import FEATHER_REACH, SMALLEST_WEIGHT, check_reach
 from .masks import feather as feathered
 from .masks import grow as grown
-from .names import resolve_names, roles
+from .names import check_name, resolve_names, roles
 from .patches import (
     Patch,
     below,
@@ -36,7 +36,7 @@ class Segments:
 
     names: N different names; masks: [N,1,H,W]; static: [1,1,H,W], where the photo itself stays. All weights
     are >= 0 and add up to one at every pixel within 1e-6, and no mask is empty.
-    Raises InvalidInputError, naming the mask, if they are not so.
+    Raises InvalidInputError, naming the mask, if they are not so, and for a name that is no valid Unicode.
     """
 
     names: tuple[str, ...]
@@ -45,6 +45,8 @@ class Segments:
 
     def __post_init__(self) -> None:
         _check_shapes(self.names, self.masks, self.static)
+        for name in self.names:
+            check_name(name)
         total = self.static[0].to(torch.float64, copy=True)
         check_values("static", self.static)
         for name, mask in zip(self.names, self.masks, strict=True):
