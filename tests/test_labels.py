@@ -12,7 +12,7 @@ from chunky_core.demo.photos import demo_photo
 from chunky_core.demo.portraits.attributes import LABELS
 from chunky_core.errors import InvalidInputError
 from chunky_core.evaluation.labels import LEGIBLE, Label, draw_labels, place_labels
-from chunky_core.evaluation.sheets import segment_anchors, segment_overlay
+from chunky_core.evaluation.sheets import contact_sheet, segment_anchors, segment_overlay
 from chunky_core.segments import Segments, segments_from_label_map, segments_from_masks
 
 EXTRAS = ("hat", "hand", "odd_glasses", "jewellery")
@@ -119,6 +119,8 @@ def test_the_overlay_keeps_static_pixels_and_refuses_another_photo() -> None:
 def test_names_that_are_no_valid_unicode_are_refused_before_they_are_drawn(name: str) -> None:
     with pytest.raises(InvalidInputError, match="no valid Unicode"):
         place_labels([name], [(8.0, 8.0)], (64, 64))
+    with pytest.raises(InvalidInputError, match="no valid Unicode"):
+        contact_sheet([(name, torch.zeros(1, 3, 16, 16))])
     with pytest.raises(InvalidInputError, match="no valid Unicode"):
         segments_from_masks({name: torch.ones(8, 8)})
     with pytest.raises(InvalidInputError, match="no valid Unicode"):

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ..images import to_uint8
 from ..segments import Segments
+from ..segments.names import check_name
 from .labels import draw_labels, place_labels
 
 TITLE_HEIGHT = 22  # pixels above every picture of a contact sheet
@@ -65,9 +66,13 @@ def heat_map(before: Tensor, after: Tensor, full_scale: float = 0.25) -> Tensor:
 
 
 def contact_sheet(panels: Sequence[tuple[str, Tensor]], columns: int = 3) -> Tensor:
-    """Titled pictures of one size, [1,3,H,W] each, on one sheet."""
+    """Titled pictures of one size, [1,3,H,W] each, on one sheet.
+
+    Raises InvalidInputError for a title that is no valid Unicode.
+    """
     framed = []
     for title, image in panels:
+        check_name(title)
         band = torch.ones(1, 3, TITLE_HEIGHT, image.shape[3])
         framed.append(torch.cat([_with_title(band, title), image.cpu()], 2))
     return tile(torch.cat(framed), columns)
