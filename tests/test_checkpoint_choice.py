@@ -128,7 +128,7 @@ def test_of_two_alike_the_first_is_taken_and_told(averaged: State, raw: State, t
         ("G_ema", True), ("netGEma", True), ("model.ema", True), ("ema.online_model", False), ("schema", False),
         ("generator", False), ("emanuel", False), ("EMA", True), ("weights_avg", True), ("Gs", True), ("", False),
         ("generator_non_ema", False), ("model_without_ema", False), ("no_ema", False), ("pre_ema", False),
-        ("before_swa", False), ("non_averaged", False), ("unaveraged", False), ("nonEMA", False), ("noema", False),
+        ("before_swa", False), ("non_averaged", False), ("unaveraged", False), ("nonEMA", False), ("GnonEMA", False), ("noema", False),
         ("un_smoothed", False), ("not_g_ema", False), ("ema.non_averaged", False), ("ema_free", False),
         ("wo_ema", False),
         ("ema_before_swa", True), ("pre_trained_ema", True), ("no_aug_ema", True), ("pretrained.ema", True),
