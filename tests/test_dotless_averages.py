@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from chunky_core.errors import UnsupportedCheckpointError
 from chunky_core.generator.files import load_generator
 from chunky_core.generator.generator import Generator
 from tests.checkpoint_writers import state_of
@@ -98,7 +99,7 @@ def test_an_average_that_does_not_match_is_told_and_not_used(
         content["model.synthesis.b4const"] = raw["synthesis.b4.const"]
     torch.save({**content, **under("model_ema.", stored)}, tmp_path / "file.ckpt")
     if spoiled == "ambiguous":
-        with pytest.raises(Exception, match="b4const"):
+        with pytest.raises(UnsupportedCheckpointError, match="b4const"):
             load_generator(tmp_path / "file.ckpt")
         return
     loaded = load_generator(tmp_path / "file.ckpt")

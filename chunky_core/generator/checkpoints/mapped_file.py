@@ -55,7 +55,7 @@ def _pages(file: Path) -> mmap.mmap:
 def _absent(file: Path) -> str:
     """What a path is that leads to no file."""
     if file.is_dir():
-        return f"{file} is a folder; expected a file"
+        return f"{file} is a folder, no file; choose a file inside"
     if file.exists():
         return f"{file} is no regular file but a device, pipe or socket; choose a file on a disk"
     if file.is_symlink():

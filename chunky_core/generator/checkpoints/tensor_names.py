@@ -26,10 +26,10 @@ _AVERAGED = {
     "polyak",
 }  # fmt: skip
 _RAW = {"online", "raw", "current"}
-_NOT = {"no", "non", "not", "un", "without", "wo", "pre", "before"}
 _NETWORK = {"g", "net", "gen", "generator", "model", "network", "weights", "params", "s"}
 _AFTER = {"free", "off", "disabled", "excluded"}  # "ema_free"
 _HEAD, _TAIL = r"(net)?(g|gen|generator|model|weights|params)?", r"(generator|model|weights|params)?"
+_NOT = re.compile(rf"no|un|wo|{_HEAD}(non|not|without|pre|before)")
 _ONE_WORD = re.compile(
     rf"(?P<no>no|non|un|pre)?{_HEAD}({'|'.join(sorted(_AVERAGED - {'gs'}))}){_TAIL}"
 )  # "gema"
@@ -74,7 +74,7 @@ def _averages(words: list[str], index: int) -> bool | None:
     if words[index] not in _AVERAGED and not match:
         return None
     before = [word for word in words[:index] if word not in _NETWORK]
-    negated = bool(match and match["no"]) or before[-1:] != [] and before[-1] in _NOT
+    negated = bool(match and match["no"]) or any(map(_NOT.fullmatch, before[-1:]))
     return not negated and not _AFTER & set(words[index + 1 : index + 2])
 
 
