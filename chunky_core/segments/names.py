@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from unicodedata import normalize
+from unicodedata import category, normalize
 
 from ..errors import InvalidInputError
 
@@ -13,17 +13,16 @@ ALL = "all"
 
 
 def check_name(name: str, where: str = "") -> None:
-    """Raise InvalidInputError for a name that is no valid Unicode, which can be neither drawn nor saved.
+    """Raise InvalidInputError for a name with characters that are no text and can be neither drawn nor typed: control
+    characters, and what is left of the names of files from systems with another encoding.
 
     where: what has the name, for the error.
     """
-    try:
-        name.encode()
-    except UnicodeEncodeError as error:
+    if any(category(letter) in ("Cc", "Cs") for letter in name):
         raise InvalidInputError(
-            f"{where and f'{where}: '}the name {name[:80]!a} is no valid Unicode, as the names of files from systems "
-            "with another encoding are; rename it"
-        ) from error
+            f"{where and f'{where}: '}the name {name[:80]!a} is no valid text, as the names of files from systems with "
+            "another encoding are; rename it"
+        )
 
 
 def resolve_names(
