@@ -183,7 +183,7 @@ def _declared_size(name: str, graph: Any, several: bool) -> Size | None:
     limit = _MAX_OUTPUTS if several else 1
     if len(sides) != 4 or sides[1] not in (0, 3) or not 1 <= len(graph.output) <= limit:
         raise UnsupportedCheckpointError(
-            f"{name} has {len(inputs)} inputs, of sizes {sides}, and {len(graph.output)} outputs; expected one "
+            f"{name} has {len(inputs)} inputs, of sizes {sides[:6]}, and {len(graph.output)} outputs; expected one "
             f"picture [B,3,h,w] and {'maps of features' if several else 'one embedding'}"
         )
     if inputs[0].type.tensor_type.elem_type != _FLOAT:
