@@ -22,10 +22,10 @@ from torch import Tensor, nn
 from ..chunky_core.errors import InvalidInputError
 from ..chunky_core.generator.generator import Generator
 from ..chunky_core.images import to_uint8
-from ..chunky_core.images.levels import GREY, SCALES
+from ..chunky_core.images.levels import EXACT, GREY, SCALES
 
 PREVIEW_SIZE = 512  # longest side in pixels of a live preview
-GRID_TOLERANCE = 1e-3  # in 8-bit grey levels
+GRID_TOLERANCE = EXACT  # in 8-bit grey levels
 GREY_TOLERANCE = SCALES[1][1]
 OVERSHOOT = 0.25  # of a bicubic kernel at a hard edge, a little more than it can be
 BRIGHTEST = 16.0  # times white; pictures beyond were not divided by 255

@@ -161,10 +161,8 @@ def check_band(band: int) -> None:
 
 def check_pictures(picture: Tensor, photo: Tensor, mask: Tensor, rim: str) -> None:
     """Raise InvalidInputError for what `poisson_composite` does not take."""
-    for name, image in (("picture", picture), ("photo", photo)):
-        if isinstance(image, Tensor) and image.ndim == 4 and image.shape[1] != 3:
-            break  # the channels are told below
-        check_picture(image, f"the {name}")
+    check_picture(picture, "the picture")
+    check_picture(photo, "the photo")
     if photo.ndim != 4 or photo.shape[1] != 3 or picture.shape != photo.shape:
         raise InvalidInputError(
             f"the picture is {pictures(picture)}, the photo {pictures(photo)}; expected both in one size and number, "

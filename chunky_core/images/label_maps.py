@@ -25,10 +25,8 @@ _NO_COLOUR = 16  # of 255; lossy files move the channels of a grey picture a lit
 _SURE = 4  # a level belongs to the legal one that is nearer than this part of their smallest distance
 _NO_GREY = ("GIF", "BMP", "DIB")  # formats that store grey pictures with a palette of greys
 _SHOWN = 6  # colours in an error
-_BRIGHT, _APART = (
-    128,
-    8,
-)  # of 255; greys that go so far and lie so far apart may have been chosen to be looked at
+# Of 255; greys that go so far and lie so far apart may have been chosen to be looked at
+_BRIGHT, _APART = 128, 8
 
 
 def read_label_map(

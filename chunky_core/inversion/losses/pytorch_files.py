@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 
 from ...errors import ChunkyError, UnsupportedCheckpointError
+from ...generator.checkpoints.archive import Archive
 from ...generator.checkpoints.content import open_content
 from ...generator.checkpoints.foreign_files import is_onnx
-from ...generator.checkpoints.mapped_file import mapped
+from ...generator.checkpoints.mapped_file import mapped, naming
 from .onnx_checks import BEST_OPSET
 
 
@@ -41,9 +41,9 @@ def refused(path: Path) -> UnsupportedCheckpointError:
 def is_torchscript(path: Path) -> bool:
     """Whether a file is an archive by torch.jit.save, by its members' names alone."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+        with mapped(path) as data, naming(path):
+            names = list(Archive(data).members)
+    except ChunkyError:
         return False
     return any(
         name.endswith("/constants.pkl") or "/code/" in name or name.endswith("/model.json") for name in names
