@@ -17,7 +17,6 @@ from ..images import to_uint8
 from ..segments.segment_masks import Segments
 from ..wording import pictures
 from .original_crop import Alignment
-from .state import ProjectionState
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,11 +33,11 @@ class Edit:
 
 
 @dataclass(frozen=True, eq=False)
-class Segment:
+class SegmentCode:
     """One part of the photo: mask [1,1,H,W] in [0,1], 1 = inside, and the latent code that draws it.
 
     delta: what pivotal tuning adds to the generator's weights for this segment, by parameter name (see
-    `generator.tuning.tuned`); empty = nothing. redrawn: a composite shows it without any edit, too, because it was
+    `generator.weight_deltas`); empty = nothing. redrawn: a composite shows it without any edit, too, because it was
     filled or its boundary was refined after the projection.
     """
 
@@ -47,6 +46,21 @@ class Segment:
     code: LatentCode
     delta: Mapping[str, Tensor] = field(default_factory=dict)
     redrawn: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class ProjectionState:
+    """step: how many of the steps are done; numbers: plain values that JSON can hold; tensors: codes under
+    optimisation, the optimiser's moments, and what else is large.
+    """
+
+    step: int
+    numbers: Mapping[str, Any] = field(default_factory=dict)
+    tensors: Mapping[str, Tensor] = field(default_factory=dict)
+
+    def on(self, device: torch.device | str) -> ProjectionState:
+        """The same, its tensors on `device`."""
+        return replace(self, tensors={name: tensor.to(device) for name, tensor in self.tensors.items()})
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +78,7 @@ class Inversion:
     """
 
     photo: Tensor | None
-    segments: tuple[Segment, ...]
+    segments: tuple[SegmentCode, ...]
     static_mask: Tensor
     fingerprint: str
     edits: tuple[Edit, ...] = ()
@@ -77,7 +91,7 @@ class Inversion:
     state: ProjectionState | None = None
 
     def __post_init__(self) -> None:
-        masks = self.masks()  # Segments checks names, sizes, signs and sums
+        masks = self.masks  # checks names, sizes, signs and sums
         if (self.photo is None) != bool(self.absent_photo):
             raise InvalidInputError(
                 "an inversion needs its photo or, if that is left out, the photo's digest"
@@ -100,8 +114,9 @@ class Inversion:
         """Whether its projection was interrupted, so that going on with it leads somewhere."""
         return self.state is not None and (self.stopped or "").startswith("interrupted")
 
+    @property
     def masks(self) -> Segments:
-        """The masks as a `Segments` record."""
+        """The masks of the segments, and the static one."""
         if not self.segments:
             raise InvalidInputError("the inversion has no segments; it needs at least one")
         masks = torch.cat([segment.mask for segment in self.segments])

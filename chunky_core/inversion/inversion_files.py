@@ -20,7 +20,7 @@ from ..checkpoints.containers.content import Content, open_content
 from ..errors import ChunkyError, InvalidInputError, UnsupportedCheckpointError
 from ..saving import save_tensors
 from .document import check_finite, parse, rebuild, to_json, to_tensors
-from .inversion import Inversion
+from .record import Inversion
 
 FORMAT = "chunkygan-inversion"
 VERSION = (1, 1)  # a reader takes every file of its own major version and ignores entries it doesn't know

@@ -1,19 +1,74 @@
-"""Whether a projection's saved state can be gone on with: a file may hold anything where numbers are due."""
+"""Going on with an earlier projection: whether it can be, and whether its saved state is one at all."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from ..errors import InvalidInputError
+from ..generator.generator import Generator
 from ..generator.spaces import SPACES
-from .state import ProjectionState
+from ..segments.segment_masks import Segments
+from .config import ProjectionConfig
+from .record import Inversion, ProjectionState, check_generator, photo_digest
+from .stored_state import GLOBAL_CODE, MOMENTS
 
-COMPANION = "companion/"  # what the names of its tensors begin with
-_MOMENTS = ("exp_avg", "exp_avg_sq")
 _LARGEST = 1 << 31  # of a step; the projection itself takes at most some thousands
+
+
+def check_resumable(
+    start: Inversion | None,
+    generator: Generator,
+    photo: Tensor,
+    segments: Segments,
+    spaces: tuple[str, ...],
+    config: ProjectionConfig,
+) -> tuple[Inversion, ProjectionState]:
+    """The earlier inversion and its state, if `config` can go on with it.
+
+    Raises WrongGeneratorError for another generator, InvalidInputError where there is no state, or one of
+    another photo, of other segments, spaces or masks, or of another way of judging.
+    """
+    if start is None or start.state is None:
+        raise InvalidInputError(
+            "there is no projection to go on with; give an inversion that holds its state, or start anew"
+        )
+    check_generator(start, generator)
+    if start.photo_digest != photo_digest(photo):
+        raise InvalidInputError(
+            "the earlier projection was of another photo; go on with that one, or start from its codes only"
+        )
+    earlier_spaces = tuple(segment.code.space for segment in start.segments)
+    for what, found, wanted in (
+        ("the segments", ", ".join(start.names), ", ".join(segments.names)),
+        ("the spaces", ", ".join(earlier_spaces), ", ".join(spaces)),
+        ("the mode", start.settings.get("mode"), config.mode),
+        ("noise maps:", bool(start.noise), config.optimize_noise),
+    ):
+        if found != wanted:
+            raise InvalidInputError(
+                f"the earlier projection had {what} {found}, now {wanted}; go on with the same ones, or start "
+                "from its codes only"
+            )
+    if not config.refine_every and not _same_masks(start.masks, segments):
+        raise InvalidInputError(
+            "the earlier projection had other masks; go on with the same ones, or start from its codes only"
+        )
+    steps = start.settings.get("steps", 0)
+    if not isinstance(steps, int) or isinstance(steps, bool):
+        raise InvalidInputError(
+            f"the earlier projection's settings are damaged: its steps are {steps!r:.40}; start from its codes only"
+        )
+    check_state(start.state, len(segments.names), generator.img_resolution)
+    return start, start.state
+
+
+def _same_masks(one: Segments, other: Segments) -> bool:
+    pairs = ((one.masks, other.masks), (one.static, other.static))
+    return all(a.shape == b.shape and torch.allclose(a.cpu(), b.cpu(), atol=1e-6) for a, b in pairs)
 
 
 def check_state(state: ProjectionState, parts: int, resolution: int) -> None:
@@ -33,9 +88,9 @@ def check_state(state: ProjectionState, parts: int, resolution: int) -> None:
         own = numbers["companion"]
         if not isinstance(own, Mapping):
             raise _damaged("its shared code", own, "named numbers")
-        prefix = len(COMPANION)
+        prefix = len(GLOBAL_CODE)
         tensors = {
-            name[prefix:]: tensor for name, tensor in state.tensors.items() if name.startswith(COMPANION)
+            name[prefix:]: tensor for name, tensor in state.tensors.items() if name.startswith(GLOBAL_CODE)
         }
         _check_fit(own, tensors, (1,))
     if "rng" not in state.tensors:
@@ -56,7 +111,7 @@ def _check_fit(numbers: Mapping[str, Any], tensors: Mapping[str, Tensor], counts
         raise _damaged("its adam_steps", steps, f"at least {count} of them")
     for index, done in enumerate(steps):
         best = f"best/{index}" if index < count else f"best_maps/{index - count}"
-        moments = [f"{moment}/{index}" for moment in _MOMENTS] if done else []
+        moments = [f"{moment}/{index}" for moment in MOMENTS] if done else []
         _check_alike(tensors, [f"values/{index}", best, *moments])
 
 

@@ -1,4 +1,4 @@
-"""What a run does by the clock: previews, and records to keep. The codes never depend on it."""
+"""What a run does by the clock: previews, and records to be saved. The codes never depend on it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import time
 from ..errors import InvalidInputError
 
 
-class Stopwatch:
+class Interval:
     """Tells when `seconds` (0 or more, infinity = never) have passed since it was started last.
 
     name: of the argument that sets them, for the error. at_once: it is due before its first start, too.
