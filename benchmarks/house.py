@@ -42,13 +42,12 @@ def way(core: Path) -> dict[str, Any]:
     chain: list[str] = []
     calls: Counter[tuple[str, str]] = Counter()
     entered: Counter[str] = Counter()
-    watching = [False]
+    watching, prefix = [False], f"{core}/"
 
     def profile(frame: FrameType, event: str, argument: object) -> None:
-        path = Path(frame.f_code.co_filename)
-        if event != "call" or core not in path.parents:
+        if event != "call" or not frame.f_code.co_filename.startswith(prefix):
             return
-        name = str(path.relative_to(core))
+        name = frame.f_code.co_filename.removeprefix(prefix)
         if frame.f_code.co_name == "convolve" and not chain:
             chain.extend(reversed(list(callers(frame, core))))
         if watching[0]:
@@ -89,9 +88,8 @@ def way(core: Path) -> dict[str, Any]:
 def callers(frame: FrameType | None, core: Path) -> Any:
     """The package's functions on the stack, innermost first."""
     while frame is not None:
-        path = Path(frame.f_code.co_filename)
-        if core in path.parents:
-            yield f"{path.relative_to(core)}:{frame.f_code.co_name}"
+        if frame.f_code.co_filename.startswith(f"{core}/"):
+            yield f"{frame.f_code.co_filename.removeprefix(f'{core}/')}:{frame.f_code.co_name}"
         frame = frame.f_back
 
 
