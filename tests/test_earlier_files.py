@@ -21,8 +21,8 @@ from tests.projection_tools import codes
 DATA = Path(__file__).parent / "data"
 FILES = ("finished", "joint", "delta", "warmup", "companion")
 CONFIGS = {
-    "warmup": ProjectionConfig(steps=10, dilation=1),
-    "companion": ProjectionConfig(steps=10, dilation=1, code_noise=0.05, space="w"),
+    "warmup": ProjectionConfig(num_steps=10, dilation=1),
+    "companion": ProjectionConfig(num_steps=10, dilation=1, code_noise=0.05, space="w"),
 }
 
 
@@ -57,9 +57,7 @@ def test_an_earlier_file_draws_what_it_drew(generator: Generator, name: str) -> 
 def test_an_earlier_run_goes_on_to_the_end_that_it_would_have_had(generator: Generator, name: str) -> None:
     inversion = opened(name)
     assert inversion.is_unfinished and inversion.photo is not None
-    ended = project(
-        generator, inversion.photo, inversion.masks(), CONFIGS[name], start=inversion, resume=True
-    )
+    ended = project(generator, inversion.photo, inversion.masks, CONFIGS[name], start=inversion, resume=True)
     assert ended.stopped is None and {len(curve) for curve in ended.losses.values()} == {10}
     for index, code in enumerate(codes(ended)):
         assert torch.allclose(code, expected(f"{name}/codes/{index}"), atol=1e-3, rtol=0)

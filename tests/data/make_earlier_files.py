@@ -24,7 +24,7 @@ from chunky_core.segments import Segments
 from tests.conftest import _make_generator
 from tests.projection_tools import codes, pieces
 
-CONFIG = ProjectionConfig(steps=10, dilation=1)
+CONFIG = ProjectionConfig(num_steps=10, dilation=1)
 MIXED = {"block": "s", "band": "w"}
 
 
@@ -59,7 +59,7 @@ def main(folder: Path) -> None:
 
 
 def finished(generator: Generator, photo: Tensor, segments: Segments) -> Inversion:
-    config = replace(CONFIG, spaces=MIXED, optimise_noise=True, noise_reg=10.0, lambda_reg=0.01)
+    config = replace(CONFIG, spaces=MIXED, optimize_noise=True, noise_reg=10.0, lambda_reg=0.01)
     return edited(generator, project(generator, photo, segments, config))
 
 
@@ -96,7 +96,7 @@ def interrupted(
             raise Interrupted
 
     try:
-        project(generator, photo, segments, config, callback=stop, keep=kept.append)
+        project(generator, photo, segments, config, callback=stop, autosave=kept.append)
     except Interrupted:
         return kept[0]
     raise AssertionError("the run was not interrupted")
