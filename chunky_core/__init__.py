@@ -9,7 +9,8 @@ if TYPE_CHECKING:
     from .checkpoints.generators import load_generator
     from .generator.generator import Generator
 
-__all__ = ["Generator", "load_generator"]
+__all__ = ["Generator", "__version__", "load_generator"]
+__version__ = "0.1.0"  # and in pyproject.toml
 
 _HOMES = {"Generator": ".generator.generator", "load_generator": ".checkpoints.generators"}
 

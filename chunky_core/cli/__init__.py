@@ -1,4 +1,4 @@
-"""The command line: invert and edit a photo by segments without a host (`python -m chunky_core --help`)."""
+"""The command line: invert and edit a photo by segments without a host (`chunkygan --help`)."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 
@@ -21,9 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     to do); 128 + N: stopped by signal N (130 Ctrl-C, 143 kill); 141: nobody reads the output. Wrong options end in
     argparse's usage and SystemExit(2).
     """
-    parser = argparse.ArgumentParser(
-        prog="python -m chunky_core", description="Edit photos by segments with StyleGAN."
-    )
+    parser = argparse.ArgumentParser(prog=_program(), description="Edit photos by segments with StyleGAN.")
     commands = parser.add_subparsers(dest="command", required=True)
     for command in (edit, demo, inspect_file, convert):
         command.add_parser(commands)
@@ -47,6 +46,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("; ".join(filter(None, ("stopped", stop.advice))), file=sys.stderr)
         return 128 + stop.number
     return 0
+
+
+def _program() -> str:
+    """How the user called us: the installed script `chunkygan`, or the package."""
+    script = Path(sys.argv[0]).stem
+    return script if script == "chunkygan" else "python -m chunky_core"
 
 
 def _failed(message: str) -> int:

@@ -51,5 +51,8 @@ def run(options: argparse.Namespace) -> None:
 
 def sha256(path: Path) -> str:
     """The hash of a file's bytes, hex."""
+    digest = hashlib.sha256()
     with path.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()
+        while block := content.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
