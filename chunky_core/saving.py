@@ -15,6 +15,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+from .deprecated.argument_order import content_then_path
 from .errors import SaveError
 
 _PREFIX, _SUFFIX = ".chunkygan-", ".part"  # the same for all, so that a long name gets no longer
@@ -50,22 +51,24 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         raise _not_written(path, error.strerror or str(error)) from error
 
 
-def save_bytes(path: str | os.PathLike[str], content: bytes) -> None:
-    """Writes a file. Raises SaveError."""
+def save_bytes(content: bytes, path: str | os.PathLike[str]) -> None:
+    """Writes a file. Raises SaveError. The order path, content goes with version 0.3."""
+    content, path = content_then_path(content, path, "save_bytes")
     with replacing(path) as new:
         new.write_bytes(content)
 
 
 def save_tensors(
-    path: str | os.PathLike[str], tensors: Mapping[str, Tensor], metadata: Mapping[str, str]
+    tensors: Mapping[str, Tensor], path: str | os.PathLike[str], metadata: Mapping[str, str]
 ) -> None:
     """Writes tensors (contiguous, on the CPU, none sharing memory) and a header of texts as .safetensors.
 
-    Raises SaveError.
+    Raises SaveError. The order path, tensors goes with version 0.3.
     """
     from safetensors import SafetensorError
     from safetensors.torch import save_file
 
+    tensors, path = content_then_path(tensors, path, "save_tensors")
     with replacing(path) as new:
         try:
             save_file(dict(tensors), new, dict(metadata))

@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from ..chunky_core.callbacks import Callback
 from ..chunky_core.compositing.render import render
 from ..chunky_core.generator.generator import Generator
 from ..chunky_core.inversion import Alignment, Inversion, ProjectionConfig, project
-from ..chunky_core.inversion.projector import Callback, check_photo
+from ..chunky_core.inversion.projector import check_photo
 from ..chunky_core.inversion.validation import check_setup, check_start, segment_spaces
 from ..chunky_core.segments import Segments
 from .autosave import NEWEST, SECONDS, Autosave, job_key, remove_old
@@ -73,13 +74,13 @@ def checked_jobs(
         photos = each_photo(image)
     crops = (None,) if alignment is None else tuple(one for ones in alignment for one in ones)
     for photo, masks in zip(photos, per_photo(segments, len(photos), "sets of segments"), strict=True):
-        check_photo(photo, hosted.generator, masks)
+        check_photo(hosted.generator, photo, masks)
     for masks in segments:
         check_setup(hosted.generator, masks, segment_spaces(masks, config), config)
         check_later_nodes(masks.names, hosted.generator)
     for one in start:
         if one is not None:
-            check_start(one, hosted.generator)
+            check_start(hosted.generator, one)
     given = (
         per_photo(segments, len(photos), "sets of segments"),
         per_photo(start, len(photos), "starting inversions"),

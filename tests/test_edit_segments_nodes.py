@@ -1,4 +1,4 @@
-"""Edit Segments, Add SegmentCode, Painted Segments and Refine Boundaries on the double of the host."""
+"""Edit Segments, Add Segment, Painted Segments and Refine Boundaries on the double of the host."""
 
 from __future__ import annotations
 

@@ -112,7 +112,7 @@ def test_another_generator_is_refused_with_both_fingerprints(
     loaded = load_inversion(tmp_path / "x.safetensors")
     with pytest.raises(WrongGeneratorError, match=f"ffffffffffff.*{generator.fingerprint[:12]}"):
         render(generator, loaded)
-    check_generator(inversion, generator)
+    check_generator(generator, inversion)
 
 
 def test_files_of_version_1_0_are_read(generator: Generator, inversion: Inversion, saved: Path) -> None:

@@ -14,7 +14,7 @@ from chunky_core.generator.architecture import build_module
 from chunky_core.generator.generator import Generator
 from chunky_core.generator.spaces import LatentCode, convert, synthesis_input
 from chunky_core.generator.weight_deltas import tuned
-from chunky_core.inversion.record import Inversion, SegmentCode
+from chunky_core.inversion import Inversion, SegmentCode
 from tests.inversion_tools import TUNED, make_inversion
 
 

@@ -69,7 +69,7 @@ def test_safetensors_own_error_is_told_like_any_other(file: Path, monkeypatch: p
     with pytest.raises(
         InvalidInputError, match=r"can't be written \(No space left on device\); free some space"
     ):
-        save_tensors(file, {"x": torch.zeros(2)}, {})
+        save_tensors({"x": torch.zeros(2)}, file, {})
     assert file.read_bytes() == OLD
     assert names(file.parent) == [file.name]
 
@@ -82,7 +82,7 @@ from chunky_core.saving import save_bytes, save_tensors
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 path = Path(sys.argv[1])
-for write in (lambda: save_bytes(path, bytes(5000)), lambda: save_tensors(path, {"x": torch.zeros(5000)}, {})):
+for write in (lambda: save_bytes(bytes(5000), path), lambda: save_tensors({"x": torch.zeros(5000)}, path, {})):
     try:
         write()
     except SaveError as error:
@@ -117,13 +117,13 @@ def test_a_disk_that_takes_no_more(file: Path) -> None:
 def test_impossible_places(file: Path, path: Callable[[Path], Path]) -> None:
     (file.parent / "a folder").mkdir()
     with pytest.raises(SaveError, match="can't be written"):
-        save_bytes(path(file.parent), b"x")
+        save_bytes(b"x", path(file.parent))
     assert names(file.parent) == ["a folder", file.name]
 
 
 def test_a_name_as_long_as_the_disk_takes(tmp_path: Path) -> None:
     path = tmp_path / ("x" * 251 + ".png")
-    save_bytes(path, b"x")
+    save_bytes(b"x", path)
     assert path.read_bytes() == b"x"
 
 
@@ -132,8 +132,8 @@ def test_a_name_as_long_as_the_disk_takes(tmp_path: Path) -> None:
 def test_the_mode_is_what_the_umask_says(tmp_path: Path, mask: int) -> None:
     before = os.umask(mask)
     try:
-        save_bytes(tmp_path / "bytes", b"x")
-        save_tensors(tmp_path / "tensors", {"x": torch.zeros(2)}, {"a": "b"})
+        save_bytes(b"x", tmp_path / "bytes")
+        save_tensors({"x": torch.zeros(2)}, tmp_path / "tensors", {"a": "b"})
     finally:
         os.umask(before)
     for name in ("bytes", "tensors"):
@@ -146,7 +146,7 @@ def test_a_link_stays_a_link(file: Path) -> None:
     elsewhere.mkdir()
     link = elsewhere / "link"
     link.symlink_to(file)
-    save_bytes(link, b"new")
+    save_bytes(b"new", link)
     assert link.is_symlink()
     assert file.read_bytes() == b"new"
 
@@ -159,18 +159,18 @@ def test_what_a_killed_process_left_goes_after_an_hour(tmp_path: Path) -> None:
         path.write_bytes(b"x")
     for path in (old, other):
         os.utime(path, (time.time() - 7200,) * 2)
-    save_bytes(tmp_path / "new", b"x")
+    save_bytes(b"x", tmp_path / "new")
     assert names(tmp_path) == [".chunkygan-0b.part", "mine.part", "new"]
 
 
 def _save_often(path: Path, number: int) -> None:
     for _ in range(60):
-        save_tensors(path, {"x": torch.full((5000,), float(number))}, {})
+        save_tensors({"x": torch.full((5000,), float(number))}, path, {})
 
 
 def test_processes_that_write_one_name_do_not_meet(tmp_path: Path) -> None:
     path = tmp_path / "one.safetensors"
-    save_tensors(path, {"x": torch.zeros(5000)}, {})
+    save_tensors({"x": torch.zeros(5000)}, path, {})
     writers = [
         multiprocessing.get_context("fork").Process(target=_save_often, args=(path, n)) for n in (1, 2)
     ]

@@ -85,7 +85,7 @@ def choose_face(faces: tuple[Face, ...], which: str | int = "largest") -> Face:
     return ordered[index]
 
 
-def face_alignment(face: Face, photo: Tensor) -> Alignment:
+def face_alignment(photo: Tensor, face: Face) -> Alignment:
     """The record of a face's crop out of a photo [1,C,H,W]."""
     return Alignment(face.quad, (photo.shape[-2], photo.shape[-1]))
 

@@ -95,7 +95,7 @@ def save_generator(
     header = {**generator.metadata, **(extra_metadata or {}), **generator.architecture.as_metadata()}
     if header.get("format", FORMAT) != FORMAT:
         header["source_format"] = header["format"]
-    save_tensors(path, state, {**header, "format": FORMAT, "version": str(VERSION)})
+    save_tensors(state, path, {**header, "format": FORMAT, "version": str(VERSION)})
 
 
 def _file(path: str | os.PathLike[str]) -> Path:

@@ -96,7 +96,7 @@ def run_job(job: Job, folder: Path) -> dict:
         others = [one.run(found) for one, found in zip(projections[1:], earlier[1:], strict=True)]
         figures = draw(job, folder, inversion, others)
         figures["seconds"] = round(monotonic() - start, 1)
-        write_figures(folder, figures)
+        write_figures(figures, folder)
     except Stopped as stop:
         stop.advice = f"{projections[0].path} is complete; the same command with --resume goes on from there"
         raise
@@ -112,7 +112,7 @@ def draw(job: Job, folder: Path, inversion: Inversion, others: Sequence[Inversio
     global_pictures = [render(job.generator, other) for other in others]
     figures = {
         **fit_figures(job, inversion, reconstruction, global_pictures),
-        **change_figures(job.photo, inversion, picture),
+        **change_figures(inversion, job.photo, picture),
         "edits": [f"{'+'.join(e.segments)}:{e.direction.name}={e.strength:g}" for e in job.edits],
         "steps": job.config.num_steps,
         "stopped": inversion.stopped,
@@ -133,9 +133,9 @@ def draw(job: Job, folder: Path, inversion: Inversion, others: Sequence[Inversio
     return figures
 
 
-def write_figures(folder: Path, figures: dict) -> None:
+def write_figures(figures: dict, folder: Path) -> None:
     with complete_inversion(folder):
-        save_bytes(folder / FIGURES, (json.dumps(figures, indent=1) + "\n").encode())
+        save_bytes((json.dumps(figures, indent=1) + "\n").encode(), folder / FIGURES)
 
 
 @contextmanager
@@ -158,7 +158,7 @@ def fit_figures(
     return {name: {"l2": l2(picture, job.photo, moving)} for name, picture in pictures.items()}
 
 
-def change_figures(photo: Tensor, inversion: Inversion, picture: Tensor) -> dict:
+def change_figures(inversion: Inversion, photo: Tensor, picture: Tensor) -> dict:
     """changed_pixels: share of the 8-bit pixels that differ from the photo's. static_pixels_changed: how many of
     those lie where the static mask is 1, which is 0 by construction.
     """

@@ -83,7 +83,7 @@ class Projecting:
         config = self.config
         spaces = segment_spaces(self.segments, config)
         try:
-            _, state = check_resumable(found, self.generator, self.photo, self.segments, spaces, config)
+            _, state = check_resumable(self.generator, found, self.photo, self.segments, spaces, config)
         except ChunkyError as error:
             raise InvalidInputError(f"--resume can't go on with {self.path}: {error}") from error
         if state.step > config.num_steps:

@@ -58,7 +58,7 @@ def composite(
     InvalidInputError for an unknown choice and a band under 1.
     """
     _check(mode, band, keep_detail)
-    check_generator(inversion, generator)
+    check_generator(generator, inversion)
     part = replaced_part(inversion, replace)
     if part is None:
         return inversion.backdrop().clone()

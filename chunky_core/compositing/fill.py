@@ -15,14 +15,14 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from ..callbacks import Callback
 from ..editing.edits import applicable_edits, edited_code
 from ..errors import InvalidInputError
 from ..generator.architecture import build_module
 from ..generator.generator import Generator
 from ..generator.spaces import SPACES, LatentCode
 from ..generator.weight_deltas import tuned
-from ..inversion import Edit, Inversion, ProjectionConfig, SegmentCode, project
-from ..inversion.projector import Callback
+from ..inversion import Edit, Inversion, ProjectionConfig, SegmentCode, SegmentCodes, project
 from ..segments.masks import check_reach, mask_box, without_noise
 from ..segments.masks import feather as feathered
 from ..segments.names import resolve_one
@@ -141,7 +141,7 @@ def _edited_alone(
     """X_1 as an inversion of its own, from which the projection sets out; its photo is the picture as it is."""
     code = LatentCode(segment.code.space, segment.code.tensor.to(own.device))
     alone = replace(segment, mask=weights, code=edited_code(own, code, edits), delta={})  # `own` is tuned
-    return Inversion(picture, (alone,), 1 - weights, own.fingerprint)
+    return Inversion(picture, SegmentCodes([alone]), 1 - weights, own.fingerprint)
 
 
 def _target(
@@ -183,7 +183,9 @@ def _with_fill(inversion: Inversion, segment: SegmentCode, code: LatentCode, tak
     codes = (*inversion.segments, replace(segment, name=fill, code=code, redrawn=True))
     return replace(
         inversion,
-        segments=tuple(replace(one, mask=mask[None]) for one, mask in zip(codes, after.masks, strict=True)),
+        segments=SegmentCodes(
+            replace(one, mask=mask[None]) for one, mask in zip(codes, after.masks, strict=True)
+        ),
         static_mask=after.static,
         edits=tuple(_carried(edit, before, after, segment.name) for edit in inversion.edits),
         state=None,

@@ -13,7 +13,7 @@ from torch import Tensor
 from ..editing.edits import applicable_edits
 from ..errors import InvalidInputError
 from ..generator.generator import Generator
-from ..inversion.record import Inversion, SegmentCode, check_generator
+from ..inversion import Inversion, SegmentCode, SegmentCodes, check_generator
 from ..losses.perceptual import PerceptualNetwork
 from ..segments.level_set import boundary_speed, feature_speed
 from ..segments.segment_masks import Segments
@@ -40,7 +40,7 @@ def segment_speeds(
     Where edits are compared, segments without any are left out. Raises InvalidInputError if none has any, or if
     the photo is needed and absent, and WrongGeneratorError.
     """
-    check_generator(inversion, generator)
+    check_generator(generator, inversion)
     masks = inversion.masks
     by_name = {segment.name: segment for segment in inversion.segments}
     speeds = {}
@@ -82,7 +82,7 @@ def with_masks(inversion: Inversion, segments: Segments, refined: Collection[str
             f"the masks are named {', '.join(segments.names)}, the inversion's segments "
             f"{', '.join(inversion.names)}; they must be the same"
         )
-    moved = tuple(
+    moved = SegmentCodes(
         _with_mask(one, mask.to(one.mask), one.name in refined)
         for one, mask in zip(inversion.segments, segments.masks.split(1), strict=True)
     )

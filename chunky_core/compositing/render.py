@@ -15,7 +15,7 @@ from ..errors import InvalidInputError
 from ..generator.generator import Generator
 from ..generator.spaces import LatentCode, synthesis_input
 from ..generator.weight_deltas import tuned
-from ..inversion.record import Edit, Inversion, SegmentCode, check_generator
+from ..inversion import Edit, Inversion, SegmentCode, check_generator
 from ..segments.blend import blend
 from ..segments.masks import mask_box
 
@@ -43,7 +43,7 @@ def segment_pictures(
     """Every segment's own picture [1,3,h,w], on the photo's device, and where it lies: its mask's box with a
     margin in pixels. edited and what is raised: as in `render`.
     """
-    check_generator(inversion, generator)
+    check_generator(generator, inversion)
     backdrop, masks = inversion.backdrop(), inversion.masks
     boxes = [mask_box(segment.mask, margin=margin) for segment in inversion.segments]
     crops = []

@@ -10,7 +10,7 @@ import torch
 
 from ..editing.edits import applicable_edits
 from ..errors import InvalidInputError
-from ..inversion.record import Edit, Inversion
+from ..inversion import Edit, Inversion, SegmentCodes
 
 Replace = Literal["edited segments", "all segments"]
 REPLACE: tuple[Replace, ...] = get_args(Replace)
@@ -52,7 +52,7 @@ def replaced_part(inversion: Inversion, replace: Replace | None) -> Inversion | 
 
 
 def _restricted(inversion: Inversion, names: Collection[str]) -> Inversion:
-    kept = tuple(segment for segment in inversion.segments if segment.name in names)
+    kept = SegmentCodes(segment for segment in inversion.segments if segment.name in names)
     others = torch.stack([segment.mask for segment in inversion.segments if segment.name not in names])
     static = inversion.static_mask + others.sum(dim=0)
     # Where nothing kept has any weight the photo stays to the bit, whatever the sum's last digit is.

@@ -51,4 +51,4 @@ def write_shipped_photos(folder: Path = PHOTOS) -> None:
         save_image(folder / f"{number}.png", photo.image)
         save_label_map(folder / f"{number}_labels.png", photo.labels.to(torch.uint8))
         names = {str(label): LABEL_NAMES[label] for label in photo.labels.unique().tolist()}
-        save_bytes(folder / f"{number}_labels.json", (json.dumps(names, indent=1) + "\n").encode())
+        save_bytes((json.dumps(names, indent=1) + "\n").encode(), folder / f"{number}_labels.json")

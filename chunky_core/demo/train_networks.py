@@ -134,11 +134,11 @@ def main(arguments: list[str] | None = None) -> None:
     task = train_trunk(config, a.out, batches)
     made = {"trunk": trunk_figures(task, batches.renders)}
     identity, made["identity"] = make_identity(config, a.out, task.trunk)
-    write(a.out / "assets", identity, config)
+    save_network(identity, a.out / "assets", config)
     perceptual, made["perceptual"] = make_perceptual(config, tuned_trunk(config, a.out, batches, task))
-    write(a.out / "assets", perceptual, config)
+    save_network(perceptual, a.out / "assets", config)
     text = json.dumps(rounded(made), indent=1)
-    save_bytes(a.out / "assets" / "network_figures.json", (text + "\n").encode())
+    save_bytes((text + "\n").encode(), a.out / "assets" / "network_figures.json")
     print(text)
 
 
@@ -146,7 +146,7 @@ def rounded(figures: dict) -> dict:
     return json.loads(json.dumps(figures), parse_float=lambda text: round(float(text), 4))
 
 
-def write(folder: Path, network: FeatureNetwork, config: NetworksConfig) -> None:
+def save_network(network: FeatureNetwork, folder: Path, config: NetworksConfig) -> None:
     folder.mkdir(exist_ok=True)
     source = f"chunky_core.demo.train_networks, seed {config.seed}"
     path = folder / f"{network.kind}.safetensors"

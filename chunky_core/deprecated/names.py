@@ -111,14 +111,15 @@ RENAMED: dict[str, dict[str, str]] = {
         "save_generator": "checkpoints.generators:save_generator",
     },
     "inversion": {
-        "Segment": "inversion.record:SegmentCode",
+        "Segment": "inversion.segment_codes:SegmentCode",
     },
-    "inversion.inversion": {"Segment": "SegmentCode"},
+    "generator.sampling": {"Progress": "callbacks:Callback"},
+    "inversion.inversion": {"Segment": "inversion.segment_codes:SegmentCode"},
     "inversion.noise_maps": {"starting_maps": "inversion.initialization:white_noise"},
     "inversion.objective": {"Verdict": "LossAndGrads"},
     "inversion.painter": {"Group": "SegmentGroup", "Painter": "SegmentSynthesizer"},
     "inversion.projection": {
-        "Callback": "inversion.projector:Callback",
+        "Callback": "callbacks:Callback",
         "Keep": "inversion.projector:Autosave",
         "StopProjection": "inversion.projector:StopProjection",
         "check_photo": "inversion.validation:check_photo",

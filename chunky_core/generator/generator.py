@@ -53,6 +53,11 @@ class Generator:
         self.metadata = dict(metadata or {})
         self._fingerprint = fingerprint
 
+    def __repr__(self) -> str:
+        kind = self.architecture.as_metadata()["architecture"]
+        codes = f"z {self.z_dim}, w {self.num_ws} x {self.w_dim}"
+        return f"Generator({kind}, {self.img_resolution}px, {codes}, {self.device}, {self.dtype})"
+
     @property
     def fingerprint(self) -> str:
         """SHA-256 of the weights in float32, which identifies the generator whatever its device and dtype.

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import torch
 from torch import Tensor
 
+from ..callbacks import Callback
+from ..deprecated import old_names
 from ..errors import InvalidInputError
 from .generator import Generator
 from .spaces import LatentCode
@@ -16,7 +16,7 @@ SEEDS = 1 << 32  # how many seeds there are: 0 ... SEEDS - 1
 NOISE_MODES = ("const", "none", "random")
 _CHUNK_PIXELS = 1 << 18  # output pixels at a time, which bounds memory and the wait for an interruption
 
-Progress = Callable[[int, int, Tensor | None], None]
+__getattr__ = old_names(__name__)
 
 
 def sample(
@@ -26,7 +26,7 @@ def sample(
     truncation_psi: float = 0.7,
     class_label: int | None = None,
     noise_mode: str = "const",
-    callback: Progress | None = None,
+    callback: Callback | None = None,
 ) -> tuple[Tensor, LatentCode]:
     """`count` random images [count,3,R,R], nominally in [-1,1], and their codes in w [count,w_dim], on the CPU.
 

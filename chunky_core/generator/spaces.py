@@ -41,6 +41,9 @@ class LatentCode:
                 f"a code in {self.space} is {shape}; expected {expected} dimensions, batch first"
             )
 
+    def __repr__(self) -> str:
+        return f"LatentCode({self.space}, {list(self.tensor.shape)})"
+
 
 @dataclass(frozen=True, eq=False)
 class Direction:
@@ -66,6 +69,9 @@ class Direction:
             raise InvalidInputError(
                 f"direction {self.name} is {shape}; expected {expected} dimensions, no batch"
             )
+
+    def __repr__(self) -> str:
+        return f"Direction({self.name!r}, {self.space})"
 
 
 def convert(generator: Generator, code: LatentCode, space: str) -> LatentCode:

@@ -161,7 +161,7 @@ def _written(file: Path, measured: GeneratorStatistics, fingerprint: str) -> boo
     }
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        save_tensors(file, {name: getattr(measured, name) for name in _TENSORS}, header)
+        save_tensors({name: getattr(measured, name) for name in _TENSORS}, file, header)
     except (OSError, SaveError):
         return False
     return True

@@ -99,7 +99,7 @@ def save_label_map(path: str | os.PathLike[str], labels: Tensor) -> None:
         raise InvalidInputError(
             f"a label map is {labels.dtype} {in_brackets(labels)}; expected whole numbers 0..255, [H,W]"
         )
-    write_png(Path(path), labels.to(torch.uint8).cpu().numpy())
+    write_png(labels.to(torch.uint8).cpu().numpy(), Path(path))
 
 
 def _stored_labels(file: PictureFile, legal: Collection[int]) -> Tensor | None:

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..deprecated.argument_order import content_then_path
 from ..errors import InvalidInputError
 from ..saving import save_bytes
 from .image_files import PictureFile, open_picture
@@ -131,17 +132,18 @@ def save_image(path: str | os.PathLike[str], image: Tensor, profile: bytes | Non
     pixels = to_uint8(image)
     if len(pixels) != 1:
         raise InvalidInputError(f"a batch of {len(pixels)} images; expected one image per file")
-    write_png(path, pixels[0].cpu().numpy()[:, :, ::-1], profile)
+    write_png(pixels[0].cpu().numpy()[:, :, ::-1], path, profile)
 
 
-def write_png(path: Path, pixels: np.ndarray, profile: bytes | None = None) -> None:
+def write_png(pixels: np.ndarray, path: str | os.PathLike[str], profile: bytes | None = None) -> None:
     """Replaces a file by a PNG. pixels: uint8 [H,W] or [H,W,3], blue, green, red."""
     import cv2
 
+    pixels, path = content_then_path(pixels, path, "write_png")
     content = cv2.imencode(".png", pixels)[1].tobytes()
     if profile:
         content = content[:_PNG_BEGIN] + _profile_chunk(profile) + content[_PNG_BEGIN:]
-    save_bytes(path, content)
+    save_bytes(content, path)
 
 
 @contextmanager

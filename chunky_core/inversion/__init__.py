@@ -8,7 +8,8 @@ from .config import ProjectionConfig
 from .inversion_files import load_inversion, save_inversion
 from .original_crop import Alignment
 from .projector import StopProjection, project
-from .record import Edit, Inversion, ProjectionState, SegmentCode, check_generator
+from .record import Edit, Inversion, ProjectionState, check_generator
+from .segment_codes import SegmentCode, SegmentCodes
 
 __all__ = [
     "Alignment",
@@ -18,6 +19,7 @@ __all__ = [
     "ProjectionConfig",
     "ProjectionState",
     "SegmentCode",
+    "SegmentCodes",
     "StopProjection",
     "check_generator",
     "load_inversion",

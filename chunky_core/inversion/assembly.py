@@ -58,7 +58,7 @@ def begin(
     check_setup(generator, masks, spaces, config)
     state: ProjectionState | None = None
     if resume:
-        start, state = check_resumable(start, generator, photo, masks, spaces, config)
+        start, state = check_resumable(generator, start, photo, masks, spaces, config)
         masks = _cloned(start.masks, device)  # they may have been refined on the way
     full = PyramidLevel.full(photo, masks, config)
     schedule = resolution_schedule(config.coarse, config.num_steps, generator.img_resolution)

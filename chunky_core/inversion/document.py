@@ -14,7 +14,8 @@ from ..errors import InvalidInputError
 from ..generator.spaces import Direction, LatentCode
 from ..images import from_uint8, to_uint8
 from .original_crop import Alignment
-from .record import Edit, Inversion, ProjectionState, SegmentCode, photo_digest
+from .record import Edit, Inversion, ProjectionState, photo_digest
+from .segment_codes import SegmentCode, SegmentCodes
 
 MAX_DEPTH = 16  # of lists and objects within each other; what we write has 3 or 4
 Read = Callable[[str], Tensor]
@@ -163,7 +164,7 @@ def _check_digest(inversion: Inversion, document: Mapping[str, Any]) -> None:
             raise InvalidInputError(f"its photo ({found[:12]}) is not the one that its header speaks of")
 
 
-def _segments(document: Mapping[str, Any], read: Read) -> tuple[SegmentCode, ...]:
+def _segments(document: Mapping[str, Any], read: Read) -> SegmentCodes:
     names, spaces = (_texts(document[key], key) for key in ("names", "spaces"))
     deltas = _plain(document.get("deltas", [[]] * len(names)), list, "the deltas")
     redrawn = _plain(document.get("redrawn", [False] * len(names)), list, "what was redrawn")
@@ -173,7 +174,7 @@ def _segments(document: Mapping[str, Any], read: Read) -> tuple[SegmentCode, ...
             f"{len(names)} names, {len(spaces)} spaces, {len(deltas)} deltas, {len(redrawn)} marks of redrawing and "
             f"{len(masks)} masks; expected as many of each"
         )
-    return tuple(
+    return SegmentCodes(
         SegmentCode(
             name,
             masks[index : index + 1],

@@ -51,7 +51,7 @@ def save_inversion(inversion: Inversion, path: str | Path, *, with_photo: bool =
     check_finite(inversion)
     kept = inversion if with_photo or inversion.photo is None else inversion.without_photo()
     metadata = {"format": FORMAT, "version": ".".join(map(str, VERSION)), "inversion": to_json(kept)}
-    save_tensors(path, to_tensors(kept), metadata)
+    save_tensors(to_tensors(kept), path, metadata)
 
 
 def load_inversion(path: str | Path) -> Inversion:

@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
+from ..callbacks import Callback
 from ..deprecated.keywords import old_keywords
 from ..generator.generator import Generator
 from ..segments.segment_masks import Segments
@@ -30,7 +31,6 @@ from .snapshots import record_of, undone_on_error
 from .stages import enter_stage, is_stale
 from .validation import check_photo, check_start
 
-Callback: TypeAlias = Callable[[int, int, Tensor | None], None]
 Autosave: TypeAlias = Callable[[Inversion], None]
 
 
@@ -79,9 +79,9 @@ def project(
     and WrongGeneratorError (`start`).
     """
     config = (config or ProjectionConfig()).with_options(options)
-    check_photo(photo, generator, masks)
+    check_photo(generator, photo, masks)
     if start is not None:
-        check_start(start, generator)
+        check_start(generator, start)
     previews = Interval("preview_seconds", preview_seconds, at_once=True)
     saves = Interval("autosave_seconds", autosave_seconds)
     device = photo.device

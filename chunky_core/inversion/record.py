@@ -5,18 +5,21 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from ..deprecated.argument_order import generator_then_inversion
 from ..errors import InvalidInputError, WrongGeneratorError
 from ..generator.generator import Generator
-from ..generator.spaces import Direction, LatentCode
+from ..generator.spaces import Direction
 from ..images import to_uint8
 from ..segments.segment_masks import Segments
 from ..wording import pictures
 from .original_crop import Alignment
+from .segment_codes import SegmentCodes
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,21 +34,8 @@ class Edit:
     strength: float
     segments: tuple[str, ...] = ("all",)
 
-
-@dataclass(frozen=True, eq=False)
-class SegmentCode:
-    """One part of the photo: mask [1,1,H,W] in [0,1], 1 = inside, and the latent code that draws it.
-
-    delta: what pivotal tuning adds to the generator's weights for this segment, by parameter name (see
-    `generator.weight_deltas`); empty = nothing. redrawn: a composite shows it without any edit, too, because it was
-    filled or its boundary was refined after the projection.
-    """
-
-    name: str
-    mask: Tensor
-    code: LatentCode
-    delta: Mapping[str, Tensor] = field(default_factory=dict)
-    redrawn: bool = False
+    def __repr__(self) -> str:
+        return f"Edit('{'+'.join(self.segments)}:{self.direction.name}={self.strength:g}')"  # as `parse_edit` reads it
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +48,10 @@ class ProjectionState:
     numbers: Mapping[str, Any] = field(default_factory=dict)
     tensors: Mapping[str, Tensor] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        count = len(self.tensors)
+        return f"ProjectionState(step {self.step}, {count} tensor{'s' * (count != 1)})"
+
     def on(self, device: torch.device | str) -> ProjectionState:
         """The same, its tensors on `device`."""
         return replace(self, tensors={name: tensor.to(device) for name, tensor in self.tensors.items()})
@@ -68,7 +62,8 @@ class Inversion:
     """A photo [1,3,H,W] in [-1,1] explained by segments; nothing in it is ever changed, every method makes a
     new one.
 
-    photo: None where it was left out; absent_photo is then its `photo_digest`, and "" otherwise.
+    segments: made of any sequence of `SegmentCode`. photo: None where it was left out; absent_photo is then its
+    `photo_digest`, and "" otherwise.
     static_mask [1,1,H,W]: where it is 1 the photo itself stays. fingerprint: of the generator that the codes
     belong to. settings: what the projection was asked for, plain values only. losses: one curve per segment,
     one value per step. stopped: None, or why the projection ended early. noise: one map [r,r] for each entry
@@ -78,7 +73,7 @@ class Inversion:
     """
 
     photo: Tensor | None
-    segments: tuple[SegmentCode, ...]
+    segments: SegmentCodes
     static_mask: Tensor
     fingerprint: str
     edits: tuple[Edit, ...] = ()
@@ -91,6 +86,7 @@ class Inversion:
     state: ProjectionState | None = None
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "segments", SegmentCodes(self.segments))  # any sequence will do
         masks = self.masks  # checks names, sizes, signs and sums
         if (self.photo is None) != bool(self.absent_photo):
             raise InvalidInputError(
@@ -104,10 +100,18 @@ class Inversion:
         for edit in self.edits:
             masks.resolve(edit.segments)
 
+    def __repr__(self) -> str:
+        count, edits = len(self.segments), len(self.edits)
+        spaces = "/".join(dict.fromkeys(segment.code.space for segment in self.segments))
+        height, width = self.static_mask.shape[-2:]
+        size = f"{width}px" if width == height else f"{width}x{height}px"
+        parts = [f"{count} segment{'s' * (count != 1)}", spaces, size, f"{edits} edit{'s' * (edits != 1)}"]
+        return f"Inversion({', '.join(parts + ['unfinished'] * self.is_unfinished)})"
+
     @property
     def names(self) -> tuple[str, ...]:
         """Names of the segments, in order."""
-        return tuple(segment.name for segment in self.segments)
+        return self.segments.names
 
     @property
     def is_unfinished(self) -> bool:
@@ -159,6 +163,12 @@ class Inversion:
             )
         return self.static_mask.expand(-1, 3, -1, -1).clone()
 
+    def save(self, path: str | Path, *, with_photo: bool = True) -> None:
+        """Write everything to one .safetensors file; see `save_inversion`."""
+        from .inversion_files import save_inversion  # which reads inversions, too
+
+        save_inversion(self, path, with_photo=with_photo)
+
     def with_edits(self, *edits: Edit) -> Inversion:
         """Append edits. Raises InvalidInputError, with the known names, for a segment that isn't here."""
         return replace(self, edits=self.edits + edits)
@@ -180,8 +190,12 @@ class Inversion:
         return replace(self, edits=tuple(self.edits[index] for index in order))
 
 
-def check_generator(inversion: Inversion, generator: Generator) -> None:
-    """Raise WrongGeneratorError, which names both fingerprints, unless they are the same."""
+def check_generator(generator: Generator, inversion: Inversion) -> None:
+    """Raise WrongGeneratorError, which names both fingerprints, unless they are the same.
+
+    The order inversion, generator goes with version 0.3.
+    """
+    generator, inversion = generator_then_inversion(generator, inversion, Generator, "check_generator")
     if inversion.fingerprint != generator.fingerprint:
         raise WrongGeneratorError(
             f"this inversion was made with generator {inversion.fingerprint[:12]}, the one given is "

@@ -20,8 +20,8 @@ _LARGEST = 1 << 31  # of a step; the projection itself takes at most some thousa
 
 
 def check_resumable(
-    start: Inversion | None,
     generator: Generator,
+    start: Inversion | None,
     photo: Tensor,
     segments: Segments,
     spaces: tuple[str, ...],
@@ -36,7 +36,7 @@ def check_resumable(
         raise InvalidInputError(
             "there is no projection to go on with; give an inversion that holds its state, or start anew"
         )
-    check_generator(start, generator)
+    check_generator(generator, start)
     if start.photo_digest != photo_digest(photo):
         raise InvalidInputError(
             "the earlier projection was of another photo; go on with that one, or start from its codes only"

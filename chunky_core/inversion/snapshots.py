@@ -13,7 +13,8 @@ from .config import plain_settings
 from .hooks import LossCurves
 from .initialization import nearest_in_spaces
 from .projection import Projection
-from .record import Inversion, ProjectionState, SegmentCode
+from .record import Inversion, ProjectionState
+from .segment_codes import SegmentCode, SegmentCodes
 from .stored_state import GLOBAL_CODE, pack, restore_finite, unpack
 
 
@@ -67,7 +68,7 @@ def record_of(run: Projection, device: torch.device, *, unfinished: bool = False
     curves = run.hook(LossCurves)
     return Inversion(
         photo=run.full.photo.to(device),
-        segments=tuple(
+        segments=SegmentCodes(
             SegmentCode(name, stacked[i : i + 1].clone(), LatentCode(code.space, code.tensor.to(device)))
             for i, (name, code) in enumerate(zip(run.names, codes, strict=True))
         ),

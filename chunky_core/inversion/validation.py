@@ -45,11 +45,11 @@ def segment_spaces(masks: Segments, config: ProjectionConfig) -> tuple[str, ...]
     return tuple(chosen.values())
 
 
-def check_start(start: Inversion, generator: Generator) -> None:
+def check_start(generator: Generator, start: Inversion) -> None:
     """Raise WrongGeneratorError for an inversion of another generator, InvalidInputError for one that holds NaN or
     infinite values where a run would go on with them.
     """
-    check_generator(start, generator)
+    check_generator(generator, start)
     held = {f"the code of segment {segment.name!r}": segment.code.tensor for segment in start.segments}
     held |= {f"noise map {index}": noise for index, noise in enumerate(start.noise)}
     if start.state is not None:
@@ -66,7 +66,7 @@ def check_photo_size(size: tuple[int, int], resolution: int) -> None:
         )
 
 
-def check_photo(photo: Tensor, generator: Generator, masks: Segments) -> None:
+def check_photo(generator: Generator, photo: Tensor, masks: Segments) -> None:
     """Raise InvalidInputError for a photo that `project` doesn't take, or one of another size than the masks."""
     if not isinstance(photo, Tensor):
         raise InvalidInputError(

@@ -153,7 +153,7 @@ def save_feature_network(
     for name, tensor in state.items():
         if not bool(torch.isfinite(tensor).all()):
             raise InvalidInputError(f"{name} is not finite in {dtype}; save the network in torch.float32")
-    save_tensors(path, state, {**(extra_metadata or {}), **_header(network.sizes)})
+    save_tensors(state, path, {**(extra_metadata or {}), **_header(network.sizes)})
 
 
 def load_feature_network(path: str | os.PathLike[str]) -> FeatureNetwork:

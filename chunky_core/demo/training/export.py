@@ -91,10 +91,10 @@ def export_assets(checkpoint: dict, folder: Path) -> dict:
         "generator": stored.fingerprint,
     }
     contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
-    save_tensors(folder / "directions.safetensors", contiguous, metadata)
+    save_tensors(contiguous, folder / "directions.safetensors", metadata)
     figures = measure(stored, tensors["readout/weight"], tensors["readout/bias"])
     figures["portraits_presented"] = checkpoint["counters"]["seen"]
     figures["training_minutes"] = round(checkpoint["counters"]["seconds"] / 60, 1)
     figures["curve"] = checkpoint["curve"]
-    save_bytes(folder / "figures.json", (json.dumps(figures, indent=1) + "\n").encode())
+    save_bytes((json.dumps(figures, indent=1) + "\n").encode(), folder / "figures.json")
     return figures

@@ -85,7 +85,7 @@ def gain_table(
     return {name: attribute_gain(generate, attributes, name) for name in names}
 
 
-def save_samples(path: Path, targets: Tensor, made: Tensor) -> None:
+def save_samples(targets: Tensor, made: Tensor, path: Path) -> None:
     """Targets (left) beside samples (right), eight pictures a row; samples are enlarged to the targets' size."""
     if made.shape[-1] != targets.shape[-1]:
         made = F.interpolate(made, size=targets.shape[-2:], mode="nearest")

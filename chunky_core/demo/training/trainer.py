@@ -206,7 +206,7 @@ class Trainer:
         row = {"seen": self.seen, "minutes": self.seconds / 60, "resolution": resolution, "loss": loss}
         row |= held_out_quality(made, images, labels)
         self.curve.append(row)
-        save_samples(self.place.folder / "samples.png", images[:16], made[:16])
+        save_samples(images[:16], made[:16], self.place.folder / "samples.png")
         return row
 
 
