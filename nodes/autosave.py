@@ -19,7 +19,7 @@ from ..chunky_core.generator.generator import Generator
 from ..chunky_core.inversion import Inversion, ProjectionConfig, load_inversion, save_inversion
 from ..chunky_core.inversion.inversion import photo_digest
 from ..chunky_core.inversion.setup import plain_settings, segment_spaces
-from ..chunky_core.segments import Segments
+from ..chunky_core.segments import SegmentMasks
 from .notices import show_notice, show_on_node
 
 FOLDER = "chunkygan"  # in the host's output folder
@@ -109,7 +109,7 @@ class Autosave:
         return True
 
 
-def job_key(generator: Generator, photo: Tensor, segments: Segments, config: ProjectionConfig) -> str:
+def job_key(generator: Generator, photo: Tensor, segments: SegmentMasks, config: ProjectionConfig) -> str:
     """Twelve hex digits that stand for a job. The number of steps doesn't count, because a job can be given more of
     them, and the seed only where it changes anything.
     """

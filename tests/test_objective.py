@@ -15,7 +15,7 @@ from chunky_core.inversion import LossConfig, ProjectionConfig
 from chunky_core.inversion.objective import JointObjective, Verdict, segment_objective
 from chunky_core.inversion.regions import View, levels, reach_of
 from chunky_core.losses import load_networks
-from chunky_core.segments import Segments
+from chunky_core.segments import SegmentMasks
 from tests.projection_tools import photo_of_parts, pieces
 
 SPACES = ("w+", "s", "w")
@@ -32,7 +32,7 @@ def view(generator: Generator) -> View:
     """Three segments and a static part in float64."""
     segments = pieces(generator.img_resolution)
     photo = photo_of_parts(generator, segments).double()
-    doubled = Segments(segments.names, segments.masks.double(), segments.static.double())
+    doubled = SegmentMasks(segments.names, segments.masks.double(), segments.static.double())
     return View(photo, doubled, reach_of(doubled.masks, ProjectionConfig(dilation=1)))
 
 

@@ -19,7 +19,7 @@ from torch import Tensor
 from ..checks import check_picture
 from ..errors import InvalidInputError
 from ..generator.generator import Generator
-from ..segments.segment_masks import Segments
+from ..segments.segment_masks import SegmentMasks
 from ..wording import in_pixels, pictures
 from .config import ProjectionConfig
 from .inversion import Inversion
@@ -35,7 +35,7 @@ _BRIGHTEST = 20.0  # generators leave [-1, 1] by a few units; what is brighter w
 def project(
     generator: Generator,
     photo: Tensor,
-    segments: Segments,
+    segments: SegmentMasks,
     config: ProjectionConfig | None = None,
     *,
     callback: Callback | None = None,
@@ -99,7 +99,7 @@ def check_photo_size(size: tuple[int, int], resolution: int) -> None:
         )
 
 
-def check_photo(photo: Tensor, generator: Generator, segments: Segments) -> None:
+def check_photo(photo: Tensor, generator: Generator, segments: SegmentMasks) -> None:
     """Raise InvalidInputError for a photo that `project` doesn't take, or one of another size than the segments."""
     if not isinstance(photo, Tensor):
         raise InvalidInputError(

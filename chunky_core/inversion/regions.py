@@ -12,9 +12,9 @@ from torch import Tensor
 from ..boxes import Box
 from ..generator.generator import Generator
 from ..losses import LossNetworks, RegionLoss
-from ..segments.masks import check_reach, feather, grow, mask_box
-from ..segments.segment_masks import Segments
-from ..segments.tiles import cover
+from ..segments.masks import check_extent, feather, grow, mask_box
+from ..segments.segment_masks import SegmentMasks
+from ..segments.tiles import tile_mask
 from .config import ProjectionConfig
 
 _SMALLEST_LEVEL = 32  # pixels; below it a face has no parts any more
@@ -25,7 +25,7 @@ class View:
     """Photo [1,3,r,r] and segments at one resolution r, in pixels of which all boxes are."""
 
     photo: Tensor
-    segments: Segments
+    segments: SegmentMasks
     reach: Tensor  # [N,1,r,r] in [0,1]: how much each pixel counts in the loss of each segment
 
     @property
@@ -60,7 +60,7 @@ def reach_of(masks: Tensor, config: ProjectionConfig) -> Tensor:
 
     Raises InvalidInputError for a feather of more than half the masks' shorter side.
     """
-    check_reach(config.feather, (masks.shape[-2], masks.shape[-1]), "feather")
+    check_extent(config.feather, (masks.shape[-2], masks.shape[-1]), "feather")
     grown = grow(masks, config.dilation)
     if config.feather:
         soft = [feather(mask[0].double().cpu(), config.feather) for mask in grown]
@@ -114,7 +114,7 @@ def painted_tiles(generator: Generator, mask: Tensor, resolution: int) -> tuple[
     if not generator.supports_boxes:
         return (mask_box(mask),)
     size = None if resolution == generator.img_resolution else resolution
-    return cover(mask, lambda box: generator.effort(box, size))
+    return tile_mask(mask, lambda box: generator.effort(box, size))
 
 
 def crop(image: Tensor, box: Box) -> Tensor:

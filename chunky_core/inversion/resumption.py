@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ..errors import InvalidInputError
 from ..generator.generator import Generator
-from ..segments.segment_masks import Segments
+from ..segments.segment_masks import SegmentMasks
 from .companion import Companion
 from .config import ProjectionConfig
 from .fit import Fit
@@ -21,7 +21,7 @@ def check_resumable(
     start: Inversion | None,
     generator: Generator,
     photo: Tensor,
-    segments: Segments,
+    segments: SegmentMasks,
     spaces: tuple[str, ...],
     config: ProjectionConfig,
 ) -> tuple[Inversion, ProjectionState]:
@@ -88,6 +88,6 @@ def restored_companion(state: ProjectionState, judge: Judge) -> Companion | None
     return Companion(restored_fit(inner, judge.rng, judge.generator.device, tied=False), judge)
 
 
-def _same_masks(one: Segments, other: Segments) -> bool:
+def _same_masks(one: SegmentMasks, other: SegmentMasks) -> bool:
     pairs = ((one.masks, other.masks), (one.static, other.static))
     return all(a.shape == b.shape and torch.allclose(a.cpu(), b.cpu(), atol=1e-6) for a, b in pairs)

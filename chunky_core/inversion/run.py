@@ -13,7 +13,7 @@ from ..errors import InvalidInputError
 from ..generator.generator import Generator
 from ..generator.spaces import LatentCode
 from ..losses import load_networks
-from ..segments.segment_masks import Segments
+from ..segments.segment_masks import SegmentMasks
 from .canvas import Canvas
 from .companion import Companion, checks_of
 from .config import ProjectionConfig
@@ -73,7 +73,7 @@ class Run:
         self,
         generator: Generator,
         photo: Tensor,
-        segments: Segments,
+        segments: SegmentMasks,
         config: ProjectionConfig,
         source: Source,
         folders: Sequence[Path],
@@ -272,7 +272,7 @@ class Run:
         every = self.config.refine_every
         return every > 0 and self.step > 0 and self.step % every == 0 and not self._is_shared
 
-    def _move_to(self, segments: Segments) -> None:
+    def _move_to(self, segments: SegmentMasks) -> None:
         """Other masks from here on."""
         self.view = View(self.view.photo, segments, reach_of(segments.masks, self.config))
 
@@ -394,6 +394,6 @@ class Run:
             self.curves[name].append(value)
 
 
-def _cloned(segments: Segments, device: torch.device) -> Segments:
+def _cloned(segments: SegmentMasks, device: torch.device) -> SegmentMasks:
     masks, static = (t.detach().clone().to(device, torch.float32) for t in (segments.masks, segments.static))
     return replace(segments, masks=masks, static=static)

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..errors import InvalidInputError
 from ..generator.generator import Generator
-from ..segments.segment_masks import Segments
+from ..segments.segment_masks import SegmentMasks
 from .config import ProjectionConfig
 from .regions import levels
 
@@ -17,7 +17,7 @@ TOGETHER = "together"  # the curve of the loss that all segments share in joint 
 
 
 def check_setup(
-    generator: Generator, segments: Segments, spaces: Sequence[str], config: ProjectionConfig
+    generator: Generator, segments: SegmentMasks, spaces: Sequence[str], config: ProjectionConfig
 ) -> None:
     """Raise InvalidInputError for what this generator or these segments can't do."""
     if config.refine_every:
@@ -33,7 +33,7 @@ def check_setup(
         raise InvalidInputError(f"a segment is named {TOGETHER!r}, as the common curve is; rename it")
 
 
-def segment_spaces(segments: Segments, config: ProjectionConfig) -> tuple[str, ...]:
+def segment_spaces(segments: SegmentMasks, config: ProjectionConfig) -> tuple[str, ...]:
     """The space of each segment. Raises InvalidInputError for a name that isn't among them."""
     chosen = dict.fromkeys(segments.names, config.space)
     for entry, space in config.spaces.items():

@@ -11,12 +11,12 @@ from ..boxes import Box
 from ..errors import InvalidInputError
 from ..wording import pictures
 from .masks import mask_box
-from .segment_masks import Segments
+from .segment_masks import SegmentMasks
 
 
 def blend(
     photo: Tensor,
-    segments: Segments,
+    segments: SegmentMasks,
     crops: Sequence[Tensor],
     boxes: Sequence[Box],
     *,
@@ -35,14 +35,14 @@ def blend(
     masks, static = segments.masks.to(photo), segments.static.to(photo)
     if not cross_fade:
         masks, static = masks / masks.sum(dim=0, keepdim=True).clamp(min=1e-6), (static == 1).to(photo)
-    picture = photo * static
+    image = photo * static
     for mask, crop, box in zip(masks, crops, boxes, strict=True):
         top, left, bottom, right = box
-        picture[..., top:bottom, left:right] += mask[:, top:bottom, left:right] * crop
-    return torch.where(static == 1, photo, picture)
+        image[..., top:bottom, left:right] += mask[:, top:bottom, left:right] * crop
+    return torch.where(static == 1, photo, image)
 
 
-def _check(photo: Tensor, segments: Segments, crops: Sequence[Tensor], boxes: Sequence[Box]) -> None:
+def _check(photo: Tensor, segments: SegmentMasks, crops: Sequence[Tensor], boxes: Sequence[Box]) -> None:
     height, width = segments.size
     if photo.ndim != 4 or photo.shape[1] != 3:
         raise InvalidInputError(f"the photo is {pictures(photo)}; expected [1,3,H,W]")

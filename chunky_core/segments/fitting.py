@@ -81,5 +81,5 @@ def _resized(mask: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def _nearest(old: int, new: int) -> Tensor:
-    """For each of `new` pixels the one of `old` at its centre."""
+    """For each of `new` pixels the one of `old` at its center."""
     return ((torch.arange(new, dtype=torch.float64) + 0.5) * (old / new)).long().clamp(max=old - 1)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ..boxes import Box
+from ..deprecated import old_names
 from .masks import SMALLEST_WEIGHT, mask_box
 
 Size = tuple[int, int]
@@ -75,7 +76,7 @@ def total_of(patches: Iterable[Patch], size: Size) -> Tensor:
     return total
 
 
-def strongest_of(patches: Iterable[Patch], size: Size) -> Tensor:
+def maximum_of(patches: Iterable[Patch], size: Size) -> Tensor:
     """The maximum of masks, float64 [H,W]."""
     result = torch.zeros(size, dtype=torch.float64)
     for one in patches:
@@ -83,7 +84,7 @@ def strongest_of(patches: Iterable[Patch], size: Size) -> Tensor:
     return result
 
 
-def below(patch: Patch, room: Tensor) -> Patch:
+def clipped_to(patch: Patch, room: Tensor) -> Patch:
     """The mask cut down to the `room` [H,W] that there is."""
     return replace(patch, values=torch.minimum(patch.values, room[patch.window]))
 
@@ -97,7 +98,7 @@ def stack_by_area(patches: Sequence[Patch], areas: Sequence[float], static: Tens
     left = 1 - static
     result = list(patches)
     for i in sorted(range(len(patches)), key=lambda i: areas[i]):
-        result[i] = below(patches[i], left)
+        result[i] = clipped_to(patches[i], left)
         left[result[i].window] -= result[i].values
     return result
 
@@ -125,7 +126,7 @@ def fill_from_nearest(patches: Sequence[Patch], static: Tensor) -> list[Patch]:
     return filled
 
 
-def normalised(patches: Sequence[Patch], size: Size) -> Iterator[Tensor]:
+def normalized(patches: Sequence[Patch], size: Size) -> Iterator[Tensor]:
     """Segments and static rest that add up to one (P2 eq. 3), one float64 [H,W] after the other, the static one last.
 
     patches: >= 0, sum at most about 1. The static mask is what the segments leave, weights too small to be seen
@@ -143,3 +144,6 @@ def normalised(patches: Sequence[Patch], size: Size) -> Iterator[Tensor]:
         plane[one.window] = seen(one.values) / total[one.window]
         yield plane
     yield rest / total
+
+
+__getattr__ = old_names(__name__)
