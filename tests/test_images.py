@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import struct
+import warnings
 import zlib
 from pathlib import Path
 
@@ -191,6 +192,23 @@ def test_saved_label_map_is_read_again(tmp_path: Path) -> None:
     assert torch.equal(read_label_map(tmp_path / "labels.png"), labels)
     with pytest.raises(InvalidInputError, match=r"expected whole numbers 0\.\.255"):
         save_label_map(labels + 1, tmp_path / "labels.png")
+
+
+@pytest.mark.parametrize("as_text", [True, False])
+def test_the_path_may_still_come_first_with_a_warning(tmp_path: Path, as_text: bool) -> None:
+    image, labels = from_uint8(torch.full((4, 6, 3), 9, dtype=torch.uint8)), torch.arange(24).reshape(4, 6)
+    paths = [str(path) if as_text else path for path in (tmp_path / "photo.png", tmp_path / "labels.png")]
+    with pytest.warns(DeprecationWarning, match="save_image takes what it saves first") as warned:
+        save_image(*(paths[0], image))
+    with pytest.warns(DeprecationWarning, match="save_label_map takes what it saves first"):
+        save_label_map(*(paths[1], labels))
+    assert warned[0].filename == __file__
+    assert torch.equal(load_image(paths[0]), image) and torch.equal(read_label_map(paths[1]), labels)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        save_image(path=paths[0], image=-image)
+        save_label_map(path=paths[1], labels=labels + 1)
+    assert torch.equal(load_image(paths[0]), -image) and torch.equal(read_label_map(paths[1]), labels + 1)
 
 
 def test_label_map_with_a_palette(tmp_path: Path) -> None:

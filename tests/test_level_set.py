@@ -46,7 +46,7 @@ def band_distance(mask: Tensor) -> Tensor:
 FULL = torch.ones(1, 1, SIZE, SIZE)
 
 
-def test_signed_distance_of_soft_and_hard_edges() -> None:
+def test_distance_in_the_band_of_soft_and_hard_edges() -> None:
     exact = 40.4 - to_centre()
     cut = exact.clamp(-BAND_HALF_WIDTH, BAND_HALF_WIDTH)
     assert (band_distance(soft_mask(exact)) - cut).abs().max() < 0.15
@@ -66,7 +66,7 @@ def test_masks_without_boundary() -> None:
         assert torch.equal(evolve(mask, FULL, distance=9, sign=-1), mask)
 
 
-def test_soft_mask_and_signed_distance_are_inverse() -> None:
+def test_soft_mask_and_band_distance_are_inverse() -> None:
     mask = disc(30.7)
     for _ in range(5):
         mask = soft_mask(band_distance(mask[0, 0]))[None, None]

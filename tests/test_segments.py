@@ -313,6 +313,36 @@ def test_record_checks_itself() -> None:
         SegmentMasks(("eye", "eye"), torch.cat([good, good]), rest)
 
 
+def two_segments() -> SegmentMasks:
+    """The rows of 12x16: a quarter static, a quarter "left_eye", half "mouth"."""
+    rows = torch.arange(12)[:, None].expand(12, 16)
+    return segments_from_masks({"left_eye": (rows >= 3) & (rows < 6), "mouth": rows >= 6})
+
+
+def test_masks_by_name() -> None:
+    made = two_segments()
+    assert len(made) == 2 and list(made) == ["left_eye", "mouth"]
+    assert "mouth" in made and "nose" not in made
+    assert torch.equal(made["mouth"], made.masks[1:]) and made["mouth"].shape == (1, 1, 12, 16)
+    assert torch.equal(made["Left Eye"], made["eyes"]) and torch.equal(made["eyes"][0], made.masks[0])
+    assert torch.equal(sum(made[name] for name in made) + made.static, torch.ones(1, 1, 12, 16))
+    with pytest.raises(InvalidInputError, match="no segment 'nose'; expected one of left_eye, mouth"):
+        made["nose"]
+    with pytest.raises(InvalidInputError, match="'all' means left_eye, mouth"):
+        made["all"]
+
+
+def test_a_record_in_one_short_line() -> None:
+    assert repr(two_segments()) == "SegmentMasks(2 segments, static 25%, 16x12)"
+    assert repr(single_segment((4, 8))) == "SegmentMasks(1 segment, static 0%, 8x4)"
+
+
+def test_a_call_gives_the_record_itself_and_warns() -> None:
+    made = two_segments()
+    with pytest.warns(DeprecationWarning, match=r"property now; write \.masks without \(\)"):
+        assert made() is made
+
+
 def test_a_radius_beyond_the_picture_reaches_everything_at_once() -> None:
     mask = torch.zeros(6, 9)
     mask[2, 3] = 0.5
