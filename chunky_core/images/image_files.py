@@ -67,7 +67,7 @@ class ImageFile:
     premultiplied: bool = False
 
     def decoded(self) -> Image.Image:
-        """The picture, turned as its orientation says. Raises InvalidInputError where it is damaged or cut off."""
+        """The image, turned as its orientation says. Raises InvalidInputError where it is damaged or cut off."""
         from PIL import Image
 
         try:
@@ -87,14 +87,14 @@ def open_image(path: str | os.PathLike[str]) -> ImageFile:
     """The file of a photo, mask or label map, of which only the header was looked at.
 
     Raises InvalidInputError for what can't be read, is no regular file (a pipe or device could be without end), no
-    picture of FORMATS, an animation or several pages, and beyond MOST_PIXELS.
+    image of FORMATS, an animation or several pages, and beyond MAX_PIXELS.
     """
     path = Path(path)
     return _header(path, regular_content(path, MAX_BYTES))
 
 
 def is_image_file(path: Path) -> bool:
-    """Whether a file is meant as a picture: by its name or, under another name, by its content."""
+    """Whether a file is meant as an image: by its name or, under another name, by its content."""
     from PIL import Image
 
     if path.suffix.lower() in SUFFIXES:
@@ -207,7 +207,7 @@ def _is_preview(image: Any, page: int) -> bool:
 
 
 def _size(image: Any, orientation: int) -> tuple[int, int]:
-    if image.format == "TIFF":  # Pillow's versions differ in whether its size is that of the turned picture
+    if image.format == "TIFF":  # Pillow's versions differ in whether its size is that of the turned image
         width, height = image.tag_v2[256], image.tag_v2[257]
     else:
         width, height = image.size

@@ -1,4 +1,4 @@
-"""Label maps from picture files."""
+"""Label maps from image files."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from PIL import Image
 
 Color = tuple[int, int, int]
-_GRAY_TOLERANCE = 16  # of 255; lossy files move the channels of a gray picture a little apart
+_GRAY_TOLERANCE = 16  # of 255; lossy files move the channels of a gray image a little apart
 _SURE = 4  # a level belongs to the legal one that is nearer than this part of their smallest distance
-_NO_GRAY = ("GIF", "BMP", "DIB")  # formats that store gray pictures with a palette of grays
+_NO_GRAY = ("GIF", "BMP", "DIB")  # formats that store gray images with a palette of grays
 _SHOWN = 6  # colors in an error
 # Of 255; grays that go so far and lie so far apart may have been chosen to be looked at
 _BRIGHT, _APART = 128, 8
@@ -39,18 +39,18 @@ def read_label_map(
 ) -> Tensor:
     """A label map: int64 [H,W], one whole number per pixel.
 
-    The one place where label maps are read; what is a picture file is in `open_image`. Labels are the numbers that
+    The one place where label maps are read; what is an image file is in `open_image`. Labels are the numbers that
     the file stores: palette indices (PNG, GIF, BMP, TIFF), also where colors repeat, and gray levels of 1, 2, 4, 8 or
     16 bits: the levels of 4 bits are 0 to 15. A palette of grays in GIF and BMP, which have no other gray, means its
     levels. Where only the other reading has `legal` labels alone, it is taken: the grays of any palette, their indices,
     the levels 0 to 255 that fewer bits are shown as, or the numbers of a TIFF whose 0 is white. Where the indices and
     the grays of a palette are different `legal` labels, the grays are taken, as nobody draws labels in such grays; so
-    are they without `legal` where they are the indices in another order. Color pictures need `palette`: (red, green,
+    are they without `legal` where they are the indices in another order. Color images need `palette`: (red, green,
     blue) in 0..255 -> label. Transparency is ignored, the EXIF orientation applied.
     Where a lossy file, an interpolating resize or a blur has mixed labels with one another, they are read only if
     `legal`, the labels that there can be, leaves no doubt: they are at least 8 apart, and every pixel is nearer to
     one of them than a quarter of their smallest distance.
-    Raises InvalidInputError if the file cannot be read, is no picture (see `load_image`), has a color that is not in
+    Raises InvalidInputError if the file cannot be read, is no image (see `load_image`), has a color that is not in
     the palette, if labels were mixed, or if both the indices and the grays of a palette that can be told apart by
     eye are legal.
     """
@@ -106,7 +106,7 @@ def save_label_map(labels: Tensor, path: str | os.PathLike[str]) -> None:
 
 
 def _stored_labels(file: ImageFile, legal: Collection[int]) -> Tensor | None:
-    """int64 [H,W], the numbers that the file stores; None for a color picture."""
+    """int64 [H,W], the numbers that the file stores; None for a color image."""
     image = file.decoded()
     if image.mode == "I":  # 32 bits, as tools for segmentation write them
         numbers = np.array(image)
@@ -144,7 +144,7 @@ def _seen_where_white_is_first(file: ImageFile, image: Image.Image) -> np.ndarra
 
 
 def _palette_labels(file: ImageFile, image: Image.Image, legal: Collection[int]) -> np.ndarray:
-    """Palette indices, or the levels of a palette of grays, by which programs store gray pictures in fewer bits."""
+    """Palette indices, or the levels of a palette of grays, by which programs store gray images in fewer bits."""
     indices = np.array(image)
     indices = indices[..., 0] if image.mode == "PA" else indices
     colors = np.array(image.getpalette("RGB"), np.uint8).reshape(-1, 3)

@@ -54,7 +54,7 @@ def from_uint8(pixels: np.ndarray | Tensor) -> Tensor:
 
 
 def whole_levels(values: Tensor, strict: bool = False) -> Tensor | None:
-    """The levels 0..255 that a picture of 8 bits had, float64; None where numbers lie between them.
+    """The levels 0..255 that an image of 8 bits had, float64; None where numbers lie between them.
 
     values: in 0..1, level divided by one of `LEVEL_DIVISORS`; strict: without what the host's loader may be off.
     """

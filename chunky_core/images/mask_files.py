@@ -1,4 +1,4 @@
-"""Masks from picture files."""
+"""Masks from image files."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from ..errors import InvalidInputError
 from .image_files import ImageFile, open_image
 from .photos import check_levels, deep_gray, deep_pixels, is_deep
 
-_GRAY_TOLERANCE = 16 / 255  # JPEG moves the channels of a gray picture a little apart
+_GRAY_TOLERANCE = 16 / 255  # JPEG moves the channels of a gray image a little apart
 _OPAQUE = 250 / 255  # an export with rounding errors; whoever cuts something out goes lower
 DARKEST = 32  # of 255, at any depth; a brightest pixel below it selects nothing that can be seen
 
 
 def read_mask(path: str | os.PathLike[str]) -> Tensor:
-    """A mask: float32 [H,W] in [0,1], 1 where the picture is white or, if it has transparency, opaque.
+    """A mask: float32 [H,W] in [0,1], 1 where the image is white or, if it has transparency, opaque.
 
-    The one place where masks are read; what is a picture file is in `open_image`. The EXIF orientation is applied.
+    The one place where masks are read; what is an image file is in `open_image`. The EXIF orientation is applied.
     An alpha channel that is (nearly) opaque everywhere says nothing and is ignored; else it is the mask, unless the
-    picture is black and white under it as well: then nobody knows which of the two is meant. Levels that are 0 and 1
+    image is black and white under it as well: then nobody knows which of the two is meant. Levels that are 0 and 1
     only are off and on, and 16-bit levels up to 255 are 8-bit ones. JPEG and other lossy files are as good as any.
-    Raises InvalidInputError if the file cannot be read, is no picture (see `load_image`), is colored without
+    Raises InvalidInputError if the file cannot be read, is no image (see `load_image`), is colored without
     transparency, says two things, or is nearly black: a label map, as a rule.
     """
     file = open_image(path)
@@ -43,7 +43,7 @@ def read_mask(path: str | os.PathLike[str]) -> Tensor:
 
 
 def _gray_and_alpha(file: ImageFile) -> tuple[np.ndarray | None, np.ndarray | None]:
-    """Gray levels, None for a color picture; and alpha, None where there is none; uint8 or uint16 [H,W]."""
+    """Gray levels, None for a color image; and alpha, None where there is none; uint8 or uint16 [H,W]."""
     image = file.decoded()
     check_levels(file, image)
     if is_deep(file, image):

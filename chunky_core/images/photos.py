@@ -44,11 +44,11 @@ _COLOR_MODES = (
 def load_image(path: str | os.PathLike[str]) -> Tensor:
     """A photo: float32 [1,3,H,W] in [-1,1], RGB.
 
-    The one place where photos are read; what is a picture file is in `open_image`. The EXIF orientation is applied.
+    The one place where photos are read; what is an image file is in `open_image`. The EXIF orientation is applied.
     Transparency is ignored: the colors stored under it are used, and premultiplied ones are divided by it first.
-    Gray pictures get three equal channels, palettes their colors. 16 bits per channel keep their precision in PNG
+    Gray images get three equal channels, palettes their colors. 16 bits per channel keep their precision in PNG
     and TIFF, in other formats 8 bits of it. CMYK and YCCK are converted by formula, without their profile.
-    Raises InvalidInputError if the file cannot be read, is no picture, has more than 64 megapixels or several frames,
+    Raises InvalidInputError if the file cannot be read, is no image, has more than 64 megapixels or several frames,
     is damaged or cut off, and for floats, Lab and 32-bit numbers, whose black and white nobody knows.
     """
     pixels = rgb_pixels(open_image(path))
@@ -115,7 +115,7 @@ def deep_pixels(file: ImageFile, image: Image.Image) -> np.ndarray:
 
 
 def deep_gray(file: ImageFile, image: Image.Image) -> np.ndarray:
-    """uint16 [H,W] of a gray picture of 16 bits, black = 0."""
+    """uint16 [H,W] of a gray image of 16 bits, black = 0."""
     levels = np.array(image).clip(0, 65535).astype(np.uint16)
     return 65535 - levels if file.white_first else levels
 

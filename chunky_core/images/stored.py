@@ -1,4 +1,4 @@
-"""How a picture file stores its samples, which Pillow's pixels no longer tell."""
+"""How an image file stores its samples, which Pillow's pixels no longer tell."""
 
 from __future__ import annotations
 

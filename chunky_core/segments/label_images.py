@@ -19,7 +19,7 @@ OTHER_COLOR = -1
 
 @dataclass(frozen=True, eq=False)
 class Palette:
-    """What the colors of a label picture mean; label k is entry k.
+    """What the colors of a label image mean; label k is entry k.
 
     colors: uint8 [K,3], RGB, all different; names: K names, of which several may be equal; exact: no other
     color is attributed to the nearest entry (gray levels are numbers, their mixtures mean nothing).
@@ -53,7 +53,7 @@ def parse_palette(text: str) -> Palette:
 
 
 def palette_of(pixels: Tensor) -> Palette:
-    """Every exact color of label pictures, named "#rrggbb", or by its level if all of them are gray.
+    """Every exact color of label images, named "#rrggbb", or by its level if all of them are gray.
 
     pixels: uint8 [B,H,W,3], RGB. Raises InvalidInputError if there is only one and if there are more than 64.
     """
@@ -105,7 +105,7 @@ def labels_from_colors(
 def _nearest(pixels: Tensor, colors: Tensor, tolerance: int) -> tuple[Tensor, Tensor]:
     """Nearest color by the largest difference of a channel, int16 [B,H,W], and that difference.
 
-    The label is OTHER_COLOUR beyond the tolerance.
+    The label is OTHER_COLOR beyond the tolerance.
     """
     best = torch.full(pixels.shape[:-1], tolerance + 1, dtype=torch.int32, device=pixels.device)
     labels = torch.full_like(best, OTHER_COLOR, dtype=torch.int16)
@@ -155,7 +155,7 @@ def _with_edges(pixels: Tensor, labels: Tensor, colors: Tensor, tolerance: int) 
 
 
 def _labels_around(labels: Tensor, where: Tensor, radius: int) -> list[Tensor]:
-    """For every offset within reach the labels there, [n] each; OTHER_COLOUR outside the picture."""
+    """For every offset within reach the labels there, [n] each; OTHER_COLOR outside the image."""
     size = 2 * radius + 1
     padded = torch.nn.functional.pad(labels, (radius,) * 4, value=OTHER_COLOR)
     image, row, column = where.T
@@ -163,7 +163,7 @@ def _labels_around(labels: Tensor, where: Tensor, radius: int) -> list[Tensor]:
 
 
 def _check_unmixed(pixels: Tensor) -> None:
-    """Raise InvalidInputError for label pictures [B,H,W,3] whose colors were mixed at the borders of areas: then some
+    """Raise InvalidInputError for label images [B,H,W,3] whose colors were mixed at the borders of areas: then some
     channel was, as if it were a label map.
     """
     for image in pixels:

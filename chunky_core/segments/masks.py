@@ -20,14 +20,14 @@ BLACK = 2.5 / 255
 FEATHER_SIGMAS = 3.0
 _SMALLEST_LIMIT = 4  # pixels
 _SOFT_EDGE = 24  # pixels; a soft edge that is farther from what is selected is fainter than 8 bits show
-_NOISE_SHARE, _NOISE_OF_BLACK = 0.05, 0.25  # of the picture, and of all that is black
+_NOISE_SHARE, _NOISE_OF_BLACK = 0.05, 0.25  # of the image, and of all that is black
 
 
 def without_noise(mask: Tensor, black: float = BLACK, margin: int = _SOFT_EDGE) -> Tensor:
     """A mask [...,H,W] in [0,1] with a true 0 where its black is noisy; any other mask, also a bool one, as it is.
 
     Of the weights up to `black` the faint ends of soft edges stay: those that hang together with what is more, unless
-    they reach `margin` pixels beyond the box of all that is more, or fill a twentieth of the picture and a quarter of
+    they reach `margin` pixels beyond the box of all that is more, or fill a twentieth of the image and a quarter of
     its black, as noise does.
     """
     chosen = mask > black

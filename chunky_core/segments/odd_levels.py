@@ -18,7 +18,7 @@ GRAY = 0.25  # a mask that is nowhere below has no black
 @dataclass(frozen=True)
 class OddLevels:
     """faint: names of the masks that are nowhere above WHITE, and the highest value of them all; gray: names of those
-    that are nowhere near black but below GREY, and their lowest value.
+    that are nowhere near black but below GRAY, and their lowest value.
     """
 
     faint: tuple[str, ...] = ()

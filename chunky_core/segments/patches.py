@@ -1,4 +1,4 @@
-"""Masks held by the box in which they are not 0: many small ones of one large picture fit into memory."""
+"""Masks held by the box in which they are not 0: many small ones of one large image fit into memory."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Size = tuple[int, int]
 
 @dataclass(frozen=True, eq=False)
 class Patch:
-    """A mask of a picture of `size`, (height, width), which is 0 outside `box`; values: float64 [h,w] on the CPU."""
+    """A mask of an image of `size`, (height, width), which is 0 outside `box`; values: float64 [h,w] on the CPU."""
 
     size: Size
     box: Box
@@ -39,7 +39,7 @@ class Patch:
         return slice(self.box.top, self.box.bottom), slice(self.box.left, self.box.right)
 
     def widened(self, margin: int) -> Patch:
-        """The same mask in a box with a margin of zeros, as far as the picture goes."""
+        """The same mask in a box with a margin of zeros, as far as the image goes."""
         height, width = self.size
         box = Box(
             max(self.box.top - margin, 0),

@@ -29,7 +29,7 @@ def mirror_segments(
 
     wanted: as `SegmentMasks.resolve` takes it. new: the name for the mirror image of a single segment; empty =
     left_X becomes right_X and the reverse. axis: place of the vertical axis as a share of the width, 0.5 = the
-    middle. Raises InvalidInputError for names without a side, an axis beyond the picture, and a mirror image
+    middle. Raises InvalidInputError for names without a side, an axis beyond the image, and a mirror image
     that falls outside or covers another segment wholly.
     """
     names = segments.resolve(wanted)

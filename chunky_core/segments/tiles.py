@@ -13,7 +13,7 @@ from torch import Tensor
 from ..boxes import Box
 from .masks import mask_box
 
-_CELLS = 64  # cuts lie between this many rows and columns of the picture, or between its pixels
+_CELLS = 64  # cuts lie between this many rows and columns of the image, or between its pixels
 _DEPTH = 3  # cuts one inside the other; at most 2**_DEPTH boxes
 
 RelativeCost = Callable[[Box], float]

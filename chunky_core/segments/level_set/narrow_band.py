@@ -108,7 +108,7 @@ def _slope(before: Tensor, center: Tensor, after: Tensor, span: Tensor) -> Tenso
 def narrow_band_distance(
     phi: Tensor, elements: InterfaceElements, size: tuple[int, int]
 ) -> tuple[Tensor, Tensor]:
-    """Signed distances, cut to +-REACH, with the signs of phi [H*W]; and the pixels [n] nearer than REACH.
+    """Signed distances, cut to +-BAND_HALF_WIDTH, with the signs of phi [H*W]; and the pixels [n] nearer than that.
 
     Every element has a distance to all pixels of a disc around it; the smallest one counts at each pixel.
     """

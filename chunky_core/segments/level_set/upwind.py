@@ -28,7 +28,7 @@ class LevelSet:
 
     level: [H,W] in -0.5..0.5, > 0 behind the interface; speed: F >= 0, [H,W]; curvature: b >= 0 in pixels;
     gate: [H,W] factor of the curvature term, or none. `phi` and `first` are the present and the first signed
-    distances [H*W], cut to +-REACH.
+    distances [H*W], cut to +-BAND_HALF_WIDTH.
     """
 
     def __init__(self, level: Tensor, speed: Tensor, curvature: float, gate: Tensor | None) -> None:

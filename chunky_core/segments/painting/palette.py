@@ -21,7 +21,7 @@ def palette_of_strokes(original: Tensor, painted: Tensor) -> Palette:
     original, painted: uint8 [H,W,3], RGB, the same photo without and with strokes. A color counts where a stroke
     covers the photo wholly: all of the 3x3 pixels around were painted and have it. Soft edges don't count, nor do
     translucent layers, which differ with the photo or lie on the way from it to another color. Raises InvalidInputError
-    where no stroke has a full color and for more than 16 colors, as of a picture that isn't the photo with strokes.
+    where no stroke has a full color and for more than 16 colors, as of an image that isn't the photo with strokes.
     """
     changed = (painted.int() - original.int()).abs().amax(dim=-1) > NOISE
     colors, counts = _flat_colors(painted, changed)

@@ -62,7 +62,7 @@ def _cores(painted: Tensor, palette: Palette, changed: Tensor, tolerance: int) -
 
 def _translucent_cores(original: Tensor, painted: Tensor, palette: Palette, where: Tensor) -> list[Tensor]:
     """Per color the pixels `where` that it alone explains exactly, as a layer of less than full opacity, bool [H,W];
-    without lines and specks. Where the picture is flat this says little: it may be a full stroke of another color.
+    without lines and specks. Where the image is flat this says little: it may be a full stroke of another color.
     """
     below, above = original[where].double(), painted[where].double()
     fits = []
@@ -87,9 +87,9 @@ def distance_to(core: Tensor) -> Tensor:
 def _labels(
     painted: Tensor, palette: Palette, changed: Tensor, layers: ColorLayers, tolerance: int
 ) -> Tensor:
-    """The palette's number of every pixel, [H,W], by reading the strokes as a label picture on a plain ground.
+    """The palette's number of every pixel, [H,W], by reading the strokes as a label image on a plain ground.
 
-    So strokes that end on each other, and other colors, are judged as in label pictures.
+    So strokes that end on each other, and other colors, are judged as in label images.
     """
     known = layers.first >= 0
     ground = _far_color(torch.cat([palette.colors, painted[changed & ~known]]))

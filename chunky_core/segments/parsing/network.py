@@ -73,7 +73,7 @@ def load_parser(folder: Path) -> FaceParser:
     Nothing else of the folder is read, nothing is downloaded and no code of it runs. float32, on the CPU.
     Raises MissingWeightsError if a file or the package transformers is missing, UnsupportedCheckpointError
     for another kind of network, damaged files, weights that do not fit the configuration, and networks too large for
-    the pictures that they ask for.
+    the images that they ask for.
     """
     missing = [name for name in (CONFIG, PREPROCESSOR, WEIGHTS) if not (folder / name).is_file()]
     if missing:
