@@ -151,6 +151,7 @@ def test_resolve() -> None:
     assert made.resolve(["glasses"]) == ("glasses",)
     assert made.resolve(("eyes", "all")) == names
     assert made.resolve("mouth") == ("mouth",)
+    assert torch.equal(made.planes()["mouth"], made["mouth"][0, 0]) and tuple(made.planes()) == made.names
     with pytest.raises(InvalidInputError, match="no segment 'nose'; expected one of left_eye, right_eye"):
         made.resolve(["nose"])
 
@@ -326,6 +327,7 @@ def test_masks_by_name() -> None:
     assert torch.equal(made["mouth"], made.masks[1:]) and made["mouth"].shape == (1, 1, 12, 16)
     assert torch.equal(made["Left Eye"], made["eyes"]) and torch.equal(made["eyes"][0], made.masks[0])
     assert torch.equal(sum(made[name] for name in made) + made.static, torch.ones(1, 1, 12, 16))
+    assert torch.equal(made.planes()["mouth"], made["mouth"][0, 0]) and tuple(made.planes()) == made.names
     with pytest.raises(InvalidInputError, match="no segment 'nose'; expected one of left_eye, mouth"):
         made["nose"]
     with pytest.raises(InvalidInputError, match="'all' means left_eye, mouth"):

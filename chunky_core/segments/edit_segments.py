@@ -33,7 +33,7 @@ def grow_segments(
     and a growing skin leaves the mouth alone.
     """
     check_extent(radius, segments.size, "pixels")
-    masks = dict(zip(segments.names, segments.masks[:, 0], strict=True))
+    masks = segments.planes()
     grown = {name: grow(masks[name], radius) for name in segments.resolve(wanted)}
     return relayer(segments, masks | grown, enter_static=enter_static)
 
@@ -80,7 +80,7 @@ def fill_holes(segments: SegmentMasks, wanted: Sequence[str]) -> SegmentMasks:
     """
     result = segments
     for name in segments.resolve(wanted):
-        masks = dict(zip(result.names, result.masks[:, 0], strict=True))
+        masks = result.planes()
         own = masks.pop(name)
         inside = holes(own)
         kept = sum((mask for mask in masks.values() if (mask * inside).sum() > mask.sum() / 2), 0 * own)
@@ -162,7 +162,7 @@ def add_segment(
     if name == STATIC:
         return _with_static(segments, mask)
     if extend and name in segments.names:
-        mask = torch.maximum(mask, segments.masks[segments.names.index(name), 0])
+        mask = torch.maximum(mask, segments.planes()[name])
     return relayer(segments, {name: mask}, enter_static=enter_static)
 
 
@@ -182,7 +182,7 @@ def _one_by_one(
     """Each mask changed as it was at first and laid on top, small ones last, so that what one of them lets go
     finds an owner among the others.
     """
-    masks = dict(zip(segments.names, segments.masks[:, 0], strict=True))
+    masks = segments.planes()
     result = segments
     for name in sorted(segments.resolve(wanted), key=lambda name: -masks[name].double().sum().item()):
         result = relayer(result, {name: change(masks[name].cpu().double())}, freed=freed)
@@ -193,7 +193,7 @@ def _each(
     segments: SegmentMasks, wanted: Sequence[str], change: Callable[[Tensor], Tensor]
 ) -> dict[str, Tensor]:
     """The changed masks [H,W] by name. change: of float64 on the CPU; one at a time is held so."""
-    masks = dict(zip(segments.names, segments.masks[:, 0], strict=True))
+    masks = segments.planes()
     return {name: change(masks[name].cpu().double()).to(segments.masks) for name in segments.resolve(wanted)}
 
 

@@ -39,7 +39,7 @@ def relayer(
     Pixels where no mask changes keep their weights bit for bit. Raises InvalidInputError, naming it, for a
     segment of which nothing is left.
     """
-    old = dict(zip(segments.names, segments.masks[:, 0], strict=True))
+    old = segments.planes()
     new = {name: mask.to(segments.masks) for name, mask in changed.items()}
     names = tuple(name for name in dict.fromkeys((*old, *new)) if name not in dropped)
     if not names:

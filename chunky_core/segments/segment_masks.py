@@ -81,6 +81,10 @@ class SegmentMasks:
         height, width = self.static.shape[-2:]
         return height, width
 
+    def planes(self) -> dict[str, Tensor]:
+        """Name -> mask [H,W], views of `masks`."""
+        return dict(zip(self.names, self.masks[:, 0], strict=True))
+
     def resolve(self, wanted: str | Sequence[str]) -> tuple[str, ...]:
         """The segments that `wanted` means, each once, in its order: names in any case, plurals such as "eyes", or
         "all" (see `resolve_names`). Raises InvalidInputError for an entry that is unknown or ambiguous.

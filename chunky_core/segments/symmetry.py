@@ -37,7 +37,7 @@ def mirror_segments(
         raise InvalidInputError(
             f"{', '.join(names)} are {len(names)} segments for one new name; leave it empty, or name one segment"
         )
-    masks = dict(zip(segments.names, segments.masks[:, 0], strict=True))
+    masks = segments.planes()
     wanted_names = [new or other_side(name) for name in names]
     made = {
         known_name(made_name, segments.names) or made_name: mirrored(masks[name], axis)

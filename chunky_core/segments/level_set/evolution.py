@@ -183,7 +183,7 @@ def refine_segments(
     free = None if enter_static else 1 - segments.static
     moved = {}
     for name, speed in speeds.items():
-        own = segments.masks[segments.names.index(name)][None]
+        own = segments[name]
         _check_solid(name, own)
         sign = signs if isinstance(signs, int) else signs[name]
         allowed = free if sign > 0 else None
