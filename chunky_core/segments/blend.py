@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from ..boxes import Box
+from ..checks import check_shape
 from ..errors import InvalidInputError
-from ..wording import pictures
 from .masks import mask_box
 from .segment_masks import SegmentMasks
 
@@ -44,8 +44,7 @@ def blend(
 
 def _check(photo: Tensor, segments: SegmentMasks, crops: Sequence[Tensor], boxes: Sequence[Box]) -> None:
     height, width = segments.size
-    if photo.ndim != 4 or photo.shape[1] != 3:
-        raise InvalidInputError(f"the photo is {pictures(photo)}; expected [1,3,H,W]")
+    check_shape(photo, "the photo", ("B", 3, "H", "W"))
     segments.check_photo(photo)
     if not len(segments.names) == len(crops) == len(boxes):
         raise InvalidInputError(

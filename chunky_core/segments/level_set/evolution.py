@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ...checks import check_shape
 from ...errors import InvalidInputError
 from ...wording import in_pixels, pictures
 from ..masks import feather, mask_box
@@ -223,8 +224,7 @@ def _check_evolve(
         raise InvalidInputError(
             f"the distance is {distance:g} and the curvature {curvature:g}; expected pixels, at least 0"
         )
-    if mask.ndim != 4 or mask.shape[:2] != (1, 1):
-        raise InvalidInputError(f"the mask is {list(mask.shape)}; expected [1,1,H,W]")
+    check_shape(mask, "the mask", (1, 1, "H", "W"))
     for what, values in (("mask", mask), ("speed", speed), ("mask of where it may move", allowed)):
         if values is not None:
             _check_map(what, values, mask)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ...checks import check_shape
 from ...errors import InvalidInputError, MissingWeightsError, UnsupportedCheckpointError
 from .settings import Preprocessing, label_names, model_settings, preprocessing_of, read_json
 from .sizes import MAX_RESULT, Stages, stages_of
@@ -42,8 +43,7 @@ class FaceParser(nn.Module):
         Raises InvalidInputError for another shape, and for a photo that is too large for a network that sees it as
         it is.
         """
-        if photo.ndim != 4 or photo.shape[1] != 3:
-            raise InvalidInputError(f"the photo is {list(photo.shape)}; expected [B,3,H,W]")
+        check_shape(photo, "the photo", ("B", 3, "H", "W"))
         logits = self._logits(photo)
         best, labels = _at(logits[:, :_AT_ONCE], photo).max(dim=1)
         for first in range(_AT_ONCE, logits.shape[1], _AT_ONCE):
