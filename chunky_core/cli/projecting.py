@@ -15,7 +15,7 @@ from ..inversion import Edit, Inversion, ProjectionConfig, load_inversion, proje
 from ..inversion.config import plain_settings
 from ..inversion.resume import check_resumable
 from ..inversion.validation import segment_spaces
-from ..segments import Segments
+from ..segments import SegmentMasks
 from .progress import progress_bar
 from .signals import Stopped, signals_wait
 
@@ -31,7 +31,7 @@ class Projecting:
     title: str
     generator: Generator
     photo: Tensor
-    segments: Segments
+    segments: SegmentMasks
     config: ProjectionConfig
     path: Path
     edits: tuple[Edit, ...] = ()

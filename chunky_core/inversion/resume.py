@@ -11,7 +11,7 @@ from torch import Tensor
 from ..errors import InvalidInputError
 from ..generator.generator import Generator
 from ..generator.spaces import SPACES
-from ..segments.segment_masks import Segments
+from ..segments.segment_masks import SegmentMasks
 from .config import ProjectionConfig
 from .record import Inversion, ProjectionState, check_generator, photo_digest
 from .stored_state import GLOBAL_CODE, MOMENTS
@@ -23,7 +23,7 @@ def check_resumable(
     generator: Generator,
     start: Inversion | None,
     photo: Tensor,
-    segments: Segments,
+    segments: SegmentMasks,
     spaces: tuple[str, ...],
     config: ProjectionConfig,
 ) -> tuple[Inversion, ProjectionState]:
@@ -66,7 +66,7 @@ def check_resumable(
     return start, start.state
 
 
-def _same_masks(one: Segments, other: Segments) -> bool:
+def _same_masks(one: SegmentMasks, other: SegmentMasks) -> bool:
     pairs = ((one.masks, other.masks), (one.static, other.static))
     return all(a.shape == b.shape and torch.allclose(a.cpu(), b.cpu(), atol=1e-6) for a, b in pairs)
 

@@ -1,4 +1,4 @@
-"""Now `chunky_core.segments.level_set.signed_distance`."""
+"""Now `chunky_core.segments.level_set.narrow_band`."""
 
 from ..deprecated import old_names
 
