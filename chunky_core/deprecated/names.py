@@ -94,5 +94,18 @@ RENAMED: dict[str, dict[str, str]] = {
         "read_checkpoint": "checkpoints.generators:read_checkpoint",
         "save_generator": "checkpoints.generators:save_generator",
     },
+    "generator.batches": {
+        "effort": "generator.cost:relative_cost",
+        "work": "generator.cost:estimated_time",
+    },
+    "generator.ops": {"crop": "boxes:crop", "windows": "generator.ops:cut_each"},
+    "generator.region_plan": {
+        "AnyBox": "boxes:AnyBox",
+        "BlockCost": "generator.cost:BlockCost",
+        "BlockShape": "generator.cost:BlockShape",
+        "Cost": "generator.cost:Cost",
+        "block_cost": "generator.cost:block_cost",
+        "cost": "generator.cost:synthesis_cost",
+    },
     "inversion": {"Alignment": "inversion.original_crop:Alignment"},
 }

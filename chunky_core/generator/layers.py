@@ -13,7 +13,6 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from ..boxes import BoxOrBoxes
 from .mapping import FullyConnectedLayer
 from .ops import (
     conv3x3,
@@ -25,6 +24,7 @@ from .ops import (
     upsampling_conv3x3,
     weight_energy,
 )
+from .region_plan import Window
 
 _TAPS = (1.0, 3.0, 3.0, 1.0)
 
@@ -68,21 +68,19 @@ class SynthesisLayer(nn.Module):
         self.register_buffer("noise_const", drawn(resolution, resolution))
         self.register_buffer("resample_filter", fir_filter())
 
-    def forward(
-        self, x: Tensor, styles: Tensor, noise: Tensor | None, source: BoxOrBoxes, target: BoxOrBoxes
-    ) -> Tensor:
-        """x: [B,in_channels,..], the input's pixels `source`; styles: [B,in_channels]; noise: [1 or B,1,h,w]
+    def forward(self, x: Tensor, styles: Tensor, noise: Tensor | None, window: Window) -> Tensor:
+        """x: [B,in_channels,..]; styles: [B,in_channels]; noise: [1 or B,1,h,w], of the result's pixels
 
-        -> [B,out_channels,h,w], the pixels `target`, which `noise` covers too.
+        -> [B,out_channels,h,w], made from `window` of x, or of x doubled where the layer doubles it.
         """
         scaled = styles * self.weight_gain
         if x.dtype == torch.float16:  # keeps the convolution in range; demodulation takes it out again
             scaled = scaled / scaled.abs().amax(dim=1, keepdim=True)
         x = x * scaled[:, :, None, None]
         if self.up:
-            x = upsampling_conv3x3(x, self.weight, self.resample_filter, source, target)
+            x = upsampling_conv3x3(x, self.weight, self.resample_filter, window)
         else:
-            x = conv3x3(x, self.weight, source, target)
+            x = conv3x3(x, self.weight, window)
         noise = None if noise is None else noise * self.noise_strength
         factors = demodulation(scaled, self._weight_energy())
         return scaled_leaky_relu(x, factors, self.bias, noise, self.gain, self.clamp)
@@ -137,10 +135,10 @@ class SkipLayer(nn.Module):
         self.weight = nn.Parameter(drawn(out_channels, in_channels, 1, 1))
         self.register_buffer("resample_filter", fir_filter())
 
-    def forward(self, x: Tensor, source: BoxOrBoxes, target: BoxOrBoxes) -> Tensor:
-        """x: [B,in_channels,..], the input's pixels `source` -> [B,out_channels,h,w], the pixels `target`."""
+    def forward(self, x: Tensor, window: Window) -> Tensor:
+        """x: [B,in_channels,..] -> [B,out_channels,h,w], the pixels `window` of it doubled."""
         x = convolve(x, self.weight * self.weight_gain)
-        return upsample_rgb(x, self.resample_filter, source, target)
+        return upsample_rgb(x, self.resample_filter, window)
 
 
 class SynthesisBlock(nn.Module):

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ..boxes import Boxes, BoxOrBoxes
+from ..boxes import Box
 from ..errors import InvalidInputError
 from .layers import SynthesisLayer
-from .ops import crop
+from .ops import cut
+from .region_plan import Window
 
 NOISE_MODES = ("const", "none", "random")
 NoiseLayout = tuple[tuple[str, int], ...]
@@ -26,14 +27,12 @@ class NoiseSource:
         self.mode, self.rng = mode, rng
         self.maps = iter(maps) if maps else None
 
-    def take(self, layer: SynthesisLayer, batch: int, box: BoxOrBoxes) -> Tensor | None:
-        """The noise of the next layer's pixels `box`: [1 or B,1,h,w], or None."""
+    def take(self, layer: SynthesisLayer, batch: int, window: Window) -> Tensor | None:
+        """The noise of the next layer's pixels `window`: [1 or B,1,h,w], or None."""
         if self.mode == "none":
             return None
         noise = self._whole(layer, batch)
-        if isinstance(box, Boxes) and len(set(box)) > 1:
-            return crop(noise.expand(batch, -1, -1, -1), box)
-        return crop(noise, box[0] if isinstance(box, Boxes) else box)
+        return cut(noise if isinstance(window.box, Box) else noise.expand(batch, -1, -1, -1), window)
 
     def _whole(self, layer: SynthesisLayer, batch: int) -> Tensor:
         if self.mode == "random" and self.rng is not None:  # drawn whole, so a box has the same noise

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -11,7 +10,9 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from ..boxes import Box, Boxes, BoxOrBoxes, within
+from ..boxes import Box, crop
+from ..deprecated import old_names
+from .region_plan import Overlap, Window
 
 LRELU_SLOPE = 0.2
 LRELU_GAIN = math.sqrt(2.0)
@@ -147,26 +148,22 @@ def demodulation(styles: Tensor, energy: Tensor) -> Tensor:
     return (styles.to(energy.dtype).square() @ energy.t() + 1e-8).rsqrt().to(styles.dtype)
 
 
-def crop(x: Tensor, box: BoxOrBoxes) -> Tensor:
-    """The pixels `box` of x: [...,H,W]; x itself where that is everything. Boxes: of each sample of x."""
-    if (box.height, box.width) == x.shape[-2:]:
-        return x
-    if isinstance(box, Boxes):
-        return windows(x, box)
-    return x[..., box.top : box.bottom, box.left : box.right]
+def cut(x: Tensor, window: Window) -> Tensor:
+    """The window of x: [B,C,H,W], which doesn't leave it where it is one for all samples -> [B,C,h,w]."""
+    return crop(x, window.box) if isinstance(window.box, Box) else cut_each(x, window)
 
 
-def windows(x: Tensor, boxes: Boxes) -> Tensor:
+def cut_each(x: Tensor, window: Window) -> Tensor:
     """Each sample's own box of x: [B,C,H,W], with zeros beyond x -> [B,C,h,w]. Differentiable once."""
-    return _Windows.apply(x, boxes)
+    return _CutEach.apply(x, (window.box.height, window.box.width), window.overlaps)
 
 
-class _Windows(torch.autograd.Function):
+class _CutEach(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, boxes: Boxes) -> Tensor:
-        ctx.shape, ctx.boxes = x.shape, boxes
-        result = x.new_zeros(*x.shape[:2], boxes.height, boxes.width)
-        for index, (inside, place) in enumerate(_overlaps(boxes, x)):
+    def forward(ctx: Any, x: Tensor, size: tuple[int, int], overlaps: tuple[Overlap, ...]) -> Tensor:
+        ctx.shape, ctx.overlaps = x.shape, overlaps
+        result = x.new_zeros(*x.shape[:2], *size)
+        for index, (inside, place) in enumerate(overlaps):
             crop(result[index], place).copy_(crop(x[index], inside))
         return result
 
@@ -174,46 +171,31 @@ class _Windows(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         result = grad.new_zeros(ctx.shape)
-        for index, (inside, place) in enumerate(_overlaps(ctx.boxes, result)):
+        for index, (inside, place) in enumerate(ctx.overlaps):
             crop(result[index], inside).copy_(crop(grad[index], place))
-        return result, None
+        return result, None, None
 
 
-def _overlaps(boxes: Boxes, x: Tensor) -> Iterator[tuple[Box, Box]]:
-    """The part of each box that lies in x: [B,C,H,W], in the coordinates of x and of the box."""
-    height, width = x.shape[-2:]
-    for box in boxes:
-        inside = Box(max(box.top, 0), max(box.left, 0), min(box.bottom, height), min(box.right, width))
-        yield inside, inside.within(box)
-
-
-def conv3x3(x: Tensor, weight: Tensor, source: BoxOrBoxes, target: BoxOrBoxes) -> Tensor:
-    """3x3 convolution with zeros beyond the image; x: pixels `source`, the result: pixels `target`."""
-    x, padding = _pad_to(x, within(target.grow(1, 1), source))
+def conv3x3(x: Tensor, weight: Tensor, window: Window) -> Tensor:
+    """3x3 convolution of a window of x, which holds one more pixel each way than the result."""
+    x, padding = _padded(x, window)
     return convolve(x, weight, padding)
 
 
-def upsampling_conv3x3(
-    x: Tensor, weight: Tensor, fir: Tensor, source: BoxOrBoxes, target: BoxOrBoxes
-) -> Tensor:
-    """Transposed 3x3 convolution with stride 2, then the FIR filter (gain 4).
+def upsampling_conv3x3(x: Tensor, weight: Tensor, fir: Tensor, window: Window) -> Tensor:
+    """Transposed 3x3 convolution with stride 2, then the FIR filter (gain 4) on a window of its output.
 
-    x: pixels `source` of the lower resolution; the result: pixels `target` of the doubled one.
-    On rows [lo, hi) the transposed convolution covers [2 lo, 2 hi + 1); its outermost entries are complete
-    only at the image's border, and nothing but the border's lie within the FIR's reach of `target`.
+    Pixels [lo, hi) of x become [2 lo, 2 hi + 1); the window holds one more pixel before and two more after than
+    the result.
     """
     x = convolve(x, weight.transpose(0, 1), double=True)
-    x, padding = _pad_to(x, within(target.grow(1, 2), source.doubled(after=1)))
+    x, padding = _padded(x, window)
     return convolve(x, _fir_kernel(fir, x), padding, groups=x.shape[1])
 
 
-def upsample_rgb(rgb: Tensor, fir: Tensor, source: BoxOrBoxes, target: BoxOrBoxes) -> Tensor:
-    """Doubles an image by zero-stuffing and the FIR filter: bilinear, with zeros beyond the image.
-
-    rgb: pixels `source` of the lower resolution; the result: pixels `target` of the doubled one.
-    """
-    rgb = convolve(rgb, _fir_kernel(fir, rgb), (1, 1), double=True, groups=rgb.shape[1])
-    return crop(rgb, within(target, source.doubled()))
+def upsample_rgb(rgb: Tensor, fir: Tensor, window: Window) -> Tensor:
+    """Doubles an image by zero-stuffing and the FIR filter: bilinear, with zeros beyond it; a window of that."""
+    return cut(convolve(rgb, _fir_kernel(fir, rgb), (1, 1), double=True, groups=rgb.shape[1]), window)
 
 
 def _fir_kernel(fir: Tensor, x: Tensor) -> Tensor:
@@ -221,13 +203,14 @@ def _fir_kernel(fir: Tensor, x: Tensor) -> Tensor:
     return (fir * 4).to(x.dtype).expand(x.shape[1], 1, 4, 4)
 
 
-def _pad_to(x: Tensor, edges: BoxOrBoxes) -> tuple[Tensor, tuple[int, int]]:
-    """x: [B,C,H,W] cut or zero-padded to `edges`, given in x's coordinates.
+def _padded(x: Tensor, window: Window) -> tuple[Tensor, tuple[int, int]]:
+    """x: [B,C,H,W] cut or zero-padded to `window`.
 
     Returns a tensor and the padding that is left for the convolution to add, which spares a copy.
     """
-    if isinstance(edges, Boxes):
-        return windows(x, edges), (0, 0)
+    edges = window.box
+    if not isinstance(edges, Box):
+        return cut_each(x, window), (0, 0)
     height, width = x.shape[2:]
     top, left, bottom, right = -edges.top, -edges.left, edges.bottom - height, edges.right - width
     if top == bottom >= 0 and left == right >= 0:
@@ -235,3 +218,6 @@ def _pad_to(x: Tensor, edges: BoxOrBoxes) -> tuple[Tensor, tuple[int, int]]:
     if max(top, left, bottom, right) <= 0:
         return crop(x, edges), (0, 0)
     return functional.pad(x, (left, right, top, bottom)), (0, 0)
+
+
+__getattr__ = old_names(__name__)

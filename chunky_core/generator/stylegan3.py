@@ -14,14 +14,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..boxes import AnyBox, BoxOrBoxes, check_box, check_region
+from ..boxes import AnyBox, BoxOrBoxes, check_box, check_region, full_box
 from ..errors import InvalidInputError, UnsupportedCheckpointError
 from .batches import Batch
+from .cost import Cost
 from .mapping import LR_MULTIPLIER, mapping_dimensions
 from .module import GeneratorModule, Shapes, check_shapes, check_widths, new_mapping, shape_of
 from .noise import NoiseLayout, check_noise
-from .ops import crop
-from .region_plan import Cost
+from .ops import cut
+from .region_plan import SynthesisPlan, window
 from .settings import checked, from_header
 from .stylegan3_layers import FilteredLayer, FourierFeatures, OutputLayer, Signal
 from .stylegan3_limits import HINTED, check_bands, check_filters
@@ -224,6 +225,21 @@ class StyleGAN3Synthesis(nn.Module):
         """What the tensors' shapes don't tell."""
         return {k: v for k, v in self.architecture.hints().items() if k != "lr_multiplier"}
 
+    def plan(
+        self, box: BoxOrBoxes | AnyBox | SynthesisPlan | None, out_resolution: int | None = None
+    ) -> SynthesisPlan:
+        """What `forward` takes in place of `box`; `box` itself where it is one.
+
+        Raises InvalidInputError for a bad box and for any resolution but the image's.
+        """
+        if isinstance(box, SynthesisPlan):
+            return box
+        size = self.img_resolution
+        if out_resolution not in (None, size):
+            found = f"out_resolution is {out_resolution}"
+            raise InvalidInputError(f"{found}; this generator makes {size} pixels only")
+        return SynthesisPlan(size, full_box(size) if box is None else check_region(box, size))
+
     def batches(self, boxes: Sequence[AnyBox], out_resolution: int | None = None) -> tuple[Batch, ...]:
         """Each box by itself: whole pictures have no cost that a batch would share."""
         size = out_resolution or self.img_resolution
@@ -237,8 +253,8 @@ class StyleGAN3Synthesis(nn.Module):
         activations = sum(layer.out_channels * layer.sizes[1] ** 2 for layer in convolutions)
         return Cost(macs + output.weight.numel() * self.img_resolution**2, activations)
 
-    def effort(self, box: AnyBox, out_resolution: int | None = None) -> float:
-        """1, the whole picture, whatever the box."""
+    def relative_cost(self, box: AnyBox, out_resolution: int | None = None) -> float:
+        """1, the whole image, whatever the box."""
         check_box(box, out_resolution or self.img_resolution)
         return 1.0
 
@@ -261,7 +277,7 @@ class StyleGAN3Synthesis(nn.Module):
     def forward(
         self,
         styles: Sequence[Tensor],
-        box: BoxOrBoxes | AnyBox | None = None,
+        box: BoxOrBoxes | AnyBox | SynthesisPlan | None = None,
         noise_mode: str = "const",
         rng: torch.Generator | None = None,
         out_resolution: int | None = None,
@@ -271,28 +287,23 @@ class StyleGAN3Synthesis(nn.Module):
         """Makes the image [B,img_channels,h,w], nominally in [-1,1], from `styles` (see `styles()`).
 
         box: (top, left, bottom, right), half-open output pixels, cut from the whole image; or Boxes of one
-        size, one per sample. noise_mode, rng: without effect, there is no noise. out_resolution: none but the
-        image's. pyramid: return [image]. noise: None or empty.
+        size, one per sample; or the `plan` of either. noise_mode, rng: without effect, there is no noise.
+        out_resolution: none but the image's. pyramid: return [image]. noise: None or empty.
         Raises InvalidInputError for a bad box, noise mode, resolution or number of styles, and for noise.
         """
-        self._check(styles, out_resolution)
+        plan = self.plan(box, out_resolution)
+        self._check(styles, plan)
         check_noise(noise_mode, rng, noise, self.noise_layout)
-        if box is not None:
-            box = check_region(box, self.img_resolution)
         x = self.input(styles[0])
         for name, style in zip(self.layer_names, styles[1:], strict=True):
             x = self.get_submodule(name)(x, style)
-        image = x * self.architecture.output_scale
-        if box is not None:
-            image = crop(image, box)
+        image = cut(x * self.architecture.output_scale, window(plan.boxes, full_box(self.img_resolution)))
         return [image] if pyramid else image
 
-    def _check(self, styles: Sequence[Tensor], resolution: int | None) -> None:
-        if resolution not in (None, self.img_resolution):
-            message = (
-                f"out_resolution is {resolution}; this generator makes {self.img_resolution} pixels only"
-            )
-            raise InvalidInputError(message)
+    def _check(self, styles: Sequence[Tensor], plan: SynthesisPlan) -> None:
+        if plan.resolution != self.img_resolution:
+            found = f"the plan is another generator's ({plan.resolution} pixels)"
+            raise InvalidInputError(f"{found}; make it with this one's `plan`")
         if len(styles) != self.num_ws:
             raise InvalidInputError(f"{len(styles)} styles given; expected {self.num_ws}")
 

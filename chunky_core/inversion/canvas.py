@@ -8,13 +8,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..boxes import Box
+from ..boxes import Box, crop
 from ..generator.generator import Generator
 from ..generator.spaces import LatentCode
 from ..segments.blend import blend
 from ..segments.masks import mask_box
 from .painter import Painter
-from .regions import View, crop
+from .regions import View
 
 
 class Canvas:

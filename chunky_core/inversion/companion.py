@@ -12,11 +12,12 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from ..boxes import crop
 from ..generator.spaces import SPACES, LatentCode, convert
 from .fit import Fit
 from .judge import Judge
 from .objective import IndependentObjective
-from .regions import View, crop
+from .regions import View
 
 CHECKS = (0.6, 0.8)  # fractions of the run at which segments compare; and once more at its end
 

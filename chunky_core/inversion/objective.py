@@ -13,7 +13,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from ..boxes import Box, full_box
+from ..boxes import Box, crop, full_box
 from ..generator.generator import Generator
 from ..generator.spaces import LatentCode
 from ..losses import LossNetworks
@@ -24,7 +24,6 @@ from .painter import Group, Painter
 from .regions import (
     Region,
     View,
-    crop,
     painted_tiles,
     picture_region,
     segment_regions,

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..boxes import Box
+from ..boxes import Box, crop
 from ..generator.generator import Generator
 from ..losses import LossNetworks, RegionLoss
 from ..segments.masks import check_reach, feather, grow, mask_box
@@ -114,12 +114,7 @@ def painted_tiles(generator: Generator, mask: Tensor, resolution: int) -> tuple[
     if not generator.supports_boxes:
         return (mask_box(mask),)
     size = None if resolution == generator.img_resolution else resolution
-    return cover(mask, lambda box: generator.effort(box, size))
-
-
-def crop(image: Tensor, box: Box) -> Tensor:
-    """The pixels `box` of an image [...,H,W]."""
-    return image[..., box.top : box.bottom, box.left : box.right]
+    return cover(mask, lambda box: generator.relative_cost(box, size))
 
 
 def _region(
