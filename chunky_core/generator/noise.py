@@ -28,19 +28,24 @@ class NoiseSource:
         self.maps = iter(maps) if maps else None
 
     def take(self, layer: SynthesisLayer, batch: int, window: Window) -> Tensor | None:
-        """The noise of the next layer's pixels `window`: [1 or B,1,h,w], or None."""
+        """The noise of the next layer's pixels `window`: [1 or B,1,h,w] as the layer takes it, or None."""
         if self.mode == "none":
             return None
-        noise = self._whole(layer, batch)
-        return cut(noise if isinstance(window.box, Box) else noise.expand(batch, -1, -1, -1), window)
+        if self.mode == "const" and self.maps is None:
+            return _cut(layer.stored_noise()[None, None], batch, window)
+        return layer.scale_noise(_cut(self._whole(layer, batch), batch, window))
 
     def _whole(self, layer: SynthesisLayer, batch: int) -> Tensor:
-        if self.mode == "random" and self.rng is not None:  # drawn whole, so a box has the same noise
-            size = layer.resolution
-            drawn = torch.randn(batch, 1, size, size, generator=self.rng, device=self.rng.device)
-            return drawn.to(layer.noise_const)
-        noise = layer.noise_const if self.maps is None else next(self.maps).to(layer.noise_const)
-        return noise[None, None]
+        if self.maps is not None:
+            return next(self.maps).to(layer.noise_const)[None, None]
+        assert self.rng is not None  # see check_noise
+        size = layer.resolution  # drawn whole, so that a box has the same noise
+        drawn = torch.randn(batch, 1, size, size, generator=self.rng, device=self.rng.device)
+        return drawn.to(layer.noise_const)
+
+
+def _cut(noise: Tensor, batch: int, window: Window) -> Tensor:
+    return cut(noise if isinstance(window.box, Box) else noise.expand(batch, -1, -1, -1), window)
 
 
 def check_noise(

@@ -33,22 +33,41 @@ def leaky_relu(x: Tensor) -> Tensor:
     return functional.leaky_relu(x, LRELU_SLOPE) * LRELU_GAIN
 
 
-def scaled_leaky_relu(
-    x: Tensor,
-    factors: Tensor,
-    bias: Tensor,
-    noise: Tensor | None,
-    gain: float = 1.0,
-    clamp: float | None = None,
-) -> Tensor:
-    """gain * leaky_relu(x * factors + bias + noise), clamped to +-clamp (None: not at all).
+def scale_channels(x: Tensor, factors: Tensor) -> Tensor:
+    """x: [B,C,H,W] times factors: [B,C]. Differentiable once."""
+    return _ScaleChannels.apply(x, factors[:, :, None, None])
 
-    x: [B,C,H,W], factors: [B,C], bias: [C], noise: [1 or B,1,H,W]. Only the result is kept for the backward
-    pass: the activation can be inverted, and where it is clamped the gradient is zero. Differentiable once.
+
+class _ScaleChannels(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, factors: Tensor) -> Tensor:
+        ctx.save_for_backward(x if ctx.needs_input_grad[1] else None, factors)
+        return x * factors
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        x, factors = ctx.saved_tensors
+        product = grad_factors = None
+        if x is not None:
+            product = grad * x
+            grad_factors = product.sum(dim=(2, 3), keepdim=True)
+        if not ctx.needs_input_grad[0]:
+            return None, grad_factors
+        # into the product's memory, which costs less than new one
+        return torch.mul(grad, factors, out=product), grad_factors
+
+
+def scaled_leaky_relu(
+    x: Tensor, factors: Tensor, bias: Tensor, noise: Tensor | None, clamp: float | None = None
+) -> Tensor:
+    """Leaky ReLU with slope 0.2 of x * factors + bias + noise, clamped to +-clamp (None: not at all).
+
+    x: [B,C,H,W], factors: [B,C], bias: [C], noise: [1 or B,1,H,W]; a gain of the result is a factor of these
+    three. Only the result is kept for the backward pass: the activation can be inverted, and where it is clamped
+    the gradient is zero. Differentiable once.
     """
-    gain *= LRELU_GAIN
-    noise = None if noise is None else noise * gain
-    return _ScaledLeakyRelu.apply(x, (factors * gain)[:, :, None, None], bias * gain, noise, clamp)
+    return _ScaledLeakyRelu.apply(x, factors[:, :, None, None], bias, noise, clamp)
 
 
 class _ScaledLeakyRelu(torch.autograd.Function):
@@ -162,7 +181,8 @@ class _CutEach(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, size: tuple[int, int], overlaps: tuple[Overlap, ...]) -> Tensor:
         ctx.shape, ctx.overlaps = x.shape, overlaps
-        result = x.new_zeros(*x.shape[:2], *size)
+        inside_only = all((place.height, place.width) == size for _, place in overlaps)
+        result = (x.new_empty if inside_only else x.new_zeros)((*x.shape[:2], *size))
         for index, (inside, place) in enumerate(overlaps):
             crop(result[index], place).copy_(crop(x[index], inside))
         return result
