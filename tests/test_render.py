@@ -13,7 +13,7 @@ from chunky_core.errors import InvalidInputError
 from chunky_core.generator.architecture import build_module
 from chunky_core.generator.generator import Generator
 from chunky_core.generator.spaces import LatentCode, convert, synthesis_input
-from chunky_core.generator.weight_deltas import tuned
+from chunky_core.generator.weight_deltas import with_weight_deltas
 from chunky_core.inversion.inversion import Inversion, Segment
 from tests.inversion_tools import TUNED, make_inversion
 
@@ -74,8 +74,8 @@ def test_a_tuned_generator_in_inference_mode_can_be_differentiated_through(
     generator: Generator, whole: Inversion
 ) -> None:
     with torch.inference_mode():
-        own = tuned(generator, {TUNED: torch.ones_like(generator.module.state_dict()[TUNED])})
-    assert own.fingerprint != generator.fingerprint and tuned(generator, {}) is generator
+        own = with_weight_deltas(generator, {TUNED: torch.ones_like(generator.module.state_dict()[TUNED])})
+    assert own.fingerprint != generator.fingerprint and with_weight_deltas(generator, {}) is generator
     code = whole.segments[0].code.tensor.clone().requires_grad_()
     own.synthesis(code, box=(0, 0, 8, 8)).sum().backward()
     assert code.grad is not None and code.grad.isfinite().all()

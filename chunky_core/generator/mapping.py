@@ -59,7 +59,7 @@ class MappingNetwork(nn.Module):
             in_features = w_dim
         self.register_buffer("w_avg", torch.zeros(w_dim))
 
-    def hints(self) -> dict[str, Any]:
+    def config_hints(self) -> dict[str, Any]:
         """What the tensors' shapes don't tell."""
         return {"lr_multiplier": self.lr_multiplier}
 

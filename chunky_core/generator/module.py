@@ -48,7 +48,7 @@ class Synthesis(Protocol):
     def out_resolutions(self) -> tuple[int, ...]:
         """Where it can stop, from the lowest up to img_resolution."""
 
-    def hints(self) -> dict[str, Any]:
+    def config_hints(self) -> dict[str, Any]:
         """What its tensors' shapes don't tell, for `architecture_from`."""
 
     def styles(self, ws: Tensor) -> list[Tensor]:
@@ -96,9 +96,9 @@ class GeneratorModule(nn.Module):
         self.synthesis = synthesis
         self.mapping = mapping
 
-    def hints(self) -> dict[str, Any]:
+    def config_hints(self) -> dict[str, Any]:
         """What the tensors' shapes don't tell, for `architecture_from`."""
-        return {**self.mapping.hints(), **self.synthesis.hints()}
+        return {**self.mapping.config_hints(), **self.synthesis.config_hints()}
 
 
 class Architecture(Protocol):

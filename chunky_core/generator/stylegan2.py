@@ -101,7 +101,7 @@ class SynthesisNetwork(nn.Module):
         """Where it can stop: wherever there is an RGB image."""
         return tuple(self.block_resolutions) if self.block == "skip" else (self.img_resolution,)
 
-    def hints(self) -> dict[str, Any]:
+    def config_hints(self) -> dict[str, Any]:
         """What the tensors' shapes don't tell."""
         return {"conv_clamp": self.conv_clamp}
 

@@ -64,10 +64,12 @@ class StyleGAN3Architecture:
     lr_multiplier: float = LR_MULTIPLIER
 
     @classmethod
-    def from_shapes(cls, shapes: Shapes, hints: Mapping[str, Any] | None = None) -> StyleGAN3Architecture:
+    def from_shapes(
+        cls, shapes: Shapes, config_hints: Mapping[str, Any] | None = None
+    ) -> StyleGAN3Architecture:
         """The dimensions behind a state dict's names and shapes.
 
-        hints: what these can't tell, e.g. "margin_size" and "conv_clamp"; NVlabs' defaults where absent.
+        config_hints: what these can't tell, e.g. "margin_size" and "conv_clamp"; NVlabs' defaults where absent.
         Raises UnsupportedCheckpointError where a tensor is missing, left over or of another shape than this
         architecture's, or where a hint makes no sense.
         """
@@ -78,7 +80,7 @@ class StyleGAN3Architecture:
             raise UnsupportedCheckpointError(message)
         shape_of(shapes, "mapping.fc0.weight", 2)
         weight = shape_of(shapes, f"{names[0][0]}weight", 4)
-        known = checked(HINTED, hints or {})
+        known = checked(HINTED, config_hints or {})
         channels = [int(names[index][3]) for index in range(count)]
         resolution = int(names[count][2])
         known.setdefault("channel_base", channels[-1] * resolution)
@@ -136,13 +138,13 @@ class StyleGAN3Architecture:
 
     @staticmethod
     def metadata_hints(metadata: Mapping[str, str]) -> dict[str, Any]:
-        """The hints for `from_shapes` in what `as_metadata` wrote.
+        """The config_hints for `from_shapes` in what `as_metadata` wrote.
 
         Raises UnsupportedCheckpointError where one is malformed.
         """
         return from_header(HINTED, metadata)
 
-    def hints(self) -> dict[str, Any]:
+    def config_hints(self) -> dict[str, Any]:
         """What `from_shapes` cannot read off the shapes."""
         return {key: value for key, value in asdict(self).items() if key in HINTED}
 
@@ -151,7 +153,7 @@ class StyleGAN3Architecture:
 
     def _check_dimensions(self) -> None:
         """Before anything is made, since the settings decide how large it would be."""
-        checked(HINTED, self.hints())
+        checked(HINTED, self.config_hints())
         check_bands(
             self.img_resolution,
             self.num_layers,
@@ -221,9 +223,9 @@ class StyleGAN3Synthesis(nn.Module):
         """Its own only: the layers in between aren't pictures."""
         return (self.img_resolution,)
 
-    def hints(self) -> dict[str, Any]:
+    def config_hints(self) -> dict[str, Any]:
         """What the tensors' shapes don't tell."""
-        return {k: v for k, v in self.architecture.hints().items() if k != "lr_multiplier"}
+        return {k: v for k, v in self.architecture.config_hints().items() if k != "lr_multiplier"}
 
     def plan(
         self, box: BoxOrBoxes | AnyBox | SynthesisPlan | None, out_resolution: int | None = None

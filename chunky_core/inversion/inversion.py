@@ -38,7 +38,7 @@ class Segment:
     """One part of the photo: mask [1,1,H,W] in [0,1], 1 = inside, and the latent code that draws it.
 
     delta: what pivotal tuning adds to the generator's weights for this segment, by parameter name (see
-    `generator.tuning.tuned`); empty = nothing. redrawn: a composite shows it without any edit, too, because it was
+    `generator.weight_deltas`); empty = nothing. redrawn: a composite shows it without any edit, too, because it was
     filled or its boundary was refined after the projection.
     """
 

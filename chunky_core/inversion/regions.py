@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..boxes import Box, crop
 from ..generator.generator import Generator
-from ..losses import LossNetworks, RegionLoss
+from ..losses import LossNetworks, MaskedLoss
 from ..segments.masks import check_reach, feather, grow, mask_box
 from ..segments.segment_masks import Segments
 from ..segments.tiles import cover
@@ -52,7 +52,7 @@ class Region:
 
     box: Box
     tiles: tuple[Box, ...]
-    loss: RegionLoss
+    loss: MaskedLoss
 
 
 def reach_of(masks: Tensor, config: ProjectionConfig) -> Tensor:
@@ -106,7 +106,7 @@ def picture_region(
     """
     moving = (view.segments.static < 1).to(view.photo)
     box = mask_box(moving, config.losses.margin)
-    return Region(box, (box,), RegionLoss(config.losses, networks, view.photo, box, crop(moving, box)))
+    return Region(box, (box,), MaskedLoss(config.losses, networks, view.photo, box, crop(moving, box)))
 
 
 def painted_tiles(generator: Generator, mask: Tensor, resolution: int) -> tuple[Box, ...]:
@@ -121,5 +121,5 @@ def _region(
     generator: Generator, view: View, mask: Tensor, config: ProjectionConfig, networks: LossNetworks
 ) -> Region:
     box = mask_box(mask, config.losses.margin if config.losses.is_structural else 0)
-    loss = RegionLoss(config.losses, networks, view.photo, box, crop(mask, box))
+    loss = MaskedLoss(config.losses, networks, view.photo, box, crop(mask, box))
     return Region(box, painted_tiles(generator, mask, view.resolution), loss)
