@@ -86,7 +86,7 @@ def test_a_tuned_generator_in_inference_mode_can_be_differentiated_through(
     [
         ("synthesis.b9.conv0.weight", (1,), 0.0, "the parameter 'synthesis.b9.conv0.weight'.*doesn't have"),
         ("mapping.w_avg", (32,), 0.0, "doesn't have"),
-        (TUNED, (3, 3), 0.0, r"is \[3, 3\]; expected"),
+        (TUNED, (3, 3), 0.0, r"has shape \[3, 3\]; expected"),
         ("synthesis.b8.conv0.bias", (64,), float("nan"), "NaN or infinity"),
     ],
 )

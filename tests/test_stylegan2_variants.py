@@ -102,7 +102,7 @@ def test_clamped_activation_is_the_plain_formula(dtype: torch.dtype) -> None:
     x, factors, bias, noise = inputs
     gain, clamp = 0.5**0.5, 0.7
     whole_gain = gain * LRELU_GAIN
-    result = scaled_leaky_relu(x, factors * whole_gain, bias * whole_gain, noise * whole_gain, clamp)
+    result = scaled_leaky_relu(x * 1, factors * whole_gain, bias * whole_gain, noise * whole_gain, clamp)
     wide = [tensor.detach().double().requires_grad_() for tensor in inputs]
     x, factors, bias, noise = wide
     plain = functional.leaky_relu(x * factors[:, :, None, None] + bias[:, None, None] + noise, LRELU_SLOPE)

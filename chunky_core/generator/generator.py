@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..boxes import AnyBox, check_boxes
+from ..checks import check_shape
 from ..errors import InvalidInputError
 from .architecture import Architecture, GeneratorModule, architecture_of, build_module
 from .batches import Batch
@@ -97,8 +98,7 @@ class Generator:
         many of the num_ws vectors (None: all). Raises InvalidInputError for a wrong shape, and for classes
         that are missing, out of range or given where there are none.
         """
-        if z.ndim != 2 or z.shape[1] != self.z_dim:
-            raise InvalidInputError(f"z is {tuple(z.shape)}; expected [B,{self.z_dim}]")
+        check_shape(z, "z", ("B", self.z_dim))
         labels = self._labels(c, z.shape[0])
         return self.module.mapping(z.to(self.w_avg.dtype), labels, truncation_psi, truncation_cutoff)
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ..boxes import Box
+from ..checks import check_shape
 from ..errors import InvalidInputError
 from .layers import SynthesisLayer
 from .ops import cut
@@ -76,7 +77,4 @@ def _check_shapes(maps: Sequence[Tensor], layout: NoiseLayout) -> None:
             f"{len(maps)} noise maps were given; expected {len(layout)}, see noise_layout"
         )
     for noise, (name, size) in zip(maps, layout, strict=True):
-        if noise.shape != (size, size):
-            raise InvalidInputError(
-                f"the noise map of {name} is {tuple(noise.shape)}; expected {(size, size)}"
-            )
+        check_shape(noise, f"the noise map of {name}", (size, size))

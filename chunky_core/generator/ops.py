@@ -63,9 +63,9 @@ def scaled_leaky_relu(
 ) -> Tensor:
     """Leaky ReLU with slope 0.2 of x * factors + bias + noise, clamped to +-clamp (None: not at all).
 
-    x: [B,C,H,W], factors: [B,C], bias: [C], noise: [1 or B,1,H,W]; a gain of the result is a factor of these
-    three. Only the result is kept for the backward pass: the activation can be inverted, and where it is clamped
-    the gradient is zero. Differentiable once.
+    x: [B,C,H,W], overwritten by the result, which spares memory; factors: [B,C], bias: [C], noise: [1 or B,1,H,W];
+    a gain of the result is a factor of these three. Only the result is kept for the backward pass: the activation
+    can be inverted, and where it is clamped the gradient is zero. Differentiable once.
     """
     return _ScaledLeakyRelu.apply(x, factors[:, :, None, None], bias, noise, clamp)
 
@@ -75,7 +75,8 @@ class _ScaledLeakyRelu(torch.autograd.Function):
     def forward(
         ctx: Any, x: Tensor, factors: Tensor, bias: Tensor, noise: Tensor | None, clamp: float | None
     ) -> Tensor:
-        result = torch.addcmul(bias[:, None, None], x, factors)
+        result = torch.addcmul(bias[:, None, None], x, factors, out=x)
+        ctx.mark_dirty(x)
         if noise is not None:
             result += noise
         functional.leaky_relu_(result, LRELU_SLOPE)
@@ -91,29 +92,23 @@ class _ScaledLeakyRelu(torch.autograd.Function):
         factors, bias, noise, result = ctx.saved_tensors
         if ctx.clamp is not None:
             grad = grad.masked_fill(result.abs() >= ctx.clamp, 0.0)
-        grad_sum = torch.ops.aten.leaky_relu_backward(grad, result, LRELU_SLOPE, True)
+        # one piece of memory for the product and then the sum's gradient, which costs less than two
+        memory = grad * result if ctx.needs_input_grad[1] else torch.empty_like(grad)
+        correlation = memory.flatten(2).sum(dim=2) if ctx.needs_input_grad[1] else None
+        grad_sum = torch.ops.aten.leaky_relu_backward.grad_input(
+            grad, result, LRELU_SLOPE, True, grad_input=memory
+        )
         per_channel = grad_sum.sum(dim=(2, 3), keepdim=True)
         grad_factors = grad_noise = None
-        if ctx.needs_input_grad[1]:
+        if correlation is not None:
             # slope * grad * (result / slope - bias - noise), where the slopes cancel
-            product = _inner(grad, result) - per_channel * bias[:, None, None]
+            product = correlation[..., None, None] - per_channel * bias[:, None, None]
             if noise is not None:
-                product -= _inner(grad_sum, noise)
+                product -= (grad_sum.flatten(2) @ noise.flatten(2).mT)[..., None]
             grad_factors = product / factors
         if ctx.needs_input_grad[3]:
             grad_noise = grad_sum.sum_to_size(noise.shape)
         return grad_sum.mul_(factors), grad_factors, per_channel.sum(dim=(0, 2, 3)), grad_noise, None
-
-
-def _inner(x: Tensor, y: Tensor) -> Tensor:
-    """Sum of x * y over the pixels, without storing the product: x [B,C,H,W], y [B,C,H,W] or [1 or B,1,H,W]
-
-    -> [B,C,1,1].
-    """
-    x, y = x.flatten(2), y.flatten(2)
-    if y.shape[1] == 1:
-        return (x @ y.mT)[..., None]
-    return torch.linalg.vecdot(x, y)[..., None, None]
 
 
 def convolve(

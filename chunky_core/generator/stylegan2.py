@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ..boxes import AnyBox, BoxOrBoxes
+from ..checks import check_shape
 from ..errors import InvalidInputError
 from .batches import Batch, batches
 from .cost import BlockShape, Cost, relative_cost, synthesis_cost
@@ -143,8 +144,7 @@ class SynthesisNetwork(nn.Module):
         b4.torgb, b8.conv0, b8.conv1, b8.torgb, ... (see `styled_layers`). A toRGB layer
         and the convolution after it read the same w.
         """
-        if ws.ndim != 3 or ws.shape[1:] != (self.num_ws, self.w_dim):
-            raise InvalidInputError(f"ws is {tuple(ws.shape)}; expected [B,{self.num_ws},{self.w_dim}]")
+        check_shape(ws, "ws", ("B", self.num_ws, self.w_dim))
         result, index = [], 0
         for _, layer in self.styled_layers():
             result.append(layer.affine(ws[:, index]))

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from ..boxes import AnyBox, BoxOrBoxes, check_box, check_region, full_box
+from ..checks import check_shape
 from ..errors import InvalidInputError, UnsupportedCheckpointError
 from .batches import Batch
 from .cost import Cost
@@ -272,8 +273,7 @@ class StyleGAN3Synthesis(nn.Module):
         """ws: [B,num_ws,w_dim] -> the affine layers' outputs, in the order of `styled_layers`: [B,4] for the
         Fourier features, [B,in_channels] for each layer; every one reads a w of its own.
         """
-        if ws.ndim != 3 or ws.shape[1:] != (self.num_ws, self.w_dim):
-            raise InvalidInputError(f"ws is {tuple(ws.shape)}; expected [B,{self.num_ws},{self.w_dim}]")
+        check_shape(ws, "ws", ("B", self.num_ws, self.w_dim))
         return [layer.affine(ws[:, index]) for index, (_, layer) in enumerate(self.styled_layers())]
 
     def forward(
