@@ -64,7 +64,7 @@ class BlockWindows(NamedTuple):
     at_conv1: Window
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SynthesisPlan:
     """Everything about one pass of synthesis that depends on its boxes alone, to be made once for many passes.
 
