@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from ...boxes import Box
-from ..loss_regions import PyramidLevel, crop
+from ...boxes import Box, crop
+from ..loss_regions import PyramidLevel
 from ..objectives import LossAndGrads
 from ..projection import Hook, Projection
 

@@ -1,4 +1,4 @@
-"""Now `chunky_core.checkpoints.dotless`."""
+"""Now `chunky_core.checkpoints.lit_ema`."""
 
 from ...deprecated import old_names
 

@@ -1,4 +1,4 @@
-"""Now `chunky_core.checkpoints.containers.foreign_files`."""
+"""Now `chunky_core.checkpoints.containers.unsupported_files`."""
 
 from ...deprecated import old_names
 

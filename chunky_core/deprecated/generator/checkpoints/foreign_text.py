@@ -1,4 +1,4 @@
-"""Now `chunky_core.checkpoints.containers.foreign_text`."""
+"""Now `chunky_core.checkpoints.containers.unsupported_text`."""
 
 from ...deprecated import old_names
 

@@ -1,4 +1,4 @@
-"""Now `chunky_core.checkpoints.pickles.known_globals`."""
+"""Now `chunky_core.checkpoints.pickles.allowed_globals`."""
 
 from ...deprecated import old_names
 

@@ -1,4 +1,4 @@
-"""Now `chunky_core.checkpoints.pickles.known_tensors`."""
+"""Now `chunky_core.checkpoints.pickles.allowed_tensors`."""
 
 from ...deprecated import old_names
 

@@ -1,4 +1,4 @@
-"""Now `chunky_core.checkpoints.formats.known_tools`."""
+"""Now `chunky_core.checkpoints.formats.tool_signatures`."""
 
 from ...deprecated import old_names
 

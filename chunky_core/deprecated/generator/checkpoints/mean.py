@@ -1,4 +1,4 @@
-"""Now `chunky_core.checkpoints.stored_means`."""
+"""Now `chunky_core.checkpoints.stored_w_avg`."""
 
 from ...deprecated import old_names
 

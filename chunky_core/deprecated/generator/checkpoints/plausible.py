@@ -1,4 +1,4 @@
-"""Now `chunky_core.checkpoints.plausible`."""
+"""Now `chunky_core.checkpoints.supported`."""
 
 from ...deprecated import old_names
 

@@ -1,4 +1,4 @@
-"""Now `chunky_core.losses.region_loss`."""
+"""Now `chunky_core.losses.masked_loss`."""
 
 from ...deprecated import old_names
 
