@@ -8,7 +8,7 @@ import torch
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..chunky_core.alignment.face_crop import aligned_crop, paste_back
+from ..chunky_core.alignment.face_crop import extract_crop, paste_back
 from ..chunky_core.alignment.face_detection import draw_quads, face_alignment
 from ..chunky_core.errors import InvalidInputError
 from ..chunky_core.images import from_uint8, to_uint8
@@ -102,7 +102,7 @@ class AlignFace(io.ComfyNode):
                 for i, photo in enumerate(photos)
             )
             crops = [
-                aligned_crop(photo, one, side)
+                extract_crop(photo, one, side)
                 for photo, ones in zip(photos, found, strict=True)
                 for one in ones
             ]

@@ -16,8 +16,8 @@ from ..chunky_core.alignment.face_points import (
     BOX_MEANING,
     POINTS_MEANING,
     FacePoints,
-    parse_boxes,
     parse_points,
+    parse_rectangles,
     points_from_openpose,
 )
 from ..chunky_core.errors import InvalidInputError
@@ -90,7 +90,7 @@ def face_source(
         by_points = faces_of(parse_points(points))
         return lambda photo, i: by_points
     if box.strip():
-        by_box = tuple(Face(one) for one in parse_boxes(box))
+        by_box = tuple(Face(one) for one in parse_rectangles(box))
         return lambda photo, i: by_box
     if keypoints is not None:
         pictures = [keypoints] if isinstance(keypoints, dict) else keypoints

@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from chunky_core.compositing.render import render
 from chunky_core.editing import edited_code, load_directions, parse_edit
 from chunky_core.errors import InvalidInputError
-from chunky_core.evaluation.metrics import l2, psnr
+from chunky_core.evaluation.metrics import mse, psnr
 from chunky_core.generator.generator import Generator
 from chunky_core.generator.spaces import Direction, LatentCode, convert, synthesis_input
 from chunky_core.inversion import Edit, Inversion, Segment
@@ -189,10 +189,10 @@ def test_metrics_on_exact_figures() -> None:
     image[..., :2] = 0.5
     mask = torch.zeros(1, 1, 4, 4)
     mask[..., :2] = 1
-    assert l2(image, target) == pytest.approx(0.125)
-    assert l2(image, target, mask) == pytest.approx(0.25)
-    assert l2(image, target, 1 - mask) == 0 and psnr(image, target, 1 - mask) == float("inf")
+    assert mse(image, target) == pytest.approx(0.125)
+    assert mse(image, target, mask) == pytest.approx(0.25)
+    assert mse(image, target, 1 - mask) == 0 and psnr(image, target, 1 - mask) == float("inf")
     assert psnr(image, target, mask) == pytest.approx(10 * np.log10(4 / 0.25))
     for other, empty in ((torch.zeros(1, 3, 4, 5), None), (target, 0 * mask), (target, mask[..., 1:])):
         with pytest.raises(InvalidInputError):
-            l2(image, other, empty)
+            mse(image, other, empty)

@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 import torch
 
-from chunky_core.alignment.face_crop import quad_from_box
+from chunky_core.alignment.face_crop import quad_from_rectangle
 from chunky_core.alignment.face_detection import Face, choose_face, detect_faces, draw_quads, face_alignment
 from chunky_core.alignment.face_points import (
     BOX_EXAMPLE,
     BOX_MEANING,
     POINTS_EXAMPLE,
     FacePoints,
-    parse_boxes,
     parse_points,
+    parse_rectangles,
     points_from_landmarks,
     points_from_openpose,
 )
@@ -133,7 +133,7 @@ def test_points_by_hand() -> None:
 
 
 def test_boxes_by_hand() -> None:
-    assert parse_boxes("1, 2, 30, 40\n5 6 7 8") == ((1, 2, 30, 40), (5, 6, 7, 8))
+    assert parse_rectangles("1, 2, 30, 40\n5 6 7 8") == ((1, 2, 30, 40), (5, 6, 7, 8))
     for text, problem in (
         ("1,2,3", "box has 3 numbers in '1,2,3'"),
         ("1,2,0,4", "box is '1,2,0,4', 0 wide and 4 high"),
@@ -142,14 +142,14 @@ def test_boxes_by_hand() -> None:
         ("1,2,3,nan", "finite"),
     ):
         with pytest.raises(InvalidInputError, match=f"{problem}.*top left corner, its width, its height"):
-            parse_boxes(text)
+            parse_rectangles(text)
 
 
 def test_the_examples_in_messages_are_good_input() -> None:
-    ((left, top, width, height),) = parse_boxes(BOX_EXAMPLE)
+    ((left, top, width, height),) = parse_rectangles(BOX_EXAMPLE)
     assert f"x {left + width:g}, y {top + height:g}" in BOX_MEANING
     (points,) = parse_points(POINTS_EXAMPLE)
-    assert quad_from_box(points.box())[0][0] > 0
+    assert quad_from_rectangle(points.box())[0][0] > 0
 
 
 def pose(scale: float, **canvas: float) -> dict[str, Any]:

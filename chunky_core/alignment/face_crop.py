@@ -10,18 +10,21 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..checks import check_picture
-from ..compositing.detail import Carrying, detail_motion
+from ..compositing.detail import DetailMotion, detail_motion
+from ..deprecated import old_names
 from ..errors import InvalidInputError
 from ..inversion.original_crop import Alignment
 from ..segments.masks import without_noise
 from ..wording import in_pixels, pictures
-from .face_points import Box, FacePoints, mean_point
+from .face_points import FacePoints, FaceRectangle, mean_point
 from .perspective import Quad, Region, displaced, quad_to_photo, resample, samples_for, side_lengths
+
+__getattr__ = old_names(__name__)
 
 SOFT_EDGE = 1 / 32  # of the crop's side, over which a change fades out toward the quad's border
 LARGEST_CROP = 8192  # pixels
 LEAST_SHARE = 1e-3  # of a pixel; less is rounding
-UNLIKE = 0.1  # a mismatch of structure, from which on detail finer than the crop isn't carried along
+MISMATCH_SCALE = 0.1  # a mismatch of structure, from which on detail finer than the crop isn't carried along
 NEW_STRUCTURE = 0.06  # of the range -1..1: a local change beyond it is another structure, not another shade
 
 
@@ -41,7 +44,7 @@ def ffhq_quad(points: FacePoints) -> Quad:
     return _square((x + 0.1 * mx, y + 0.1 * my), (xx, xy))
 
 
-def quad_from_box(box: Box, scale: float = 1.0) -> Quad:
+def quad_from_rectangle(box: FaceRectangle, scale: float = 1.0) -> Quad:
     """The smallest upright square around a box, `scale` times as large, as `Alignment.quad`.
 
     Raises InvalidInputError for a box without area.
@@ -52,9 +55,9 @@ def quad_from_box(box: Box, scale: float = 1.0) -> Quad:
     return _square((left + width / 2, top + height / 2), (max(width, height) * scale / 2, 0.0))
 
 
-def _square(centre: tuple[float, float], half: tuple[float, float]) -> Quad:
+def _square(center: tuple[float, float], half: tuple[float, float]) -> Quad:
     """half: from the centre to the middle of the right side."""
-    (cx, cy), (xx, xy) = centre, half
+    (cx, cy), (xx, xy) = center, half
     yx, yy = -xy, xx
     return (
         (cx - xx - yx, cy - xy - yy),
@@ -65,7 +68,7 @@ def _square(centre: tuple[float, float], half: tuple[float, float]) -> Quad:
 
 
 @torch.no_grad()
-def aligned_crop(photo: Tensor, alignment: Alignment, size: int) -> Tensor:
+def extract_crop(photo: Tensor, alignment: Alignment, size: int) -> Tensor:
     """What lies in the quad, as a square picture.
 
     photo: [1,C,H,W] in [-1,1], C >= 3; further channels (transparency) are left out. size: pixels.
@@ -160,7 +163,7 @@ def _pasted(
         carried = torch.zeros_like(fine)
         if moved_from is not None:
             scale = max(1.0, max(size) / 256)
-            motion = detail_motion(moved_from, moved_from + change, scale, unlike=UNLIKE)
+            motion = detail_motion(moved_from, moved_from + change, scale, mismatch_scale=MISMATCH_SCALE)
             carried = _carried(fine, motion, region, to_crop, samples)
         new = new + (1 - detail) * share * (carried - fine)
     # bicubic weights reach two pixels far; this keeps to those that lie around the pixel
@@ -168,7 +171,7 @@ def _pasted(
     return torch.where(touched, new.clamp(-1, 1), old)
 
 
-def _carried(fine: Tensor, motion: Carrying, region: Region, to_crop: Tensor, samples: int) -> Tensor:
+def _carried(fine: Tensor, motion: DetailMotion, region: Region, to_crop: Tensor, samples: int) -> Tensor:
     """Detail finer than the crop where the change took it."""
     flow, moving, still = (
         resample(plane, to_crop, region, samples, mode="bilinear")

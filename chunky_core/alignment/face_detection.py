@@ -12,8 +12,8 @@ from torch import Tensor
 from ..errors import InvalidInputError, MissingWeightsError, UnsupportedCheckpointError
 from ..images import to_uint8
 from ..inversion.original_crop import Alignment
-from .face_crop import ffhq_quad, quad_from_box
-from .face_points import Box, FacePoints, points_from_landmarks
+from .face_crop import ffhq_quad, quad_from_rectangle
+from .face_points import FacePoints, FaceRectangle, points_from_landmarks
 from .perspective import Quad
 
 YUNET = "face_detection_yunet_2023mar.onnx"
@@ -40,14 +40,14 @@ class Face:
     score: 0..1, the detector's confidence; 1 for faces given by hand.
     """
 
-    box: Box
+    box: FaceRectangle
     points: FacePoints | None = None
     score: float = 1.0
 
     @property
     def quad(self) -> Quad:
         """Its FFHQ crop; without points the square around the box."""
-        return quad_from_box(self.box) if self.points is None else ffhq_quad(self.points)
+        return quad_from_rectangle(self.box) if self.points is None else ffhq_quad(self.points)
 
 
 def detect_faces(photo: Tensor, *, model: Path | None = None) -> tuple[Face, ...]:
@@ -144,9 +144,9 @@ def _face_of_row(row: list[float], scale: float) -> Face:
 def _with_cascade(pixels: np.ndarray) -> list[Face]:
     import cv2
 
-    grey = cv2.equalizeHist(cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY))
-    least = max(24, min(grey.shape) // 12)
-    boxes = _cascade().detectMultiScale(grey, 1.1, 6, minSize=(least, least))
+    gray = cv2.equalizeHist(cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY))
+    least = max(24, min(gray.shape) // 12)
+    boxes = _cascade().detectMultiScale(gray, 1.1, 6, minSize=(least, least))
     return [_face_of_box([float(number) for number in box]) for box in boxes]
 
 

@@ -8,10 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..deprecated import old_names
 from ..errors import InvalidInputError
 from ..inversion.original_crop import Point
 
-Box = tuple[float, float, float, float]  # left, top, width, height in pixels
+__getattr__ = old_names(__name__)
+
+FaceRectangle = tuple[float, float, float, float]  # left, top, width, height in pixels
 
 POINTS_EXAMPLE = "420,380 600,380 450,560 570,560"
 BOX_EXAMPLE = "300, 200, 400, 400"
@@ -50,7 +53,7 @@ class FacePoints:
         eyes, mouth = mean_point(self.eyes), mean_point(self.mouth)
         return (bx - ax, by - ay), (mouth[0] - eyes[0], mouth[1] - eyes[1])
 
-    def box(self) -> Box:
+    def box(self) -> FaceRectangle:
         """The upright rectangle around the points, enlarged to about the face."""
         (ex, ey), (mx, my) = self.axes()
         side = 2.0 * max(math.hypot(ex, ey), math.hypot(mx, my))
@@ -88,9 +91,9 @@ def parse_points(text: str) -> tuple[FacePoints, ...]:
     return tuple(faces)
 
 
-def parse_boxes(text: str) -> tuple[Box, ...]:
+def parse_rectangles(text: str) -> tuple[FaceRectangle, ...]:
     """One box per line: 'left, top, width, height' in pixels. Raises InvalidInputError."""
-    boxes: list[Box] = []
+    boxes: list[FaceRectangle] = []
     for line in _lines(text):
         row = _numbers(line, "box", BOX_MEANING)
         if len(row) != 4:

@@ -15,7 +15,7 @@ from torch import Tensor
 from ..compositing import CompositeMode, KeepDetail, Replace, composite, render
 from ..editing.edits import check_direction
 from ..errors import SaveError
-from ..evaluation.metrics import l2
+from ..evaluation.metrics import mse
 from ..generator.generator import Generator
 from ..images import save_image, to_uint8
 from ..inversion import Edit, Inversion, ProjectionConfig
@@ -155,7 +155,7 @@ def fit_figures(
     moving = 1 - inversion.static_mask
     pictures = {f"segmented_{space}": reconstruction}
     pictures |= {f"global_{space}": one for one in global_pictures}
-    return {name: {"l2": l2(picture, job.photo, moving)} for name, picture in pictures.items()}
+    return {name: {"l2": mse(picture, job.photo, moving)} for name, picture in pictures.items()}
 
 
 def change_figures(photo: Tensor, inversion: Inversion, picture: Tensor) -> dict:

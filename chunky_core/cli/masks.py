@@ -85,8 +85,8 @@ def _labels(path: Path) -> tuple[Tensor, dict[int, str]]:
     """Labels [H,W] and the name of every one of them."""
     file = open_picture(path)  # what is no picture needs no names
     table = label_table(path)
-    if table.colours:
-        labels, names = _labels_by_colour(file, table)
+    if table.colors:
+        labels, names = _labels_by_color(file, table)
     else:
         labels, names = read_label_map(path, legal=table.numbers), dict(table.numbers)
         _check_named(path, labels, table)
@@ -95,10 +95,10 @@ def _labels(path: Path) -> tuple[Tensor, dict[int, str]]:
     return labels, names
 
 
-def _labels_by_colour(file: PictureFile, table: LabelTable) -> tuple[Tensor, dict[int, str]]:
+def _labels_by_color(file: PictureFile, table: LabelTable) -> tuple[Tensor, dict[int, str]]:
     """Colours with a tolerance, as the node reads them, unless that would swallow an area of a colour of its own."""
     pixels = read_label_colours(file.path)
-    palette = Palette(torch.tensor(list(table.colours), dtype=torch.uint8), tuple(table.colours.values()))
+    palette = Palette(torch.tensor(list(table.colors), dtype=torch.uint8), tuple(table.colors.values()))
     if not file.lossy:
         _check_no_areas_beside(pixels, palette.colours, file.path, table.path)
     try:
@@ -108,14 +108,14 @@ def _labels_by_colour(file: PictureFile, table: LabelTable) -> tuple[Tensor, dic
     return labels.long(), dict(enumerate(palette.names))
 
 
-def _check_no_areas_beside(pixels: Tensor, colours: Tensor, path: Path, table: Path) -> None:
+def _check_no_areas_beside(pixels: Tensor, colors: Tensor, path: Path, table: Path) -> None:
     """Raise InvalidInputError where other colours than these were drawn, which fill 3x3 pixels somewhere.
 
     pixels: uint8 [H,W,3]; colours: uint8 [K,3]; path, table: of the label map and its colours, for the error.
     """
     packing = torch.tensor([65536, 256, 1], dtype=torch.int32)
     packed = (pixels.int() * packing).sum(dim=2, dtype=torch.int32)
-    known = (colours.int() * packing).sum(dim=1, dtype=torch.int32)
+    known = (colors.int() * packing).sum(dim=1, dtype=torch.int32)
     if min(packed.shape) < 3:
         return
     height, width = packed.shape[0] - 2, packed.shape[1] - 2

@@ -5,25 +5,25 @@ from __future__ import annotations
 from ..deprecated import old_modules, old_names
 from .composite import COMPOSITE_MODES, CompositeMode, composite
 from .detail import KEEP_DETAIL, KeepDetail, with_detail
-from .modes import MODES, Mode, set_in
-from .poisson import poisson_composite
+from .modes import CLONE_MODES, CloneMode, seamless_clone
+from .poisson import poisson_blend
 from .render import render
-from .replaced import REPLACE, Replace, edited_segments
+from .replacement import REPLACE, Replace, edited_segments
 
 __all__ = [
     "COMPOSITE_MODES",
     "KEEP_DETAIL",
-    "MODES",
+    "CLONE_MODES",
     "REPLACE",
     "CompositeMode",
     "KeepDetail",
-    "Mode",
+    "CloneMode",
     "Replace",
     "composite",
     "edited_segments",
-    "poisson_composite",
+    "poisson_blend",
     "render",
-    "set_in",
+    "seamless_clone",
     "with_detail",
 ]
 __path__.append(old_modules("compositing"))

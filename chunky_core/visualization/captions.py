@@ -23,7 +23,7 @@ PADDING = 2  # pixels around a text, which its dark rim needs
 
 
 @dataclass(frozen=True)
-class Label:
+class Caption:
     """A text and where it stands: left, top, width, height in pixels; anchor: what it names; scale: of the font."""
 
     text: str
@@ -40,7 +40,7 @@ class Label:
         return round(min(max(x, self.left), right)), round(min(max(y, self.top), bottom))
 
 
-def place_labels(texts: Sequence[str], anchors: Sequence[Place], size: tuple[int, int]) -> list[Label]:
+def place_captions(texts: Sequence[str], anchors: Sequence[Place], size: tuple[int, int]) -> list[Caption]:
     """A rectangle for each text, inside a picture of (height, width) pixels, none overlapping another.
 
     anchors: (column, row) of what each text names. In the given order each takes the free place nearest to its
@@ -58,7 +58,7 @@ def place_labels(texts: Sequence[str], anchors: Sequence[Place], size: tuple[int
         scale = max(SMALLEST, scale * SHRINK)
 
 
-def draw_labels(image: Tensor, labels: Sequence[Label]) -> Tensor:
+def draw_captions(image: Tensor, labels: Sequence[Caption]) -> Tensor:
     """`image` [1,3,H,W] in [-1,1] with white, dark-rimmed texts, and lines and dots where they stand elsewhere."""
     canvas = to_uint8(image)[0].cpu().numpy()
     lines, texts = (np.zeros(canvas.shape[:2], np.uint8) for _ in range(2))
@@ -72,15 +72,15 @@ def draw_labels(image: Tensor, labels: Sequence[Label]) -> Tensor:
 
 def _placed(
     texts: Sequence[str], anchors: Sequence[Place], size: tuple[int, int], scale: float
-) -> list[Label]:
+) -> list[Caption]:
     """As many labels in one size as find a place."""
-    labels: list[Label] = []
+    labels: list[Caption] = []
     for index, (text, anchor) in enumerate(zip(texts, anchors, strict=True)):
         height, width = _ink(text, scale).shape
         others = [other for i, other in enumerate(anchors) if i != index]
         corner = _free_corner(anchor, (height, width), size, labels, others)
         if corner is not None:
-            labels.append(Label(text, *corner, width, height, anchor, scale))
+            labels.append(Caption(text, *corner, width, height, anchor, scale))
     return labels
 
 
@@ -88,7 +88,7 @@ def _free_corner(
     anchor: Place,
     extent: tuple[int, int],
     size: tuple[int, int],
-    taken: Sequence[Label],
+    taken: Sequence[Caption],
     others: Sequence[Place],
 ) -> tuple[int, int] | None:
     """Left and top of the free place for a rectangle (height, width) whose middle is nearest to the anchor."""
@@ -128,7 +128,7 @@ def _ink(text: str, scale: float) -> Pixels:
     return np.pad(sheet[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1], PADDING)
 
 
-def _draw_leader(ink: Pixels, label: Label) -> None:
+def _draw_leader(ink: Pixels, label: Caption) -> None:
     import cv2
 
     start, end = label.nearest(), (round(label.anchor[0]), round(label.anchor[1]))
@@ -137,7 +137,7 @@ def _draw_leader(ink: Pixels, label: Label) -> None:
         cv2.circle(ink, end, 2, 255, -1, cv2.LINE_AA)
 
 
-def _draw_text(ink: Pixels, label: Label) -> None:
+def _draw_text(ink: Pixels, label: Caption) -> None:
     place = slice(label.top, label.top + label.height), slice(label.left, label.left + label.width)
     ink[place] = _ink(label.text, label.scale)
 

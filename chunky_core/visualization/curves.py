@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ..errors import InvalidInputError
-from .sheets import segment_colours
+from .sheets import segment_colors
 
 if TYPE_CHECKING:
     from PIL.ImageDraw import ImageDraw
@@ -74,12 +74,12 @@ class _Pen:
 
         self.canvas, self.font = canvas, ImageFont.load_default(12 * _FINER)
 
-    def line(self, points: Sequence[tuple[float, float]], colour: tuple[int, ...], width: float = 1) -> None:
+    def line(self, points: Sequence[tuple[float, float]], color: tuple[int, ...], width: float = 1) -> None:
         scaled = [(x * _FINER, y * _FINER) for x, y in points]
-        self.canvas.line(scaled, fill=colour, width=round(width * _FINER), joint="curve")
+        self.canvas.line(scaled, fill=color, width=round(width * _FINER), joint="curve")
 
-    def dot(self, x: float, y: float, colour: tuple[int, ...]) -> None:
-        self.canvas.circle((x * _FINER, y * _FINER), 1.5 * _FINER, fill=colour)
+    def dot(self, x: float, y: float, color: tuple[int, ...]) -> None:
+        self.canvas.circle((x * _FINER, y * _FINER), 1.5 * _FINER, fill=color)
 
     def text(self, x: float, y: float, text: str, anchor: str) -> None:
         self.canvas.text((x * _FINER, y * _FINER), text, fill=_INK, font=self.font, anchor=anchor)
@@ -140,10 +140,10 @@ class _Plot:
 
     def draw(self, pen: _Pen) -> None:
         self._axes(pen)
-        colours = ((segment_colours(max(len(self.losses), 1)) + 1) * 0.4 * 255).round().int().tolist()
+        colors = ((segment_colors(max(len(self.losses), 1)) + 1) * 0.4 * 255).round().int().tolist()
         for row, (name, curve) in enumerate(self.losses.items()):
-            self._curve(pen, curve, tuple(colours[row]))
-            self._legend(pen, row, name, tuple(colours[row]))
+            self._curve(pen, curve, tuple(colors[row]))
+            self._legend(pen, row, name, tuple(colors[row]))
         if not self.values:
             frame = self.frame
             middle = ((frame.left + frame.right) / 2, (frame.top + frame.bottom) / 2)
@@ -160,16 +160,16 @@ class _Plot:
         pen.line([(frame.left, frame.top), (frame.left, frame.bottom), (frame.right, frame.bottom)], _INK)
         pen.text((frame.left + frame.right) / 2, frame.bottom + 24, "step", "mt")
 
-    def _curve(self, pen: _Pen, curve: Sequence[float], colour: tuple[int, ...]) -> None:
+    def _curve(self, pen: _Pen, curve: Sequence[float], color: tuple[int, ...]) -> None:
         for run in drawable_runs(curve, self.drawable):
             points = [(self.x(step), self.y(value)) for step, value in run]
-            pen.line(points, colour, 1.5) if len(points) > 1 else pen.dot(*points[0], colour)
+            pen.line(points, color, 1.5) if len(points) > 1 else pen.dot(*points[0], color)
 
-    def _legend(self, pen: _Pen, row: int, name: str, colour: tuple[int, ...]) -> None:
+    def _legend(self, pen: _Pen, row: int, name: str, color: tuple[int, ...]) -> None:
         left, middle = self.frame.right + 8, self.frame.top + _LINE_HEIGHT * (row + 0.5)
         if middle > self.frame.bottom + 24:  # no room for more names
             return
-        pen.line([(left, middle), (left + 14, middle)], colour, 3)
+        pen.line([(left, middle), (left + 14, middle)], color, 3)
         pen.text(left + 19, middle, pen.shortened(name, self.right - left - 19), "lm")
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from ...deprecated import old_names
 from .attributes import ATTRIBUTES, EXTRAS, INDEX, LABEL, LABELS, PALETTE, PARTS, SHARED_ATTRIBUTES
-from .painting import render
+from .painting import draw_portraits
 
 __all__ = [
     "ATTRIBUTES", "EXTRAS", "INDEX", "LABEL", "LABELS", "PALETTE", "PARTS", "SHARED_ATTRIBUTES",
-    "render",
+    "draw_portraits",
 ]  # fmt: skip
+__getattr__ = old_names(__name__)
