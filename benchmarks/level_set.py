@@ -23,9 +23,10 @@ from torch.nn import functional as F
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from chunky_core.segments.level_set.evolution.evolution import evolve
-from chunky_core.segments.level_set.evolution.signed_distance import soft_mask
 from timing import alternating_medians, markdown
+
+from chunky_core.segments.level_set import evolve
+from chunky_core.segments.level_set.signed_distance import soft_mask
 
 ITERATIONS, PER_ITERATION, BENDING = 300, 0.001 * 255, 0.1
 DISTANCE = ITERATIONS * PER_ITERATION  # pixels, without curvature

@@ -23,7 +23,6 @@ from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from chunky_core.segments.level_set.evolution.evolution import refine_segments
 from projections import projected
 from timing import markdown
 
@@ -38,6 +37,7 @@ from chunky_core.generator import Generator, load_generator
 from chunky_core.images import save_image
 from chunky_core.inversion import Inversion, ProjectionConfig
 from chunky_core.segments.edit_segments import STATIC
+from chunky_core.segments.level_set import refine_segments
 from chunky_core.visualization.sheets import contact_sheet
 
 FIRST_SEED = 7000

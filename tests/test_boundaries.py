@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import pytest
 import torch
-from chunky_core.segments.level_set.evolution.evolution import boundary_speed, refine_segments
 from torch import Tensor
 
 from chunky_core.compositing.refine_boundaries import by_features, segment_speeds, with_masks
@@ -16,6 +15,7 @@ from chunky_core.errors import InvalidInputError, WrongGeneratorError
 from chunky_core.generator.generator import Generator
 from chunky_core.generator.spaces import Direction, LatentCode
 from chunky_core.inversion import Edit, Inversion, Segment
+from chunky_core.segments.level_set import boundary_speed, refine_segments
 from chunky_core.visualization.outlines import AFTER, draw_outlines, outline
 from tests.projection_tools import photo_of_parts, pieces
 

@@ -6,18 +6,18 @@ import math
 
 import pytest
 import torch
-from chunky_core.segments.level_set.evolution.evolution import (
-    boundary_speed,
-    evolve,
-    feature_speed,
-    refine_segments,
-)
-from chunky_core.segments.level_set.evolution.signed_distance import signed_distance, soft_mask
 from scipy.ndimage import label
 from torch import Tensor
 
 from chunky_core.errors import InvalidInputError
 from chunky_core.segments import Segments, segments_from_masks
+from chunky_core.segments.level_set import (
+    boundary_speed,
+    evolve,
+    feature_speed,
+    refine_segments,
+)
+from chunky_core.segments.level_set.signed_distance import signed_distance, soft_mask
 
 SIZE = 200
 CENTRE = (99.3, 99.8)  # not on the grid

@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 import torch
-from chunky_core.segments.parsing.network.network import load_parser
-from chunky_core.segments.parsing.network.settings import preparation
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn import functional as F
 
 from chunky_core.errors import ChunkyError, InvalidInputError, MissingWeightsError, UnsupportedCheckpointError
 from chunky_core.images import to_uint8
+from chunky_core.segments.parsing import load_parser
+from chunky_core.segments.parsing.settings import preparation
 from tests.segformer_files import NAMES, write_tiny_parser
 
 transformers = pytest.importorskip("transformers", reason="face parsing needs transformers")
