@@ -9,8 +9,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from chunky_core.alignment.face_crop import extract_crop, ffhq_quad, paste_back, quad_from_rectangle
+from chunky_core.alignment.face_crop import AlignedCrop, extract_crop
 from chunky_core.alignment.face_points import FacePoints
+from chunky_core.alignment.faces import ffhq_quad, quad_from_rectangle
+from chunky_core.alignment.pasting import paste_back
 from chunky_core.alignment.perspective import Quad, quad_to_photo
 from chunky_core.errors import InvalidInputError
 from chunky_core.inversion import Alignment
@@ -139,7 +141,7 @@ def test_the_round_trip_without_an_edit_changes_no_bit(quad: Quad) -> None:
     levels = (noise(channels=4) * 32767).round().double() / 32767  # 16 bits and transparency
     alignment = Alignment(quad, (HEIGHT, WIDTH))
     crop = extract_crop(levels, alignment, 48)
-    pasted = paste_back(levels, crop, crop.clone(), alignment)
+    pasted = paste_back(levels, crop.clone(), AlignedCrop(crop, alignment))
     assert pasted.dtype == levels.dtype and torch.equal(pasted, levels) and pasted is not levels
 
 
@@ -152,7 +154,7 @@ def test_only_pixels_around_edited_ones_change(size: int) -> None:
     after = before.clone()
     after[:, :, first:last, first:last] = noise(last - first, last - first, seed=1)
     kept = photo.clone()
-    pasted = paste_back(photo, before, after, alignment)
+    pasted = paste_back(photo, after, AlignedCrop(before, alignment))
     changed = (pasted != photo).any(1)[0]
     u, v = in_crop(TILTED, size)
     reach = 0.5 + max(0.71 * size / 50, 1e-3)  # half a crop pixel and half a photo pixel's diagonal
@@ -172,7 +174,9 @@ def test_a_smooth_change_arrives_where_it_belongs(size: int) -> None:
     photo = noise() / 2
     before = extract_crop(photo, Alignment(TILTED, (HEIGHT, WIDTH)), size)
     u, v = (plane / size for plane in centres(size, size))
-    pasted = paste_back(photo, before, before + bump(u, v), Alignment(TILTED, (HEIGHT, WIDTH)), detail=1)
+    pasted = paste_back(
+        photo, before + bump(u, v), AlignedCrop(before, Alignment(TILTED, (HEIGHT, WIDTH))), detail=1
+    )
     u, v = (plane / size for plane in in_crop(TILTED, size))
     assert (pasted - photo - bump(u, v)).abs().max() < 8e-3
 
@@ -183,16 +187,16 @@ def test_a_finer_crop_is_averaged() -> None:
     before = torch.zeros(1, 3, 200, 200)
     x, y = centres(200, 200)
     board = torch.where((x.floor() + y.floor()) % 2 == 0, 0.9, -0.9).expand(1, 3, -1, -1)
-    assert paste_back(photo, before, board, alignment).abs().max() < 0.02
+    assert paste_back(photo, board, AlignedCrop(before, alignment)).abs().max() < 0.02
 
 
 def test_changes_fade_toward_sides_inside_the_photo_only() -> None:
     photo = torch.zeros(1, 3, HEIGHT, WIDTH)
     before = torch.zeros(1, 3, 60, 60)
-    whole = paste_back(photo, before, before + 0.5, Alignment(WHOLE, (HEIGHT, WIDTH)))
+    whole = paste_back(photo, before + 0.5, AlignedCrop(before, Alignment(WHOLE, (HEIGHT, WIDTH))))
     assert torch.allclose(whole, torch.full_like(whole, 0.5), atol=1e-5)
     cut = Alignment(quad_from_rectangle((-10, 20, 60, 60)), (HEIGHT, WIDTH))  # its left side lies outside
-    part = paste_back(photo, before, before + 0.5, cut)[0, 0]
+    part = paste_back(photo, before + 0.5, AlignedCrop(before, cut))[0, 0]
     assert torch.allclose(part[50, :40], torch.full((40,), 0.5), atol=1e-5)
     assert part[:20].abs().max() == 0 and part[:, 50:].abs().max() == 0
     # the ramp: no step of more than the smooth step's steepest slope, 1.5 x 0.5 over 60/32 pixels
@@ -206,7 +210,7 @@ def test_fine_detail_stays_under_a_shift_and_goes_under_a_new_shape() -> None:
     before = extract_crop(fine, alignment, 20)
 
     def contrast(after: Tensor, **options: float) -> Tensor:
-        pasted = paste_back(fine, before, after, alignment, **options)
+        pasted = paste_back(fine, after, AlignedCrop(before, alignment), **options)
         return pasted[0, 0, 30:60, 45:75].diff(dim=-1).abs().mean()
 
     squares = ((torch.arange(20) // 3) % 2)[:, None] != ((torch.arange(20) // 3) % 2)
@@ -228,7 +232,7 @@ def test_fine_detail_goes_where_the_change_takes_the_face() -> None:
     wanted, inner = photo.roll(2 * step, dims=3), (..., slice(40, -40), slice(40, -40))
 
     def error(**options: bool) -> float:
-        pasted = paste_back(photo, before, after, alignment, **options)
+        pasted = paste_back(photo, after, AlignedCrop(before, alignment), **options)
         return (pasted - wanted)[inner].square().mean().sqrt().item()
 
     assert error() < 0.6 * error(move_detail=False)
@@ -239,19 +243,19 @@ def test_an_edit_outside_the_photo_changes_nothing() -> None:
     before = extract_crop(photo, alignment, 60)
     after = before.clone()
     after[..., :20] += 0.1
-    assert torch.equal(paste_back(photo, before, after, alignment), photo)
+    assert torch.equal(paste_back(photo, after, AlignedCrop(before, alignment)), photo)
 
 
 def test_a_mask_on_the_crop_limits_the_change() -> None:
     photo, alignment = noise(), Alignment(TILTED, (HEIGHT, WIDTH))
     before = extract_crop(photo, alignment, 50)
     mask = torch.zeros(1, 1, 50, 50)
-    assert torch.equal(paste_back(photo, before, before + 0.1, alignment, mask), photo)
+    assert torch.equal(paste_back(photo, before + 0.1, AlignedCrop(before, alignment), mask), photo)
     mask[..., :25, :] = 1
     half = before.clone()
     half[..., :25, :] += 0.1
-    masked = paste_back(photo, before, before + 0.1, alignment, mask)
-    assert torch.allclose(masked, paste_back(photo, before, half, alignment), atol=1e-6)
+    masked = paste_back(photo, before + 0.1, AlignedCrop(before, alignment), mask)
+    assert torch.allclose(masked, paste_back(photo, half, AlignedCrop(before, alignment)), atol=1e-6)
 
 
 def test_a_quad_seen_askew_goes_there_and_back() -> None:
@@ -260,7 +264,7 @@ def test_a_quad_seen_askew_goes_there_and_back() -> None:
     photo = waves(*centres(HEIGHT, WIDTH))
     before = extract_crop(photo, alignment, 96)
     after = -before
-    again = extract_crop(paste_back(photo, before, after, alignment, detail=1), alignment, 96)
+    again = extract_crop(paste_back(photo, after, AlignedCrop(before, alignment), detail=1), alignment, 96)
     inside = (..., slice(8, -8), slice(8, -8))
     assert (again[inside] - after[inside]).abs().max() < 0.02
 
@@ -269,7 +273,7 @@ def test_it_works_in_inference_mode() -> None:
     with torch.inference_mode():
         photo, alignment = noise(), Alignment(TILTED, (HEIGHT, WIDTH))
         before = extract_crop(photo, alignment, 32)
-        assert not torch.equal(paste_back(photo, before, before + 0.1, alignment), photo)
+        assert not torch.equal(paste_back(photo, before + 0.1, AlignedCrop(before, alignment)), photo)
 
 
 def test_what_does_not_fit_is_named() -> None:
@@ -280,10 +284,10 @@ def test_what_does_not_fit_is_named() -> None:
     with pytest.raises(InvalidInputError, match="expected 1 to 8192 pixels"):
         extract_crop(photo, alignment, 0)
     with pytest.raises(InvalidInputError, match="of one size"):
-        paste_back(photo, crop, crop[..., 1:], alignment)
+        paste_back(photo, crop[..., 1:], AlignedCrop(crop, alignment))
     with pytest.raises(InvalidInputError, match="paint the mask on the crop"):
-        paste_back(photo, crop, crop, alignment, torch.ones(1, 1, HEIGHT, WIDTH))
+        paste_back(photo, crop, AlignedCrop(crop, alignment), torch.ones(1, 1, HEIGHT, WIDTH))
     with pytest.raises(InvalidInputError, match="outside 0..1"):
-        paste_back(photo, crop, crop, alignment, torch.full((1, 1, 32, 32), 2.0))
+        paste_back(photo, crop, AlignedCrop(crop, alignment), torch.full((1, 1, 32, 32), 2.0))
     with pytest.raises(InvalidInputError, match="NaN"):
-        paste_back(photo, crop, crop * torch.nan, alignment)
+        paste_back(photo, crop * torch.nan, AlignedCrop(crop, alignment))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -53,12 +54,17 @@ class FacePoints:
         eyes, mouth = mean_point(self.eyes), mean_point(self.mouth)
         return (bx - ax, by - ay), (mouth[0] - eyes[0], mouth[1] - eyes[1])
 
-    def box(self) -> FaceRectangle:
+    def rectangle(self) -> FaceRectangle:
         """The upright rectangle around the points, enlarged to about the face."""
         (ex, ey), (mx, my) = self.axes()
         side = 2.0 * max(math.hypot(ex, ey), math.hypot(mx, my))
         x, y = mean_point((*self.eyes, *self.mouth))
         return x - side / 2, y - side / 2, side, side
+
+    def box(self) -> FaceRectangle:
+        """The name of `rectangle` in version 0.1."""
+        warnings.warn("FacePoints.box is now FacePoints.rectangle", DeprecationWarning, stacklevel=2)
+        return self.rectangle()
 
 
 def mean_point(points: Sequence[Point]) -> Point:
@@ -92,8 +98,8 @@ def parse_points(text: str) -> tuple[FacePoints, ...]:
 
 
 def parse_rectangles(text: str) -> tuple[FaceRectangle, ...]:
-    """One box per line: 'left, top, width, height' in pixels. Raises InvalidInputError."""
-    boxes: list[FaceRectangle] = []
+    """One rectangle per line: 'left, top, width, height' in pixels. Raises InvalidInputError."""
+    rectangles: list[FaceRectangle] = []
     for line in _lines(text):
         row = _numbers(line, "box", BOX_MEANING)
         if len(row) != 4:
@@ -102,8 +108,8 @@ def parse_rectangles(text: str) -> tuple[FaceRectangle, ...]:
             raise InvalidInputError(
                 f"box is {_short(line)}, {row[2]:g} wide and {row[3]:g} high; expected {BOX_MEANING}"
             )
-        boxes.append((row[0], row[1], row[2], row[3]))
-    return tuple(boxes)
+        rectangles.append((row[0], row[1], row[2], row[3]))
+    return tuple(rectangles)
 
 
 def points_from_openpose(pose: Any, size: tuple[int, int]) -> tuple[FacePoints, ...]:

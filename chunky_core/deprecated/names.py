@@ -101,7 +101,16 @@ RENAMED: dict[str, dict[str, str]] = {
     "inversion": {"Alignment": "inversion.original_crop:Alignment"},
     "alignment.face_crop": {
         "aligned_crop": "extract_crop",
-        "quad_from_box": "quad_from_rectangle",
+        "ffhq_quad": "alignment.faces:ffhq_quad",
+        "paste_back": "alignment.pasting:paste_back",
+        "quad_from_box": "alignment.faces:quad_from_rectangle",
+    },
+    "alignment.face_detection": {
+        "BY_HAND": "alignment.faces:BY_HAND",
+        "Face": "alignment.faces:Face",
+        "choose_face": "alignment.faces:choose_face",
+        "face_alignment": "alignment.face_crop:face_alignment",
+        "sorted_faces": "alignment.faces:sorted_faces",
     },
     "alignment.face_points": {"Box": "FaceRectangle", "parse_boxes": "parse_rectangles"},
     "compositing": {

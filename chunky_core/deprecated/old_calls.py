@@ -5,11 +5,41 @@ A docstring says what stands for the function now; the warning shows it.
 
 from __future__ import annotations
 
+import functools
+import warnings
 from collections.abc import Callable
 from importlib import import_module
-from typing import Any
+from typing import Any, ParamSpec, TypeAlias, TypeVar
+
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
+Call: TypeAlias = tuple[tuple[Any, ...], dict[str, Any]]  # arguments, keyword arguments
 
 ROOT = __package__.rpartition(".")[0]
+
+
+def accepts_old_calls(
+    translate: Callable[..., Call | None],
+) -> Callable[[Callable[Parameters, Result]], Callable[Parameters, Result]]:
+    """A function that may be called as in version 0.1, too, with a DeprecationWarning.
+
+    translate: gets the arguments and returns them as the function takes them now; None where they are so already.
+    """
+
+    def decorate(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
+        @functools.wraps(function)
+        def call(*arguments: Parameters.args, **options: Parameters.kwargs) -> Result:
+            now = translate(*arguments, **options)
+            if now is None:
+                return function(*arguments, **options)
+            name = function.__name__
+            message = f"{name} has other arguments now, see its docstring; the old ones go with version 0.3"
+            warnings.warn(message, DeprecationWarning, stacklevel=2)
+            return function(*now[0], **now[1])
+
+        return call
+
+    return decorate
 
 
 def _photo_first(module: str, name: str, **renamed: str) -> Callable[..., Any]:
