@@ -1,12 +1,15 @@
-"""Pixels -> picture: segments blended into the photo, seams removed."""
+"""Renderings to one image: segments blended into the photo, seams removed, boundaries refined, regions filled."""
 
 from __future__ import annotations
 
 from ..deprecated import old_modules, old_names
 from .composite import COMPOSITE_MODES, CompositeMode, composite
+from .correction_mask import CorrectionPart
 from .detail import KEEP_DETAIL, KeepDetail, with_detail
+from .fill import fill_region
 from .modes import CLONE_MODES, CloneMode, seamless_clone
 from .poisson import poisson_blend
+from .refine_boundaries import refine_boundaries
 from .render import render
 from .replacement import REPLACE, Replace, edited_segments
 
@@ -16,12 +19,15 @@ __all__ = [
     "CLONE_MODES",
     "REPLACE",
     "CompositeMode",
+    "CorrectionPart",
     "KeepDetail",
     "CloneMode",
     "Replace",
     "composite",
     "edited_segments",
+    "fill_region",
     "poisson_blend",
+    "refine_boundaries",
     "render",
     "seamless_clone",
     "with_detail",

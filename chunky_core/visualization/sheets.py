@@ -19,12 +19,10 @@ TITLE_HEIGHT = 22  # pixels above every picture of a contact sheet
 
 def tile(images: Tensor, columns: int) -> Tensor:
     """[B,3,H,W] in [-1,1] -> one sheet [1,3,rows·H,columns·W]; missing places are white."""
-    count, channels, height, width = images.shape
-    rows = -(-count // columns)
-    sheet = torch.ones(rows * columns, channels, height, width)
-    sheet[:count] = images.cpu()
-    grid = sheet.view(rows, columns, channels, height, width).permute(2, 0, 3, 1, 4)
-    return grid.reshape(1, channels, rows * height, columns * width)
+    from torchvision.utils import make_grid
+
+    missing = torch.ones(-len(images) % columns, *images.shape[1:])
+    return make_grid(torch.cat([images.cpu(), missing]), nrow=columns, padding=0)[None]
 
 
 def segment_colors(count: int) -> Tensor:
