@@ -25,7 +25,7 @@ from .label_tables import LabelTable, label_table
 _NAMED = 8  # files that a note names
 
 
-def files_of_masks(path: Path) -> list[Path]:
+def mask_inputs(path: Path) -> list[Path]:
     """Everything that `load_segments` may read: the folder and what is in it, or the label map and its table."""
     return [path, *path.iterdir()] if path.is_dir() else [path, path.with_suffix(".json")]
 
@@ -44,15 +44,15 @@ def load_segments(path: Path, photo: PictureFile, static: str, grow: int, feathe
     if not path.is_dir():
         labels, table = _labels(path)
         labels = _fitted(fit_labels, labels, photo, f"the label map {path}")
-        _tell_unturned(photo, [path])
+        _note_orientations(photo, [path])
         return segments_from_label_map(labels, table, static=names, grow=grow, feather=feather, gaps="static")
     files, aside = _mask_files(path)
     read = {name: read_mask(file) for name, file in files.items()}
-    _tell_odd_levels(files, read)
+    _note_odd_levels(files, read)
     masks = {name: _fitted(fit_mask, mask, photo, f"the mask {files[name]}") for name, mask in read.items()}
-    _tell_unturned(photo, files.values())
+    _note_orientations(photo, files.values())
     if aside:
-        _tell(f"left aside in {path}, as they are no pictures: {_listed(aside)}")
+        _note(f"left aside in {path}, as they are no pictures: {_listed(aside)}")
     return segments_from_masks(masks, static=names, grow=grow, feather=feather, gaps="static")
 
 
@@ -164,7 +164,7 @@ def _fitted(
                 "program drops a camera's EXIF orientation; save both upright"
             ) from error
         raise
-    _tell(f"{what} is {in_pixels(picture)} and was resized to the photo's {width}x{height}")
+    _note(f"{what} is {in_pixels(picture)} and was resized to the photo's {width}x{height}")
     return fitted
 
 
@@ -176,7 +176,7 @@ def _fits(fit: Callable[[Tensor, tuple[int, int], str], Tensor], picture: Tensor
     return True
 
 
-def _tell_odd_levels(files: Mapping[str, Path], masks: Mapping[str, Tensor]) -> None:
+def _note_odd_levels(files: Mapping[str, Path], masks: Mapping[str, Tensor]) -> None:
     """Say of which masks white isn't 1 or black isn't 0, in one line."""
     odd = odd_levels(masks)
     notes = []
@@ -187,14 +187,14 @@ def _tell_odd_levels(files: Mapping[str, Path], masks: Mapping[str, Tensor]) -> 
         listed = _listed([files[name].name for name in odd.grey])
         notes.append(f"{listed}: nothing is below {odd.lowest:.2g} of 1, so that all of the photo may change")
     if notes:
-        _tell(f"{'; '.join(notes)}; save white as 255 and black as 0 if that isn't meant")
+        _note(f"{'; '.join(notes)}; save white as 255 and black as 0 if that isn't meant")
 
 
-def _tell_unturned(photo: PictureFile, files: Iterable[Path]) -> None:
+def _note_orientations(photo: PictureFile, files: Iterable[Path]) -> None:
     """Whoever made a mask from a photo that is turned may have seen it upright or as it is stored."""
     other = [file.name for file in files if open_picture(file).orientation != photo.orientation]
     if other and photo.orientation != 1:
-        _tell(
+        _note(
             f"{photo.path} is turned by its EXIF orientation, {_listed(other)} not in the same way: masks are taken as "
             "they are seen, on the upright photo"
         )
@@ -204,5 +204,5 @@ def _listed(names: list[str]) -> str:
     return ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
 
 
-def _tell(note: str) -> None:
+def _note(note: str) -> None:
     print(note, file=sys.stderr)
