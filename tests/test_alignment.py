@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from chunky_core.alignment.face_crop import AlignedCrop, extract_crop
+from chunky_core.alignment.face_crop import AlignedCrop, align, extract_crop
 from chunky_core.alignment.face_points import FacePoints
-from chunky_core.alignment.faces import ffhq_quad, quad_from_rectangle
+from chunky_core.alignment.faces import Face, ffhq_quad, quad_from_rectangle
 from chunky_core.alignment.pasting import paste_back
 from chunky_core.alignment.perspective import Quad, quad_to_photo
 from chunky_core.errors import InvalidInputError
@@ -291,3 +291,22 @@ def test_what_does_not_fit_is_named() -> None:
         paste_back(photo, crop, AlignedCrop(crop, alignment), torch.full((1, 1, 32, 32), 2.0))
     with pytest.raises(InvalidInputError, match="NaN"):
         paste_back(photo, crop * torch.nan, AlignedCrop(crop, alignment))
+
+
+def test_a_crop_goes_back_where_it_came_from() -> None:
+    points = FacePoints(((30, 24), (50, 26)), ((32, 44), (48, 45)))
+    photo, face = noise(), Face((20, 15, 40, 30), points)
+    crop = align(photo, face, size=48)
+    assert crop.alignment == Alignment(ffhq_quad(points), (HEIGHT, WIDTH))
+    assert torch.equal(crop.image, extract_crop(photo, crop.alignment, 48))
+    assert torch.equal(paste_back(photo, crop.image, crop), photo)
+    changed = crop.image.clone()
+    changed[..., 20:28, 20:28] += 0.3
+    again = align(paste_back(photo, changed, crop, detail=1), face, size=48).image
+    assert (again - changed)[..., 22:26, 22:26].abs().max() < 0.1 < (crop.image - changed).abs().max()
+
+
+def test_without_points_the_crop_is_the_square_around_the_rectangle() -> None:
+    crop = align(noise(), Face((10, 20, 40, 20)), size=20)
+    assert crop.image.shape == (1, 3, 20, 20)
+    assert crop.alignment.quad == quad_from_rectangle((10, 20, 40, 20))

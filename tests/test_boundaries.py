@@ -9,7 +9,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from chunky_core.compositing.refine_boundaries import by_features, segment_speeds, with_masks
+from chunky_core.compositing.refine_boundaries import (
+    by_features,
+    refine_boundaries,
+    segment_speeds,
+    with_masks,
+)
 from chunky_core.compositing.render import render, render_segment
 from chunky_core.errors import InvalidInputError, WrongGeneratorError
 from chunky_core.generator.generator import Generator
@@ -70,6 +75,16 @@ def test_a_grown_segment_shows_more_of_its_edit(generator: Generator, edited: In
     solid = (after[0] == 1) & (before[0] < 1)
     assert solid.any()
     assert (render(generator, moved) - own)[..., solid].abs().max() < 1e-4
+
+
+def test_refining_is_the_level_set_by_the_speeds(generator: Generator, edited: Inversion) -> None:
+    found = refine_boundaries(generator, edited, "all", distance=5, curvature=0.2)
+    speeds = segment_speeds(generator, edited, ["block"])
+    masks = refine_segments(edited.masks(), speeds, distance=5, signs=1, curvature=0.2, enter_static=True)
+    assert torch.equal(found.masks().masks, masks.masks) and torch.equal(found.static_mask, masks.static)
+    assert not torch.equal(masks.masks, edited.masks().masks)
+    assert [one.name for one in found.segments if one.redrawn] == ["block"]
+    assert found.edits == edited.edits and found.state is None
 
 
 class Colours:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -49,13 +50,14 @@ def at_step(monkeypatch) -> Callable[..., list[str]]:
     def install(step: int, action: Callable[[], object], title: str = "") -> list[str]:
         steps: list[str] = []
 
-        def progress_bar(label: str) -> Callable:
+        @contextmanager
+        def progress_bar(label: str) -> Iterator[Callable]:
             def show(done: int, _total: int, _image: object) -> None:
                 steps.append(label)
                 if done == step and label.startswith(title):
                     action()
 
-            return show
+            yield show
 
         monkeypatch.setattr(projection_task, "progress_bar", progress_bar)
         return steps

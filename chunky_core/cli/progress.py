@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from torch import Tensor
 
@@ -12,11 +13,13 @@ FORMAT = "{desc:<22} [{bar:30}] {n}/{total}  {remaining_s:4.0f} s left"
 SECONDS = 0.1  # between two looks of the bar
 
 
-def progress_bar(label: str) -> Callable[[int, int, Tensor | None], None]:
+@contextmanager
+def progress_bar(label: str) -> Iterator[Callable[[int, int, Tensor | None], None]]:
     """A callback for `project`: one line that is redrawn in place, or one line at the end where stderr is a file."""
     from tqdm import tqdm
 
-    seconds = SECONDS if sys.stderr.isatty() else math.inf
+    live = sys.stderr.isatty()
+    seconds = SECONDS if live else math.inf
     bar = tqdm(
         desc=label,
         file=sys.stderr,
@@ -32,7 +35,9 @@ def progress_bar(label: str) -> Callable[[int, int, Tensor | None], None]:
         if bar.total is None:  # a projection may go on from any step
             bar.total, bar.n, bar.initial = total, step - 1, step - 1
         bar.update(step - bar.n)
-        if step == total:
-            bar.close()
 
-    return show
+    try:
+        yield show
+    finally:
+        bar.disable = bar.total is None or not (live or bar.n == bar.total)  # a file gets no unfinished bar
+        bar.close()

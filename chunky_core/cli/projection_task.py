@@ -59,16 +59,17 @@ class ProjectionTask:
         """Project, or go on with what `earlier` returned. `Stopped` comes back with advice how to go on."""
         result_file = _ResultFile(self.path, earlier)
         try:
-            inversion = project(
-                self.generator,
-                self.photo,
-                self.segments,
-                self.config,
-                callback=progress_bar(self.title),
-                start=earlier,
-                resume=earlier is not None,
-                keep=lambda unfinished: result_file.keep(replace(unfinished, edits=self.edits)),
-            )
+            with progress_bar(self.title) as show_progress:
+                inversion = project(
+                    self.generator,
+                    self.photo,
+                    self.segments,
+                    self.config,
+                    callback=show_progress,
+                    start=earlier,
+                    resume=earlier is not None,
+                    keep=lambda unfinished: result_file.keep(replace(unfinished, edits=self.edits)),
+                )
             inversion = replace(inversion, edits=self.edits)
             result_file.finish(inversion)
         except Stopped as stop:
@@ -110,7 +111,10 @@ class _ResultFile:
         self.kept, self.problem = earlier is not None, ""
 
     def keep(self, inversion: Inversion) -> None:
-        """Write what isn't finished yet. A disk that is full now may have room at the end: the run goes on, and says so once."""
+        """Write what isn't finished yet.
+
+        A disk that is full now may have room at the end: the run goes on, and says so once.
+        """
         try:
             with delay_signals():
                 self._set_aside()
