@@ -149,28 +149,28 @@ def _check_named(path: Path, labels: Tensor, table: LabelTable) -> None:
 
 
 def _fitted(
-    fit: Callable[[Tensor, tuple[int, int], str], Tensor], picture: Tensor, photo: PictureFile, what: str
+    fit: Callable[[Tensor, tuple[int, int], str], Tensor], image: Tensor, photo: PictureFile, what: str
 ) -> Tensor:
     """A mask or label map in the photo's size; says so where that changes it."""
-    if picture.shape[-2:] == photo.size:
-        return picture
+    if image.shape[-2:] == photo.size:
+        return image
     height, width = photo.size
     try:
-        fitted = fit(picture, photo.size, what)
+        fitted = fit(image, photo.size, what)
     except InvalidInputError as error:
-        if _fits(fit, picture.mT, photo):
+        if _fits(fit, image.mT, photo):
             raise InvalidInputError(
-                f"{what} is {in_pixels(picture)}, the photo is {width}x{height}: one of them is turned, as when a "
+                f"{what} is {in_pixels(image)}, the photo is {width}x{height}: one of them is turned, as when a "
                 "program drops a camera's EXIF orientation; save both upright"
             ) from error
         raise
-    _note(f"{what} is {in_pixels(picture)} and was resized to the photo's {width}x{height}")
+    _note(f"{what} is {in_pixels(image)} and was resized to the photo's {width}x{height}")
     return fitted
 
 
-def _fits(fit: Callable[[Tensor, tuple[int, int], str], Tensor], picture: Tensor, photo: PictureFile) -> bool:
+def _fits(fit: Callable[[Tensor, tuple[int, int], str], Tensor], image: Tensor, photo: PictureFile) -> bool:
     try:
-        fit(picture, photo.size, "")
+        fit(image, photo.size, "")
     except InvalidInputError:
         return False
     return True

@@ -129,13 +129,13 @@ def _renderings_with_detail(
     renderings, boxes = [], []
     for segment in inversion.segments:
         box = mask_box(segment.mask, margin=round(_CONTEXT * scale))
-        shown = photo[..., box.top : box.bottom, box.left : box.right]
+        image = photo[..., box.top : box.bottom, box.left : box.right]
         edits = [edit for edit in applicable_edits(masks, segment.name, inversion.edits) if edit.strength]
         if edits:
             plain = render_segment(generator, inversion, segment, [], box).to(photo)
             edited = render_segment(generator, inversion, segment, edits, box).to(photo)
-            shown = with_detail(shown, plain, edited, move=move, scale=scale)
-        renderings.append(shown)
+            image = with_detail(image, plain, edited, move=move, scale=scale)
+        renderings.append(image)
         boxes.append(box)
     return renderings, boxes
 

@@ -147,20 +147,24 @@ def _single_segment(
 
 
 def _target(
-    own: Generator, start: Inversion, held: Tensor, parts: Sequence[CorrectionPart], photo: Tensor | None
+    own: Generator,
+    start: Inversion,
+    segment_mask: Tensor,
+    parts: Sequence[CorrectionPart],
+    photo: Tensor | None,
 ) -> Tensor:
-    """[1,3,H,W]: what X_2 is to draw: on the segment `held` G(X_1), on the parts to fit their targets, else the
+    """[1,3,H,W]: what X_2 is to draw: where `segment_mask` is above 0 G(X_1), on the parts to fit their targets, else the
     rendering of the inversion.
     """
-    rendering, box = start.backdrop(), mask_box(held)
+    rendering, box = start.backdrop(), mask_box(segment_mask)
     with_segment = rendering.clone()
     segment = render_segment(own, start, start.segments[0], [], box)
     with_segment[..., box.top : box.bottom, box.left : box.right] = segment.to(rendering)
-    target = torch.where(held > 0, with_segment, rendering)
+    target = torch.where(segment_mask > 0, with_segment, rendering)
     for part in parts:
         if part.fit:
-            shown = rendering if part.target == "picture" else _required(photo)
-            target = torch.where(part.mask.to(rendering) > 0, shown, target)
+            fitted_to = rendering if part.target == "picture" else _required(photo)
+            target = torch.where(part.mask.to(rendering) > 0, fitted_to, target)
     return target
 
 
@@ -194,8 +198,8 @@ def _with_fill(inversion: Inversion, segment: Segment, code: LatentCode, shown_m
 
 def _extend_edit(edit: Edit, before: Segments, after: Segments, name: str) -> Edit:
     """The edit for the segments that it was for, and for the new one, `after`'s last, if `name` is among them."""
-    meant = before.resolve(edit.segments)
-    wanted = (*meant, after.names[-1]) if name in meant else meant
+    targets = before.resolve(edit.segments)
+    wanted = (*targets, after.names[-1]) if name in targets else targets
     return edit if {*after.resolve(edit.segments)} == {*wanted} else replace(edit, segments=wanted)
 
 

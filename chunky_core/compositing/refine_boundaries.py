@@ -98,8 +98,8 @@ def by_features(network: PerceptualNetwork) -> SpeedMeasure:
     def speed(first: Tensor, second: Tensor) -> Tensor:
         height, width = first.shape[-2:]
         scale = max(1.0, network.smallest_side / min(height, width))
-        views = [F.interpolate(one, scale_factor=scale, mode="bilinear") for one in (first, second)]
-        return feature_speed(network.features(views[0]), network.features(views[1]), (height, width))
+        resized = [F.interpolate(one, scale_factor=scale, mode="bilinear") for one in (first, second)]
+        return feature_speed(network.features(resized[0]), network.features(resized[1]), (height, width))
 
     return speed
 

@@ -41,10 +41,10 @@ def segment_overlay(photo: Tensor, segments: Segments, opacity: float = 0.55, na
     colors = segment_colors(len(segments.names)).to(photo)
     tint = (segments.masks.to(photo) * colors[:, :, None, None]).sum(0, keepdim=True)
     covered = 1 - segments.static.to(photo)
-    picture = photo * (1 - opacity * covered) + opacity * tint
+    image = photo * (1 - opacity * covered) + opacity * tint
     if not names:
-        return picture
-    return draw_captions(picture, place_captions(*segment_anchors(segments), segments.size))
+        return image
+    return draw_captions(image, place_captions(*segment_anchors(segments), segments.size))
 
 
 def segment_anchors(segments: Segments) -> tuple[list[str], list[tuple[float, float]]]:
