@@ -153,8 +153,8 @@ def _target(
     parts: Sequence[CorrectionPart],
     photo: Tensor | None,
 ) -> Tensor:
-    """[1,3,H,W]: what X_2 is to draw: where `segment_mask` is above 0 G(X_1), on the parts to fit their targets, else the
-    rendering of the inversion.
+    """[1,3,H,W]: what X_2 is to draw: G(X_1) where `segment_mask` is above 0, on the parts to fit their targets, else
+    the rendering of the inversion.
     """
     rendering, box = start.backdrop(), mask_box(segment_mask)
     with_segment = rendering.clone()
