@@ -121,7 +121,7 @@ def row(
     losses: LossConfig,
     rounds: int,
 ) -> list[str]:
-    config = ProjectionConfig(mode=mode, steps=2 * rounds, losses=losses, warmup=0.0)
+    config = ProjectionConfig(mode=mode, num_steps=2 * rounds, loss=losses, warmup=0.0)
     ends: list[float] = []
 
     def note(step: int, total: int, image: Tensor | None) -> None:
@@ -148,7 +148,7 @@ def composite_time(device: torch.device) -> float:
     """Seconds, the second time."""
     generator, photo, segments = demo(device)
     edit = parse_edit("age=2", load_directions("demo"))
-    inversion = project(generator, photo, segments, ProjectionConfig(steps=1)).with_edits(edit)
+    inversion = project(generator, photo, segments, ProjectionConfig(num_steps=1)).with_edits(edit)
     composite(generator, inversion)
     return timed(lambda: composite(generator, inversion))
 

@@ -50,7 +50,7 @@ def inversion(on_cpu: Generator, photo: Tensor) -> Inversion:
     segments = pieces(on_cpu.img_resolution)
     tensor = torch.randn(on_cpu.w_dim, generator=torch.Generator().manual_seed(0))
     edit = Edit(Direction("any", "w", tensor), 1.0, ("block", "band"))
-    return project(on_cpu, photo, segments, ProjectionConfig(steps=4, dilation=1)).with_edits(edit)
+    return project(on_cpu, photo, segments, ProjectionConfig(num_steps=4, dilation=1)).with_edits(edit)
 
 
 def test_pictures_and_boxes_agree(on_cpu: Generator, on_gpu: Generator) -> None:
@@ -63,7 +63,7 @@ def test_pictures_and_boxes_agree(on_cpu: Generator, on_gpu: Generator) -> None:
 
 @pytest.mark.parametrize("mode", ["independent", "joint"])
 def test_a_photo_on_the_cpu_is_projected_on_the_gpu(on_gpu: Generator, photo: Tensor, mode: str) -> None:
-    config = ProjectionConfig(mode=mode, steps=6, dilation=1)
+    config = ProjectionConfig(mode=mode, num_steps=6, dilation=1)
     result = project(on_gpu, photo, pieces(on_gpu.img_resolution), config)
     assert result.stopped is None and all(one.code.tensor.device == photo.device for one in result.segments)
     losses = next(iter(result.losses.values()))

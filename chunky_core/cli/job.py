@@ -114,7 +114,7 @@ def write_pictures(job: Job, folder: Path, inversion: Inversion, others: Sequenc
         **fit_figures(job, inversion, reconstruction, global_renderings),
         **change_figures(job.photo, inversion, edited),
         "edits": [f"{'+'.join(e.segments)}:{e.direction.name}={e.strength:g}" for e in job.edits],
-        "steps": job.config.steps,
+        "steps": job.config.num_steps,
         "stopped": inversion.stopped,
     }
     space = job.config.space

@@ -13,7 +13,7 @@ from ..boxes import Box
 from ..editing.edits import applicable_edits
 from ..errors import InvalidInputError
 from ..generator.generator import Generator
-from ..inversion.inversion import Inversion, check_generator
+from ..inversion.record import Inversion, check_generator
 from ..segments.blend import blend
 from ..segments.masks import SMALLEST_WEIGHT, grow, mask_box
 from ..segments.segment_masks import Segments
@@ -68,7 +68,7 @@ def composite(
     else:
         renderings, boxes = render_segments(generator, part, margin=1)
     if mode == "soft blend":
-        return blend(part.backdrop(), part.masks(), renderings, boxes)
+        return blend(part.backdrop(), part.masks, renderings, boxes)
     removal = _SeamRemoval(mode, mixed and part.photo is not None, band, "half" if detailed else "soft")
     if between and len(part.segments) > 1:
         return _blend_together(part, renderings, boxes, removal)
@@ -92,7 +92,7 @@ def _blend_together(
     part: Inversion, renderings: Sequence[Tensor], boxes: Sequence[Box], removal: _SeamRemoval
 ) -> Tensor:
     """Seams between segments and toward the photo removed, all together."""
-    backdrop, masks = part.backdrop(), part.masks()
+    backdrop, masks = part.backdrop(), part.masks
     if removal.mode == "colour shift only":
         return shift_segment_colors(
             backdrop, masks, renderings, boxes, mixed=removal.mixed, boundary=removal.boundary
@@ -110,7 +110,7 @@ def _blend_into_photo(
 
     No cross-fade: the Poisson equation would keep the ramp from photo to rendering as if it were detail.
     """
-    backdrop, masks = part.backdrop(), part.masks()
+    backdrop, masks = part.backdrop(), part.masks
     if removal.boundary == "half":
         rendering = _extended(backdrop, masks, renderings, boxes)
     else:
@@ -124,7 +124,7 @@ def _renderings_with_detail(
     generator: Generator, inversion: Inversion, *, move: bool
 ) -> tuple[list[Tensor], list[Box]]:
     """Every segment's edited rendering with its photo's detail, and where it lies; without edits it is the photo."""
-    photo, masks = inversion.backdrop(), inversion.masks()
+    photo, masks = inversion.backdrop(), inversion.masks
     scale = max(1.0, max(photo.shape[-2:]) / 256)
     renderings, boxes = [], []
     for segment in inversion.segments:

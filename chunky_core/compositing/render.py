@@ -16,7 +16,7 @@ from ..errors import InvalidInputError
 from ..generator.generator import Generator
 from ..generator.spaces import LatentCode, synthesis_input
 from ..generator.weight_deltas import tuned
-from ..inversion.inversion import Edit, Inversion, Segment, check_generator
+from ..inversion.record import Edit, Inversion, SegmentCode, check_generator
 from ..segments.blend import blend
 from ..segments.masks import mask_box
 
@@ -36,7 +36,7 @@ def render(
     it, or where the photo is needed and absent.
     """
     renderings, boxes = render_segments(generator, inversion, edited=edited)
-    return blend(inversion.backdrop(), inversion.masks(), renderings, boxes, cross_fade=cross_fade)
+    return blend(inversion.backdrop(), inversion.masks, renderings, boxes, cross_fade=cross_fade)
 
 
 @torch.no_grad()
@@ -47,7 +47,7 @@ def render_segments(
     margin in pixels. edited and what is raised: as in `render`.
     """
     check_generator(inversion, generator)
-    backdrop, masks = inversion.backdrop(), inversion.masks()
+    backdrop, masks = inversion.backdrop(), inversion.masks
     boxes = [mask_box(segment.mask, margin=margin) for segment in inversion.segments]
     renderings = []
     for segment, box in zip(inversion.segments, boxes, strict=True):
@@ -59,7 +59,7 @@ def render_segments(
 def render_segment(
     generator: Generator,
     inversion: Inversion,
-    segment: Segment,
+    segment: SegmentCode,
     edits: Sequence[Edit],
     box: Box | None = None,
 ) -> Tensor:

@@ -11,7 +11,7 @@ from torch import Tensor
 from ..errors import InvalidInputError
 from ..generator.generator import Generator
 from ..generator.spaces import SPACES, Direction, LatentCode, convert
-from ..inversion.inversion import Edit, Inversion
+from ..inversion.record import Edit, Inversion
 from ..segments.segment_masks import Segments
 from .directions import directions_of
 
