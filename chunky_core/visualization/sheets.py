@@ -19,7 +19,7 @@ TITLE_HEIGHT = 22  # pixels above every picture of a contact sheet
 
 def tile(images: Tensor, columns: int) -> Tensor:
     """[B,3,H,W] in [-1,1] -> one sheet [1,3,rows·H,columns·W]; missing places are white."""
-    from torchvision.utils import make_grid
+    from torchvision.utils import make_grid  # type: ignore[import-untyped]
 
     missing = torch.ones(-len(images) % columns, *images.shape[1:])
     return make_grid(torch.cat([images.cpu(), missing]), nrow=columns, padding=0)[None]
