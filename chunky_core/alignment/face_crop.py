@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
@@ -26,7 +26,7 @@ LARGEST_CROP = 8192  # pixels
 class AlignedCrop:
     """A face as `align` cut it out: image [1,3,size,size] in [-1,1], and where in the photo it lies."""
 
-    image: Tensor
+    image: Tensor = field(repr=False)
     alignment: Alignment
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -26,7 +26,7 @@ class CorrectionPart:
     shape, and for a mask that is empty or holds anything but numbers in [0,1].
     """
 
-    mask: Tensor
+    mask: Tensor = field(repr=False)
     target: str = "photo"
     fit: bool = True
     take: bool = True

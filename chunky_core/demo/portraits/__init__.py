@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...deprecated import old_names
+from ...deprecated import old_modules, old_names
 from .attributes import ATTRIBUTES, EXTRAS, INDEX, LABEL, LABELS, PALETTE, PARTS, SHARED_ATTRIBUTES
 from .painting import draw_portraits
 
@@ -10,4 +10,5 @@ __all__ = [
     "ATTRIBUTES", "EXTRAS", "INDEX", "LABEL", "LABELS", "PALETTE", "PARTS", "SHARED_ATTRIBUTES",
     "draw_portraits",
 ]  # fmt: skip
+__path__.append(old_modules("demo/portraits"))
 __getattr__ = old_names(__name__)
