@@ -99,7 +99,7 @@ class AlignFace(io.ComfyNode):
             photos = each_photo(image)
             source = face_source(model, points, box, keypoints, mask, len(photos))
             found = tuple(
-                tuple(face_alignment(face, photo) for face in chosen(source(photo, i), faces, number, i))
+                tuple(face_alignment(photo, face) for face in chosen(source(photo, i), faces, number, i))
                 for i, photo in enumerate(photos)
             )
             crops = [

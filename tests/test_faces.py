@@ -177,7 +177,7 @@ def test_other_data_than_openpose_is_refused() -> None:
 
 def test_the_preview_draws_around_the_face_only() -> None:
     photo = torch.zeros(1, 3, 200, 200)
-    alignment = face_alignment(Face((50, 60, 100, 80)), photo)
+    alignment = face_alignment(photo, Face((50, 60, 100, 80)))
     changed = (draw_quads(photo, (alignment,)) - photo).abs().amax(1)[0] > 0.02
     assert alignment.original_size == (200, 200)
     assert changed[55, 50:150].all() or changed[50, 50:150].all()

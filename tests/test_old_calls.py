@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from chunky_core.alignment.face_crop import AlignedCrop, extract_crop
+from chunky_core.alignment.face_crop import AlignedCrop, extract_crop, face_alignment
 from chunky_core.alignment.faces import Face
 from chunky_core.alignment.pasting import paste_back
 from chunky_core.compositing import poisson_blend, seamless_clone
@@ -106,6 +106,12 @@ def test_old_pasting_takes_both_crops(form: str) -> None:
             rest = (weight,) if form == "mask too" else ()
             pasted = paste_back(PHOTO, after, AlignedCrop(crop.image, alignment), *rest, detail=0.5)  # type: ignore
     assert torch.equal(pasted, expected)
+
+
+def test_an_alignment_of_a_face_in_the_old_order() -> None:
+    face = Face((5, 6, 20, 20))
+    with pytest.warns(DeprecationWarning, match="face_alignment has other arguments now"):
+        assert face_alignment(face, PHOTO) == face_alignment(PHOTO, face)  # type: ignore[arg-type]
 
 
 def test_a_faces_box_is_its_rectangle() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -11,6 +11,7 @@ from torch import Tensor
 from ..boxes import Box
 from ..checks import check_picture
 from ..deprecated import old_names
+from ..deprecated.old_calls import accepts_old_calls
 from ..errors import InvalidInputError
 from ..inversion.original_crop import Alignment
 from ..wording import in_pixels
@@ -36,11 +37,17 @@ def align(photo: Tensor, face: Face, size: int) -> AlignedCrop:
     photo: [1,C,H,W] in [-1,1], C >= 3. size: pixels, such as the generator's `img_resolution`. `paste_back` brings
     what was made of the crop back. Raises what `extract_crop` raises.
     """
-    alignment = face_alignment(face, photo)
+    alignment = face_alignment(photo, face)
     return AlignedCrop(extract_crop(photo, alignment, size), alignment)
 
 
-def face_alignment(face: Face, photo: Tensor) -> Alignment:
+def _photo_first(*arguments: Any, **options: Any) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
+    """face_alignment(face, photo) as it was in version 0.1 in today's order; None for today's."""
+    return (arguments[::-1], options) if arguments and isinstance(arguments[0], Face) else None
+
+
+@accepts_old_calls(_photo_first)
+def face_alignment(photo: Tensor, face: Face) -> Alignment:
     """The record of a face's crop out of a photo [1,C,H,W]."""
     return Alignment(face.quad, (photo.shape[-2], photo.shape[-1]))
 
