@@ -62,9 +62,9 @@ def test_old_blends_take_the_picture_first(place: str, new: Callable[..., Tensor
 @pytest.mark.parametrize(
     ("place", "new"),
     [
-        ("evaluation.seam_visibility.seam_error", seam_gradient_error),
-        ("evaluation.seam_visibility.inner_error", interior_gradient_error),
-        ("evaluation.seam_visibility.seams", seam_gradient_errors),
+        ("evaluation.seams.seam_error", seam_gradient_error),
+        ("evaluation.seams.inner_error", interior_gradient_error),
+        ("evaluation.seams.seams", seam_gradient_errors),
     ],
 )
 def test_old_measures_of_seams(place: str, new: Callable[..., Any]) -> None:
@@ -84,7 +84,7 @@ def test_old_removal_of_seams_between_segments(name: str, new: Callable[..., Ten
     masks = pieces(SIZE)
     boxes = [mask_box(mask[None], margin=1) for mask in masks.masks]
     renderings = [OTHER[..., box.top : box.bottom, box.left : box.right] for box in boxes]
-    function = old(f"compositing.segment_seams.{name}")
+    function = old(f"compositing.between_segments.{name}")
     expected = new(PHOTO, masks, renderings, boxes, boundary="half")
     assert torch.equal(function(PHOTO, masks, renderings, boxes, rim="half"), expected)
 
@@ -95,7 +95,7 @@ def test_old_pasting_takes_both_crops(form: str) -> None:
     crop = AlignedCrop(extract_crop(PHOTO, alignment, 16), alignment)
     after = crop.image.flip(3)
     mask = weight if form == "mask too" else None
-    expected = paste_back(PHOTO, crop, AlignedCrop(after, mask), detail=0.5)
+    expected = paste_back(PHOTO, after, crop, mask, detail=0.5)
     assert not torch.equal(expected, PHOTO)
     with pytest.warns(DeprecationWarning, match="paste_back has other arguments now"):
         if form == "keywords":
@@ -104,7 +104,7 @@ def test_old_pasting_takes_both_crops(form: str) -> None:
             )
         else:
             rest = (weight,) if form == "mask too" else ()
-            pasted = paste_back(PHOTO, after, AlignedCrop(crop.image, alignment), *rest, detail=0.5)  # type: ignore
+            pasted = paste_back(PHOTO, crop.image, after, alignment, *rest, detail=0.5)  # type: ignore
     assert torch.equal(pasted, expected)
 
 
