@@ -5,14 +5,22 @@ from __future__ import annotations
 # old module: new module
 MOVED = {
     "compositing.alignment": "alignment.face_crop",
+    "compositing.between_segments": "compositing.segment_seams",
     "compositing.boundaries": "compositing.refine_boundaries",
     "compositing.colour_shift": "compositing.color_shift",
     "compositing.face_points": "alignment.face_points",
     "compositing.faces": "alignment.face_detection",
+    "compositing.fill_parts": "compositing.correction_mask",
+    "compositing.replaced": "compositing.replacement",
     "compositing.warp": "alignment.perspective",
+    "demo.portraits.canvas": "demo.portraits.raster_canvas",
+    "demo.portraits.colours": "demo.portraits.colors",
+    "demo.training.identity": "demo.training.identity_head",
+    "demo.training.tuning": "demo.training.triplet_tuning",
     "evaluation.labels": "visualization.captions",
     "evaluation.outlines": "visualization.outlines",
     "evaluation.plots": "visualization.curves",
+    "evaluation.seams": "evaluation.seam_visibility",
     "evaluation.sheets": "visualization.sheets",
     "generator.batching": "generator.batches",
     "generator.boxes": "boxes",
@@ -105,6 +113,23 @@ MOVED = {
 }
 # module, the old or the new one: {old name: new name, or "new.module:new name"}
 RENAMED: dict[str, dict[str, str]] = {
+    "alignment.face_crop": {
+        "aligned_crop": "extract_crop",
+        "ffhq_quad": "alignment.faces:ffhq_quad",
+        "paste_back": "alignment.pasting:paste_back",
+        "quad_from_box": "alignment.faces:quad_from_rectangle",
+    },
+    "alignment.face_detection": {
+        "BY_HAND": "alignment.faces:BY_HAND",
+        "Face": "alignment.faces:Face",
+        "choose_face": "alignment.faces:choose_face",
+        "face_alignment": "alignment.face_crop:face_alignment",
+        "sorted_faces": "alignment.faces:sorted_faces",
+    },
+    "alignment.face_points": {
+        "Box": "FaceRectangle",
+        "parse_boxes": "parse_rectangles",
+    },
     "checkpoints.candidates": {
         "find": "find_candidates",
         "tell_choice": "note_choice",
@@ -126,6 +151,79 @@ RENAMED: dict[str, dict[str, str]] = {
         "find": "find_w_avg",
     },
     "checkpoints.supported": {"check": "check_supported"},
+    "compositing": {
+        "MODES": "compositing.modes:CLONE_MODES",
+        "Mode": "compositing.modes:CloneMode",
+        "poisson_composite": "deprecated.old_calls:poisson_composite",
+        "set_in": "deprecated.old_calls:set_in",
+    },
+    "compositing.color_shift": {"colour_shift": "deprecated.old_calls:colour_shift"},
+    "compositing.correction_mask": {
+        "FillPart": "CorrectionPart",
+        "connected_parts": "connected_component_masks",
+        "parse_parts": "parse_correction_parts",
+    },
+    "compositing.detail": {"Carrying": "DetailMotion"},
+    "compositing.flow": {"moved": "backward_warp"},
+    "compositing.modes": {
+        "MODES": "CLONE_MODES",
+        "Mode": "CloneMode",
+        "set_in": "deprecated.old_calls:set_in",
+    },
+    "compositing.poisson": {
+        "Rim": "BoundaryGuidance",
+        "SHOWN": "PHOTO_SHOWS_BELOW",
+        "WHOLE": "OPAQUE",
+        "fitted": "solve_gradient_domain",
+        "neighbours": "shifted_pairs",
+        "poisson_composite": "deprecated.old_calls:poisson_composite",
+        "rim_of": "outer_boundary",
+        "stronger": "stronger_gradient",
+    },
+    "compositing.refine_boundaries": {
+        "Compared": "Reference",
+        "Speed": "SpeedMeasure",
+    },
+    "compositing.render": {
+        "segment_picture": "render_segment",
+        "segment_pictures": "render_segments",
+    },
+    "compositing.replacement": {"replaced_part": "restrict_to_replaced"},
+    "compositing.segment_seams": {
+        "SoftRim": "SoftBoundary",
+        "join_segments": "deprecated.old_calls:join_segments",
+        "shift_segments": "deprecated.old_calls:shift_segments",
+    },
+    "demo.portraits": {"render": "demo.portraits.painting:draw_portraits"},
+    "demo.portraits.colors": {
+        "ageing": "aging",
+        "brow_colour": "brow_color",
+        "greyness": "grayness",
+        "hair_colour": "hair_color",
+        "shadow_colour": "shadow_color",
+        "skin_colour": "skin_color",
+    },
+    "demo.portraits.painting": {"render": "draw_portraits"},
+    "demo.portraits.raster_canvas": {"Canvas": "RasterCanvas"},
+    "demo.training.channel_weights": {
+        "Comparisons": "TripletDistances",
+        "compare": "measure_triplets",
+    },
+    "demo.training.muon": {"orthogonalise": "orthogonalize"},
+    "evaluation.fidelity": {
+        "Comparison": "MethodComparison",
+        "compare": "compare_methods",
+        "fidelity": "deprecated.old_calls:fidelity",
+    },
+    "evaluation.metrics": {
+        "l2": "mse",
+        "perceptual": "lpips_distance",
+    },
+    "evaluation.seam_visibility": {
+        "inner_error": "deprecated.old_calls:inner_error",
+        "seam_error": "deprecated.old_calls:seam_error",
+        "seams": "deprecated.old_calls:seams",
+    },
     "generator": {
         "load_generator": "checkpoints.generators:load_generator",
         "read_checkpoint": "checkpoints.generators:read_checkpoint",
@@ -279,4 +377,11 @@ RENAMED: dict[str, dict[str, str]] = {
         "Effort": "RelativeCost",
         "cover": "tile_mask",
     },
+    "visualization.captions": {
+        "Label": "Caption",
+        "draw_labels": "draw_captions",
+        "place_labels": "place_captions",
+    },
+    "visualization.outlines": {"draw_curves": "draw_outlines"},
+    "visualization.sheets": {"segment_colours": "segment_colors"},
 }

@@ -1,4 +1,4 @@
-"""The image that segments make together."""
+"""The picture that segments make together."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from ..boxes import Box
-from ..checks import check_shape
 from ..errors import InvalidInputError
+from ..wording import pictures
 from .masks import mask_box
 from .segment_masks import SegmentMasks
 
@@ -28,7 +28,7 @@ def blend(
     pixel > 0 of the segment's mask. Returns [1,3,H,W]. Where the static mask S^X is 1 the photo's numbers are
     returned as they are. Differentiable in the crops and the photo.
     cross_fade: False leaves the photo out wherever a segment has any weight (the segments' shares are scaled
-    up to one there), which is the image to hand to `poisson_composite`.
+    up to one there), which is the picture to hand to `poisson_blend`.
     Raises InvalidInputError for sizes that do not agree and for a box that cuts its mask off.
     """
     _check(photo, segments, crops, boxes)
@@ -44,7 +44,8 @@ def blend(
 
 def _check(photo: Tensor, segments: SegmentMasks, crops: Sequence[Tensor], boxes: Sequence[Box]) -> None:
     height, width = segments.size
-    check_shape(photo, "the photo", ("B", 3, "H", "W"))
+    if photo.ndim != 4 or photo.shape[1] != 3:
+        raise InvalidInputError(f"the photo is {pictures(photo)}; expected [1,3,H,W]")
     segments.check_photo(photo)
     if not len(segments.names) == len(crops) == len(boxes):
         raise InvalidInputError(
