@@ -1,4 +1,10 @@
-"""Segment-wise projection of photos into a StyleGAN (chunky inversion) and local editing."""
+"""Segment-wise projection of photos into a StyleGAN (chunky inversion) and local editing: `import chunky_core as cg`.
+
+Everything a script needs is offered here and imported on first use, so that importing the package stays cheap. Public
+functions take a generator first, then an inversion or an image, then masks, then options; of two images the photo comes
+first, then the rendering; what is saved comes before its path. Images are [B,3,H,W] in [-1,1]; one mask is [H,W] or
+[1,1,H,W], several are [N,1,H,W], in [0,1] with 1 = inside. Bad input raises a `ChunkyError` of `errors`, a ValueError.
+"""
 
 from __future__ import annotations
 
@@ -6,17 +12,110 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .checkpoints.generators import load_generator
+    from . import errors
+    from .alignment import Face, align, detect_faces, paste_back
+    from .callbacks import Callback
+    from .checkpoints import load_generator, save_generator
+    from .compositing import composite, fill_region, poisson_blend, refine_boundaries, render
+    from .editing import edit, load_directions, parse_edit
+    from .evaluation import metrics
     from .generator.generator import Generator
+    from .generator.sampling import sample
+    from .generator.spaces import Direction, LatentCode
+    from .images import load_image, read_label_map, read_mask, save_image, save_label_map
+    from .inversion import (
+        Edit,
+        Inversion,
+        ProjectionConfig,
+        SegmentCode,
+        StopProjection,
+        load_inversion,
+        project,
+        save_inversion,
+    )
+    from .losses import LossConfig
+    from .segments import SegmentMasks, segments_from_label_map, segments_from_masks, single_segment
+    from .visualization.curves import plot_losses
 
-__all__ = ["Generator", "__version__", "load_generator"]
 __version__ = "0.1.0"  # and in pyproject.toml
-
-_HOMES = {"Generator": ".generator.generator", "load_generator": ".checkpoints.generators"}
+__all__ = [
+    "Callback",
+    "Direction",
+    "Edit",
+    "Face",
+    "Generator",
+    "Inversion",
+    "LatentCode",
+    "LossConfig",
+    "ProjectionConfig",
+    "SegmentCode",
+    "SegmentMasks",
+    "StopProjection",
+    "__version__",
+    "align",
+    "composite",
+    "detect_faces",
+    "edit",
+    "errors",
+    "fill_region",
+    "load_directions",
+    "load_generator",
+    "load_image",
+    "load_inversion",
+    "metrics",
+    "parse_edit",
+    "paste_back",
+    "plot_losses",
+    "poisson_blend",
+    "project",
+    "read_label_map",
+    "read_mask",
+    "refine_boundaries",
+    "render",
+    "sample",
+    "save_generator",
+    "save_image",
+    "save_inversion",
+    "save_label_map",
+    "segments_from_label_map",
+    "segments_from_masks",
+    "single_segment",
+]
+_ROOMS = {  # where names come from; as above, for those who run it
+    "": ("errors",),
+    "alignment": ("Face", "align", "detect_faces", "paste_back"),
+    "callbacks": ("Callback",),
+    "checkpoints": ("load_generator", "save_generator"),
+    "compositing": ("composite", "fill_region", "poisson_blend", "refine_boundaries", "render"),
+    "editing": ("edit", "load_directions", "parse_edit"),
+    "evaluation": ("metrics",),
+    "generator.generator": ("Generator",),
+    "generator.sampling": ("sample",),
+    "generator.spaces": ("Direction", "LatentCode"),
+    "images": ("load_image", "read_label_map", "read_mask", "save_image", "save_label_map"),
+    "inversion": (
+        *("Edit", "Inversion", "ProjectionConfig", "SegmentCode", "StopProjection"),
+        *("load_inversion", "project", "save_inversion"),
+    ),
+    "losses": ("LossConfig",),
+    "segments": ("SegmentMasks", "segments_from_label_map", "segments_from_masks", "single_segment"),
+    "visualization.curves": ("plot_losses",),
+}
+_HOMES = {name: room for room, names in _ROOMS.items() for name in names}
+_MODULES = ("errors", "metrics")  # which are offered as they are
 
 
 def __getattr__(name: str) -> Any:
-    """Imports the public names on first use, so that importing the package stays cheap."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name], __name__), name)
+    home = f"{__name__}.{_HOMES[name]}".rstrip(".")
+    if name in _MODULES:
+        found = import_module(f"{home}.{name}")
+    else:
+        found = getattr(import_module(home), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

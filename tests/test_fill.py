@@ -279,7 +279,7 @@ def test_words_describe_the_parts() -> None:
 
 
 def test_bad_masks_are_refused() -> None:
-    for mask in (torch.zeros(1, 1, 4, 4), torch.full((1, 1, 4, 4), torch.nan), torch.ones(4, 4)):
+    for mask in (torch.zeros(1, 1, 4, 4), torch.full((1, 1, 4, 4), torch.nan), torch.ones(2, 4, 4)):
         with pytest.raises(InvalidInputError, match="part's mask"):
             CorrectionPart(mask)
     with pytest.raises(InvalidInputError, match="target is 'sky'"):

@@ -14,6 +14,7 @@ from ..compositing.detail import DetailMotion, detail_motion
 from ..deprecated.old_calls import accepts_old_calls
 from ..errors import InvalidInputError
 from ..inversion.original_crop import Alignment
+from ..mask_shapes import as_stack
 from ..segments.masks import without_noise
 from ..wording import in_pixels, pictures
 from .face_crop import AlignedCrop, check_aligned, resample_quad
@@ -57,7 +58,7 @@ def paste_back(
     """The photo with what changed from its aligned crop to an image of it.
 
     photo: [1,C,H,W] in [-1,1]; channels beyond three (transparency) stay. image: [1,3,h,w] in [-1,1], what was made
-    of crop.image. mask: [1,1,h,w] in [0,1], how much of the change counts; None = all.
+    of crop.image. mask: [h,w] or [1,1,h,w] in [0,1], how much of the change counts; None = all.
     detail: 0..1, how much of the photo's detail finer than the crop stays where the structure changed; 1 keeps
     all of it, old eyelashes over new eyes included. move_detail: what doesn't stay is carried along to where the
     change took the face, as far as that explains it (`detail_motion`), instead of being left out.
@@ -69,6 +70,7 @@ def paste_back(
     """
     alignment = crop.alignment
     check_aligned(photo, alignment)
+    mask = None if mask is None else as_stack(mask)
     _check_crops(crop.image, image, mask)
     if not 0 <= detail <= 1:  # NaN fails, too
         raise InvalidInputError(f"detail is {detail}; expected 0 to 1")

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..deprecated import old_names
+from ..mask_shapes import as_stack
 from ..segments.masks import grow, without_noise
 from .multigrid import solve_poisson
 from .poisson import OPAQUE, BoundaryGuidance, check_images, outer_boundary
@@ -34,8 +35,8 @@ def shift_colors(
 ) -> Tensor:
     """The rendering set into the photo by its mask, its colours moved by a smooth offset that makes its boundary fit.
 
-    photo, rendering: [B,3,H,W] in [-1,1]; mask: [1 or B,1,H,W] in [0,1], 1 = the rendering, which fades into the
-    photo where the mask is soft.
+    photo, rendering: [B,3,H,W] in [-1,1]; mask: [H,W] or [1 or B,1,H,W] in [0,1], 1 = the rendering, which fades
+    into the photo where the mask is soft.
     offset: "membrane" is the smoothest surface through the differences at the boundary (the membrane of Perez et al.
     2003, equation 2, on cells of 1/32 of the photo's longer side); "constant" one number for each channel, the
     mean difference at the boundary.
@@ -47,6 +48,7 @@ def shift_colors(
     region without a boundary gives the photo or the rendering as it is. Raises InvalidInputError for shapes that do
     not agree, NaN and infinite values.
     """
+    mask = as_stack(mask)
     check_images(photo, rendering, mask, boundary)
     rendering = rendering.to(photo)
     mask = torch.stack([without_noise(one) for one in mask]).to(photo).expand(len(photo), -1, -1, -1)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ..errors import InvalidInputError
+from ..mask_shapes import as_plane, as_stack
 from ..segments.masks import without_noise
 
 TARGETS = ("photo", "picture")
@@ -20,10 +21,10 @@ KEYWORDS = ("fit", "take", *TARGETS)
 class CorrectionPart:
     """One part of a correction mask.
 
-    mask: [1,1,H,W] in [0,1]. fit: whether the new picture must agree with the target there; each pixel counts
-    as much as the mask says. take: whether the new segment is shown there. target: "photo", or "picture",
-    which is what the inversion draws now, its edits included. Raises InvalidInputError for another target or
-    shape, and for a mask that is empty or holds anything but numbers in [0,1].
+    mask: [H,W] or [1,1,H,W] in [0,1], kept as the latter. fit: whether the new picture must agree with the target
+    there; each pixel counts as much as the mask says. take: whether the new segment is shown there. target: "photo", or
+    "picture", which is what the inversion draws now, its edits included.
+    Raises InvalidInputError for another target or shape, and for a mask that is empty or not in [0,1].
     """
 
     mask: Tensor = field(repr=False)
@@ -32,6 +33,7 @@ class CorrectionPart:
     take: bool = True
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "mask", as_stack(self.mask))
         if self.target not in TARGETS:
             raise InvalidInputError(f"a part's target is {self.target!r}; expected {' or '.join(TARGETS)}")
         if self.mask.ndim != 4 or self.mask.shape[:2] != (1, 1):
@@ -44,7 +46,7 @@ class CorrectionPart:
 
 
 def parse_correction_parts(masks: Sequence[Tensor], text: str) -> tuple[CorrectionPart, ...]:
-    """A part for each of the masks [1,1,H,W] from one line of words for each, or from one line for all.
+    """A part for each of the masks from one line of words for each, or from one line for all.
 
     Each line holds "fit", "take" or both, and "photo" or "picture" where it is to fit; "photo" if neither is
     said. Raises InvalidInputError for another number of lines, other words, and a line with neither fit nor take.
@@ -61,13 +63,14 @@ def parse_correction_parts(masks: Sequence[Tensor], text: str) -> tuple[Correcti
 
 
 def connected_component_masks(mask: Tensor) -> list[Tensor]:
-    """The connected components > 0 of a mask [1,1,H,W], corners included, as masks of their own; topmost first.
+    """The connected components > 0 of a mask [H,W] or [1,1,H,W], corners included, as masks of its shape;
+    topmost first.
 
     Noise of its black is no component. An empty mask has none.
     """
     from scipy.ndimage import label
 
-    labels, count = label((without_noise(mask)[0, 0] > 0).cpu().numpy(), structure=np.ones((3, 3)))
+    labels, count = label((without_noise(as_plane(mask)) > 0).cpu().numpy(), structure=np.ones((3, 3)))
     components = torch.from_numpy(labels).to(mask.device)
     return [mask * (components == number) for number in range(1, count + 1)]
 

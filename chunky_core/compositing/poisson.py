@@ -11,6 +11,7 @@ from torch import Tensor
 from ..checks import check_picture
 from ..deprecated import old_names
 from ..errors import InvalidInputError
+from ..mask_shapes import as_stack
 from ..segments.masks import SMALLEST_WEIGHT, grow, mask_box, without_noise
 from ..wording import in_pixels, pictures
 from .multigrid import solve_poisson
@@ -39,7 +40,7 @@ def poisson_blend(
     """The rendering set into the photo with its gradients, but the photo's colours at the boundary of the mask.
 
     photo, rendering: [B,3,H,W] in [-1,1]; instead of a rendering any other picture may be given.
-    mask: [1 or B,1,H,W]; the region is where it is > 0, but for the noise of a black that
+    mask: [H,W] or [1 or B,1,H,W]; the region is where it is > 0, but for the noise of a black that
         isn't 0 (see `without_noise`); of segments: their 1 - static.
     mixed: the stronger of the rendering's and the photo's differences counts (mixed gradients, equations 12 and
         13), for transparent or thin things.
@@ -64,6 +65,7 @@ def poisson_blend(
     Solved in single precision to a small part of a grey level. Raises InvalidInputError for shapes that do not
     agree, NaN and infinite values.
     """
+    mask = as_stack(mask)
     check_images(photo, rendering, mask, boundary)
     if band is not None:
         check_band(band)

@@ -16,8 +16,8 @@ __getattr__ = old_names(__name__)
 
 
 def mse(image: Tensor, target: Tensor, mask: Tensor | None = None) -> float:
-    """Mean squared difference of images [B,3,H,W] in [-1,1] (0 ... 4), over the mask [B or 1,1,H,W] if one is
-    given.
+    """Mean squared difference of images [B,3,H,W] in [-1,1] (0 ... 4), over the mask, [H,W] or [B or 1,1,H,W], if
+    one is given.
 
     Raises InvalidInputError if the sizes differ or the mask is empty.
     """
@@ -41,8 +41,8 @@ def lpips_distance(
 ) -> float:
     """LPIPS (Zhang et al. 2018) of images [B,3,H,W] in [-1,1] of any perceptual network, mean of the batch; 0 = equal.
 
-    With a mask [B or 1,1,H,W]: of the image laid over the target with the mask, divided by the mask's share of
-    the image, as LPIPS counts in the projection. Images smaller than the network's smallest side are
+    With a mask, [H,W] or [B or 1,1,H,W]: of the image laid over the target with the mask, divided by the mask's
+    share of the image, as LPIPS counts in the projection. Images smaller than the network's smallest side are
     enlarged. Raises InvalidInputError if the sizes differ or the mask is empty.
     """
     _check_sizes(image, target)

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..mask_shapes import as_stack
 from .pixel import masked_mean
 
 MS_SSIM_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # Wang et al. 2003, section 3.2
@@ -17,7 +18,7 @@ _SMALLEST_TERM = 0.01  # x ** 0.04 has no bounded slope at 0: smaller similariti
 def ms_ssim(image: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
     """Multi-scale structural similarity (Wang, Simoncelli and Bovik 2003), a scalar; 1 = identical.
 
-    image, target: [1,C,h,w] in [-1,1], 11 pixels or more each way; mask: [1,1,h,w] in [0,1] or None for
+    image, target: [1,C,h,w] in [-1,1], 11 pixels or more each way; mask: [h,w] or [1,1,h,w] in [0,1], None for
     everywhere. Gaussian window 11x11, sigma 1.5, no padding. Five scales need a shorter side above 160; a
     smaller crop uses as many as leave the window room, with the first weights rescaled to sum to 1. With a
     mask, each scale's map is averaged with weights that tell how much of the window lies on the mask.
@@ -30,7 +31,7 @@ class MsSsim:
 
     def __init__(self, target: Tensor, mask: Tensor | None = None) -> None:
         """target, mask: see `ms_ssim`."""
-        mask = torch.ones_like(target[:, :1]) if mask is None else mask
+        mask = torch.ones_like(target[:, :1]) if mask is None else as_stack(mask)
         self.weights = _scale_weights(min(target.shape[-2:]))
         self.window = _gaussian_window(target)
         self.scales = []

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ..errors import InvalidInputError
+from ..mask_shapes import as_plane
 from .incoming import check_masks, cleaned
 from .masks import FEATHER_SIGMAS, SMALLEST_WEIGHT, check_extent
 from .masks import feather as feathered
@@ -42,8 +43,8 @@ def segments_from_masks(
 ) -> SegmentMasks:
     """Segments from masks that may overlap and leave gaps.
 
-    masks: name -> [H,W] in [0,1] (or bool), all of one size. A black of up to 2.5/255 counts as 0 where it is all
-        over the place (see `without_noise`).
+    masks: name -> [H,W] or [1,1,H,W] in [0,1] (or bool), all of one size. A black of up to 2.5/255 counts as 0 where
+        it is all over the place (see `without_noise`).
     static: the names among them that are no segments but parts of the photo to keep. They lie on top, and
         `grow` does not enter them.
     size: (height, width) of the photo, checked if given.
@@ -61,6 +62,7 @@ def segments_from_masks(
     mask (one that is left out may be empty), and a segment that vanishes below others or below the static part.
     """
     _check_options(grow, gaps)
+    masks = {name: as_plane(mask) for name, mask in masks.items()}
     parts = roles(tuple(masks), static, only)
     check_masks(masks, size, may_be_empty=parts.left_out)
     first = next(iter(masks.values()))

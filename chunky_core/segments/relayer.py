@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ..errors import InvalidInputError
+from ..mask_shapes import as_plane
 from .masks import mask_box
 from .patches import Patch, Size, fill_from_nearest, normalized, patch_of, stack_by_area, total_of
 from .segment_masks import SegmentMasks
@@ -29,8 +30,8 @@ def relayer(
 ) -> SegmentMasks:
     """The segments with some masks replaced or added; these lie on top, and the others share what is left.
 
-    changed: name -> [H,W] in [0,1]. Where several of them overlap, the one that was smaller lies on top. Names
-        that are new are appended.
+    changed: name -> [H,W] or [1,1,H,W] in [0,1]. Where several of them overlap, the one that was smaller lies on top.
+        Names that are new are appended.
     dropped: segments to leave out.
     freed: what becomes of pixels that nothing covers any more: they go to the nearest of the other segments
         and the static part (looked for up to 32 pixels around what changes), or all to the static part.
@@ -40,7 +41,7 @@ def relayer(
     segment of which nothing is left.
     """
     old = segments.planes()
-    new = {name: mask.to(segments.masks) for name, mask in changed.items()}
+    new = {name: as_plane(mask).to(segments.masks) for name, mask in changed.items()}
     names = tuple(name for name in dict.fromkeys((*old, *new)) if name not in dropped)
     if not names:
         raise InvalidInputError(

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from ..errors import InvalidInputError
+from ..inversion import Inversion
 from .sheets import segment_colors
 
 if TYPE_CHECKING:
@@ -31,6 +32,13 @@ _INK, _GRID = "#282828", "#dedede"
 _HALF_DECADE = 10**0.25  # factor around a curve that hardly moves
 _DPI = 64  # a power of two: sizes in inches are exact
 _PIXEL = 72 / _DPI  # in points
+
+
+def plot_losses(
+    inversion: Inversion, *, title: str = "", scale: str = "log", width: int = 800, height: int = 480
+) -> Tensor:
+    """The `loss_curves` of an inversion's projection -> [1,3,height,width] in [-1,1]."""
+    return loss_curves(inversion.losses, title, scale=scale, width=width, height=height)
 
 
 def loss_curves(

@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..mask_shapes import as_stack
+
 BEFORE, AFTER = (-1.0, 0.6, 1.0), (1.0, 0.1, -1.0)  # sky blue and orange, RGB in [-1,1]
 
 
@@ -25,13 +27,13 @@ def outline(mask: Tensor, width: float = 1.0) -> Tensor:
 def draw_outlines(photo: Tensor, before: Sequence[Tensor], after: Sequence[Tensor], scale: int = 1) -> Tensor:
     """The photo, enlarged by `scale`, with the boundaries before (blue) and after (orange) on top.
 
-    photo: [1,3,H,W] in [-1,1]; before, after: masks [1,1,H,W] in [0,1]. Returns [1,3,H·scale,W·scale].
+    photo: [1,3,H,W] in [-1,1]; before, after: masks [H,W] or [1,1,H,W] in [0,1]. Returns [1,3,H·scale,W·scale].
     """
     image = _enlarged(photo, scale)
     for masks, color in ((before, BEFORE), (after, AFTER)):
         ink = torch.tensor(color).to(image)[:, None, None]
         for mask in masks:
-            line = outline(_enlarged(mask.to(image), scale), 2.0)
+            line = outline(_enlarged(as_stack(mask).to(image), scale), 2.0)
             image = image + line * (ink - image)
     return image
 

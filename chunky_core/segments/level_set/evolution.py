@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from ...checks import check_shape
 from ...errors import InvalidInputError
+from ...mask_shapes import as_stack
 from ...wording import in_pixels, pictures
 from ..masks import feather, mask_box
 from ..relayer import relayer
@@ -35,11 +36,11 @@ def evolve(
 ) -> Tensor:
     """Moves the 0.5 level of a mask along its normal: phi_t = sign F |grad phi|, phi > 0 inside (P1, 2.3).
 
-    mask: [1,1,H,W] in [0,1]; speed: F, [1,1,H,W] in [0,1].
+    mask, speed: [H,W] or [1,1,H,W] in [0,1]; the speed is F.
     distance: pixels that a boundary with F = 1 moves in all. sign: 1 grows, -1 shrinks.
     curvature: b of the smoothing term b kappa |grad phi|, in pixels, against F = 1 (an arc of radius b stands
         still under F = 1); sensible 0..2.
-    allowed: [1,1,H,W] in [0,1], where the mask may change; everywhere if absent.
+    allowed: of the same shape in [0,1], where the mask may change; everywhere if absent.
     callback: called now and then with the pixels moved so far (of `distance`) and the mask [1,1,H,W] of that
         moment; what it raises ends the motion.
 
@@ -50,6 +51,7 @@ def evolve(
     never rises when shrinking. A mask without a boundary comes back as it is. Raises InvalidInputError for
     other shapes, values or options.
     """
+    mask, speed, allowed = as_stack(mask), as_stack(speed), None if allowed is None else as_stack(allowed)
     _check_evolve(mask, speed, distance, sign, curvature, allowed)
     old = mask.to(torch.float32)
     speed = speed.to(old)
