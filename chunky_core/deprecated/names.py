@@ -99,7 +99,7 @@ MOVED = {
     "segments.parsing_weights": "segments.parsing.weights",
     "segments.parts": "segments.connected_components",
     "segments.segments": "segments.segment_masks",
-    "segments.signed_distance": "segments.level_set.signed_distance",
+    "segments.signed_distance": "segments.level_set.narrow_band",
     "segments.stroke_colours": "segments.painting.palette",
     "segments.upwind": "segments.level_set.upwind",
 }
@@ -109,6 +109,105 @@ RENAMED: dict[str, dict[str, str]] = {
         "load_generator": "checkpoints.generators:load_generator",
         "read_checkpoint": "checkpoints.generators:read_checkpoint",
         "save_generator": "checkpoints.generators:save_generator",
+    },
+    "images": {
+        "Colour": "Color",
+        "colour_profile": "color_profile",
+        "is_picture": "is_image_file",
+        "open_picture": "open_image",
+        "read_label_colours": "read_label_colors",
+    },
+    "images.image_files": {
+        "MOST_BYTES": "MAX_BYTES",
+        "MOST_PIXELS": "MAX_PIXELS",
+        "PictureFile": "ImageFile",
+        "is_picture": "is_image_file",
+        "open_picture": "open_image",
+    },
+    "images.label_maps": {
+        "Colour": "Color",
+        "read_label_colours": "read_label_colors",
+    },
+    "images.levels": {
+        "GREY": "GRAY_DIVISOR",
+        "SCALES": "LEVEL_DIVISORS",
+    },
+    "images.photos": {
+        "colour_profile": "color_profile",
+        "deep_grey": "deep_gray",
+    },
+    "images.stored": {
+        "most": "max_sample",
+    },
+    "segments": {
+        "Segments": "SegmentMasks",
+        "single": "single_segment",
+    },
+    "segments.label_images": {
+        "EDGE_REACH": "EDGE_WIDTH",
+        "MOST_COLOURS": "MAX_COLORS",
+        "OTHER_COLOUR": "OTHER_COLOR",
+        "labels_of_colours": "labels_from_colors",
+    },
+    "segments.level_set.narrow_band": {
+        "HALF_PIECE": "HALF_ELEMENT",
+        "MARGIN": "DISC_RADIUS",
+        "PIECES_AT_ONCE": "ELEMENTS_AT_ONCE",
+        "Pieces": "InterfaceElements",
+        "REACH": "BAND_HALF_WIDTH",
+        "band_distance": "narrow_band_distance",
+        "boundary_pieces": "find_interface",
+        "mask_pieces": "mask_interface",
+        "neighbours": "neighbor_indices",
+    },
+    "segments.level_set.upwind": {
+        "Front": "LevelSet",
+        "TRAVEL": "TRAVEL_PER_BAND",
+    },
+    "segments.masks": {
+        "FEATHER_REACH": "FEATHER_SIGMAS",
+        "check_reach": "check_extent",
+    },
+    "segments.odd_levels": {
+        "GREY": "GRAY",
+    },
+    "segments.painting.color_unmixing": {
+        "Coats": "ColorLayers",
+        "coats": "unmix_colors",
+        "one_coat": "fit_one_layer",
+        "two_coats": "fit_two_layers",
+    },
+    "segments.painting.palette": {
+        "MOST_STROKE_COLOURS": "MAX_STROKE_COLORS",
+    },
+    "segments.parsing": {
+        "PREPARATION": "PREPROCESSOR",
+    },
+    "segments.parsing.network": {
+        "PREPARATION": "PREPROCESSOR",
+    },
+    "segments.parsing.settings": {
+        "Preparation": "Preprocessing",
+        "preparation": "preprocessing_of",
+    },
+    "segments.patches": {
+        "below": "clipped_to",
+        "normalised": "normalized",
+        "strongest_of": "maximum_of",
+    },
+    "segments.relayer": {
+        "restacked": "relayer",
+    },
+    "segments.segment_masks": {
+        "Gaps": "segments.partition:Gaps",
+        "Segments": "SegmentMasks",
+        "segments_from_label_map": "segments.partition:segments_from_label_map",
+        "segments_from_masks": "segments.partition:segments_from_masks",
+        "single": "single_segment",
+    },
+    "segments.tiles": {
+        "Effort": "RelativeCost",
+        "cover": "tile_mask",
     },
     "inversion": {
         "Segment": "inversion.record:SegmentCode",

@@ -12,7 +12,7 @@ from torch import Tensor
 from ..errors import InvalidInputError
 from ..generator.generator import Generator
 from ..losses import load_networks
-from ..segments.segment_masks import Segments
+from ..segments.segment_masks import SegmentMasks
 from .config import ProjectionConfig
 from .hooks import TOGETHER, default_hooks, resolution_schedule, scheduled
 from .initialization import starting_codes, starting_noise
@@ -27,7 +27,7 @@ from .validation import check_resumable, check_setup, segment_spaces
 def begin(
     generator: Generator,
     photo: Tensor,
-    masks: Segments,
+    masks: SegmentMasks,
     config: ProjectionConfig,
     start: Inversion | None,
     *,
@@ -107,6 +107,6 @@ def _initial_latents(
     return LatentOptimizer(codes, maps, joint=config.judges_together)
 
 
-def _cloned(masks: Segments, device: torch.device) -> Segments:
+def _cloned(masks: SegmentMasks, device: torch.device) -> SegmentMasks:
     stacked, static = (t.detach().clone().to(device, torch.float32) for t in (masks.masks, masks.static))
     return replace(masks, masks=stacked, static=static)

@@ -21,7 +21,7 @@ from torch import Tensor
 from ..deprecated.keywords import old_keywords
 from ..errors import InvalidInputError
 from ..generator.generator import Generator
-from ..segments.segment_masks import Segments
+from ..segments.segment_masks import SegmentMasks
 from .assembly import begin
 from .config import ProjectionConfig
 from .hooks import PreviewBuffer
@@ -42,7 +42,7 @@ class StopProjection(Exception):  # noqa: N818  # a request, no error; as StopIt
 def project(
     generator: Generator,
     photo: Tensor,
-    masks: Segments,
+    masks: SegmentMasks,
     config: ProjectionConfig | None = None,
     *,
     callback: Callback | None = None,
