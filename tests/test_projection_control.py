@@ -24,9 +24,9 @@ from chunky_core.inversion import (
     LossConfig,
     ProjectionConfig,
     StopProjection,
-    intervals,
     load_inversion,
     project,
+    projector,
     save_inversion,
 )
 from chunky_core.inversion.hooks import GlobalCode, WarmUp, warm_up
@@ -123,7 +123,7 @@ def test_a_record_is_kept_when_the_time_has_come(
     generator: Generator, photo: Tensor, segments: SegmentMasks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = [0.0]
-    monkeypatch.setattr(intervals.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(projector.time, "monotonic", lambda: clock[0])
 
     def tick(*_: Any) -> None:
         clock[0] += 10

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.font_manager import FontProperties
 
 Losses = Mapping[str, Sequence[float]]
+Color = tuple[float, float, float]  # RGB in [0,1]
 
 SCALES = ("log", "linear")
 SMALLEST_SIDE = 160  # pixels
@@ -68,11 +69,10 @@ def loss_curves(
     font = FontProperties(family="DejaVu Sans", size=_FONT * _PIXEL)
     ruler = _Ruler(canvas, font)
     legend = min(max((ruler.length(name) for name in losses), default=-30) + 30, width / 3)
-    sides = (_LEFT, _BOTTOM, width - _EDGE - legend - _LEFT, height - _TOP - _BOTTOM)
-    axes = canvas.figure.add_axes(
-        tuple(side / whole for side, whole in zip(sides, (width, height) * 2, strict=True)), facecolor="white"
-    )
-    colors = ((segment_colors(max(len(losses), 1)) + 1) * 0.4).tolist()
+    inner = (width - _EDGE - legend - _LEFT, height - _TOP - _BOTTOM)
+    rectangle = (_LEFT / width, _BOTTOM / height, inner[0] / width, inner[1] / height)
+    axes = canvas.figure.add_axes(rectangle, facecolor="white")
+    colors = [(r, g, b) for r, g, b in ((segment_colors(max(len(losses), 1)) + 1) * 0.4).tolist()]
     _draw_axes(axes, losses, scale, font)
     _draw_curves(axes, losses, scale, colors)
     names = [ruler.shortened(name, legend - 27) for name in losses]
@@ -156,7 +156,7 @@ def _draw_axes(axes: Axes, losses: Losses, scale: str, font: FontProperties) -> 
         )
 
 
-def _draw_curves(axes: Axes, losses: Losses, scale: str, colors: Sequence[Sequence[float]]) -> None:
+def _draw_curves(axes: Axes, losses: Losses, scale: str, colors: Sequence[Color]) -> None:
     for curve, color in zip(losses.values(), colors, strict=False):
         values = _drawable(curve, scale)
         steps = np.arange(1, len(values) + 1)
@@ -166,9 +166,7 @@ def _draw_curves(axes: Axes, losses: Losses, scale: str, colors: Sequence[Sequen
         axes.plot(steps[alone], values[alone], "o", color=color, markersize=3 * _PIXEL, clip_on=False)
 
 
-def _draw_legend(
-    axes: Axes, names: Sequence[str], colors: Sequence[Sequence[float]], font: FontProperties
-) -> None:
+def _draw_legend(axes: Axes, names: Sequence[str], colors: Sequence[Color], font: FontProperties) -> None:
     """As many names as there is room for, at the right of the axes."""
     from matplotlib.lines import Line2D
 

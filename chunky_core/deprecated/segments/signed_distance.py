@@ -1,4 +1,4 @@
-"""Now `chunky_core.segments.level_set.narrow_band`."""
+"""Moved: see `chunky_core.deprecated`."""
 
 from ..deprecated import old_names
 
