@@ -31,8 +31,8 @@ from timing import markdown
 from chunky_core.compositing import composite
 from chunky_core.demo.photos import demo_photo
 from chunky_core.editing.directions import load_directions
-from chunky_core.evaluation.metrics import identity_distance, perceptual
-from chunky_core.evaluation.seams import seam_error
+from chunky_core.evaluation.metrics import identity_distance, lpips_distance
+from chunky_core.evaluation.seam_visibility import seam_gradient_error
 from chunky_core.generator import Generator, load_generator
 from chunky_core.images import save_image, to_uint8
 from chunky_core.inversion import Edit, Inversion, ProjectionConfig
@@ -142,8 +142,8 @@ class Bench:
         return [
             identity_distance(picture, photo, self.identity),
             identity_distance(picture, truth, self.identity),
-            perceptual(picture, truth, self.perceptual),
-            127.5 * seam_error(picture, photo, inversion.masks, width=6),
+            lpips_distance(picture, truth, self.perceptual),
+            127.5 * seam_gradient_error(photo, picture, inversion.masks, width=6),
             (to_uint8(picture) != to_uint8(photo)).any(-1).float().mean().item(),
         ]
 

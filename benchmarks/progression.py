@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from chunky_core.compositing.render import render
 from chunky_core.demo.photos import Photo, demo_photo
 from chunky_core.demo.shipped import LABEL_NAMES
-from chunky_core.evaluation.metrics import l2
+from chunky_core.evaluation.metrics import mse
 from chunky_core.generator import Generator, load_generator
 from chunky_core.images import to_uint8
 from chunky_core.inversion import ProjectionConfig, project
@@ -104,7 +104,7 @@ def finals(generator: Generator, photo: Photo, config: ProjectionConfig) -> list
     for title, space, whole in FINALS:
         segments = single_segment(parts.size) if whole else parts
         picture = render(generator, project(generator, photo.image, segments, replace(config, space=space)))
-        panels.append((f"{title}, L2 {l2(picture, photo.image):.4f}", picture))
+        panels.append((f"{title}, L2 {mse(picture, photo.image):.4f}", picture))
     return panels
 
 

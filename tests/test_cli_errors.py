@@ -59,7 +59,9 @@ def ended_in_one_line(capsys) -> str:
     ],
 )
 def test_bad_options_are_one_line_before_any_work(studio: Path, capsys, monkeypatch, arguments, said):
-    monkeypatch.setattr("chunky_core.cli.projecting.project", lambda *_, **__: pytest.fail("it has begun"))
+    monkeypatch.setattr(
+        "chunky_core.cli.projection_task.project", lambda *_, **__: pytest.fail("it has begun")
+    )
     before = sorted(studio.rglob("*"))
     assert edit(studio, *(one.format(studio=studio) for one in arguments)) == 2
     assert said in ended_in_one_line(capsys) and sorted(studio.rglob("*")) == before
@@ -224,7 +226,9 @@ def test_a_folder_that_is_read_only_is_found_before_any_work(studio: Path, capsy
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr("chunky_core.cli.outputs.TemporaryFile", refuse)
-    monkeypatch.setattr("chunky_core.cli.projecting.project", lambda *_, **__: pytest.fail("it has begun"))
+    monkeypatch.setattr(
+        "chunky_core.cli.projection_task.project", lambda *_, **__: pytest.fail("it has begun")
+    )
     assert edit(studio) == 2
     message = ended_in_one_line(capsys)
     assert str(studio / "out") in message and "Permission denied" in message

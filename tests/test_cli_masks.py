@@ -303,7 +303,7 @@ def test_a_photo_of_another_size_is_refused_before_masks_and_weights(
     studio: Path, capsys, monkeypatch
 ) -> None:
     cv2.imwrite(str(studio / "photo.png"), np.zeros((80, 90, 3), np.uint8))
-    for name in ("load_segments", "load_image", "job_of"):
+    for name in ("load_segments", "load_image", "job_from_options"):
         monkeypatch.setattr(f"chunky_core.cli.edit.{name}", lambda *_: pytest.fail("it is being read"))
     assert edit(studio) == 2
     message = capsys.readouterr().err

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from chunky_core.boxes import Box
-from chunky_core.compositing import COMPOSITE_MODES, composite, poisson_composite, render
+from chunky_core.compositing import COMPOSITE_MODES, composite, poisson_blend, render
 from chunky_core.generator.generator import Generator
 from chunky_core.generator.spaces import Direction
 from chunky_core.images import from_uint8, to_uint8
@@ -84,5 +84,5 @@ def test_composites_agree(
 def test_poisson_agrees(photo: Tensor) -> None:
     mask = torch.zeros(1, 1, *photo.shape[-2:])
     mask[..., 8:24, 8:24] = 1
-    found = poisson_composite(photo.flip(3).cuda(), photo.cuda(), mask.cuda())
-    assert (found.cpu() - poisson_composite(photo.flip(3), photo, mask)).abs().max() < GREY_LEVEL / 2
+    found = poisson_blend(photo.cuda(), photo.flip(3).cuda(), mask.cuda())
+    assert (found.cpu() - poisson_blend(photo, photo.flip(3), mask)).abs().max() < GREY_LEVEL / 2

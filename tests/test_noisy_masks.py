@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from chunky_core.boxes import Box
-from chunky_core.compositing.fill_parts import connected_parts
+from chunky_core.compositing.correction_mask import connected_component_masks
 from chunky_core.errors import InvalidInputError
 from chunky_core.segments import mask_box, segments_from_masks
 from chunky_core.segments.masks import BLACK, check_extent, feather, without_noise
@@ -40,7 +40,7 @@ def test_noise_is_nothing(kind: str) -> None:
     assert mask_box(without_noise(noisy)) == Box(40, 50, 70, 90) != mask_box(noisy)
     made = segments_from_masks({"a": noisy, "b": torch.maximum(square().roll(50, 0), noises()[kind])})
     assert torch.equal(made.masks[0, 0], square()) and mask_box(made.masks[1]) == Box(90, 50, 120, 90)
-    assert len(connected_parts(noisy[None, None])) == 1
+    assert len(connected_component_masks(noisy[None, None])) == 1
 
 
 @pytest.mark.parametrize("sigma", [0.7, 2.0, 6.0])

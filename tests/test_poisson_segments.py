@@ -13,7 +13,7 @@ from torch import Tensor
 
 from chunky_core.boxes import Box
 from chunky_core.compositing import composite, render
-from chunky_core.compositing.between_segments import join_segments, shift_segments
+from chunky_core.compositing.segment_seams import poisson_blend_segments, shift_segment_colors
 from chunky_core.errors import InvalidInputError
 from chunky_core.generator.generator import Generator
 from chunky_core.inversion.record import Inversion
@@ -45,7 +45,7 @@ def own_pictures(segments: SegmentMasks) -> tuple[list[Tensor], list[Box], Tenso
 
 
 def oracle(photo: Tensor, segments: SegmentMasks, wholes: Tensor, mixed: bool) -> Tensor:
-    """The equations of `join_segments` pixel by pixel, with scipy's direct solver."""
+    """The equations of `poisson_blend_segments` pixel by pixel, with scipy's direct solver."""
     f, g = photo[0].double().numpy().copy(), wholes.double().numpy()
     static, masks = segments.static[0, 0].double().numpy(), segments.masks[:, 0].numpy()
     labels = np.where(static > 1 / 512, -1, masks.argmax(axis=0))
@@ -80,7 +80,7 @@ def oracle(photo: Tensor, segments: SegmentMasks, wholes: Tensor, mixed: bool) -
 def test_agrees_with_a_direct_solver(mixed: bool, feather: float) -> None:
     segments, (_, photo) = divided(feather=feather), scene(HEIGHT, WIDTH, 9)
     crops, boxes, wholes = own_pictures(segments)
-    result = join_segments(photo, segments, crops, boxes, mixed=mixed)
+    result = poisson_blend_segments(photo, segments, crops, boxes, mixed=mixed)
     expected = oracle(photo, segments, wholes, mixed)
     assert (result[0].double() - expected).abs().max() < 0.05 * GREY_LEVEL
     static = segments.static[0, 0] == 1
@@ -97,7 +97,7 @@ def test_offsets_of_segments_disappear(shifted: bool) -> None:
         (photo + tint)[..., box.top : box.bottom, box.left : box.right]
         for tint, box in zip(tints, boxes, strict=True)
     ]
-    method = shift_segments if shifted else join_segments
+    method = shift_segment_colors if shifted else poisson_blend_segments
     assert (method(photo, segments, crops, boxes) - photo).abs().max() < 1e-3
 
 
@@ -106,19 +106,19 @@ def test_without_static_pixels_the_mean_colour_is_kept() -> None:
     crops, boxes, wholes = own_pictures(segments)
     hard = (wholes * segments.masks).sum(dim=0, keepdim=True)
     for band in (None, 2):
-        result = join_segments(photo, segments, crops, boxes, band=band)
+        result = poisson_blend_segments(photo, segments, crops, boxes, band=band)
         assert not torch.allclose(result, hard, atol=0.01)
         if band is None:
             assert torch.allclose(result.mean(dim=(2, 3)), hard.mean(dim=(2, 3)), atol=1e-5)
     tinted = [crop + 0.1 * index for index, crop in enumerate(crops)]
-    same = shift_segments(photo, segments, crops, boxes)
-    assert (shift_segments(photo, segments, tinted, boxes) - same - 0.1).abs().max() < 1e-4
+    same = shift_segment_colors(photo, segments, crops, boxes)
+    assert (shift_segment_colors(photo, segments, tinted, boxes) - same - 0.1).abs().max() < 1e-4
 
 
 def test_a_band_leaves_the_depth_of_segments_alone() -> None:
     segments, (_, photo) = divided(feather=0.0), scene(HEIGHT, WIDTH, 9)
     crops, boxes, wholes = own_pictures(segments)
-    result = join_segments(photo, segments, crops, boxes, band=2)
+    result = poisson_blend_segments(photo, segments, crops, boxes, band=2)
     assert torch.equal(result[..., 20:, 17:], wholes[1:2, :, 20:, 17:])
     assert not torch.equal(result[..., 20:, 12:14], wholes[1:2, :, 20:, 12:14])
 

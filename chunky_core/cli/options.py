@@ -103,12 +103,12 @@ def named_folder(text: str) -> Path:
     return Path(text)
 
 
-def files_of_models(options: argparse.Namespace) -> list[Path]:
+def model_files(options: argparse.Namespace) -> list[Path]:
     """The files that --generator and --directions name; "demo" is none."""
     return [Path(name) for name in (options.generator, options.directions) if name != "demo"]
 
 
-def job_of(
+def job_from_options(
     options: argparse.Namespace, photo: Tensor, segments: SegmentMasks, profile: bytes | None = None
 ) -> Job:
     """The job that the options describe on an open photo. Raises a ChunkyError for what can't be opened or done."""

@@ -13,7 +13,7 @@ from torch import Tensor
 from ...evaluation.metrics import psnr
 from ...images import save_image
 from ...visualization.sheets import tile
-from ..portraits import INDEX, LABELS, render
+from ..portraits import INDEX, LABELS, draw_portraits
 
 PARTS = {
     "eyes": ("left_eye", "right_eye"),
@@ -72,7 +72,7 @@ def attribute_gain(
     step = torch.zeros_like(start)
     step[:, INDEX[name]] = move
     resolution = generate(start[:1]).shape[-1]
-    true = render(start + step, resolution)[0] - render(start - step, resolution)[0]
+    true = draw_portraits(start + step, resolution)[0] - draw_portraits(start - step, resolution)[0]
     made = generate(start + step) - generate(start - step)
     product = (made * true).sum()
     return float(product / true.square().sum()), float(product / (made.norm() * true.norm()))
