@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 Losses = Mapping[str, Sequence[float]]
 
 SCALES = ("log", "linear")
+RGB: TypeAlias = tuple[float, float, float]
 SMALLEST_SIDE = 160  # pixels
 # pixels
-RGB: TypeAlias = tuple[float, float, float]
 _EDGE, _FONT, _LINE_HEIGHT = 14, 12, 16
 _LEFT, _TOP, _BOTTOM = _EDGE + 52, _EDGE + 24, _EDGE + 34  # from the picture's sides to the axes
 _LONGEST_TEXT = 200  # characters; names come from files, and measuring takes time
