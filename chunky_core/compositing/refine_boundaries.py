@@ -37,8 +37,8 @@ def refine_boundaries(
 ) -> Inversion:
     """The inversion with boundaries moved to where its renderings differ: `segment_speeds`, then a level set for each.
 
-    names: as `SegmentMasks.resolve` takes them. distance: pixels that a boundary moves where the difference is largest.
-    curvature: bends with a smaller radius than this many pixels vanish; 0 = off. sign: 1 grows, -1 shrinks.
+    names: as `SegmentMasks.resolve` takes them. distance: pixels that a boundary moves where the difference is
+    greatest. curvature: bends with a smaller radius than this many pixels vanish; 0 = off. sign: 1 grows, -1 shrinks.
     compared, speed: as in `segment_speeds`. enter_static: whether a growing segment may cover static pixels.
 
     Codes, edits and noise stay; a projection can't be continued from the result (see `with_masks`). Raises what

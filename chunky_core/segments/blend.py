@@ -28,7 +28,7 @@ def blend(
     pixel > 0 of the segment's mask. Returns [1,3,H,W]. Where the static mask S^X is 1 the photo's numbers are
     returned as they are. Differentiable in the crops and the photo.
     cross_fade: False leaves the photo out wherever a segment has any weight (the segments' shares are scaled
-    up to one there), which is the picture to hand to `poisson_blend`.
+    up to one there), which is the image to hand to `poisson_blend`.
     Raises InvalidInputError for sizes that do not agree and for a box that cuts its mask off.
     """
     _check(photo, segments, crops, boxes)

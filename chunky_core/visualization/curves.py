@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import torch
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from matplotlib.font_manager import FontProperties
 
 Losses = Mapping[str, Sequence[float]]
-Color = tuple[float, float, float]  # RGB in [0,1]
 
 SCALES = ("log", "linear")
+RGB: TypeAlias = tuple[float, float, float]
 SMALLEST_SIDE = 160  # pixels
 # pixels
 _EDGE, _FONT, _LINE_HEIGHT = 14, 12, 16
@@ -69,9 +69,9 @@ def loss_curves(
     font = FontProperties(family="DejaVu Sans", size=_FONT * _PIXEL)
     ruler = _Ruler(canvas, font)
     legend = min(max((ruler.length(name) for name in losses), default=-30) + 30, width / 3)
-    inner = (width - _EDGE - legend - _LEFT, height - _TOP - _BOTTOM)
-    rectangle = (_LEFT / width, _BOTTOM / height, inner[0] / width, inner[1] / height)
-    axes = canvas.figure.add_axes(rectangle, facecolor="white")
+    sides = (_LEFT, _BOTTOM, width - _EDGE - legend - _LEFT, height - _TOP - _BOTTOM)
+    left, bottom, across, up = (side / whole for side, whole in zip(sides, (width, height) * 2, strict=True))
+    axes = canvas.figure.add_axes((left, bottom, across, up), facecolor="white")
     colors = [(r, g, b) for r, g, b in ((segment_colors(max(len(losses), 1)) + 1) * 0.4).tolist()]
     _draw_axes(axes, losses, scale, font)
     _draw_curves(axes, losses, scale, colors)
@@ -156,7 +156,7 @@ def _draw_axes(axes: Axes, losses: Losses, scale: str, font: FontProperties) -> 
         )
 
 
-def _draw_curves(axes: Axes, losses: Losses, scale: str, colors: Sequence[Color]) -> None:
+def _draw_curves(axes: Axes, losses: Losses, scale: str, colors: Sequence[RGB]) -> None:
     for curve, color in zip(losses.values(), colors, strict=False):
         values = _drawable(curve, scale)
         steps = np.arange(1, len(values) + 1)
@@ -166,7 +166,7 @@ def _draw_curves(axes: Axes, losses: Losses, scale: str, colors: Sequence[Color]
         axes.plot(steps[alone], values[alone], "o", color=color, markersize=3 * _PIXEL, clip_on=False)
 
 
-def _draw_legend(axes: Axes, names: Sequence[str], colors: Sequence[Color], font: FontProperties) -> None:
+def _draw_legend(axes: Axes, names: Sequence[str], colors: Sequence[RGB], font: FontProperties) -> None:
     """As many names as there is room for, at the right of the axes."""
     from matplotlib.lines import Line2D
 
