@@ -133,6 +133,7 @@ RENAMED: dict[str, dict[str, str]] = {
         "BlockShape": "generator.cost:BlockShape",
         "Cost": "generator.cost:Cost",
         "block_cost": "generator.cost:block_cost",
+        "check_box": "boxes:check_box",
         "cost": "generator.cost:synthesis_cost",
     },
     "generator.weight_deltas": {"tuned": "with_weight_deltas"},
