@@ -24,9 +24,8 @@ from chunky_core.inversion.hooks import (
     WarmUp,
 )
 from chunky_core.inversion.objectives import LossAndGrads
-from chunky_core.inversion.projection import Hook, Projection
+from chunky_core.inversion.projection import Hook, Projection, restore, state_of
 from chunky_core.inversion.projector import optimize
-from chunky_core.inversion.snapshots import restore, state_of
 from chunky_core.segments import Segments
 from tests.projection_tools import photo_of_parts, pieces
 
@@ -67,7 +66,7 @@ def without(run: Projection, *kinds: type[Hook]) -> Projection:
 
 
 def kinds(config: ProjectionConfig, **options: Any) -> list[type[Hook]]:
-    return [type(hook) for hook in default_hooks(config, ("a", "b"), torch.device("cpu"), **options)]
+    return [type(hook) for hook in default_hooks(config, torch.device("cpu"), **options)]
 
 
 def test_what_is_switched_off_is_not_in_the_list() -> None:
@@ -242,11 +241,11 @@ def test_curves_have_a_value_for_every_step_that_was_made(started: Callable[...,
     curves = run.hook(LossCurves)
     assert curves is not None
     curves.before_step(run, found(1.0, 2.0, 3.0))
-    assert not any(curves.curves.values())  # as after an error in the middle of a step
+    assert not any(run.curves.values())  # as after an error in the middle of a step
     curves.after_step(run)
     curves.before_step(run, found(4.0, 5.0, 6.0))
     curves.after_step(run)
-    assert list(curves.curves.values()) == [[1.0, 4.0], [2.0, 5.0], [3.0, 6.0]]
+    assert list(run.curves.values()) == [[1.0, 4.0], [2.0, 5.0], [3.0, 6.0]]
 
 
 def test_a_state_brings_a_run_back(started: Callable[..., Projection]) -> None:

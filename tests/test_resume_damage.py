@@ -12,7 +12,7 @@ from chunky_core.errors import InvalidInputError
 from chunky_core.generator.generator import Generator
 from chunky_core.inversion import Inversion, ProjectionConfig, project
 from chunky_core.inversion.record import ProjectionState
-from chunky_core.inversion.resume import check_state
+from chunky_core.inversion.validation import check_state
 from chunky_core.segments import Segments, segments_from_label_map
 
 STEPS = 6

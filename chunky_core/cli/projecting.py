@@ -13,8 +13,7 @@ from ..errors import ChunkyError, InvalidInputError
 from ..generator.generator import Generator
 from ..inversion import Edit, Inversion, ProjectionConfig, load_inversion, project, save_inversion
 from ..inversion.config import plain_settings
-from ..inversion.resume import check_resumable
-from ..inversion.validation import segment_spaces
+from ..inversion.validation import check_resumable, segment_spaces
 from ..segments import Segments
 from .progress import progress_bar
 from .signals import Stopped, signals_wait
