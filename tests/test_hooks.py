@@ -26,7 +26,7 @@ from chunky_core.inversion.hooks import (
 from chunky_core.inversion.objectives import LossAndGrads
 from chunky_core.inversion.projection import Hook, Projection, restore, state_of
 from chunky_core.inversion.projector import optimize
-from chunky_core.segments import Segments
+from chunky_core.segments import SegmentMasks
 from tests.projection_tools import photo_of_parts, pieces
 
 
@@ -36,17 +36,17 @@ def generator(make_generator: Callable[..., Generator]) -> Generator:
 
 
 @pytest.fixture(scope="module")
-def masks(generator: Generator) -> Segments:
+def masks(generator: Generator) -> SegmentMasks:
     return pieces(generator.img_resolution)
 
 
 @pytest.fixture(scope="module")
-def photo(generator: Generator, masks: Segments) -> Tensor:
+def photo(generator: Generator, masks: SegmentMasks) -> Tensor:
     return photo_of_parts(generator, masks)
 
 
 @pytest.fixture
-def started(generator: Generator, photo: Tensor, masks: Segments) -> Callable[..., Projection]:
+def started(generator: Generator, photo: Tensor, masks: SegmentMasks) -> Callable[..., Projection]:
     def make(start: Inversion | None = None, **options: Any) -> Projection:
         config = ProjectionConfig(**{"num_steps": 10, "dilation": 1, **options})
         return begin(generator, photo, masks, config, start, resume=start is not None, folders=())

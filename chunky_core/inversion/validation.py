@@ -12,7 +12,7 @@ from ..checks import check_picture
 from ..errors import InvalidInputError
 from ..generator.generator import Generator
 from ..generator.spaces import SPACES
-from ..segments.segment_masks import Segments
+from ..segments.segment_masks import SegmentMasks
 from ..wording import in_pixels, pictures
 from .config import ProjectionConfig
 from .hooks import TOGETHER, resolution_schedule
@@ -25,7 +25,7 @@ _BRIGHTEST = 20.0  # generators leave [-1, 1] by a few units; what is brighter w
 
 
 def check_setup(
-    generator: Generator, masks: Segments, spaces: Sequence[str], config: ProjectionConfig
+    generator: Generator, masks: SegmentMasks, spaces: Sequence[str], config: ProjectionConfig
 ) -> None:
     """Raise InvalidInputError for what this generator or these segments can't do."""
     if config.refine_every:
@@ -42,7 +42,7 @@ def check_setup(
         raise InvalidInputError(f"a segment is named {TOGETHER!r}, as the common curve is; rename it")
 
 
-def segment_spaces(masks: Segments, config: ProjectionConfig) -> tuple[str, ...]:
+def segment_spaces(masks: SegmentMasks, config: ProjectionConfig) -> tuple[str, ...]:
     """The space of each segment. Raises InvalidInputError for a name that isn't among them."""
     chosen = dict.fromkeys(masks.names, config.space)
     for entry, space in config.spaces.items():
@@ -71,7 +71,7 @@ def check_photo_size(size: tuple[int, int], resolution: int) -> None:
         )
 
 
-def check_photo(photo: Tensor, generator: Generator, masks: Segments) -> None:
+def check_photo(photo: Tensor, generator: Generator, masks: SegmentMasks) -> None:
     """Raise InvalidInputError for a photo that `project` doesn't take, or one of another size than the masks."""
     if not isinstance(photo, Tensor):
         raise InvalidInputError(
@@ -100,7 +100,7 @@ def check_resumable(
     start: Inversion | None,
     generator: Generator,
     photo: Tensor,
-    segments: Segments,
+    segments: SegmentMasks,
     spaces: tuple[str, ...],
     config: ProjectionConfig,
 ) -> tuple[Inversion, ProjectionState]:
@@ -143,7 +143,7 @@ def check_resumable(
     return start, start.state
 
 
-def _same_masks(one: Segments, other: Segments) -> bool:
+def _same_masks(one: SegmentMasks, other: SegmentMasks) -> bool:
     pairs = ((one.masks, other.masks), (one.static, other.static))
     return all(a.shape == b.shape and torch.allclose(a.cpu(), b.cpu(), atol=1e-6) for a, b in pairs)
 
