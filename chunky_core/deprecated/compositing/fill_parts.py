@@ -1,4 +1,4 @@
-"""Moved: see `chunky_core.deprecated`."""
+"""Now `chunky_core.compositing.correction_mask`."""
 
 from ..deprecated import old_names
 

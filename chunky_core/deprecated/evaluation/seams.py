@@ -1,4 +1,4 @@
-"""Moved: see `chunky_core.deprecated`."""
+"""Now `chunky_core.evaluation.seam_visibility`."""
 
 from ..deprecated import old_names
 
