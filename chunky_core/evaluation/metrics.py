@@ -10,7 +10,7 @@ from torch import Tensor
 from ..deprecated import old_names
 from ..errors import InvalidInputError
 from ..losses import IdentityNetwork, PerceptualNetwork, perceptual_distance
-from ..losses.resize import resize, seen_size
+from ..losses.resize import input_size, resize
 
 __getattr__ = old_names(__name__)
 
@@ -50,7 +50,7 @@ def lpips_distance(
     if mask is not None:
         weights = _weights(mask, image).to(image)
         image, share = target + weights * (image - target), weights.mean()
-    size = seen_size((image.shape[-2], image.shape[-1]), 0, network.smallest_side)
+    size = input_size((image.shape[-2], image.shape[-1]), 0, network.smallest_side)
     features, others = (network.features(resize(t, size)) for t in (image, target))
     return (perceptual_distance(features, others).mean() / share).item()
 
