@@ -134,7 +134,7 @@ RENAMED: dict[str, dict[str, str]] = {
         "effort": "generator.cost:relative_cost",
         "work": "generator.cost:estimated_time",
     },
-    "generator.ops": {"crop": "boxes:crop", "windows": "generator.ops:cut_each"},
+    "generator.ops": {"windows": "generator.ops:cut_each"},
     "generator.region_plan": {
         "AnyBox": "boxes:AnyBox",
         "BlockCost": "generator.cost:BlockCost",
