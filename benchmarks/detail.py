@@ -33,12 +33,12 @@ from chunky_core.demo.photos import demo_photo
 from chunky_core.editing.directions import load_directions
 from chunky_core.evaluation.metrics import identity_distance, perceptual
 from chunky_core.evaluation.seams import seam_error
-from chunky_core.evaluation.sheets import contact_sheet
 from chunky_core.generator import Generator, load_generator
 from chunky_core.images import save_image, to_uint8
 from chunky_core.inversion import Edit, Inversion, ProjectionConfig
-from chunky_core.inversion.losses.identity import load_identity_network
-from chunky_core.inversion.losses.perceptual import load_perceptual_network
+from chunky_core.losses.identity import load_identity_network
+from chunky_core.losses.perceptual import load_perceptual_network
+from chunky_core.visualization.sheets import contact_sheet
 
 FIRST_SEED = 5000
 EDITS: dict[str, tuple[float, tuple[str, ...]]] = {

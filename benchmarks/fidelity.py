@@ -33,7 +33,7 @@ from chunky_core.demo.shipped import LABEL_NAMES
 from chunky_core.evaluation.fidelity import FIGURES, Fidelity, Spread, compare, fidelity
 from chunky_core.generator import Generator, load_generator
 from chunky_core.inversion import ProjectionConfig, project
-from chunky_core.inversion.losses import LossConfig, LossNetworks, load_networks
+from chunky_core.losses import LossConfig, LossNetworks, load_networks
 from chunky_core.segments import segments_from_label_map, single
 
 FIRST_SEED = 5000  # nothing is trained on photos from here on

@@ -26,6 +26,7 @@ from joint_step import portrait_segments
 from region_synthesis import seeded_network
 from timing import markdown
 
+from chunky_core.boxes import Box
 from chunky_core.compositing import composite
 from chunky_core.demo.photos import demo_photo
 from chunky_core.demo.shipped import LABEL_NAMES
@@ -34,7 +35,6 @@ from chunky_core.editing.edits import parse_edit
 from chunky_core.generator import Generator, load_generator
 from chunky_core.generator.mapping import MappingNetwork
 from chunky_core.generator.module import GeneratorModule
-from chunky_core.generator.region import Box
 from chunky_core.inversion import LossConfig, ProjectionConfig, project
 from chunky_core.segments import Segments, segments_from_label_map, single
 

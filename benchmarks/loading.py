@@ -17,7 +17,7 @@ from statistics import median
 
 import torch
 
-from chunky_core.generator.files import load_generator
+from chunky_core.checkpoints.generators import load_generator
 from chunky_core.generator.generator import Generator
 from chunky_core.generator.mapping import MappingNetwork
 from chunky_core.generator.module import GeneratorModule

@@ -26,12 +26,12 @@ from chunky_core.compositing.render import render
 from chunky_core.demo.photos import Photo, demo_photo
 from chunky_core.demo.shipped import LABEL_NAMES
 from chunky_core.evaluation.metrics import l2
-from chunky_core.evaluation.sheets import contact_sheet, segment_overlay
 from chunky_core.generator import Generator, load_generator
 from chunky_core.images import to_uint8
 from chunky_core.inversion import ProjectionConfig, project
-from chunky_core.inversion.losses import LossConfig
+from chunky_core.losses import LossConfig
 from chunky_core.segments import Segments, segments_from_label_map, single
+from chunky_core.visualization.sheets import contact_sheet, segment_overlay
 
 SHOWN = (0, 5, 10, 25, 50, 100)
 FINALS = (("global W+", "w+", True), ("ours W+", "w+", False), ("ours S", "s", False))

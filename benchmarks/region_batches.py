@@ -19,10 +19,10 @@ from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from chunky_core.boxes import Box
 from chunky_core.demo.shipped import LABEL_NAMES, load_shipped_photo
 from chunky_core.generator import Generator, load_generator
-from chunky_core.generator.batching import Batch
-from chunky_core.generator.region import Box
+from chunky_core.generator.batches import Batch
 from chunky_core.segments import mask_box
 
 GENERATOR = Path(__file__).parent.parent / "chunky_core" / "demo" / "assets" / "generator.safetensors"

@@ -20,7 +20,8 @@ from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from chunky_core.generator.region import Box, cost, full_box
+from chunky_core.boxes import Box, full_box
+from chunky_core.generator.region_plan import cost
 from chunky_core.generator.stylegan2 import SynthesisNetwork
 
 CHANNEL_BASE = {256: 16384, 1024: 32768}

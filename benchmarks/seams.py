@@ -27,18 +27,18 @@ from projections import projected
 from timing import markdown
 
 from chunky_core.compositing import composite, render
-from chunky_core.compositing.boundaries import segment_speeds, with_masks
+from chunky_core.compositing.refine_boundaries import segment_speeds, with_masks
 from chunky_core.compositing.render import segment_pictures
 from chunky_core.editing.directions import load_directions
 from chunky_core.editing.edits import parse_edit
 from chunky_core.evaluation.fidelity import Spread
 from chunky_core.evaluation.seams import inner_error, mean_error, seams
-from chunky_core.evaluation.sheets import contact_sheet
 from chunky_core.generator import Generator, load_generator
 from chunky_core.images import save_image
 from chunky_core.inversion import Inversion, ProjectionConfig
 from chunky_core.segments.edit_segments import STATIC
 from chunky_core.segments.level_set import refine_segments
+from chunky_core.visualization.sheets import contact_sheet
 
 FIRST_SEED = 7000
 EDITS = ["skin:skin=1.5", "mouth:smile=2"]

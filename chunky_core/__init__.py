@@ -6,12 +6,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .generator.files import load_generator
+    from .checkpoints.generators import load_generator
     from .generator.generator import Generator
 
 __all__ = ["Generator", "load_generator"]
 
-_HOMES = {"Generator": ".generator.generator", "load_generator": ".generator.files"}
+_HOMES = {"Generator": ".generator.generator", "load_generator": ".checkpoints.generators"}
 
 
 def __getattr__(name: str) -> Any:

@@ -16,8 +16,8 @@ from chunky_core.demo.photos import demo_photo
 from chunky_core.demo.portraits import EXTRAS, INDEX, PALETTE, render
 from chunky_core.demo.shipped import RECIPES, load_shipped_photo
 from chunky_core.demo.training.export import DIRECTIONS
-from chunky_core.evaluation.sheets import tile
 from chunky_core.images import to_uint8
+from chunky_core.visualization.sheets import tile
 
 IMAGES = Path(__file__).parent / "images"
 ASSETS = Path(__file__).parent.parent / "chunky_core" / "demo" / "assets"

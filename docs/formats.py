@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from chunky_core.generator.files import load_generator, read_checkpoint, save_generator
+from chunky_core.checkpoints.generators import load_generator, read_checkpoint, save_generator
 from chunky_core.generator.generator import Generator
 from chunky_core.generator.mapping import MappingNetwork
 from chunky_core.generator.module import GeneratorModule, Synthesis

@@ -8,8 +8,8 @@ import torch
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..chunky_core.compositing.alignment import aligned_crop, paste_back
-from ..chunky_core.compositing.faces import draw_quads, face_alignment
+from ..chunky_core.alignment.face_crop import aligned_crop, paste_back
+from ..chunky_core.alignment.face_detection import draw_quads, face_alignment
 from ..chunky_core.errors import InvalidInputError
 from ..chunky_core.images import from_uint8, to_uint8
 from .face_sources import chosen, face_source, source_inputs

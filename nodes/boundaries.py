@@ -10,13 +10,19 @@ from comfy_api.latest import io, ui
 from comfy_execution.graph_utils import ExecutionBlocker
 from torch import Tensor
 
-from ..chunky_core.compositing.boundaries import Compared, Speed, by_features, segment_speeds, with_masks
+from ..chunky_core.compositing.refine_boundaries import (
+    Compared,
+    Speed,
+    by_features,
+    segment_speeds,
+    with_masks,
+)
 from ..chunky_core.errors import InvalidInputError
-from ..chunky_core.evaluation.outlines import draw_curves
-from ..chunky_core.inversion.losses.perceptual import LPIPS_NETWORKS, load_perceptual_network
+from ..chunky_core.losses.perceptual import LPIPS_NETWORKS, load_perceptual_network
 from ..chunky_core.segments import Segments
 from ..chunky_core.segments.label_names import split_names
 from ..chunky_core.segments.level_set import boundary_speed, refine_segments
+from ..chunky_core.visualization.outlines import draw_curves
 from .fitted import fitted_mask
 from .host import (
     HostedGenerator,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from comfy_api.latest import io, ui
 
-from ..chunky_core.evaluation.plots import SCALES, loss_curves
 from ..chunky_core.inversion import Inversion
+from ..chunky_core.visualization.curves import SCALES, loss_curves
 from .host import plain_tensors, to_host
 from .types import InversionBatch, InversionIO
 

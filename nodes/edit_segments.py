@@ -24,7 +24,7 @@ from ..chunky_core.segments.edit_segments import (
     smooth_segments,
 )
 from ..chunky_core.segments.label_names import split_names
-from ..chunky_core.segments.layers import Freed
+from ..chunky_core.segments.relayer import Freed
 from ..chunky_core.segments.symmetry import mirror_segments
 from .fitted import fitted_mask, say_odd_levels
 from .host import mask_to_core, per_photo, plain_tensors

@@ -11,7 +11,8 @@ import torch
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..chunky_core.compositing.face_points import (
+from ..chunky_core.alignment.face_detection import BY_HAND, Face, choose_face, detect_faces, sorted_faces
+from ..chunky_core.alignment.face_points import (
     BOX_MEANING,
     POINTS_MEANING,
     FacePoints,
@@ -19,7 +20,6 @@ from ..chunky_core.compositing.face_points import (
     parse_points,
     points_from_openpose,
 )
-from ..chunky_core.compositing.faces import BY_HAND, Face, choose_face, detect_faces, sorted_faces
 from ..chunky_core.errors import InvalidInputError
 from ..chunky_core.segments.masks import BLACK
 from .fitted import fitted_mask

@@ -9,9 +9,9 @@ from comfy_api.latest import io
 
 from ..chunky_core.errors import ChunkyError
 from ..chunky_core.inversion import LossConfig
-from ..chunky_core.inversion.losses.identity import ENDINGS as IDENTITY_ENDINGS
-from ..chunky_core.inversion.losses.identity import checked_identity_file
-from ..chunky_core.inversion.losses.perceptual import checked_perceptual_file
+from ..chunky_core.losses.identity import ENDINGS as IDENTITY_ENDINGS
+from ..chunky_core.losses.identity import checked_identity_file
+from ..chunky_core.losses.perceptual import checked_perceptual_file
 from .model_files import file_in, files_in, stamp
 from .types import LossIO
 

@@ -12,9 +12,9 @@ from ..chunky_core.segments.edit_segments import STATIC
 from ..chunky_core.segments.label_images import Palette, parse_palette
 from ..chunky_core.segments.label_names import split_names
 from ..chunky_core.segments.names import known_name
-from ..chunky_core.segments.painted import painted_masks
-from ..chunky_core.segments.segments import Gaps
-from ..chunky_core.segments.stroke_colours import palette_of_strokes
+from ..chunky_core.segments.painting.palette import palette_of_strokes
+from ..chunky_core.segments.painting.strokes import painted_masks
+from ..chunky_core.segments.segment_masks import Gaps
 from .fitted import say_odd_levels
 from .host import each_photo, per_photo, plain_tensors
 from .mask_widgets import feather_input, gaps_input

@@ -10,7 +10,6 @@ from comfy_api.latest import io, ui
 from torch import Tensor
 
 from ..chunky_core.errors import InvalidInputError
-from ..chunky_core.evaluation.sheets import segment_overlay
 from ..chunky_core.segments import Segments, segments_from_label_map, segments_from_masks
 from ..chunky_core.segments.label_names import (
     Renames,
@@ -20,6 +19,7 @@ from ..chunky_core.segments.label_names import (
     split_names,
 )
 from ..chunky_core.segments.names import known_name
+from ..chunky_core.visualization.sheets import segment_overlay
 from .fitted import fitted_labels, fitted_mask, fitted_masks, say_odd_levels, say_painted
 from .host import each_photo, image_size, mask_to_core, per_photo, plain_tensors, to_host
 from .mask_widgets import feather_input, gaps_input

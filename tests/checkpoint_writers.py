@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from chunky_core.generator.files import save_generator
+from chunky_core.checkpoints.generators import save_generator
 from chunky_core.generator.generator import Generator
 
 from .foreign_layouts import rosinality_state, tensorflow_variable

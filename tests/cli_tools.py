@@ -8,10 +8,10 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
+from chunky_core.checkpoints.generators import save_generator
 from chunky_core.cli import main
 from chunky_core.demo.photos import demo_photo
 from chunky_core.demo.shipped import LABEL_NAMES
-from chunky_core.generator.files import save_generator
 from chunky_core.generator.generator import Generator
 from chunky_core.images import save_image, save_label_map
 

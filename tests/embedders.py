@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from chunky_core.inversion.losses import IdentityNetwork, LossConfig, load_networks
-from chunky_core.inversion.losses.resize import resize
+from chunky_core.losses import IdentityNetwork, LossConfig, load_networks
+from chunky_core.losses.resize import resize
 
 
 class Embedder(nn.Module):

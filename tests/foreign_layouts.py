@@ -23,7 +23,9 @@ def tensorflow_variable(name: str, array: np.ndarray) -> Iterator[tuple[str, np.
         index = 2 * int(layer[1]).bit_length() - (7 if layer[2] == "conv0" else 6)
         yield f"synthesis/noise{index}", array[None, None]
     elif layer and layer[4] != "resample_filter":
-        kind = {"conv0": "Conv0_up", "conv1": "Conv" if layer[1] == "4" else "Conv1", "torgb": "ToRGB"}[layer[2]]
+        kind = {"conv0": "Conv0_up", "conv1": "Conv" if layer[1] == "4" else "Conv1", "torgb": "ToRGB"}[
+            layer[2]
+        ]
         part = f"mod_{layer[4]}" if layer[3] else layer[4]
         yield f"synthesis/{layer[1]}x{layer[1]}/{kind}/{part}", _tensorflow_layout(part, kind, array)
 
@@ -67,7 +69,11 @@ def _rosinality_layer(resolution: int, kind: str, part: str, tensor: Tensor) -> 
         if kind == "conv0":
             yield f"{base}.conv.blur.kernel", tensor * 4
     elif part == "bias":
-        yield (f"{base}.bias", tensor[None, :, None, None]) if kind == "torgb" else (f"{base}.activate.bias", tensor)
+        yield (
+            (f"{base}.bias", tensor[None, :, None, None])
+            if kind == "torgb"
+            else (f"{base}.activate.bias", tensor)
+        )
     elif part == "noise_strength":
         yield f"{base}.noise.weight", tensor[None]
     elif part == "weight":

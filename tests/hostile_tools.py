@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from chunky_core.checkpoints.generators import load_generator
 from chunky_core.errors import UnsupportedCheckpointError
-from chunky_core.generator.files import load_generator
 
 PICKLES = ("ada", "tensorflow")
 ZIPS = ("rosinality", "e4e", "whole", "plain")

@@ -13,8 +13,8 @@ from torch import Tensor
 from chunky_core.generator.generator import Generator
 from chunky_core.generator.spaces import Direction, LatentCode, convert
 from chunky_core.images import from_uint8
-from chunky_core.inversion.alignment import Alignment
 from chunky_core.inversion.inversion import Edit, Inversion, Segment
+from chunky_core.inversion.original_crop import Alignment
 from chunky_core.inversion.state import ProjectionState
 from chunky_core.segments import Segments, segments_from_masks
 

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from chunky_core.compositing.alignment import aligned_crop, ffhq_quad, paste_back, quad_from_box
-from chunky_core.compositing.face_points import FacePoints
-from chunky_core.compositing.warp import Quad, quad_to_photo
+from chunky_core.alignment.face_crop import aligned_crop, ffhq_quad, paste_back, quad_from_box
+from chunky_core.alignment.face_points import FacePoints
+from chunky_core.alignment.perspective import Quad, quad_to_photo
 from chunky_core.errors import InvalidInputError
 from chunky_core.inversion import Alignment
 

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 import torch
 
-from chunky_core.compositing.alignment import aligned_crop, paste_back
+from chunky_core.alignment.face_crop import aligned_crop, paste_back
+from chunky_core.checkpoints.generators import load_generator
 from chunky_core.compositing.modes import set_in
 from chunky_core.errors import InvalidInputError
-from chunky_core.generator.files import load_generator
 from chunky_core.generator.generator import Generator
 from chunky_core.images import save_image, to_uint8
 from chunky_core.inversion import ProjectionConfig, project
-from chunky_core.inversion.alignment import Alignment
+from chunky_core.inversion.original_crop import Alignment
 from chunky_core.segments import segments_from_label_map, single
 
 SIZE = 32

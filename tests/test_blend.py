@@ -5,8 +5,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from chunky_core.boxes import Box
 from chunky_core.errors import InvalidInputError
-from chunky_core.generator.region import Box
 from chunky_core.images import from_uint8, to_uint8
 from chunky_core.segments import Segments, blend, mask_box, segments_from_masks, single
 

@@ -9,14 +9,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from chunky_core.compositing.boundaries import by_features, segment_speeds, with_masks
+from chunky_core.compositing.refine_boundaries import by_features, segment_speeds, with_masks
 from chunky_core.compositing.render import render, segment_picture
 from chunky_core.errors import InvalidInputError, WrongGeneratorError
-from chunky_core.evaluation.outlines import AFTER, draw_curves, outline
 from chunky_core.generator.generator import Generator
 from chunky_core.generator.spaces import Direction, LatentCode
 from chunky_core.inversion import Edit, Inversion, Segment
 from chunky_core.segments.level_set import boundary_speed, refine_segments
+from chunky_core.visualization.outlines import AFTER, draw_curves, outline
 from tests.projection_tools import photo_of_parts, pieces
 
 

@@ -12,9 +12,9 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from chunky_core.checkpoints.generators import load_generator
+from chunky_core.checkpoints.tensor_names import is_averaged
 from chunky_core.errors import UnsupportedCheckpointError
-from chunky_core.generator.checkpoints.tensor_names import is_averaged
-from chunky_core.generator.files import load_generator
 from chunky_core.generator.generator import Generator
 from tests.checkpoint_writers import state_of
 from tests.foreign_layouts import rosinality_state

@@ -15,8 +15,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from chunky_core.checkpoints.generators import load_generator, read_checkpoint, save_generator
 from chunky_core.errors import UnsupportedCheckpointError
-from chunky_core.generator.files import load_generator, read_checkpoint, save_generator
 from chunky_core.generator.generator import Generator
 
 ADA = ["stylegan2_ada_64.pkl", "stylegan2_tf_64.pkl", "pti_tuned_64.pt"]
@@ -223,7 +223,7 @@ def test_other_contents_are_named(tmp_path: Path, content: Any, message: str) ->
 def test_tensors_that_share_bytes_cannot_ask_for_more_memory(
     generator: Generator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chunky_core.generator.files.MARGIN", 0)
+    monkeypatch.setattr("chunky_core.checkpoints.generators.MARGIN", 0)
     shared_bytes = torch.zeros(200_000)
     state: dict[str, Any] = {f"mapping.fc{index}.weight": shared_bytes for index in range(9)}
     torch.save(state, tmp_path / "shared.pt")

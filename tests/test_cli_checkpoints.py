@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from chunky_core.checkpoints.generators import load_generator
 from chunky_core.cli import main
-from chunky_core.generator.files import load_generator
 from chunky_core.generator.generator import Generator
 from tests.checkpoint_writers import WRITERS
 
@@ -73,7 +73,9 @@ def test_inspect_names_what_is_ignored(shared: Path, capsys) -> None:
 @pytest.mark.parametrize(
     ("content", "said"), [(b"", "empty"), (b"just some text\n", "text"), (None, "no generator file")]
 )
-def test_bad_files_end_in_one_line(command: str, content: bytes | None, said: str, tmp_path: Path, capsys) -> None:
+def test_bad_files_end_in_one_line(
+    command: str, content: bytes | None, said: str, tmp_path: Path, capsys
+) -> None:
     bad, target = tmp_path / "bad.pkl", tmp_path / "out.safetensors"
     if content is not None:
         bad.write_bytes(content)

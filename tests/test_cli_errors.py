@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 import torch
 
+from chunky_core.checkpoints.generators import DEMO
 from chunky_core.cli import main
-from chunky_core.generator.files import DEMO
 from chunky_core.images import colour_profile, load_image, to_uint8
 from chunky_core.inversion import load_inversion
 from tests.cli_tools import edit

@@ -12,11 +12,11 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from chunky_core.checkpoints.generators import save_generator
 from chunky_core.cli import job, projecting
 from chunky_core.cli.signals import Stopped, signals_wait, stop_on_signals
 from chunky_core.demo.photos import demo_photo
 from chunky_core.errors import SaveError
-from chunky_core.generator.files import save_generator
 from chunky_core.images import load_image, save_image
 from chunky_core.inversion import Inversion, load_inversion
 from tests.cli_tools import edit as edit_by

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from chunky_core.compositing import COMPOSITE_MODES, KEEP_DETAIL, composite, edited_segments, render
-from chunky_core.compositing.boundaries import with_masks
 from chunky_core.compositing.fill import fill_region
 from chunky_core.compositing.fill_parts import FillPart
+from chunky_core.compositing.refine_boundaries import with_masks
 from chunky_core.errors import InvalidInputError, WrongGeneratorError
 from chunky_core.generator.generator import Generator
 from chunky_core.generator.spaces import Direction

@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from chunky_core.boxes import Box
 from chunky_core.errors import InvalidInputError
-from chunky_core.generator.region import Box
-from chunky_core.segments.cover import cover
 from chunky_core.segments.masks import mask_box
+from chunky_core.segments.tiles import cover
 
 SIZE = 128
 

@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from chunky_core.boxes import Box
 from chunky_core.compositing import COMPOSITE_MODES, composite, poisson_composite, render
 from chunky_core.generator.generator import Generator
-from chunky_core.generator.region import Box
 from chunky_core.generator.spaces import Direction
 from chunky_core.images import from_uint8, to_uint8
 from chunky_core.inversion import Edit, Inversion, ProjectionConfig, project

@@ -23,7 +23,7 @@ from chunky_core.demo.training.triplets import (
     squared_error,
 )
 from chunky_core.errors import InvalidInputError, MissingWeightsError, UnsupportedCheckpointError
-from chunky_core.inversion.losses.feature_network import (
+from chunky_core.losses.feature_network import (
     FeatureNetwork,
     FeatureSizes,
     load_feature_network,

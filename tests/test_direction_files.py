@@ -12,9 +12,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from chunky_core.checkpoints.generators import save_generator
 from chunky_core.editing import load_directions
 from chunky_core.errors import InvalidInputError
-from chunky_core.generator.files import save_generator
 from chunky_core.generator.generator import Generator
 
 SMILE = torch.linspace(-1, 1, 6)

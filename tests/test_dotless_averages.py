@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from chunky_core.checkpoints.generators import load_generator
 from chunky_core.errors import UnsupportedCheckpointError
-from chunky_core.generator.files import load_generator
 from chunky_core.generator.generator import Generator
 from tests.checkpoint_writers import state_of
 from tests.foreign_layouts import rosinality_state

@@ -14,8 +14,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from chunky_core.errors import ChunkyError, InvalidInputError, MissingWeightsError, UnsupportedCheckpointError
-from chunky_core.inversion.losses import LossConfig, load_networks
-from chunky_core.inversion.losses.feature_network import FeatureNetwork, FeatureSizes, save_feature_network
+from chunky_core.losses import LossConfig, load_networks
+from chunky_core.losses.feature_network import FeatureNetwork, FeatureSizes, save_feature_network
 from tests.embedders import embedder, exported, faces, load, onnx_file, scripted
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore:.*torch.jit:FutureWarning")

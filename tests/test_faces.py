@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from chunky_core.compositing.alignment import quad_from_box
-from chunky_core.compositing.face_points import (
+from chunky_core.alignment.face_crop import quad_from_box
+from chunky_core.alignment.face_detection import Face, choose_face, detect_faces, draw_quads, face_alignment
+from chunky_core.alignment.face_points import (
     BOX_EXAMPLE,
     BOX_MEANING,
     POINTS_EXAMPLE,
@@ -20,13 +21,6 @@ from chunky_core.compositing.face_points import (
     parse_points,
     points_from_landmarks,
     points_from_openpose,
-)
-from chunky_core.compositing.faces import (
-    Face,
-    choose_face,
-    detect_faces,
-    draw_quads,
-    face_alignment,
 )
 from chunky_core.errors import InvalidInputError, MissingWeightsError, UnsupportedCheckpointError
 

@@ -15,7 +15,7 @@ from benchmarks import fidelity as benchmark
 from chunky_core.errors import InvalidInputError
 from chunky_core.evaluation.fidelity import Comparison, Fidelity, SegmentFidelity, Spread, compare, fidelity
 from chunky_core.evaluation.metrics import identity_distance, l2, perceptual
-from chunky_core.inversion.losses import LossNetworks
+from chunky_core.losses import LossNetworks
 from chunky_core.segments import Segments, single
 from tests.projection_tools import pieces
 from tests.toy_networks import Colours, Means, networks, picture

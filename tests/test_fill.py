@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from chunky_core.checkpoints.generators import load_generator
 from chunky_core.compositing.fill import fill_region
 from chunky_core.compositing.fill_parts import FillPart, connected_parts, parse_parts
 from chunky_core.compositing.render import render
@@ -18,7 +19,6 @@ from chunky_core.demo.shipped import load_shipped_photo
 from chunky_core.editing import load_directions
 from chunky_core.errors import InvalidInputError
 from chunky_core.evaluation.metrics import l2
-from chunky_core.generator.files import load_generator
 from chunky_core.generator.generator import Generator
 from chunky_core.generator.spaces import convert
 from chunky_core.inversion import (

@@ -18,9 +18,9 @@ import torch
 from safetensors.numpy import save_file
 from torch import nn
 
+from chunky_core.checkpoints.containers.numpy_files import read_npy
+from chunky_core.checkpoints.generators import load_generator
 from chunky_core.errors import ChunkyError, MissingWeightsError
-from chunky_core.generator.checkpoints.numpy_files import read_npy
-from chunky_core.generator.files import load_generator
 from tests.hostile_tools import refusal, with_member, written
 
 pytestmark = pytest.mark.usefixtures("nothing_created")

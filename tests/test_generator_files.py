@@ -14,8 +14,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 import chunky_core
+from chunky_core.checkpoints.generators import load_generator, save_generator
 from chunky_core.errors import InvalidInputError, MissingWeightsError, UnsupportedCheckpointError
-from chunky_core.generator.files import load_generator, save_generator
 from chunky_core.generator.generator import Generator
 
 

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 import torch
 
+from chunky_core.checkpoints.checkpoint import Draft
+from chunky_core.checkpoints.completion import complete, draw_noise
 from chunky_core.errors import UnsupportedCheckpointError
 from chunky_core.generator.architecture import StyleGAN2Architecture, architecture_from
-from chunky_core.generator.checkpoints.checkpoint import Draft
-from chunky_core.generator.checkpoints.completion import complete, draw_noise
 from chunky_core.generator.module import shapes_of
 from chunky_core.generator.stylegan3 import StyleGAN3Architecture
 from chunky_core.generator.stylegan3_limits import MAX_TAPS

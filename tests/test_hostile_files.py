@@ -14,8 +14,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from chunky_core.checkpoints.generators import load_generator
 from chunky_core.errors import ChunkyError, UnsupportedCheckpointError
-from chunky_core.generator.files import load_generator
 from chunky_core.generator.generator import Generator
 from tests.checkpoint_writers import WRITERS, Network, foreign_names, rosinality_state, state_of
 from tests.fuzz.mutate import WEIGHT
@@ -111,7 +111,7 @@ def test_absurd_tensor_sizes(size: int, tmp_path: Path) -> None:
 
 def test_an_absurd_array(tmp_path: Path) -> None:
     array = b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(I0\ntS'b'\ntR(I1\n(I%d\nt"
-    state = b"cnumpy\ndtype\n(S'f4'\nI0\nI1\ntR" b"(I3\nS'<'\nNNNI-1\nI-1\nI0\ntbI00\nS'abcd'\ntb."
+    state = b"cnumpy\ndtype\n(S'f4'\nI0\nI1\ntR(I3\nS'<'\nNNNI-1\nI-1\nI0\ntbI00\nS'abcd'\ntb."
     for size in (LARGEST, 2**40, 10**6):
         refusal(written(tmp_path / "array.pkl", array % size + state))
 
@@ -163,7 +163,13 @@ def test_a_stylegan1_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["x.pkl", "x.pt", "x.pth", "x.safetensors", "x"])
 def test_files_of_another_kind(name: str, tmp_path: Path) -> None:
-    for data in (b"", b"\0", b"# Notes\nNot a network.\n", b"\x89PNG\r\n\x1a\n" + bytes(99), b"PK\x05\x06" + bytes(18)):
+    for data in (
+        b"",
+        b"\0",
+        b"# Notes\nNot a network.\n",
+        b"\x89PNG\r\n\x1a\n" + bytes(99),
+        b"PK\x05\x06" + bytes(18),
+    ):
         refusal(written(tmp_path / name, data))
     with pytest.raises(ChunkyError):
         load_generator(tmp_path)
@@ -195,7 +201,12 @@ def test_a_header_that_lies(good: Callable[[str], Path]) -> None:
     with_shape = data.replace(b'"shape":[8,8]', b'"shape":[9,9]', 1)
     assert with_shape != data
     refusal(written(path, with_shape))
-    lies = ({"architecture": "stylegan9"}, {"img_resolution": "1000000000"}, {"conv_clamp": "x"}, {"version": "99"})
+    lies = (
+        {"architecture": "stylegan9"},
+        {"img_resolution": "1000000000"},
+        {"conv_clamp": "x"},
+        {"version": "99"},
+    )
     for metadata in lies:
         path.write_bytes(data)
         state = load_file(path)

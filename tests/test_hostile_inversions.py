@@ -13,8 +13,8 @@ from torch import Tensor
 from chunky_core.errors import InvalidInputError
 from chunky_core.generator.generator import Generator
 from chunky_core.inversion import files
-from chunky_core.inversion.alignment import Alignment
 from chunky_core.inversion.files import load_inversion, save_inversion
+from chunky_core.inversion.original_crop import Alignment
 from tests.inversion_tools import TUNED, make_inversion, read_file, rewritten
 
 NAN = float("nan")

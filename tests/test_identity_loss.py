@@ -8,16 +8,16 @@ import pytest
 import torch
 from torch import nn
 
+from chunky_core.boxes import Box, full_box
 from chunky_core.errors import InvalidInputError
-from chunky_core.generator.region import Box, full_box
-from chunky_core.inversion.losses import LossConfig, RegionLoss, load_networks
-from chunky_core.inversion.losses.feature_network import (
+from chunky_core.losses import LossConfig, RegionLoss, load_networks
+from chunky_core.losses.feature_network import (
     FeatureNetwork,
     FeatureSizes,
     load_feature_network,
     save_feature_network,
 )
-from chunky_core.inversion.losses.resize import resize
+from chunky_core.losses.resize import resize
 from tests.embedders import embedder, faces, load, onnx_file
 
 

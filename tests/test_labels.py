@@ -11,9 +11,9 @@ import torch
 from chunky_core.demo.photos import demo_photo
 from chunky_core.demo.portraits.attributes import LABELS
 from chunky_core.errors import InvalidInputError
-from chunky_core.evaluation.labels import LEGIBLE, Label, draw_labels, place_labels
-from chunky_core.evaluation.sheets import contact_sheet, segment_anchors, segment_overlay
 from chunky_core.segments import Segments, segments_from_label_map, segments_from_masks
+from chunky_core.visualization.captions import LEGIBLE, Label, draw_labels, place_labels
+from chunky_core.visualization.sheets import contact_sheet, segment_anchors, segment_overlay
 
 EXTRAS = ("hat", "hand", "odd_glasses", "jewellery")
 

@@ -11,8 +11,13 @@ from torch import Tensor
 
 from chunky_core.errors import InvalidInputError
 from chunky_core.segments import Segments, segments_from_masks
-from chunky_core.segments.level_set import boundary_speed, evolve, feature_speed, refine_segments
-from chunky_core.segments.signed_distance import signed_distance, soft_mask
+from chunky_core.segments.level_set import (
+    boundary_speed,
+    evolve,
+    feature_speed,
+    refine_segments,
+)
+from chunky_core.segments.level_set.signed_distance import signed_distance, soft_mask
 
 SIZE = 200
 CENTRE = (99.3, 99.8)  # not on the grid
@@ -252,7 +257,9 @@ def test_a_segment_that_is_nowhere_solid_is_named() -> None:
 
 
 def test_pictures_and_features_must_match() -> None:
-    with pytest.raises(InvalidInputError, match="picture of 8x8, .* with a picture of 9x8; expected one of each"):
+    with pytest.raises(
+        InvalidInputError, match="picture of 8x8, .* with a picture of 9x8; expected one of each"
+    ):
         boundary_speed(torch.zeros(1, 3, 8, 8), torch.zeros(1, 3, 8, 9))
     with pytest.raises(InvalidInputError, match="percentile"):
         boundary_speed(torch.zeros(1, 3, 8, 8), torch.zeros(1, 3, 8, 8), percentile=0)

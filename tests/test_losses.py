@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from chunky_core.boxes import Box, full_box
 from chunky_core.errors import InvalidInputError
-from chunky_core.generator.region import Box, full_box
-from chunky_core.inversion.losses import (
+from chunky_core.losses import (
     MS_SSIM_WEIGHTS,
     LossConfig,
     LossNetworks,
@@ -19,7 +19,7 @@ from chunky_core.inversion.losses import (
     ms_ssim,
     perceptual_distance,
 )
-from chunky_core.inversion.losses.resize import resize, seen_size
+from chunky_core.losses.resize import resize, seen_size
 from tests.toy_networks import Colours, Means, networks, only, picture
 
 

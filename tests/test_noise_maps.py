@@ -6,9 +6,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from chunky_core.boxes import Box
 from chunky_core.errors import InvalidInputError
 from chunky_core.generator.generator import Generator
-from chunky_core.generator.region import Box, plan_region
+from chunky_core.generator.region_plan import plan_region
 
 
 @pytest.fixture(scope="module")

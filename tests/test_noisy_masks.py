@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from chunky_core.boxes import Box
 from chunky_core.compositing.fill_parts import connected_parts
 from chunky_core.errors import InvalidInputError
-from chunky_core.generator.region import Box
 from chunky_core.segments import mask_box, segments_from_masks
 from chunky_core.segments.masks import BLACK, check_reach, feather, without_noise
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from chunky_core.checkpoints.containers.numpy_files import MAX_HEADER, read_npy, read_npz
 from chunky_core.errors import MissingWeightsError, UnsupportedCheckpointError
-from chunky_core.generator.checkpoints.numpy_files import MAX_HEADER, read_npy, read_npz
 
 ARRAYS = {
     "matrix": np.arange(6.0).reshape(2, 3),

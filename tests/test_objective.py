@@ -12,9 +12,9 @@ from torch import Tensor
 from chunky_core.generator.generator import Generator
 from chunky_core.generator.spaces import LatentCode, convert
 from chunky_core.inversion import LossConfig, ProjectionConfig
-from chunky_core.inversion.losses import load_networks
 from chunky_core.inversion.objective import JointObjective, Verdict, segment_objective
 from chunky_core.inversion.regions import View, levels, reach_of
+from chunky_core.losses import load_networks
 from chunky_core.segments import Segments
 from tests.projection_tools import photo_of_parts, pieces
 

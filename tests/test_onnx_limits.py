@@ -12,8 +12,8 @@ import torch
 from torch import nn
 
 from chunky_core.errors import ChunkyError, UnsupportedCheckpointError
-from chunky_core.inversion.losses import onnx_files
-from chunky_core.inversion.losses.resize import resize
+from chunky_core.losses.onnx import files as onnx_files
+from chunky_core.losses.resize import resize
 from tests.embedders import embedder, faces, graph_file, load, onnx_file
 from tests.fuzz.onnx_files import load_onnx_case, write_onnx_seed
 from tests.fuzz.onnx_mutate import mutated_onnx

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from chunky_core.inversion.losses.onnx_checks import OPERATORS
-from chunky_core.inversion.losses.onnx_files import load_onnx
+from chunky_core.losses.onnx.checks import OPERATORS
+from chunky_core.losses.onnx.files import load_onnx
 from tests.embedders import graph_file
 
 onnx = pytest.importorskip("onnx", reason="networks in ONNX need onnx and onnx2torch")

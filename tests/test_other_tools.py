@@ -20,15 +20,15 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from chunky_core.errors import UnsupportedCheckpointError
-from chunky_core.generator.checkpoints.known_globals import find
-from chunky_core.generator.checkpoints.known_tools import (
+from chunky_core.checkpoints.formats.known_tools import (
     refusal_of_global,
     tool_beside_generator,
     tool_of_tensors,
 )
-from chunky_core.generator.checkpoints.rebuild import Known, Record
-from chunky_core.generator.files import load_generator, read_checkpoint
+from chunky_core.checkpoints.generators import load_generator, read_checkpoint
+from chunky_core.checkpoints.pickles.known_globals import find
+from chunky_core.checkpoints.pickles.rebuild import Known, Record
+from chunky_core.errors import UnsupportedCheckpointError
 from chunky_core.generator.generator import Generator
 from tests.checkpoint_writers import WRITERS, rosinality_state, state_of
 from tests.fuzz.seeds import seed_generator

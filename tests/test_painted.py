@@ -8,8 +8,8 @@ from torch import Tensor
 
 from chunky_core.errors import InvalidInputError
 from chunky_core.segments.label_images import parse_palette
-from chunky_core.segments.painted import painted_masks
-from chunky_core.segments.stroke_colours import palette_of_strokes
+from chunky_core.segments.painting.palette import palette_of_strokes
+from chunky_core.segments.painting.strokes import painted_masks
 
 SIZE = 96
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from chunky_core.errors import ChunkyError, InvalidInputError, MissingWeightsError, UnsupportedCheckpointError
 from chunky_core.images import to_uint8
 from chunky_core.segments.parsing import load_parser
-from chunky_core.segments.parsing_files import preparation
+from chunky_core.segments.parsing.settings import preparation
 from tests.segformer_files import NAMES, write_tiny_parser
 
 transformers = pytest.importorskip("transformers", reason="face parsing needs transformers")

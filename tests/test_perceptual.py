@@ -11,17 +11,11 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from chunky_core.boxes import full_box
 from chunky_core.errors import InvalidInputError, MissingWeightsError, UnsupportedCheckpointError
 from chunky_core.evaluation import metrics
-from chunky_core.generator.region import full_box
-from chunky_core.inversion.losses import (
-    LossConfig,
-    LossNetworks,
-    RegionLoss,
-    load_networks,
-    perceptual_distance,
-)
-from chunky_core.inversion.losses.resize import resize
+from chunky_core.losses import LossConfig, LossNetworks, RegionLoss, load_networks, perceptual_distance
+from chunky_core.losses.resize import resize
 from tests.embedders import exported
 from tests.toy_networks import Colours, Means, only, picture
 

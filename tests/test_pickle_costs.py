@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 import torch
 
+from chunky_core.checkpoints.containers.content import open_content
+from chunky_core.checkpoints.pickles.restricted_pickle import read_pickle
+from chunky_core.checkpoints.pickles.stack_machine import Budget, Rules
 from chunky_core.errors import UnsupportedCheckpointError
 from chunky_core.generator.architecture import StyleGAN2Architecture
-from chunky_core.generator.checkpoints.content import open_content
-from chunky_core.generator.checkpoints.machine import Budget, Rules
-from chunky_core.generator.checkpoints.restricted_pickle import read_pickle
 
 TOO_MUCH = "far more work"
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from chunky_core.errors import InvalidInputError
-from chunky_core.evaluation.plots import linear_ticks, log_ticks, loss_curves, step_ticks
+from chunky_core.visualization.curves import linear_ticks, log_ticks, loss_curves, step_ticks
 
 INK = 0.35  # how far a colour's channels lie apart, to be told from the grey of axes and text
 

@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional as F
 
 from chunky_core.compositing import poisson_composite, set_in
-from chunky_core.compositing.colour_shift import colour_shift
+from chunky_core.compositing.color_shift import colour_shift
 from chunky_core.errors import InvalidInputError
 from tests.pack_on_double import Pack, pack  # noqa: F401  # pack is a fixture
 from tests.test_poisson import region_of, scene

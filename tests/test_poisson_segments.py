@@ -11,11 +11,11 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.linalg import spsolve
 from torch import Tensor
 
+from chunky_core.boxes import Box
 from chunky_core.compositing import composite, render
 from chunky_core.compositing.between_segments import join_segments, shift_segments
 from chunky_core.errors import InvalidInputError
 from chunky_core.generator.generator import Generator
-from chunky_core.generator.region import Box
 from chunky_core.inversion.inversion import Inversion
 from chunky_core.segments import Segments, mask_box, segments_from_masks
 from tests.inversion_tools import make_inversion

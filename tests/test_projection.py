@@ -14,7 +14,7 @@ from chunky_core.compositing.render import render
 from chunky_core.errors import InvalidInputError, MissingWeightsError, WrongGeneratorError
 from chunky_core.generator.generator import Generator
 from chunky_core.inversion import LossConfig, ProjectionConfig, project, stopwatch
-from chunky_core.inversion.losses import RegionLoss
+from chunky_core.losses import RegionLoss
 from chunky_core.segments import Segments, single
 from tests.projection_tools import assert_same, codes, photo_of_parts, pieces
 

@@ -9,9 +9,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from chunky_core.boxes import Box, full_box
 from chunky_core.errors import InvalidInputError
 from chunky_core.generator.generator import Generator
-from chunky_core.generator.region import Box, cost, full_box, plan_region
+from chunky_core.generator.region_plan import cost, plan_region
 
 SIZE = 64
 EDGE_CASES = (

@@ -11,11 +11,11 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from chunky_core.boxes import Box, Boxes, full_box
 from chunky_core.errors import InvalidInputError
 from chunky_core.generator.architecture import architecture_from, build_module
-from chunky_core.generator.boxes import Box, Boxes, full_box
 from chunky_core.generator.generator import Generator
-from chunky_core.generator.region import plan_region
+from chunky_core.generator.region_plan import plan_region
 from chunky_core.generator.stylegan2 import BLOCKS, SynthesisNetwork
 
 SIZE = 32

@@ -13,7 +13,7 @@ from chunky_core.errors import InvalidInputError
 from chunky_core.generator.architecture import build_module
 from chunky_core.generator.generator import Generator
 from chunky_core.generator.spaces import LatentCode, convert, synthesis_input
-from chunky_core.generator.tuning import tuned
+from chunky_core.generator.weight_deltas import tuned
 from chunky_core.inversion.inversion import Inversion, Segment
 from tests.inversion_tools import TUNED, make_inversion
 

@@ -15,12 +15,12 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from chunky_core.checkpoints.containers.content import open_content
+from chunky_core.checkpoints.pickles.literals import LITERALS
+from chunky_core.checkpoints.pickles.rebuild import Record, TensorRef
+from chunky_core.checkpoints.pickles.restricted_pickle import OPERATIONS, STOP, read_pickle
+from chunky_core.checkpoints.pickles.stack_machine import Rules
 from chunky_core.errors import UnsupportedCheckpointError
-from chunky_core.generator.checkpoints.content import open_content
-from chunky_core.generator.checkpoints.literals import LITERALS
-from chunky_core.generator.checkpoints.machine import Rules
-from chunky_core.generator.checkpoints.rebuild import Record, TensorRef
-from chunky_core.generator.checkpoints.restricted_pickle import OPERATIONS, STOP, read_pickle
 
 GOOD = (
     "stylegan2_ada_64.pkl", "stylegan3_t_64.pkl", "pti_tuned_64.pt", "stylegan2_rosinality_64.pt", "e4e_64.pt",

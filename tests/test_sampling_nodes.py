@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from chunky_core.generator.files import load_generator
+from chunky_core.checkpoints.generators import load_generator
 from tests.checkpoint_writers import WRITERS
 from tests.pack_on_double import DOUBLE, ROOT, SIZE, TINY, Pack, pack, recorded_generator  # noqa: F401  # pack is a fixture
 

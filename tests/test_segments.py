@@ -5,8 +5,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from chunky_core.boxes import Box
 from chunky_core.errors import InvalidInputError
-from chunky_core.generator.region import Box
 from chunky_core.segments import Segments, mask_box, segments_from_label_map, segments_from_masks, single
 from chunky_core.segments.masks import grow
 

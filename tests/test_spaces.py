@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from chunky_core.boxes import Box
 from chunky_core.errors import InvalidInputError
 from chunky_core.generator.generator import Generator
-from chunky_core.generator.region import Box
 from chunky_core.generator.spaces import SPACES, Direction, LatentCode, convert, synthesis_input
 
 

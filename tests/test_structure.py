@@ -15,8 +15,8 @@ ROOT = Path(__file__).parent.parent
 CORE = ROOT / "chunky_core"
 # In the order in which data flows; a room may import from itself and from those before it.
 ROOMS = (
-    "errors", "saving", "wording", "checks", "devices", "images", "generator", "segments", "inversion", "editing",
-    "compositing", "evaluation", "demo", "cli",
+    "errors", "saving", "wording", "checks", "devices", "boxes", "images", "generator", "checkpoints", "segments",
+    "losses", "inversion", "editing", "compositing", "alignment", "visualization", "evaluation", "demo", "cli",
 )  # fmt: skip
 HOST = {"comfy", "comfy_api", "folder_paths", "server", "execution", "nodes"}
 MODULES = sorted(CORE.rglob("*.py"))
@@ -75,7 +75,7 @@ def test_importing_is_light_and_leaves_no_trace():
     code = (
         "import sys, json, torch; before = set(sys.modules); flags = torch.backends.cudnn.benchmark\n"
         "import chunky_core, chunky_core.inversion, chunky_core.compositing, chunky_core.segments\n"
-        "import chunky_core.generator.files\n"
+        "import chunky_core.checkpoints.generators\n"
         "print(json.dumps([sorted(set(sys.modules) - before), flags == torch.backends.cudnn.benchmark]))"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 from torch.nn import functional
 
+from chunky_core.boxes import Box, full_box
 from chunky_core.errors import InvalidInputError, UnsupportedCheckpointError
 from chunky_core.generator.architecture import (
     GeneratorModule,
@@ -26,7 +27,7 @@ from chunky_core.generator.generator import Generator
 from chunky_core.generator.mapping import MappingNetwork
 from chunky_core.generator.module import shapes_of
 from chunky_core.generator.ops import LRELU_GAIN, LRELU_SLOPE, scaled_leaky_relu
-from chunky_core.generator.region import Box, cost, full_box
+from chunky_core.generator.region_plan import cost
 from chunky_core.generator.stylegan2 import BLOCKS, SynthesisNetwork
 
 VARIANTS = list(product(BLOCKS, (None, 0.8)))

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from chunky_core.inversion.losses import LossConfig, LossNetworks
+from chunky_core.losses import LossConfig, LossNetworks
 
 
 def picture(seed: int, height: int, width: int) -> Tensor:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import torch
 
+from ..checkpoints.generators import DEMO, load_generator, save_generator
 from ..errors import InvalidInputError
-from ..generator.files import DEMO, load_generator, save_generator
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16}
 

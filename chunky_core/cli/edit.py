@@ -7,7 +7,7 @@ import json
 import sys
 from pathlib import Path
 
-from ..generator.files import read_checkpoint
+from ..checkpoints.generators import read_checkpoint
 from ..images import colour_profile, load_image, open_picture, profile_space
 from ..inversion.projection import check_photo_size
 from .job import run_job

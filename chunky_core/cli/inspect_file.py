@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 
-from ..generator.checkpoints.checkpoint import Checkpoint
+from ..checkpoints.checkpoint import Checkpoint
+from ..checkpoints.generators import read_checkpoint
 from ..generator.description import dimensions
-from ..generator.files import read_checkpoint
 from ..generator.generator import weights_fingerprint
 
 

@@ -16,12 +16,12 @@ from ..compositing import CompositeMode, KeepDetail, Replace, composite, render
 from ..editing.edits import check_direction
 from ..errors import SaveError
 from ..evaluation.metrics import l2
-from ..evaluation.sheets import contact_sheet, heat_map, segment_overlay
 from ..generator.generator import Generator
 from ..images import save_image, to_uint8
 from ..inversion import Edit, Inversion, ProjectionConfig
 from ..saving import save_bytes
 from ..segments import Segments, single
+from ..visualization.sheets import contact_sheet, heat_map, segment_overlay
 from .outputs import COMPOSITE, FIGURES, GLOBAL, INVERSION, RECONSTRUCTION, SHEET, prepare_folder
 from .projecting import Projecting
 from .signals import Stopped

@@ -12,7 +12,7 @@ from unicodedata import normalize
 
 from ..errors import InvalidInputError
 from ..images import Colour
-from ..images.files import regular_content
+from ..images.image_files import regular_content
 from ..segments.names import check_name
 
 Entries: TypeAlias = list[tuple[str, object]]

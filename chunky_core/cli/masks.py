@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ..errors import InvalidInputError
 from ..images import is_picture, open_picture, read_label_colours, read_label_map, read_mask
-from ..images.files import PictureFile
+from ..images.image_files import PictureFile
 from ..segments import Segments, segments_from_label_map, segments_from_masks
 from ..segments.fitting import fit_labels, fit_mask
 from ..segments.label_images import Palette, labels_of_colours

@@ -8,10 +8,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from ..checkpoints.generators import load_generator
 from ..compositing import KeepDetail, Replace
 from ..devices import usable_device
 from ..editing import load_directions, parse_edit
-from ..generator.files import load_generator
 from ..generator.spaces import SPACES
 from ..inversion import ProjectionConfig
 from ..segments import Segments

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..deprecated import old_modules, old_names
 from .composite import COMPOSITE_MODES, CompositeMode, composite
 from .detail import KEEP_DETAIL, KeepDetail, with_detail
 from .modes import MODES, Mode, set_in
@@ -25,3 +26,5 @@ __all__ = [
     "set_in",
     "with_detail",
 ]
+__path__.append(old_modules("compositing"))
+__getattr__ = old_names(__name__)

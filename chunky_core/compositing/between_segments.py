@@ -8,10 +8,10 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from ..generator.region import Box
+from ..boxes import Box
 from ..segments.blend import blend
 from ..segments.masks import grow
-from ..segments.segments import Segments
+from ..segments.segment_masks import Segments
 from .poisson import AXES, SHOWN, check_band, fitted, neighbours, stronger, window_around
 
 SoftRim = Literal["soft", "half"]

@@ -9,14 +9,14 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
+from ..boxes import Box
 from ..editing.edits import applicable_edits
 from ..errors import InvalidInputError
 from ..generator.generator import Generator
-from ..generator.region import Box
 from ..inversion.inversion import Inversion, check_generator
 from ..segments.blend import blend
 from ..segments.masks import SMALLEST_WEIGHT, grow, mask_box
-from ..segments.segments import Segments
+from ..segments.segment_masks import Segments
 from .between_segments import SoftRim, join_segments, shift_segments
 from .detail import KeepDetail, check_keep_detail, with_detail
 from .modes import Mode, check_mode, set_in

@@ -20,14 +20,14 @@ from ..errors import InvalidInputError
 from ..generator.architecture import build_module
 from ..generator.generator import Generator
 from ..generator.spaces import SPACES, LatentCode
-from ..generator.tuning import tuned
+from ..generator.weight_deltas import tuned
 from ..inversion import Edit, Inversion, ProjectionConfig, Segment, project
 from ..inversion.run import Callback
-from ..segments.layers import restacked
 from ..segments.masks import check_reach, mask_box, without_noise
 from ..segments.masks import feather as feathered
 from ..segments.names import resolve_one
-from ..segments.segments import Segments
+from ..segments.relayer import restacked
+from ..segments.segment_masks import Segments
 from .fill_parts import FillPart
 from .render import render, segment_picture
 

@@ -7,7 +7,7 @@ from typing import Literal, get_args
 from torch import Tensor
 
 from ..errors import InvalidInputError
-from .colour_shift import colour_shift
+from .color_shift import colour_shift
 from .poisson import Rim, check_band, poisson_composite
 
 Mode = Literal["full", "seam only", "colour shift only"]

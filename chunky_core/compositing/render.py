@@ -9,12 +9,12 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from ..boxes import Box
 from ..editing.edits import applicable_edits, edited_code
 from ..errors import InvalidInputError
 from ..generator.generator import Generator
-from ..generator.region import Box
 from ..generator.spaces import LatentCode, synthesis_input
-from ..generator.tuning import tuned
+from ..generator.weight_deltas import tuned
 from ..inversion.inversion import Edit, Inversion, Segment, check_generator
 from ..segments.blend import blend
 from ..segments.masks import mask_box

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from .nuisances import choice, uniform
 from .portraits.attributes import LABEL
-from .portraits.canvas import Canvas, Window, bump, ellipse, mix, ramp, rgb, round_union, smooth
 from .portraits.head import EYE_Y, FACE_Y, SIDES, Head
+from .portraits.raster_canvas import Canvas, Window, bump, ellipse, mix, ramp, rgb, round_union, smooth
 
 FABRICS = ((0.72, 0.20, 0.22), (0.88, 0.62, 0.25), (0.35, 0.60, 0.42), (0.24, 0.44, 0.68), (0.60, 0.36, 0.62))
 Place = tuple[float, float]

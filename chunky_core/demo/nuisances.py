@@ -12,8 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .portraits.attributes import LABEL
-from .portraits.canvas import Canvas, Window, bump, smooth
 from .portraits.head import Head
+from .portraits.raster_canvas import Canvas, Window, bump, smooth
 
 FRECKLES, MOLES = 90, 3
 BROWN = (0.45, 0.30, 0.22)

@@ -26,9 +26,9 @@ from .portraits.attributes import (
     fractions_of,
     traits_by_part,
 )
-from .portraits.canvas import Canvas
 from .portraits.head import build_head
 from .portraits.painting import check_resolution, paint_portrait
+from .portraits.raster_canvas import Canvas
 
 PERSON_SPREAD = 0.8  # with the parts' own deviation of 0.8 on top, about the spread of the generator's people
 GAZE_SHARE = 0.4  # of the deviation: eyes that look in quite different directions are no portrait

@@ -15,18 +15,18 @@ from pathlib import Path
 
 import torch
 
-from ..inversion.losses.feature_network import FeatureNetwork, FeatureSizes, Trunk, save_feature_network
+from ..losses.feature_network import FeatureNetwork, FeatureSizes, Trunk, save_feature_network
 from ..saving import save_bytes
 from .training.channel_weights import agreement, compare, fit_weights, perceptual_network
-from .training.identity import last_maps, train_identity
 from .training.identity_figures import identity_figures
+from .training.identity_head import last_maps, train_identity
 from .training.loop import train
 from .training.people import cached_album
 from .training.renders import RenderedSet, render_set
 from .training.trainer import TrainingConfig
+from .training.triplet_tuning import tune_trunk
 from .training.triplets import draw_triplets, is_trained
 from .training.trunk import Batches, TrunkTask, start_weights, trunk_figures
-from .training.tuning import tune_trunk
 
 PHOTOS_EACH = 4
 HELD_OUT_PEOPLE, HELD_OUT_SEED = 250, 2_000_003

@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..checkpoints.containers.archive import Archive
+from ..checkpoints.containers.content import open_content
+from ..checkpoints.containers.mapped_file import mapped, naming
+from ..checkpoints.containers.numpy_files import is_npy, is_npz, read_npy, read_npz
+from ..checkpoints.pickles.rebuild import TensorRef
 from ..errors import UnsupportedCheckpointError
-from ..generator.checkpoints.archive import Archive
-from ..generator.checkpoints.content import open_content
-from ..generator.checkpoints.mapped_file import mapped, naming
-from ..generator.checkpoints.numpy_files import is_npy, is_npz, read_npy, read_npz
-from ..generator.checkpoints.rebuild import TensorRef
 
 SUFFIXES = (".safetensors", ".npy", ".npz", ".pt", ".pth", ".pkl")
 OWN_PREFIX = "directions/"

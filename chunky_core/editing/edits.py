@@ -12,7 +12,7 @@ from ..errors import InvalidInputError
 from ..generator.generator import Generator
 from ..generator.spaces import SPACES, Direction, LatentCode, convert
 from ..inversion.inversion import Edit
-from ..segments.segments import Segments
+from ..segments.segment_masks import Segments
 
 STRONGEST = 100  # standard deviations; pictures break up above about 3
 

@@ -13,8 +13,8 @@ from typing import Any
 from torch import Tensor
 
 from ..errors import InvalidInputError
-from ..inversion.losses import LossNetworks
-from ..segments.segments import Segments
+from ..losses import LossNetworks
+from ..segments.segment_masks import Segments
 from .metrics import identity_distance, l2, perceptual
 
 FIGURES = ("perceptual", "identity", "l2")

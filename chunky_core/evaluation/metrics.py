@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from ..errors import InvalidInputError
-from ..inversion.losses import IdentityNetwork, PerceptualNetwork, perceptual_distance
-from ..inversion.losses.resize import resize, seen_size
+from ..losses import IdentityNetwork, PerceptualNetwork, perceptual_distance
+from ..losses.resize import resize, seen_size
 
 
 def l2(image: Tensor, target: Tensor, mask: Tensor | None = None) -> float:

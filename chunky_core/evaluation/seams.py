@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from ..compositing.poisson import AXES, neighbours
 from ..errors import InvalidInputError
 from ..segments.edit_segments import STATIC
-from ..segments.segments import Segments
+from ..segments.segment_masks import Segments
 
 Pair = tuple[str, str]
 

@@ -1,26 +1,22 @@
-"""StyleGAN generators: networks, exact synthesis of a box, latent spaces, files in every common format."""
+"""StyleGAN generators: the networks, exact synthesis of a box, latent spaces and their statistics."""
 
 from __future__ import annotations
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from ..deprecated import old_modules, old_names
+
 if TYPE_CHECKING:
-    from .files import load_generator, read_checkpoint, save_generator
     from .generator import Generator
 
-__all__ = ["Generator", "load_generator", "read_checkpoint", "save_generator"]
-
-_HOMES = {
-    "Generator": ".generator",
-    "load_generator": ".files",
-    "read_checkpoint": ".files",
-    "save_generator": ".files",
-}
+__all__ = ["Generator"]
+__path__.append(old_modules("generator"))
+_old_names = old_names(__name__)
 
 
 def __getattr__(name: str) -> Any:
     """Imports torch only once something is used."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name], __name__), name)
+    if name == "Generator":
+        return import_module(".generator", __name__).Generator
+    return _old_names(name)

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from ..boxes import AnyBox, check_boxes
 from ..errors import InvalidInputError
 from .architecture import Architecture, GeneratorModule, architecture_of, build_module
-from .batching import Batch
-from .boxes import AnyBox, check_boxes
-from .region import Cost
+from .batches import Batch
+from .region_plan import Cost
 
 
 class Generator:

@@ -13,7 +13,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from .boxes import BoxOrBoxes
+from ..boxes import BoxOrBoxes
 from .mapping import FullyConnectedLayer
 from .ops import (
     conv3x3,

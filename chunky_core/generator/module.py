@@ -8,11 +8,11 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from ..boxes import AnyBox, BoxOrBoxes
 from ..errors import UnsupportedCheckpointError
-from .batching import Batch
-from .boxes import AnyBox, BoxOrBoxes
+from .batches import Batch
 from .mapping import MappingNetwork
-from .region import Cost
+from .region_plan import Cost
 
 MAX_RESOLUTION = 4096
 MAX_MAPPING_LAYERS = 64  # StyleGAN's networks have 2 to 8

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from ..boxes import Boxes, BoxOrBoxes
 from ..errors import InvalidInputError
-from .boxes import Boxes, BoxOrBoxes
 from .layers import SynthesisLayer
 from .ops import crop
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from .boxes import Box, Boxes, BoxOrBoxes, within
+from ..boxes import Box, Boxes, BoxOrBoxes, within
 
 LRELU_SLOPE = 0.2
 LRELU_GAIN = math.sqrt(2.0)

@@ -11,13 +11,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..boxes import AnyBox, Box, BoxOrBoxes, full_box, within
 from ..errors import InvalidInputError
-from .batching import Batch, batches, effort
-from .boxes import AnyBox, Box, BoxOrBoxes, full_box, within
+from .batches import Batch, batches, effort
 from .layers import SynthesisBlock, SynthesisLayer, ToRGBLayer
 from .noise import NoiseLayout, NoiseSource, check_noise
 from .ops import crop, upsample_rgb
-from .region import BlockPlan, BlockShape, Cost, cost, plan_region
+from .region_plan import BlockPlan, BlockShape, Cost, cost, plan_region
 
 BLOCKS = ("skip", "resnet", "orig")
 

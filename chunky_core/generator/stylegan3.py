@@ -14,14 +14,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..boxes import AnyBox, BoxOrBoxes, check_box, check_region
 from ..errors import InvalidInputError, UnsupportedCheckpointError
-from .batching import Batch
-from .boxes import AnyBox, BoxOrBoxes, check_box, check_region
+from .batches import Batch
 from .mapping import LR_MULTIPLIER, mapping_dimensions
 from .module import GeneratorModule, Shapes, check_shapes, check_widths, new_mapping, shape_of
 from .noise import NoiseLayout, check_noise
 from .ops import crop
-from .region import Cost
+from .region_plan import Cost
 from .settings import checked, from_header
 from .stylegan3_layers import FilteredLayer, FourierFeatures, OutputLayer, Signal
 from .stylegan3_limits import HINTED, check_bands, check_filters

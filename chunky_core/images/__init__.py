@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from .files import is_picture, open_picture
+from ..deprecated import old_modules, old_names
+from .image_files import is_picture, open_picture
 from .label_maps import Colour, read_label_colours, read_label_map, save_label_map
 from .levels import from_uint8, to_uint8
-from .masks import read_mask
+from .mask_files import read_mask
 from .mixtures import mixture_problem
 from .photos import colour_profile, load_image, profile_space, save_image
 
@@ -25,3 +26,5 @@ __all__ = [
     "save_label_map",
     "to_uint8",
 ]
+__path__.append(old_modules("images"))
+__getattr__ = old_names(__name__)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ..errors import InvalidInputError
-from .files import PictureFile, open_picture
+from .image_files import PictureFile, open_picture
 from .levels import in_brackets
 from .mixtures import mixture_problem
 from .photos import check_levels, deep_grey, deep_pixels, is_deep, rgb_pixels, write_png

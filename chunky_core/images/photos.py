@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ..errors import InvalidInputError
 from ..saving import save_bytes
-from .files import PictureFile, open_picture
+from .image_files import PictureFile, open_picture
 from .levels import from_uint8, to_uint8
 
 if TYPE_CHECKING:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from .alignment import Alignment
+from ..deprecated import old_modules, old_names
+from ..losses import LossConfig
 from .config import ProjectionConfig
 from .files import load_inversion, save_inversion
 from .inversion import Edit, Inversion, Segment, check_generator
-from .losses import LossConfig
+from .original_crop import Alignment
 from .projection import StopProjection, project
 from .state import ProjectionState
 
@@ -24,3 +25,5 @@ __all__ = [
     "project",
     "save_inversion",
 ]
+__path__.append(old_modules("inversion"))
+__getattr__ = old_names(__name__)

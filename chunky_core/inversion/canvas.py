@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..boxes import Box
 from ..generator.generator import Generator
-from ..generator.region import Box
 from ..generator.spaces import LatentCode
 from ..segments.blend import blend
 from ..segments.masks import mask_box

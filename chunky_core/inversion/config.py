@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from ..errors import InvalidInputError
 from ..generator.spaces import SPACES
-from .losses.config import LossConfig
+from ..losses.loss_config import LossConfig
 
 MODES = ("independent", "joint")
 OPTIMIZERS = ("adam", "lbfgs")

@@ -13,8 +13,8 @@ from torch import Tensor
 from ..errors import InvalidInputError
 from ..generator.spaces import Direction, LatentCode
 from ..images import from_uint8, to_uint8
-from .alignment import Alignment
 from .inversion import Edit, Inversion, Segment, photo_digest
+from .original_crop import Alignment
 from .state import ProjectionState
 
 MAX_DEPTH = 16  # of lists and objects within each other; what we write has 3 or 4

@@ -15,9 +15,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from ..checkpoints.checkpoint import fields
+from ..checkpoints.containers.content import Content, open_content
 from ..errors import ChunkyError, InvalidInputError, UnsupportedCheckpointError
-from ..generator.checkpoints.checkpoint import fields
-from ..generator.checkpoints.content import Content, open_content
 from ..saving import save_tensors
 from .document import check_finite, parse, rebuild, to_json, to_tensors
 from .inversion import Inversion

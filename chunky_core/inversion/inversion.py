@@ -14,9 +14,9 @@ from ..errors import InvalidInputError, WrongGeneratorError
 from ..generator.generator import Generator
 from ..generator.spaces import Direction, LatentCode
 from ..images import to_uint8
-from ..segments.segments import Segments
+from ..segments.segment_masks import Segments
 from ..wording import pictures
-from .alignment import Alignment
+from .original_crop import Alignment
 from .state import ProjectionState
 
 

@@ -13,13 +13,13 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from ..boxes import Box, full_box
 from ..generator.generator import Generator
-from ..generator.region import Box, full_box
 from ..generator.spaces import LatentCode
+from ..losses import LossNetworks
 from ..segments.blend import blend
 from ..segments.masks import mask_box
 from .config import ProjectionConfig
-from .losses import LossNetworks
 from .painter import Group, Painter
 from .regions import (
     Region,

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ..boxes import Box
 from ..generator.generator import Generator
-from ..generator.region import Box
 from ..generator.spaces import LatentCode, synthesis_input
 
 

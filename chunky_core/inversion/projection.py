@@ -19,7 +19,7 @@ from torch import Tensor
 from ..checks import check_picture
 from ..errors import InvalidInputError
 from ..generator.generator import Generator
-from ..segments.segments import Segments
+from ..segments.segment_masks import Segments
 from ..wording import in_pixels, pictures
 from .config import ProjectionConfig
 from .inversion import Inversion

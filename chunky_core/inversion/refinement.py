@@ -14,7 +14,7 @@ from ..generator.generator import Generator
 from ..generator.spaces import LatentCode
 from ..segments.level_set import boundary_speed, refine_segments
 from ..segments.masks import mask_box
-from ..segments.segments import Segments
+from ..segments.segment_masks import Segments
 from .config import ProjectionConfig
 from .painter import Painter
 from .regions import View

@@ -9,13 +9,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..boxes import Box
 from ..generator.generator import Generator
-from ..generator.region import Box
-from ..segments.cover import cover
+from ..losses import LossNetworks, RegionLoss
 from ..segments.masks import check_reach, feather, grow, mask_box
-from ..segments.segments import Segments
+from ..segments.segment_masks import Segments
+from ..segments.tiles import cover
 from .config import ProjectionConfig
-from .losses import LossNetworks, RegionLoss
 
 _SMALLEST_LEVEL = 32  # pixels; below it a face has no parts any more
 

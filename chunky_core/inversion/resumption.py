@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ..errors import InvalidInputError
 from ..generator.generator import Generator
-from ..segments.segments import Segments
+from ..segments.segment_masks import Segments
 from .companion import Companion
 from .config import ProjectionConfig
 from .fit import Fit

@@ -12,14 +12,14 @@ from torch import Tensor
 from ..errors import InvalidInputError
 from ..generator.generator import Generator
 from ..generator.spaces import LatentCode
-from ..segments.segments import Segments
+from ..losses import load_networks
+from ..segments.segment_masks import Segments
 from .canvas import Canvas
 from .companion import Companion, checks_of
 from .config import ProjectionConfig
 from .fit import Fit, FitState, Lbfgs
 from .inversion import Inversion, Segment, photo_digest
 from .judge import Judge
-from .losses import load_networks
 from .noise_maps import normalise_maps, starting_maps
 from .objective import IndependentObjective, Objective, Verdict, segment_objective, shared_objective
 from .refinement import refined_segments

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..errors import InvalidInputError
 from ..generator.generator import Generator
-from ..segments.segments import Segments
+from ..segments.segment_masks import Segments
 from .config import ProjectionConfig
 from .regions import levels
 

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from ..boxes import Box
 from ..errors import InvalidInputError
-from ..generator.region import Box
 from ..wording import pictures
 from .masks import mask_box
-from .segments import Segments
+from .segment_masks import Segments
 
 
 def blend(

@@ -14,11 +14,11 @@ import torch
 from torch import Tensor
 
 from ..errors import InvalidInputError
-from .layers import Freed, restacked
+from .connected_components import holes, largest_part
 from .masks import check_reach, feather, grow
 from .names import known_name
-from .parts import holes, largest_part
-from .segments import Segments, segments_from_masks
+from .relayer import Freed, restacked
+from .segment_masks import Segments, segments_from_masks
 
 STATIC = "static"  # as a name: the part that stays as in the photo
 

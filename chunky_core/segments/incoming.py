@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..errors import InvalidInputError
 from ..images.levels import whole_levels
-from ..images.masks import DARKEST
+from ..images.mask_files import DARKEST
 from .fitting import is_placeholder
 from .masks import BLACK, without_noise
 from .patches import Patch, patch_of, total_of

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..boxes import Box
 from ..errors import InvalidInputError
-from ..generator.region import Box
 
 # A weight below this changes no 8-bit pixel by half a grey level, and would only widen the box of its mask.
 SMALLEST_WEIGHT = 1 / 512

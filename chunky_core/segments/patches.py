@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from ..generator.region import Box
+from ..boxes import Box
 from .masks import SMALLEST_WEIGHT, mask_box
 
 Size = tuple[int, int]

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from ..errors import InvalidInputError
-from .layers import restacked
 from .names import known_name
-from .segments import Segments
+from .relayer import restacked
+from .segment_masks import Segments
 
 _SIDES = {"left": "right", "right": "left", "l": "r", "r": "l"}
 _SIDE = re.compile(r"(?<![^_\-. ])(left|right|l|r)(?![^_\-. ])", re.IGNORECASE)

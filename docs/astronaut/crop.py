@@ -20,7 +20,9 @@ RESOLUTION = 256
 
 def main() -> None:
     face = data.astronaut()[TOP : TOP + SIDE, LEFT : LEFT + SIDE]
-    save_image(sys.argv[1], from_uint8(cv2.resize(face, (RESOLUTION, RESOLUTION), interpolation=cv2.INTER_CUBIC)))
+    save_image(
+        sys.argv[1], from_uint8(cv2.resize(face, (RESOLUTION, RESOLUTION), interpolation=cv2.INTER_CUBIC))
+    )
 
 
 if __name__ == "__main__":

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 
+from chunky_core.checkpoints.generators import load_generator
 from chunky_core.editing import load_directions
-from chunky_core.generator.files import load_generator
 from chunky_core.generator.generator import Generator
 from chunky_core.inversion.files import load_inversion, save_inversion
 from chunky_core.inversion.inversion import Inversion

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from chunky_core.inversion.losses.identity import load_identity_network
+from chunky_core.losses.identity import load_identity_network
 
 from .mutate import WEIGHT
 

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from .attributes import LABEL, Traits
-from .canvas import Canvas, bump, ellipse, mix, ramp, smooth
-from .colours import shadow_colour, skin_colour
+from .colors import shadow_colour, skin_colour
 from .head import FACE_Y, Head
+from .raster_canvas import Canvas, bump, ellipse, mix, ramp, smooth
 
 BACKGROUNDS = (
     (0.86, 0.45, 0.42), (0.90, 0.66, 0.38), (0.62, 0.72, 0.38),

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from .attributes import LABEL, Traits
-from .canvas import Canvas, Window, bump, mix, ramp, rgb, smooth
-from .colours import brow_colour, youth
+from .colors import brow_colour, youth
 from .head import EYE_Y, SIDES, Head
+from .raster_canvas import Canvas, Window, bump, mix, ramp, rgb, smooth
 
 IRIS = ((0.22, 0.12, 0.07), (0.42, 0.25, 0.12), (0.40, 0.44, 0.20), (0.30, 0.55, 0.44), (0.28, 0.52, 0.80))
 EYE_WHITE, PUPIL, MAKEUP = (0.97, 0.965, 0.96), (0.03, 0.03, 0.04), (0.46, 0.28, 0.52)

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from .attributes import LABEL, Traits
-from .canvas import Canvas, Window, bump, ellipse, mix, rgb, smooth
-from .colours import skin_colour
+from .colors import skin_colour
 from .head import MOUTH_Y, NOSE_Y, SIDES, Head
+from .raster_canvas import Canvas, Window, bump, ellipse, mix, rgb, smooth
 
 NOSE_SHADE, NOSTRIL = (0.76, 0.58, 0.54), (0.40, 0.26, 0.24)
 INSIDE, TEETH, TONGUE = (0.26, 0.06, 0.08), (0.97, 0.95, 0.91), (0.80, 0.38, 0.40)

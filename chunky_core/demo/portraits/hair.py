@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from .attributes import LABEL, Traits
-from .canvas import Canvas, Window, bump, ellipse, mix, round_union, smooth
-from .colours import hair_colour
+from .colors import hair_colour
 from .head import Head
+from .raster_canvas import Canvas, Window, bump, ellipse, mix, round_union, smooth
 
 CROWN_Y = -0.10  # the widest line of the dome of hair
 

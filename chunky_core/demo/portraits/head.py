@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from .attributes import LABEL, Traits
-from .canvas import Canvas, Window, bump, ellipse, mix, smooth
-from .colours import ageing, shadow_colour, skin_colour, youth
+from .colors import ageing, shadow_colour, skin_colour, youth
+from .raster_canvas import Canvas, Window, bump, ellipse, mix, smooth
 
 EYE_Y, NOSE_Y, MOUTH_Y = -0.12, 0.20, 0.47  # fixed mean heights of the parts
 FACE_Y, FACE_TOP = -0.03, 0.80  # the widest line of the face and the height of the skull above it

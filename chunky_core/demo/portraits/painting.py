@@ -10,12 +10,12 @@ from torch import Tensor
 from ...errors import InvalidInputError
 from .attributes import ATTRIBUTES, PARTS, Traits, fractions_of, traits_by_part
 from .backdrop import paint_background, paint_cloth, paint_neck
-from .canvas import Canvas
-from .colours import brow_colour
+from .colors import brow_colour
 from .eyes import paint_brow, paint_eye, paint_glasses
 from .features import paint_mouth, paint_nose
 from .hair import paint_back_hair, paint_front_hair, shape_hair
 from .head import SIDES, build_head, paint_beard, paint_ears, paint_face
+from .raster_canvas import Canvas
 
 CHUNK_PIXELS = 4 * 256 * 256  # pictures are painted a few at a time, so that their planes stay in the cache
 MIN_RESOLUTION = 16

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ...inversion.losses.feature_network import FeatureNetwork, FeatureSizes, Trunk, unit_length
+from ...losses.feature_network import FeatureNetwork, FeatureSizes, Trunk, unit_length
 from ..portraits import render
 from .people import draw_rows
 from .triplets import KINDS, Triplets, is_of_equal_error, is_trained, squared_error

@@ -8,8 +8,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from ...checkpoints.generators import load_generator, save_generator
 from ...generator.architecture import GeneratorModule
-from ...generator.files import load_generator, save_generator
 from ...generator.generator import Generator
 from ...generator.stylegan2 import SynthesisNetwork
 from ...saving import save_bytes, save_tensors

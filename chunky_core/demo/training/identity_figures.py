@@ -9,10 +9,10 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from ...generator.files import load_generator
+from ...checkpoints.generators import load_generator
 from ..photos import paint_photos
 from ..portraits import LABEL, PARTS
-from .identity import CHUNK, pictures
+from .identity_head import CHUNK, pictures
 from .people import TOGETHER, Album, draw_people
 
 DIRECTIONS = Path(__file__).parent.parent / "assets" / "directions.safetensors"

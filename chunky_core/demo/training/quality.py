@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ...evaluation.metrics import psnr
-from ...evaluation.sheets import tile
 from ...images import save_image
+from ...visualization.sheets import tile
 from ..portraits import INDEX, LABELS, render
 
 PARTS = {

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ...inversion.losses.feature_network import Trunk
+from ...losses.feature_network import Trunk
 from ..portraits import ATTRIBUTES, INDEX, LABEL, LABELS
 from .people import Album
 from .renders import RenderedSet

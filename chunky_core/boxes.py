@@ -1,0 +1,157 @@
+"""Rectangles of pixels, one or one per sample of a batch: integers only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import NamedTuple, TypeAlias
+
+from .errors import InvalidInputError
+
+# From this share of a resolution on, all of it is made: samples at the same place need no gathering.
+_NEARLY_ALL = 0.7
+
+
+class Box(NamedTuple):
+    """Half-open rectangle of pixels: rows [top, bottom), columns [left, right)."""
+
+    top: int
+    left: int
+    bottom: int
+    right: int
+
+    @property
+    def height(self) -> int:
+        return self.bottom - self.top
+
+    @property
+    def width(self) -> int:
+        return self.right - self.left
+
+    @property
+    def area(self) -> int:
+        return self.height * self.width
+
+    def grow(self, before: int, after: int) -> Box:
+        """The box with `before` more pixels above and left of it and `after` more below and right of it."""
+        return Box(self.top - before, self.left - before, self.bottom + after, self.right + after)
+
+    def clip(self, size: int) -> Box:
+        """The part of the box that lies in a square image of `size` pixels."""
+        return Box(max(self.top, 0), max(self.left, 0), min(self.bottom, size), min(self.right, size))
+
+    def within(self, outer: Box) -> Box:
+        """The same box in the coordinates of `outer`."""
+        return Box(
+            self.top - outer.top, self.left - outer.left, self.bottom - outer.top, self.right - outer.left
+        )
+
+    def halved(self, before: int, after: int) -> Box:
+        """The pixels of half the resolution under this box, with some of this resolution's pixels around."""
+        return Box(
+            (self.top - before) // 2,
+            (self.left - before) // 2,
+            (self.bottom + after) // 2 + 1,
+            (self.right + after) // 2 + 1,
+        )
+
+    def doubled(self, after: int = 0) -> Box:
+        """The pixels of the doubled resolution over this box, and `after` more below and right of them."""
+        return Box(2 * self.top, 2 * self.left, 2 * self.bottom + after, 2 * self.right + after)
+
+    def resized(self, height: int, width: int, size: int) -> Box:
+        """A box of at least this box's height and width that holds it, in a square image of `size` pixels."""
+        top = min(max(self.top - (height - self.height) // 2, 0), size - height)
+        left = min(max(self.left - (width - self.width) // 2, 0), size - width)
+        return Box(top, left, top + height, left + width)
+
+
+class Boxes(tuple[Box, ...]):
+    """One box per sample of a batch, all of one size; the methods do for each what a Box's do."""
+
+    @property
+    def height(self) -> int:
+        return self[0].height
+
+    @property
+    def width(self) -> int:
+        return self[0].width
+
+    @property
+    def area(self) -> int:
+        return self[0].area
+
+    def each(self, change: Callable[[Box], Box]) -> Boxes:
+        return Boxes(change(box) for box in self)
+
+    def grow(self, before: int, after: int) -> Boxes:
+        return self.each(lambda box: box.grow(before, after))
+
+    def halved(self, before: int, after: int) -> Boxes:
+        return self.each(lambda box: box.halved(before, after))
+
+    def doubled(self, after: int = 0) -> Boxes:
+        return self.each(lambda box: box.doubled(after))
+
+    def clip(self, size: int) -> Boxes:
+        """Boxes of one size that hold the parts inside a square image of `size` pixels, and stay inside it."""
+        parts = [box.clip(size) for box in self]
+        height, width = max(part.height for part in parts), max(part.width for part in parts)
+        if height * width > _NEARLY_ALL * size * size:
+            height = width = size
+        return Boxes(part.resized(height, width, size) for part in parts)
+
+
+BoxOrBoxes: TypeAlias = Box | Boxes
+AnyBox: TypeAlias = Box | tuple[int, int, int, int]
+
+
+def within(region: BoxOrBoxes, outer: BoxOrBoxes) -> BoxOrBoxes:
+    """The region in the coordinates of `outer`; a single Box where that is the same for all samples."""
+    if isinstance(region, Box) and isinstance(outer, Box):
+        return region.within(outer)
+    samples = len(region) if isinstance(region, Boxes) else len(outer)
+    pairs = zip(_per_sample(region, samples), _per_sample(outer, samples), strict=True)
+    inner = Boxes(box.within(other) for box, other in pairs)
+    return inner[0] if len(set(inner)) == 1 else inner
+
+
+def _per_sample(region: BoxOrBoxes, samples: int) -> Boxes:
+    return region if isinstance(region, Boxes) else Boxes([region] * samples)
+
+
+def check_region(box: BoxOrBoxes | AnyBox, resolution: int) -> BoxOrBoxes:
+    """`box` as a Box, or Boxes of one size. Raises InvalidInputError if one is empty or leaves the image."""
+    return check_boxes(box, resolution) if isinstance(box, Boxes) else check_box(box, resolution)
+
+
+def full_box(size: int) -> Box:
+    """The box of a whole square image of `size` pixels."""
+    return Box(0, 0, size, size)
+
+
+def check_box(box: AnyBox, resolution: int) -> Box:
+    """`box` as a Box of Python integers. Raises InvalidInputError if it is empty or leaves the image."""
+    try:
+        box = Box(*(int(edge) for edge in box))
+    except (TypeError, ValueError) as error:
+        message = f"a box is {box!r}; expected four integers (top, left, bottom, right)"
+        raise InvalidInputError(message) from error
+    if box.height < 1 or box.width < 1:
+        raise InvalidInputError(f"the box {tuple(box)} is empty; expected top < bottom and left < right")
+    if min(box) < 0 or max(box.bottom, box.right) > resolution:
+        raise InvalidInputError(
+            f"the box {tuple(box)} leaves the {resolution}x{resolution} image; clip it to 0..{resolution}"
+        )
+    return box
+
+
+def check_boxes(boxes: Iterable[AnyBox], resolution: int) -> Boxes:
+    """`boxes` as Boxes. Raises InvalidInputError if one is bad, there is none, or their sizes differ."""
+    checked = Boxes(check_box(box, resolution) for box in boxes)
+    sizes = sorted({(box.height, box.width) for box in checked})
+    if len(sizes) != 1:
+        found = ", ".join(f"{height}x{width}" for height, width in sizes) or "no box at all"
+        raise InvalidInputError(
+            f"the boxes of one pass are {found}; expected one size, group them by `batches`"
+        )
+    return checked

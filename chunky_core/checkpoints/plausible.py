@@ -1,0 +1,68 @@
+"""What would load as another network than it is: pictures that aren't square, classes whose embedding is missing."""
+
+from __future__ import annotations
+
+import re
+
+from ..errors import UnsupportedCheckpointError
+from .checkpoint import Draft
+
+_BLOCK = re.compile(r"synthesis\.b(\d{1,5})\.")
+_HUMAN_LAYER = re.compile(r"synthesis\.L0_18_\d+\.")
+
+
+def check(draft: Draft, size_of_z_is_known: bool) -> None:
+    """Raises UnsupportedCheckpointError for a rectangular generator, and for a conditional one without its embedding.
+
+    size_of_z_is_known: whether the file says how many numbers z has, so that more of them can't be a class.
+    """
+    _check_square(draft)
+    if not size_of_z_is_known:
+        _check_embedding(draft)
+
+
+def _check_square(draft: Draft) -> None:
+    start = draft.state.get("synthesis.b4.const")
+    halved = draft.hints.get("margin_size", 10) == 10 and any(map(_HUMAN_LAYER.match, draft.state))
+    if draft.hints.get("square") is False or halved:
+        shape = tuple(start.shape) if start is not None else ()
+        if len(shape) != 3 or shape[1] == shape[2]:
+            raise UnsupportedCheckpointError(
+                "it is a rectangular generator, as StyleGAN-Human's StyleGAN3; this version draws square pictures only"
+            )
+    if start is None or start.ndim not in (3, 4):
+        return
+    height, width = start.shape[-2:]
+    largest = max((int(match[1]) for match in map(_BLOCK.match, draft.state) if match), default=4)
+    high, wide = height * largest // 4, width * largest // 4
+    if height != width:
+        raise UnsupportedCheckpointError(
+            f"it is a rectangular generator of {wide}x{high} pixels (width x height); this version draws square "
+            "ones only"
+        )
+    if height != 4 and start.ndim == 3:
+        raise UnsupportedCheckpointError(
+            f"it is a generator of {wide}x{high} pixels that starts from {width}x{height}; this version draws sizes of "
+            "a power of two only, which start from 4x4"
+        )
+
+
+def _check_embedding(draft: Draft) -> None:
+    first = draft.state.get("mapping.fc0.weight")
+    if first is None or first.ndim != 2 or "mapping.embed.weight" in draft.state:
+        return
+    width, inputs = first.shape
+    stated, classes = draft.hints.get("z_dim"), draft.hints.get("c_dim")
+    conditional = type(classes) is int and classes > 0
+    if type(stated) is int and stated > 0:
+        conditional |= inputs != stated
+    elif inputs > width:
+        rosinality = draft.format.startswith(("rosinality", "PaddleGAN"))  # there z is as wide as w
+        conditional |= inputs >= 2 * width if rosinality else inputs == 2 * width
+        draft.notes.append(f"z has {inputs} numbers, w {width}; a class's embedding may be missing")
+    if conditional:
+        raise UnsupportedCheckpointError(
+            f"its mapping network takes {inputs} numbers where w has {width}: z and a class side by side, but the "
+            "classes' embedding (mapping.embed) is missing; save the conditional network as a whole, "
+            "e.g. NVlabs' .pkl as it is"
+        )

@@ -1,0 +1,1 @@
+"""Networks from ONNX files: checked, reduced to their computation, run node by node, differentiable."""

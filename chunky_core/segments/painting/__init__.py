@@ -1,0 +1,1 @@
+"""Segments from strokes that were painted over a photo."""

@@ -1,0 +1,1 @@
+"""Pictures for the eye: sheets, captions, outlines and curves."""
