@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import _pytest
 import numpy as np
 import pytest
 import torch
@@ -18,14 +19,26 @@ from torch.overrides import TorchFunctionMode
 
 from tests import simulated_device
 
-DTYPES = {str(one).removeprefix("torch."): one for one in (torch.float32, torch.float64, torch.float16, torch.bfloat16)}
-_TESTS = str(Path(__file__).parent)
+DTYPES = {
+    str(one).removeprefix("torch."): one
+    for one in (torch.float32, torch.float64, torch.float16, torch.bfloat16)
+}
+_BETWEEN = (__file__, simulated_device.__file__, *(str(Path(one.__file__).parent) for one in (torch, np)))
+_ASKING = (str(Path(__file__).parent), str(Path(_pytest.__file__).parent))
 _READERS = {Tensor.numpy, Tensor.__array__}
+_COMPARISONS = {torch.equal, torch.allclose}
 _MAKERS = {
-    getattr(torch, name)
-    for name in (
-        "arange eye empty full linspace normal ones rand randint randn randperm tensor zeros"
-    ).split()
+    *(
+        torch.arange,
+        torch.eye,
+        torch.empty,
+        torch.full,
+        torch.linspace,
+        torch.normal,
+        torch.ones,
+        torch.zeros,
+    ),
+    *(torch.rand, torch.randint, torch.randn, torch.randperm, torch.tensor),
 }
 WITHOUT_FLOAT64 = ("mps", "simulated-mps")
 SIMULATED = {"simulated": True, "simulated-mps": False}  # whether it knows float64
@@ -59,6 +72,8 @@ CPU_TESTS = {
     "test_resume_damage.py": FILES,
     "test_other_tools.py": FILES,
     "test_demo_assets.py": FILES,
+    "test_dotless_averages.py": FILES,
+    "test_device_report.py": HOUSE,
     "test_demo_networks.py": TRAINING,
     "test_portraits.py": TRAINING,
     "test_training.py": TRAINING,
@@ -106,6 +121,7 @@ def entered(config: pytest.Config) -> Iterator[None]:
         with ExitStack() as stack:
             if name in SIMULATED:
                 stack.enter_context(simulated_device.simulated_device(SIMULATED[name]))
+                stack.enter_context(mock.patch("torch.inference_mode", _no_inference_mode))
             if device.type != "cpu":
                 placing = _TensorsOfTests(device, name not in WITHOUT_FLOAT64)
                 stack.enter_context(placing)
@@ -115,9 +131,24 @@ def entered(config: pytest.Config) -> Iterator[None]:
         torch.backends.cudnn.allow_tf32 = before
 
 
+def _asked_by_a_test() -> bool:
+    """Whether a file of these tests, or pytest for it, called torch, and not the library."""
+    frame = sys._getframe(2)
+    while frame.f_back and frame.f_code.co_filename.startswith(_BETWEEN):
+        frame = frame.f_back
+    return frame.f_code.co_filename.startswith(_ASKING)
+
+
+def _no_inference_mode(mode: bool = True) -> AbstractContextManager[Any]:
+    """torch.inference_mode, whose tensors a simulated device can't make."""
+    if mode:
+        pytest.skip("a simulated device knows no inference mode")
+    return nullcontext()
+
+
 class _TensorsOfTests(TorchFunctionMode):
     """Tensors that test files make without naming a device land on `device`, with the numbers that the CPU draws;
-    and test files may read what is there as numpy arrays.
+    and test files may read what is there as numpy arrays, and compare it with what is on the CPU.
 
     Only those: a tensor that the library makes without a device stays on the CPU, and is found out.
     """
@@ -128,12 +159,13 @@ class _TensorsOfTests(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        if func not in _MAKERS | _READERS or not sys._getframe(1).f_code.co_filename.startswith(_TESTS):
+        if func not in _MAKERS | _READERS | _COMPARISONS or not _asked_by_a_test():
             return func(*args, **kwargs)
-        if func in _READERS:
-            return func(args[0].cpu(), *args[1:], **kwargs)
-        result = func(*args, **kwargs)
-        return result if "device" in kwargs or not isinstance(result, Tensor) else self._placed(result)
+        if func in _MAKERS:
+            result = func(*args, **kwargs)
+            return result if "device" in kwargs or not isinstance(result, Tensor) else self._placed(result)
+        count = 1 if func in _READERS else 2
+        return func(*(one.cpu() for one in args[:count]), *args[count:], **kwargs)
 
     @contextmanager
     def of_arrays(self) -> Iterator[None]:
@@ -142,8 +174,7 @@ class _TensorsOfTests(TorchFunctionMode):
 
         def from_numpy(array: np.ndarray) -> Tensor:
             result = original(array)
-            here = sys._getframe(1).f_code.co_filename.startswith(_TESTS)
-            return self._placed(result) if here else result
+            return self._placed(result) if _asked_by_a_test() else result
 
         with mock.patch("torch.from_numpy", from_numpy):
             yield
@@ -163,6 +194,17 @@ def skip_reason(item: pytest.Item) -> str | None:
         if fnmatch(item.path.name, pattern):
             return reason
     marks = list(item.iter_markers("cpu"))
+    if device in SIMULATED:
+        marks += item.iter_markers("real_device")
     if dtype != "float32":
         marks += item.iter_markers("single")
     return marks[0].args[0] if marks else None
+
+
+# What pictures of the small generators may differ by, in units of their largest value, when computed in another order.
+TOLERANCES = {torch.float64: 1e-12, torch.float32: 1e-5, torch.float16: 1e-2, torch.bfloat16: 8e-2}
+
+
+def tolerance(dtype: torch.dtype) -> float:
+    """How near two ways of computing the same come in a dtype, in units of the largest value."""
+    return TOLERANCES[dtype]

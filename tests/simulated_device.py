@@ -10,8 +10,9 @@ kernels of its own in ordinary builds, so that nothing gets past `simulated_devi
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
+from unittest import mock
 
 import torch
 from torch import Tensor
@@ -19,10 +20,18 @@ from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from chunky_core import devices
+
 DEVICE = torch.device("lazy", 0)
 _MOVES = {"aten::copy_", "aten::_to_copy"}
 # indices may come from the CPU
-_INDEXED = {"aten::index", "aten::index_put_", "aten::index_put", "aten::_index_put_impl_", "aten::_unsafe_index"}
+_INDEXED = {
+    "aten::index",
+    "aten::index_put_",
+    "aten::index_put",
+    "aten::_index_put_impl_",
+    "aten::_unsafe_index",
+}
 _LISTS = {"aten::cat", "aten::stack"}  # which take no numbers from the CPU
 
 
@@ -84,9 +93,16 @@ class _Constructors(TorchFunctionMode):
 
 
 @contextmanager
+def _without_float64() -> Iterator[None]:
+    """The library is told that the simulated device knows no float64, as it is of "mps"."""
+    with mock.patch.object(devices, "WITHOUT_FLOAT64", {*devices.WITHOUT_FLOAT64, DEVICE.type}):
+        yield
+
+
+@contextmanager
 def simulated_device(float64: bool = True) -> Iterator[torch.device]:
     """While it is entered, the device "lazy" works. float64: whether it knows this dtype."""
-    with _Kernels(float64), _Constructors():
+    with _Kernels(float64), _Constructors(), nullcontext() if float64 else _without_float64():
         yield DEVICE
 
 

@@ -17,6 +17,7 @@ from chunky_core.generator.generator import Generator
 from chunky_core.generator.spaces import Direction, LatentCode, convert, synthesis_input
 from chunky_core.inversion import Edit, Inversion, Segment
 from chunky_core.segments import segments_from_masks
+from tests.devices import FILES
 
 
 def random_direction(generator: Generator, name: str, space: str = "w") -> Direction:
@@ -149,6 +150,7 @@ def test_parse_edit(generator: Generator) -> None:
             parse_edit(text, directions)
 
 
+@pytest.mark.cpu(FILES)
 def test_direction_files(tmp_path: Path) -> None:
     tensors = {"directions/smile": torch.ones(6), "directions/gaze_x": torch.ones(6, dtype=torch.float16)}
     save_file(tensors | {"readout/weight": torch.ones(2, 6)}, str(tmp_path / "demo.safetensors"))
@@ -161,6 +163,7 @@ def test_direction_files(tmp_path: Path) -> None:
         assert (direction.name, direction.space, tuple(direction.tensor.shape)) == ("older", space, expected)
 
 
+@pytest.mark.cpu(FILES)
 def test_bad_direction_files_are_named(tmp_path: Path) -> None:
     np.save(tmp_path / "cube.npy", np.ones((2, 2, 2)))
     np.save(tmp_path / "nan.npy", np.array([1.0, np.nan]))

@@ -99,11 +99,11 @@ def test_gradients(exact: Generator, ws: Tensor, kind: str) -> None:
             assert float((found - expected).abs().max()) < 1e-12 * peak, box
 
 
-def test_gradients_of_parameters(make_generator: Callable[..., Generator]) -> None:
+def test_gradients_of_parameters(make_generator: Callable[..., Generator], device: torch.device) -> None:
     frozen = make_generator(resolution=16, channel_base=128, channel_max=8).module.synthesis
     network = type(frozen)(w_dim=32, img_resolution=16, channel_base=128, channel_max=8)
     network.load_state_dict(frozen.state_dict())
-    network.double()
+    network.to(device).double()
     w = torch.randn(1, network.num_ws, 32, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
     box = Box(2, 5, 9, 16)
     parameters = list(network.parameters())
@@ -206,6 +206,7 @@ def test_cost_falls_with_the_area(make_generator: Callable[..., Generator]) -> N
     assert costs[3].activations < 0.15 * costs[0].activations
 
 
+@pytest.mark.real_device("it looks at the memory behind tensors")
 def test_memory_follows_the_area(make_generator: Callable[..., Generator]) -> None:
     generator = make_generator(resolution=128, channel_base=2048, channel_max=32)
     network = generator.module.synthesis

@@ -112,13 +112,13 @@ def test_gradients(exact: Generator, ws: Tensor, kind: str) -> None:
 
 
 @pytest.mark.parametrize("block", BLOCKS)
-def test_every_kind_of_block(make_generator: Callable[..., Generator], block: str) -> None:
+def test_every_kind_of_block(block: str, device: torch.device) -> None:
     network = SynthesisNetwork(w_dim=16, img_resolution=32, channel_base=256, channel_max=8, block=block)
     rng = torch.Generator().manual_seed(1)
     for name, tensor in network.state_dict().items():
         if not name.endswith("resample_filter"):
             tensor.normal_(generator=rng)
-    network.freeze().double()
+    network.to(device).freeze().double()
     styles = network.styles(torch.randn(4, network.num_ws, 16, dtype=torch.float64, generator=rng))
     boxes = placed(9, 14, 4, random.Random(4), size=32)
     whole, together = network(styles), network(styles, Boxes(boxes))
@@ -177,7 +177,7 @@ def test_batches_hold_every_box_once_and_inside_the_image(exact: Generator) -> N
 def test_batches_make_what_was_asked_for(exact: Generator, ws: Tensor, whole: Tensor) -> None:
     boxes = random_boxes(5, seed=3)
     for batch in exact.batches(boxes):
-        together = exact.synthesis_boxes(ws[list(batch.members)], batch.boxes)
+        together = exact.synthesis_boxes(ws[torch.tensor(batch.members)], batch.boxes)
         for image, member, made in zip(together, batch.members, batch.boxes, strict=True):
             wanted = boxes[member]
             error = cut(image, wanted.within(made)) - cut(whole[member], wanted)
@@ -204,14 +204,14 @@ def test_cost_and_effort(make_generator: Callable[..., Generator]) -> None:
     assert generator.effort(full_box(64), 64) == 1
 
 
-def test_stylegan3_makes_whole_pictures() -> None:
+def test_stylegan3_makes_whole_pictures(device: torch.device) -> None:
     state = {
         name.removeprefix("state/"): tensor.double()
         for name, tensor in load_file(STYLEGAN3).items()
         if name.startswith("state/")
     }
     architecture = architecture_from({name: tuple(tensor.shape) for name, tensor in state.items()})
-    generator = Generator(build_module(architecture, state, "cpu", torch.float64))
+    generator = Generator(build_module(architecture, state, device, torch.float64))
     ws = generator.mapping(torch.ones(2, generator.z_dim, dtype=torch.float64), 0)
     boxes = [Box(0, 3, 9, 8), Box(7, 11, 16, 16)]
     assert generator.noise_layout == ()

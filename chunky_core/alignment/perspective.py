@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ..devices import float64_device
 from ..errors import InvalidInputError
 from ..inversion.original_crop import Point
 
@@ -107,12 +108,10 @@ def _grid(plane: Tensor, transform: Tensor, region: Region, samples: int) -> Ten
     """Where in `plane` the samples of a region lie, in grid_sample's -1..1: [1,h,w,2]."""
     left, top, width, height = region
     to_unit = torch.diag(torch.tensor([2 / plane.shape[3], 2 / plane.shape[2], 1.0], dtype=torch.float64))
-    a, b, c = (to_unit @ transform.cpu()).to(plane.device)
-    x = left + (torch.arange(width * samples, device=plane.device, dtype=torch.float64) + 0.5) / samples
-    y = (
-        top
-        + (torch.arange(height * samples, device=plane.device, dtype=torch.float64)[:, None] + 0.5) / samples
-    )
+    place = float64_device(plane.device)
+    a, b, c = (to_unit @ transform.cpu()).to(place)
+    x = left + (torch.arange(width * samples, device=place, dtype=torch.float64) + 0.5) / samples
+    y = top + (torch.arange(height * samples, device=place, dtype=torch.float64)[:, None] + 0.5) / samples
     divisor = c[0] * x + c[1] * y + c[2]
     grid = torch.stack([a[0] * x + a[1] * y + a[2], b[0] * x + b[1] * y + b[2]], -1) / divisor[..., None] - 1
     return grid.nan_to_num(1e3).clamp(-1e3, 1e3)[None].to(plane)  # a point on the horizon lies outside

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..devices import float64_device
 from ..errors import InvalidInputError
 
 # What levels are divided by. ComfyUI's loader makes grey pictures 16-bit ones by shifting: white is 65280 / 65535.
@@ -57,7 +58,7 @@ def whole_levels(values: Tensor, strict: bool = False) -> Tensor | None:
     values: in 0..1, level divided by one of `SCALES`; strict: without what the host's loader may be off.
     """
     for most, off in SCALES:
-        levels = values.detach().double() * most
+        levels = values.detach().to(float64_device(values.device), torch.float64) * most
         whole = levels.round()
         if not bool(((levels - whole).abs() > (EXACT if strict else off)).any()):
             return whole

@@ -177,7 +177,7 @@ def _one_by_one(
     """
     masks = dict(zip(segments.names, segments.masks[:, 0], strict=True))
     result = segments
-    for name in sorted(segments.resolve(wanted), key=lambda name: -masks[name].double().sum().item()):
+    for name in sorted(segments.resolve(wanted), key=lambda name: -masks[name].cpu().double().sum().item()):
         result = restacked(result, {name: change(masks[name].cpu().double())}, freed=freed)
     return result
 
