@@ -27,6 +27,7 @@ _BETWEEN = (__file__, simulated_device.__file__, *(str(Path(one.__file__).parent
 _ASKING = (str(Path(__file__).parent), str(Path(_pytest.__file__).parent))
 _READERS = {Tensor.numpy, Tensor.__array__}
 _COMPARISONS = {torch.equal, torch.allclose}
+_DOUBLE = {Tensor.double}
 _MAKERS = {
     *(
         torch.arange,
@@ -34,6 +35,7 @@ _MAKERS = {
         torch.empty,
         torch.full,
         torch.linspace,
+        torch.logspace,
         torch.normal,
         torch.ones,
         torch.zeros,
@@ -159,12 +161,14 @@ class _TensorsOfTests(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        if func not in _MAKERS | _READERS | _COMPARISONS or not _asked_by_a_test():
+        if func not in _MAKERS | _READERS | _COMPARISONS | _DOUBLE or not _asked_by_a_test():
             return func(*args, **kwargs)
         if func in _MAKERS:
             result = func(*args, **kwargs)
             return result if "device" in kwargs or not isinstance(result, Tensor) else self._placed(result)
-        count = 1 if func in _READERS else 2
+        if func in _DOUBLE and self.float64:
+            return func(*args, **kwargs)
+        count = 2 if func in _COMPARISONS else 1
         return func(*(one.cpu() for one in args[:count]), *args[count:], **kwargs)
 
     @contextmanager
@@ -193,9 +197,9 @@ def skip_reason(item: pytest.Item) -> str | None:
     for pattern, reason in CPU_TESTS.items():
         if fnmatch(item.path.name, pattern):
             return reason
+    if device in WITHOUT_FLOAT64 and "exact" in getattr(item, "fixturenames", ()):
+        return "about a generator in float64"
     marks = list(item.iter_markers("cpu"))
-    if device in SIMULATED:
-        marks += item.iter_markers("real_device")
     if dtype != "float32":
         marks += item.iter_markers("single")
     return marks[0].args[0] if marks else None

@@ -48,7 +48,7 @@ def test_low_precision_is_seen_and_differs_from_full(report: dict[str, Any]) -> 
     """Otherwise something was compared with itself."""
     found = {(check["name"], check["dtype"]): check["difference"] for check in report["correctness"]}
     for name in ("pictures", "gradients", "projection", "composite"):
-        assert found[name, "float32"] < found[name, "float16"] < found[name, "bfloat16"]
+        assert 10 * found[name, "float32"] < min(found[name, "float16"], found[name, "bfloat16"])
 
 
 def test_its_tables_hold_every_result(report: dict[str, Any]) -> None:

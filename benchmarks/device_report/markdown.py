@@ -34,8 +34,8 @@ def _summary(report: Mapping[str, Any]) -> str:
     fields = ("device", "card", "driver", "torch", "cuda", "python", "threads", "memory_gib")
     rows = [[name, str(machine[name])] for name in fields if name in machine]
     if suite:
-        names = ("passed", "failed", "errors", "skipped", "deselected")
-        rows.append(["tests", ", ".join(f"{suite[name]} {name}" for name in names)])
+        names = ("passed", "failed", "errors", "skipped", "deselected", "not_run")
+        rows.append(["tests", ", ".join(f"{suite[name]} {name.replace('_', ' ')}" for name in names)])
     parts = report.get("parts", {})
     rows.append(
         [

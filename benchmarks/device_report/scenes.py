@@ -12,8 +12,8 @@ from torch.nn import functional
 
 sys.path.insert(0, str(Path(__file__).parent.parent))  # the other benchmarks
 
-from joint_step import portrait_segments
-from region_synthesis import seeded_network
+from joint_step import filled, portrait_segments
+from region_synthesis import SEGMENTS, seeded_network
 
 from chunky_core import Generator, load_generator
 from chunky_core.demo.photos import demo_photo
@@ -26,7 +26,7 @@ from chunky_core.generator.spaces import Direction
 from chunky_core.generator.stylegan2 import SynthesisNetwork
 from chunky_core.images import from_uint8, to_uint8
 from chunky_core.inversion import Edit
-from chunky_core.segments import Segments, segments_from_label_map
+from chunky_core.segments import Segments, segments_from_label_map, segments_from_masks
 
 
 @dataclass(frozen=True)
@@ -59,15 +59,17 @@ def demo_scene() -> Scene:
 def tiny_scene() -> Scene:
     """A seeded network of 64 pixels and few channels."""
     synthesis = SynthesisNetwork(w_dim=32, img_resolution=64, channel_base=1024, channel_max=32)
-    return _seeded_scene(synthesis, w_dim=32)
+    masks = {name: filled(64, SEGMENTS[name], name == "neck") for name in ("skin", "neck", "mouth")}
+    return _seeded_scene(synthesis, segments_from_masks(masks, feather=0.7))
 
 
 def large_scene() -> Scene:
     """A seeded network of the papers' size at 1024 pixels, and the 13 segments of a portrait."""
-    return _seeded_scene(seeded_network(1024), w_dim=512)
+    return _seeded_scene(seeded_network(1024), portrait_segments(1024))
 
 
-def _seeded_scene(synthesis: SynthesisNetwork, w_dim: int) -> Scene:
+def _seeded_scene(synthesis: SynthesisNetwork, segments: Segments) -> Scene:
+    w_dim = synthesis.w_dim
     mapping = MappingNetwork(z_dim=w_dim, w_dim=w_dim, num_ws=synthesis.num_ws, num_layers=2)
     module, rng = GeneratorModule(mapping, synthesis), torch.Generator().manual_seed(0)
     for name, tensor in module.state_dict().items():
@@ -80,7 +82,7 @@ def _seeded_scene(synthesis: SynthesisNetwork, w_dim: int) -> Scene:
     coarse = torch.rand(1, 3, size // 8, size // 8, generator=rng) * 2 - 1
     photo = from_uint8(to_uint8(functional.interpolate(coarse, (size, size), mode="bilinear")))
     direction = Direction("any", "w", torch.randn(w_dim, generator=rng))
-    return Scene(generator, photo, portrait_segments(size), Edit(direction, 1.0))
+    return Scene(generator, photo, segments, Edit(direction, 1.0))
 
 
 def _deviation(name: str) -> float:

@@ -17,7 +17,15 @@ CHECK = {
 TIMING = {
     "arm": str, "pixels": int, "dtype": str, "seconds": float, "rounds": int, "peak_mib": (float, type(None))
 }  # fmt: skip
-SUITE = {"passed": int, "failed": int, "errors": int, "skipped": int, "deselected": int, "failures": list}
+SUITE = {
+    "passed": int,
+    "failed": int,
+    "errors": int,
+    "skipped": int,
+    "deselected": int,
+    "not_run": int,
+    "failures": list,
+}
 MACHINE = {"device": str, "card": str, "driver": str, "torch": str, "python": str, "memory_gib": float}
 
 
