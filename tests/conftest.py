@@ -26,9 +26,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "cpu(reason): bound to the CPU and to float32")
     config.addinivalue_line("markers", "single(reason): bound to float32, on any device")
-    config.addinivalue_line(
-        "markers", "real_device(reason): asks more of a device than the simulated one has"
-    )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -21,7 +21,7 @@ from chunky_core.inversion import Inversion, LossConfig, ProjectionConfig, proje
 from chunky_core.segments import mask_box
 from chunky_core.segments.level_set import evolve
 
-from .part import Part, part_options
+from .part import part_options
 from .scenes import Scene, demo_scene, tiny_scene
 
 GREY_LEVEL = 2 / 255
@@ -39,9 +39,10 @@ POISSON_BOUND, LEVEL_SET_BOUND = 0.5, 0.02  # grey levels; shares of a pixel
 
 def main() -> None:
     part = part_options(__doc__)
-    scene = tiny_scene() if part.size == "tiny" else demo_scene()
+    tiny = tiny_scene()
+    scene = tiny if part.size == "tiny" else demo_scene()
     results: list[dict[str, Any]] = []
-    for result in checks(scene, part):
+    for result in checks(scene, scene if part.size == "full" else tiny, part.device):
         results.append(result)
         part.write("correctness", results)
         print(
@@ -50,16 +51,17 @@ def main() -> None:
         )
 
 
-def checks(scene: Scene, part: Part) -> Iterator[dict[str, Any]]:
-    """All results, one by one: CHECK of the schema."""
-    reference = Reference(scene)
+def checks(scene: Scene, projected_scene: Scene, device: torch.device) -> Iterator[dict[str, Any]]:
+    """All results, one by one: CHECK of the schema. projected_scene: what is projected and edited."""
+    reference, record = Reference(scene), RecordReference(projected_scene)
     for name in BOUNDS:
-        if name.endswith("TF32") and part.device.type != "cuda":
+        if name.endswith("TF32") and device.type != "cuda":
             continue
         with tf32(name.endswith("TF32")):
-            yield from generator_checks(scene, reference, name, part.device)
+            yield from generator_checks(reference, name, device)
+            yield from record_checks(record, name, device)
     with tf32(False):
-        yield from mask_and_colour_checks(scene, part.device)
+        yield from mask_and_colour_checks(scene, device)
 
 
 @contextmanager
@@ -74,32 +76,47 @@ def tf32(wanted: bool) -> Iterator[None]:
 
 
 class Reference:
-    """What the CPU computes."""
+    """Pictures and gradients in float64 on the CPU."""
 
     def __init__(self, scene: Scene) -> None:
+        self.generator, self.ws = scene.generator, scene.ws(2)
         exact = scene.generator.to(dtype=torch.float64)
-        self.ws = scene.ws(2)
         self.pictures, self.gradients = pictures_and_gradients(exact, self.ws.double())
+
+
+class RecordReference:
+    """A projection and its composites in float32 on the CPU."""
+
+    def __init__(self, scene: Scene) -> None:
+        self.scene = scene
         self.inversion = projected(scene.generator, scene)
         self.composites = composites(scene.generator, self.inversion, scene)
 
 
-def generator_checks(
-    scene: Scene, reference: Reference, name: str, device: torch.device
-) -> Iterator[dict[str, Any]]:
-    """What depends on the generator's dtype."""
-    dtype, bounds = getattr(torch, name.split(",")[0]), BOUNDS[name]
-    generator = scene.generator.to(device, dtype)
-    ws = reference.ws.to(device)
+def generator_checks(reference: Reference, name: str, device: torch.device) -> Iterator[dict[str, Any]]:
+    """Pictures, gradients and boxes in one dtype."""
+    generator = reference.generator.to(device, dtype_of(name))
+    ws, bounds, unit = reference.ws.to(device), BOUNDS[name], "of the largest value"
     pictures, gradients = pictures_and_gradients(generator, ws)
-    yield check("pictures", name, relative(pictures, reference.pictures), bounds, "of the largest value")
-    yield check("gradients", name, relative(gradients, reference.gradients), bounds, "of the largest value")
-    yield check("box", name, box_difference(generator, ws, pictures), bounds, "of the largest value")
-    yield check("projection", name, loss_difference(generator, scene, reference), bounds, "of the first loss")
-    found = composites(generator, reference.inversion, scene)
+    yield check("pictures", name, relative(pictures, reference.pictures), bounds, unit)
+    yield check("gradients", name, relative(gradients, reference.gradients), bounds, unit)
+    yield check("box", name, box_difference(generator, ws, pictures), bounds, unit)
+
+
+def record_checks(reference: RecordReference, name: str, device: torch.device) -> Iterator[dict[str, Any]]:
+    """A projection, and composites of the CPU's, in one dtype."""
+    generator, bounds = reference.scene.generator.to(device, dtype_of(name)), BOUNDS[name]
+    yield check("projection", name, loss_difference(generator, reference), bounds, "of the first loss")
+    found = composites(generator, reference.inversion, reference.scene)
     pairs = zip(found, reference.composites, strict=True)
     levels = max(float((one - other).abs().max()) for one, other in pairs) / GREY_LEVEL
     yield check("composite", name, levels, bounds, "grey levels")
+
+
+def dtype_of(name: str) -> torch.dtype:
+    """The dtype of an entry of BOUNDS."""
+    dtype: torch.dtype = getattr(torch, name.split(",")[0])
+    return dtype
 
 
 def check(name: str, dtype: str, difference: float, bounds: dict[str, float], unit: str) -> dict[str, Any]:
@@ -144,20 +161,20 @@ def projected(generator: Generator, scene: Scene) -> Inversion:
     return project(generator, scene.photo, scene.segments, config)
 
 
-def loss_difference(generator: Generator, scene: Scene, reference: Reference) -> float:
+def loss_difference(generator: Generator, reference: RecordReference) -> float:
     """Of the losses of all segments together after each of a few steps, in units of the CPU's first."""
     found, expected = (
         torch.tensor(list(one.losses.values())).sum(dim=0)
-        for one in (projected(generator, scene), reference.inversion)
+        for one in (projected(generator, reference.scene), reference.inversion)
     )
     return float((found - expected).abs().max() / expected[0])
 
 
 def composites(generator: Generator, inversion: Inversion, scene: Scene) -> list[Tensor]:
-    """The edited inversion in every mode, with and without a solution between segments, and drawn wholly."""
+    """The edited inversion in every mode, with segments joined by one solution, and drawn wholly."""
     edited = inversion.with_edits(scene.edit)
-    ways = [(mode, between) for mode in COMPOSITE_MODES for between in (False, True)]
-    pictures = [composite(generator, edited, mode=mode, between=between) for mode, between in ways]
+    pictures = [composite(generator, edited, mode=mode) for mode in COMPOSITE_MODES]
+    pictures.append(composite(generator, edited, between=True))
     return [picture.float().cpu() for picture in (*pictures, render(generator, edited))]
 
 
