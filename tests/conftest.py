@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "cpu(reason): bound to the CPU and to float32")
+    config.addinivalue_line("markers", "float64: needs a device that knows float64")
     config.addinivalue_line("markers", "single(reason): bound to float32, on any device")
+    stack = ExitStack()
+    stack.enter_context(entered(config))  # before collection: modules make tensors, too
+    config.add_cleanup(stack.close)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -34,12 +39,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if len(kept) < len(items):
         config.hook.pytest_deselected(items=[item for item in items if skip_reason(item) is not None])
         items[:] = kept
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _device_in_use(pytestconfig: pytest.Config) -> Iterator[None]:
-    with entered(pytestconfig):
-        yield
 
 
 @pytest.fixture(scope="session")

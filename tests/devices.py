@@ -197,7 +197,8 @@ def skip_reason(item: pytest.Item) -> str | None:
     for pattern, reason in CPU_TESTS.items():
         if fnmatch(item.path.name, pattern):
             return reason
-    if device in WITHOUT_FLOAT64 and "exact" in getattr(item, "fixturenames", ()):
+    exact = "exact" in getattr(item, "fixturenames", ()) or item.get_closest_marker("float64")
+    if device in WITHOUT_FLOAT64 and exact:
         return "about a generator in float64"
     marks = list(item.iter_markers("cpu"))
     if dtype != "float32":

@@ -61,8 +61,8 @@ class DeviceTensor(Tensor):
     def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func is Tensor.tolist:
             return args[0].cpu().tolist()
-        if func in (Tensor.data_ptr, Tensor.untyped_storage):
-            return func(args[0].values)
+        if func in (Tensor.data_ptr, Tensor.untyped_storage, Tensor.__format__):
+            return func(args[0].values.detach(), *args[1:])
         if func is Tensor.numpy:
             raise TypeError(f"can't convert {DEVICE} device type tensor to numpy; use Tensor.cpu() first")
         with torch._C.DisableTorchFunctionSubclass():

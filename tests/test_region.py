@@ -70,6 +70,7 @@ def test_values_in_the_dtype_asked_for(generator: Generator, ws: Tensor) -> None
         assert float((generator.synthesis(ws, box) - cut(whole, box)).abs().max()) < bound, box
 
 
+@pytest.mark.float64
 def test_other_resolutions_and_lower_outputs(make_generator: Callable[..., Generator]) -> None:
     for resolution in (4, 8, 128):
         generator = make_generator(seed=resolution, resolution=resolution, channel_base=256, channel_max=16)
@@ -100,11 +101,12 @@ def test_gradients(exact: Generator, ws: Tensor, kind: str) -> None:
             assert float((found - expected).abs().max()) < 1e-12 * peak, box
 
 
+@pytest.mark.float64
 def test_gradients_of_parameters(make_generator: Callable[..., Generator], device: torch.device) -> None:
     frozen = make_generator(resolution=16, channel_base=128, channel_max=8).module.synthesis
     network = type(frozen)(w_dim=32, img_resolution=16, channel_base=128, channel_max=8)
     network.load_state_dict(frozen.state_dict())
-    network.to(device).double()
+    network.double().to(device)
     w = torch.randn(1, network.num_ws, 32, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
     box = Box(2, 5, 9, 16)
     parameters = list(network.parameters())

@@ -114,6 +114,7 @@ def test_gradients(exact: Generator, ws: Tensor, kind: str) -> None:
             assert float((found - expected).abs().max()) < 1e-12 * peak, boxes
 
 
+@pytest.mark.float64
 @pytest.mark.parametrize("block", BLOCKS)
 def test_every_kind_of_block(block: str, device: torch.device) -> None:
     network = SynthesisNetwork(w_dim=16, img_resolution=32, channel_base=256, channel_max=8, block=block)
@@ -121,7 +122,7 @@ def test_every_kind_of_block(block: str, device: torch.device) -> None:
     for name, tensor in network.state_dict().items():
         if not name.endswith("resample_filter"):
             tensor.normal_(generator=rng)
-    network.to(device).freeze().double()
+    network.double().to(device).freeze()
     styles = network.styles(torch.randn(4, network.num_ws, 16, dtype=torch.float64, generator=rng))
     boxes = placed(9, 14, 4, random.Random(4), size=32)
     whole, together = network(styles), network(styles, Boxes(boxes))
@@ -207,6 +208,7 @@ def test_cost_and_effort(make_generator: Callable[..., Generator]) -> None:
     assert generator.effort(full_box(64), 64) == 1
 
 
+@pytest.mark.float64
 def test_stylegan3_makes_whole_pictures(device: torch.device) -> None:
     state = {
         name.removeprefix("state/"): tensor.double()

@@ -31,7 +31,7 @@ STEPS = 4
 BOUNDS = {
     "float32": {"pictures": 1e-4, "gradients": 1e-3, "box": 1e-5, "projection": 1e-3, "composite": 0.5},
     "float32, TF32": {"pictures": 1e-2, "gradients": 5e-2, "box": 1e-2, "projection": 3e-2, "composite": 6.0},
-    "float16": {"pictures": 2e-2, "gradients": 5e-2, "box": 2e-2, "projection": 3e-2, "composite": 8.0},
+    "float16": {"pictures": 2e-2, "gradients": 1e-1, "box": 2e-2, "projection": 3e-2, "composite": 8.0},
     "bfloat16": {"pictures": 1e-1, "gradients": 3e-1, "box": 1e-1, "projection": 1e-1, "composite": 40.0},
 }
 POISSON_BOUND, LEVEL_SET_BOUND = 0.5, 0.02  # grey levels; shares of a pixel
