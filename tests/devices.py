@@ -92,6 +92,9 @@ CPU_TESTS = {
 }
 
 
+_chosen = [torch.device("cpu")]  # the last one counts: a run within a run ends with the outer one's
+
+
 def add_options(parser: pytest.Parser) -> None:
     parser.addoption(
         "--device",
@@ -103,10 +106,21 @@ def add_options(parser: pytest.Parser) -> None:
 
 
 def device_of(config: pytest.Config) -> torch.device:
+    """The device asked for."""
     name = config.getoption("--device")
     if name in SIMULATED:
         return simulated_device.DEVICE
     return torch.empty(0, device=name).device  # "cuda" -> "cuda:0", and an error where there is none
+
+
+def on_device(values: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Tensors of a file, on the device asked for."""
+    return {name: tensor.to(chosen_device()) for name, tensor in values.items()}
+
+
+def chosen_device() -> torch.device:
+    """The device asked for, for helpers that are no fixtures."""
+    return _chosen[-1]
 
 
 def dtype_of(config: pytest.Config) -> torch.dtype:
@@ -119,6 +133,7 @@ def entered(config: pytest.Config) -> Iterator[None]:
     name, device = config.getoption("--device"), device_of(config)
     before = torch.backends.cudnn.allow_tf32
     torch.backends.cudnn.allow_tf32 = False
+    _chosen.append(device)
     try:
         with ExitStack() as stack:
             if name in SIMULATED:
@@ -131,6 +146,7 @@ def entered(config: pytest.Config) -> Iterator[None]:
             yield
     finally:
         torch.backends.cudnn.allow_tf32 = before
+        _chosen.pop()
 
 
 def _asked_by_a_test() -> bool:

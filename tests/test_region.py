@@ -226,5 +226,5 @@ def test_memory_follows_the_area(make_generator: Callable[..., Generator]) -> No
             tensor.untyped_storage().data_ptr() for tensor in (*network.parameters(), *network.buffers())
         }
         kept = sum(size for address, size in saved.items() if address not in weights)
-        assert kept < 1.1 * 4 * cost(network, box).activations + 2**16
+        assert kept < 1.1 * generator.dtype.itemsize * cost(network, box).activations + 2**16
         assert image.requires_grad

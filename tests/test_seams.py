@@ -58,14 +58,17 @@ def test_an_offset_toward_the_static_part(photo: Tensor, masks: Segments) -> Non
 
 def test_the_blurrier_the_smaller(photo: Tensor, masks: Segments) -> None:
     square = masks.masks[0, 0].double()
-    errors = [seam_error(photo + OFFSET * feather(square, sigma), photo, masks) for sigma in (0, 0.7, 1.5, 3)]
+    errors = [
+        seam_error(photo + OFFSET * feather(square.cpu(), sigma).to(photo), photo, masks)
+        for sigma in (0, 0.7, 1.5, 3)
+    ]
     assert errors == sorted(errors, reverse=True)
     assert errors[-1] < errors[0] / 4
 
 
 def test_wider_means_see_a_blurred_seam_as_a_step(photo: Tensor, masks: Segments) -> None:
     left = 1 - masks.static[0, 0].double()
-    sharp, blurred = (photo + OFFSET * feather(left, sigma) for sigma in (0, 1.5))
+    sharp, blurred = (photo + OFFSET * feather(left.cpu(), sigma).to(photo) for sigma in (0, 1.5))
     error = {
         (name, width): seams(picture, photo, masks, width=width)["left", "static"].error
         for name, picture in (("sharp", sharp), ("blurred", blurred))
