@@ -14,6 +14,7 @@ from chunky_core.generator.sampling import sample
 from chunky_core.generator.spaces import Direction
 from chunky_core.images import from_uint8, to_uint8
 from chunky_core.inversion import Edit, Inversion, LossConfig, ProjectionConfig, project
+from chunky_core.losses import load_networks
 from chunky_core.segments import Segments
 from chunky_core.segments.level_set import boundary_speed, refine_segments
 from tests.conftest import _make_generator
@@ -104,6 +105,18 @@ def test_segments_and_colours_elsewhere(on_cpu: Generator, photo: Tensor, elsewh
 
     for found, expected in zip(results(elsewhere), results("cpu"), strict=True):
         assert found.device == elsewhere and agree(found, expected, GREY_LEVEL / 2)
+
+
+def test_the_shipped_networks_see_the_same_everywhere(elsewhere: torch.device) -> None:
+    config = LossConfig(l2=0.0, lpips=1.0, lpips_net="demo", identity=1.0, identity_net="demo")
+    faces = (torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(1)) * 2 - 1).cpu()
+    results = []
+    for place in (elsewhere, torch.device("cpu")):
+        networks, own = load_networks(config, place), faces.to(place)
+        assert networks.perceptual is not None and networks.identity is not None
+        results.append([*networks.perceptual.features(own), networks.identity.embed(own)])
+    for found, expected in zip(*results, strict=True):
+        assert found.device == elsewhere and agree(found, expected, 1e-4 * float(expected.abs().max()))
 
 
 @pytest.mark.parametrize("noise_mode", ["const", "random"])

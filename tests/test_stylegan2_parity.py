@@ -94,7 +94,7 @@ def test_all_gradients_by_finite_differences() -> None:
 
 def test_training_gradients_equal_frozen_ones(reference: dict[str, Tensor], official: Generator) -> None:
     trained = SynthesisNetwork(w_dim=64, img_resolution=64, channel_base=1024, channel_max=64)
-    trained.load_state_dict(official.module.synthesis.state_dict())
+    trained.to(chosen_device()).load_state_dict(official.module.synthesis.state_dict())
     gradients = []
     for network in (trained, official.module.synthesis):
         ws = reference["in/w_plus"].clone().requires_grad_()
@@ -107,7 +107,7 @@ def test_training_gradients_equal_frozen_ones(reference: dict[str, Tensor], offi
 def test_channels_last_and_half_precision(official: Generator, reference: dict[str, Tensor]) -> None:
     expected = reference["out/image_wplus_const"]
     network = SynthesisNetwork(w_dim=64, img_resolution=64, channel_base=1024, channel_max=64)
-    network.load_state_dict(official.module.synthesis.state_dict())
+    network.to(chosen_device()).load_state_dict(official.module.synthesis.state_dict())
     network.to(memory_format=torch.channels_last)
     assert error(network(network.styles(reference["in/w_plus"])), expected) < 1e-4
     image = official.to(dtype=torch.bfloat16).synthesis(reference["in/w_plus"])
