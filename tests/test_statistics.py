@@ -42,7 +42,7 @@ def test_against_numpy(small: Generator) -> None:
     w = small.mapping(z)[:, 0]
     styles = torch.cat(small.styles(w), dim=1).double().numpy()
     w = w.double().numpy()
-    np.testing.assert_allclose(found.w_mean, w.mean(0).cpu(), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(found.w_mean, w.mean(0), rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(found.w_covariance, np.cov(w.T, bias=True), rtol=1e-5, atol=1e-5)
     np.testing.assert_allclose(found.w_std, w.std(0), rtol=1e-5)
     np.testing.assert_allclose(found.style_mean, styles.mean(0), rtol=1e-4, atol=1e-5)
