@@ -78,7 +78,9 @@ def main() -> None:
     )
     parser.add_argument("--jobs", type=int, default=1, help="processes of one thread each")
     options = parser.parse_args()
-    config = ProjectionConfig(mode=options.mode, steps=options.steps, spaces=MIXED if options.mixed else {})
+    config = ProjectionConfig(
+        mode=options.mode, num_steps=options.steps, spaces=MIXED if options.mixed else {}
+    )
     work = partial(measured, config=config, cache=options.cache)
     seeds = range(options.first, options.first + options.photos)
     rows, panels = Rows(), []
@@ -131,7 +133,7 @@ class Bench:
         """The photo with the attribute changed, where the edited segments are."""
         photo = edited.backdrop()
         changed = demo_photo(seed, resolution=photo.shape[-1], changes={name: strength}).image
-        named = edited.masks().resolve(edited.edits[0].segments)
+        named = edited.masks.resolve(edited.edits[0].segments)
         weight = sum(one.mask for one in edited.segments if one.name in named)
         return torch.lerp(photo, changed, torch.as_tensor(weight))
 
@@ -141,7 +143,7 @@ class Bench:
             identity_distance(picture, photo, self.identity),
             identity_distance(picture, truth, self.identity),
             perceptual(picture, truth, self.perceptual),
-            127.5 * seam_error(picture, photo, inversion.masks(), width=6),
+            127.5 * seam_error(picture, photo, inversion.masks, width=6),
             (to_uint8(picture) != to_uint8(photo)).any(-1).float().mean().item(),
         ]
 

@@ -172,9 +172,9 @@ def one_arm(
     config = ProjectionConfig(
         mode=settings["mode"],
         space=arm.space,
-        steps=settings["steps"],
+        num_steps=settings["steps"],
         coarse=settings["coarse"],
-        losses=losses,
+        loss=losses,
         lambda_reg=settings["lambda_reg"] if arm.pulled else 0.0,
     )
     start = process_time()

@@ -39,8 +39,8 @@ from chunky_core.generator.mapping import MappingNetwork
 from chunky_core.generator.module import GeneratorModule
 from chunky_core.generator.spaces import LatentCode
 from chunky_core.inversion import ProjectionConfig
-from chunky_core.inversion.objective import Objective, segment_objective
-from chunky_core.inversion.regions import View, painted_tiles
+from chunky_core.inversion.loss_regions import View, painted_tiles
+from chunky_core.inversion.objectives import Objective, segment_objective
 from chunky_core.losses import LossNetworks
 from chunky_core.segments import Segments, mask_box, segments_from_masks, single
 

@@ -54,7 +54,7 @@ def main() -> None:
     torch.set_num_threads(1)
     generator = load_generator("demo")
     losses = LossConfig(l2=1.0, lpips=options.lpips, lpips_net="demo")
-    config = ProjectionConfig(space="w+", steps=options.steps, coarse=options.coarse, losses=losses)
+    config = ProjectionConfig(space="w+", num_steps=options.steps, coarse=options.coarse, loss=losses)
     extras = [name for name in options.extras.split(",") if name]
     if options.final:
         photos = [demo_photo(options.seed + index, extras=(name,)) for index, name in enumerate(extras)]
@@ -68,7 +68,7 @@ def main() -> None:
 def progression(generator: Generator, photo: Photo, config: ProjectionConfig) -> list[Panel]:
     """Two rows: the photo, then one code; its segments, then one code for each."""
     parts = parts_of(photo)
-    shown = [step for step in SHOWN if step < config.steps] + [config.steps]
+    shown = [step for step in SHOWN if step < config.num_steps] + [config.num_steps]
     panels: list[Panel] = []
     for title, first, segments in (
         ("global", ("photo", photo.image), single(parts.size)),
@@ -90,7 +90,7 @@ def frames_of(
             frames[step - 1] = image
 
     result = project(generator, photo, segments, config, callback=callback, preview_seconds=0)
-    return {**frames, config.steps: render(generator, result)}
+    return {**frames, config.num_steps: render(generator, result)}
 
 
 def finals(generator: Generator, photo: Photo, config: ProjectionConfig) -> list[Panel]:

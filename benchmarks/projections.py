@@ -21,7 +21,7 @@ from chunky_core.demo.photos import demo_photo
 from chunky_core.demo.shipped import LABEL_NAMES
 from chunky_core.generator import Generator, load_generator
 from chunky_core.inversion import Inversion, ProjectionConfig, load_inversion, project, save_inversion
-from chunky_core.inversion.setup import plain_settings
+from chunky_core.inversion.config import plain_settings
 from chunky_core.segments import segments_from_label_map
 
 MIXED = {"mouth": "s", "eyes": "w", "brows": "w"}
@@ -55,7 +55,9 @@ def main() -> None:
     )
     parser.add_argument("--device", default="cpu")
     options = parser.parse_args()
-    config = ProjectionConfig(mode=options.mode, steps=options.steps, spaces=MIXED if options.mixed else {})
+    config = ProjectionConfig(
+        mode=options.mode, num_steps=options.steps, spaces=MIXED if options.mixed else {}
+    )
     generator = load_generator("demo", device=options.device)
     for seed in range(options.first, options.first + options.photos):
         start = perf_counter()

@@ -54,7 +54,7 @@ def main() -> None:
     torch.set_num_threads(1)
     generator = load_generator("demo")
     edits = [parse_edit(text, load_directions("demo")) for text in options.edits]
-    config = ProjectionConfig(space="w+", steps=options.steps, coarse=options.coarse)
+    config = ProjectionConfig(space="w+", num_steps=options.steps, coarse=options.coarse)
     found: dict[int, dict[tuple[str, str], list[list[float]]]] = {width: {} for width in WIDTHS}
     panels: list[tuple[str, Tensor]] = []
     for seed in range(FIRST_SEED, FIRST_SEED + options.photos):
@@ -93,13 +93,13 @@ def parsed() -> argparse.Namespace:
 
 def refined(generator: Generator, inversion: Inversion, grown: str) -> Inversion:
     speeds = segment_speeds(generator, inversion, [grown])
-    segments = refine_segments(inversion.masks(), speeds, distance=DISTANCE, signs=1, curvature=CURVATURE)
+    segments = refine_segments(inversion.masks, speeds, distance=DISTANCE, signs=1, curvature=CURVATURE)
     return with_masks(inversion, segments, refined=speeds)
 
 
 def hard_paste(generator: Generator, inversion: Inversion) -> Tensor:
     """Every pixel from what has the largest weight there."""
-    picture, masks = inversion.backdrop().clone(), inversion.masks()
+    picture, masks = inversion.backdrop().clone(), inversion.masks
     labels = torch.cat([masks.masks, masks.static]).argmax(dim=0)
     for index, (crop, box) in enumerate(zip(*segment_pictures(generator, inversion), strict=True)):
         view = picture[..., box.top : box.bottom, box.left : box.right]
@@ -129,7 +129,7 @@ WAYS: dict[str, Way] = {
 def figures(picture: Tensor, inversion: Inversion, grown: str, width: int) -> list[float]:
     """FIGURES of one picture, in grey levels."""
     assert inversion.photo is not None
-    masks = inversion.masks()
+    masks = inversion.masks
     found = seams(picture, inversion.photo, masks, width=width)
     around = set(masks.resolve([grown]))
     chosen = [

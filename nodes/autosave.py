@@ -17,8 +17,9 @@ from torch import Tensor
 from ..chunky_core.errors import ChunkyError
 from ..chunky_core.generator.generator import Generator
 from ..chunky_core.inversion import Inversion, ProjectionConfig, load_inversion, save_inversion
-from ..chunky_core.inversion.inversion import photo_digest
-from ..chunky_core.inversion.setup import plain_settings, segment_spaces
+from ..chunky_core.inversion.config import plain_settings
+from ..chunky_core.inversion.record import photo_digest
+from ..chunky_core.inversion.validation import segment_spaces
 from ..chunky_core.segments import Segments
 from .notices import show_notice, show_on_node
 
@@ -114,7 +115,7 @@ def job_key(generator: Generator, photo: Tensor, segments: Segments, config: Pro
     them, and the seed only where it changes anything.
     """
     spaces = segment_spaces(segments, config)
-    is_random = config.code_noise or config.optimise_noise or "z" in spaces
+    is_random = config.code_noise or config.optimize_noise or "z" in spaces
     ignored = ("steps",) if is_random else ("steps", "seed")
     settings = {key: value for key, value in plain_settings(config).items() if key not in ignored}
     settings["spaces"] = spaces

@@ -213,7 +213,7 @@ def sources(inversion: InversionBatch | None, segments: SegmentsBatch | None) ->
     if inversion is not None and segments is not None:
         raise InvalidInputError("inversion and segments are connected together; connect one of them only")
     if inversion is not None:
-        return tuple(record.masks() for record in inversion)
+        return tuple(record.masks for record in inversion)
     if segments is None:
         raise InvalidInputError("neither inversion nor segments is connected; connect one of them")
     return segments

@@ -24,7 +24,7 @@ from ..chunky_core.compositing import (
     set_in,
 )
 from ..chunky_core.generator.generator import Generator
-from ..chunky_core.inversion.inversion import Inversion
+from ..chunky_core.inversion.record import Inversion
 from .fitted import chosen_mask
 from .host import (
     HostedGenerator,

@@ -1,4 +1,4 @@
-"""Edit Segments and Add Segment: masks by hand."""
+"""Edit Segments and Add SegmentCode: masks by hand."""
 
 from __future__ import annotations
 

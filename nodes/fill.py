@@ -79,10 +79,10 @@ class FillRegion(io.ComfyNode):
         loss: LossConfig | None = None,
     ) -> io.NodeOutput:
         config = replace(
-            DEFAULTS, losses=loss or LossConfig(), steps=steps, learning_rate=learning_rate, space=space
+            DEFAULTS, loss=loss or LossConfig(), num_steps=steps, learning_rate=learning_rate, space=space
         )
         with plain_tensors():
-            chosen = mask_parts(chosen_mask(mask_to_core(masks), inversion[0].masks().size), parts, separate)
+            chosen = mask_parts(chosen_mask(mask_to_core(masks), inversion[0].masks.size), parts, separate)
         filled: list[Inversion] = []
         with loaded(generator) as own:
             for index, record in enumerate(inversion):
@@ -121,7 +121,11 @@ def fill_inputs() -> list[io.Input]:
             tooltip="On = every connected area of the masks is a part of its own, counted from the top.",
         ),
         io.Int.Input(
-            "steps", default=DEFAULTS.steps, min=1, max=2000, tooltip="Steps of the optimiser; 60 is usual."
+            "steps",
+            default=DEFAULTS.num_steps,
+            min=1,
+            max=2000,
+            tooltip="Steps of the optimiser; 60 is usual.",
         ),
         io.Float.Input(
             "learning_rate",

@@ -10,7 +10,7 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..chunky_core.errors import InvalidInputError
-from ..chunky_core.inversion.files import load_inversion, save_inversion
+from ..chunky_core.inversion.inversion_files import load_inversion, save_inversion
 from .host import plain_tensors
 from .model_files import stamp
 from .photos import PHOTO_TIP, photos_of, with_photos

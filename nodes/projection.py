@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ..chunky_core.errors import InvalidInputError
 from ..chunky_core.inversion import LossConfig, ProjectionConfig
+from ..chunky_core.inversion.config import STORED_NAMES
 from ..chunky_core.segments.label_names import split_names
 from .host import HostedGenerator
 from .projection_inputs import CONTINUE, projection_inputs
@@ -76,13 +77,13 @@ class SegmentedProjection(io.ComfyNode):
         loss: LossConfig | None = None,
         start: InversionBatch | None = None,
         alignment: AlignmentBatch | None = None,
-        **knobs: Any,
+        **widgets: Any,
     ) -> io.NodeOutput:
         config = ProjectionConfig(
-            losses=loss or LossConfig(),
+            loss=loss or LossConfig(),
             spaces=spaces_by_segment(spaces),
             refine=tuple(split_names(refine)),
-            **knobs,
+            **{STORED_NAMES.get(widget, widget): value for widget, value in widgets.items()},
         )
         inversions, pictures = project_photos(
             generator,

@@ -7,7 +7,7 @@ from typing import Any
 from comfy_api.latest import io
 
 from ..chunky_core.inversion import ProjectionConfig
-from ..chunky_core.inversion.config import SIGNS
+from ..chunky_core.inversion.config import SIGNS, STORED_NAMES
 
 DEFAULTS = ProjectionConfig()
 CONTINUE, CODES = START_AS = ("continue", "codes")
@@ -56,7 +56,7 @@ def search_inputs() -> list[io.Input]:
         ),
         io.Int.Input(
             "steps",
-            default=DEFAULTS.steps,
+            default=DEFAULTS.num_steps,
             min=1,
             max=2000,
             tooltip="Steps of the optimiser; 100 is good, 300 better.",
@@ -212,8 +212,12 @@ def number(
     name: str, tooltip: str, *, high: float, step: float, low: float = 0.0, advanced: bool = True
 ) -> io.Input:
     widget: dict[str, Any] = {"min": low, "max": high, "step": step, "round": False}
-    return io.Float.Input(name, default=getattr(DEFAULTS, name), **widget, tooltip=tooltip, advanced=advanced)
+    return io.Float.Input(name, default=_default(name), **widget, tooltip=tooltip, advanced=advanced)
 
 
 def switch(name: str, tooltip: str) -> io.Input:
-    return io.Boolean.Input(name, default=getattr(DEFAULTS, name), tooltip=tooltip, advanced=True)
+    return io.Boolean.Input(name, default=_default(name), tooltip=tooltip, advanced=True)
+
+
+def _default(widget: str) -> Any:
+    return getattr(DEFAULTS, STORED_NAMES.get(widget, widget))

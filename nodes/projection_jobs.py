@@ -10,9 +10,8 @@ from torch import Tensor
 from ..chunky_core.compositing.render import render
 from ..chunky_core.generator.generator import Generator
 from ..chunky_core.inversion import Alignment, Inversion, ProjectionConfig, project
-from ..chunky_core.inversion.projection import Callback, check_photo
-from ..chunky_core.inversion.setup import check_setup, segment_spaces
-from ..chunky_core.inversion.start import check_start
+from ..chunky_core.inversion.projector import Callback, check_photo
+from ..chunky_core.inversion.validation import check_setup, check_start, segment_spaces
 from ..chunky_core.segments import Segments
 from .autosave import NEWEST, SECONDS, Autosave, job_key, remove_old
 from .downstream import check_later_nodes
@@ -50,7 +49,7 @@ def project_photos(
     done: list[Inversion] = []
     with loaded(hosted) as generator:
         for index, job in enumerate(jobs):
-            report = step_reporter(config.steps * len(jobs), done=config.steps * index)
+            report = step_reporter(config.num_steps * len(jobs), done=config.num_steps * index)
             what = "this projection" if len(jobs) == 1 else f"photo {index + 1} of {len(jobs)}"
             done.append(project_one(generator, job, config, report, what, resume=resume))
             remove_old(max(NEWEST, len(jobs)))
@@ -108,8 +107,8 @@ def project_one(
             callback=report,
             start=start,
             resume=resume and start is not None,
-            keep=lambda record: file.save_unfinished(job.aligned(record)),
-            keep_seconds=SECONDS,
+            autosave=lambda record: file.save_unfinished(job.aligned(record)),
+            autosave_seconds=SECONDS,
             folders=weight_folders(),
         )
     except BaseException:  # the host's interruption is none of Exception

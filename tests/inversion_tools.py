@@ -13,9 +13,8 @@ from torch import Tensor
 from chunky_core.generator.generator import Generator
 from chunky_core.generator.spaces import Direction, LatentCode, convert
 from chunky_core.images import from_uint8
-from chunky_core.inversion.inversion import Edit, Inversion, Segment
 from chunky_core.inversion.original_crop import Alignment
-from chunky_core.inversion.state import ProjectionState
+from chunky_core.inversion.record import Edit, Inversion, ProjectionState, SegmentCode
 from chunky_core.segments import Segments, segments_from_masks
 
 TUNED = "synthesis.b16.conv0.weight"
@@ -38,7 +37,7 @@ def make_inversion(generator: Generator) -> Inversion:
     return Inversion(
         photo=from_uint8(torch.randint(0, 256, (1, size, size, 3), generator=rng, dtype=torch.uint8)),
         segments=tuple(
-            Segment(name, mask[None], LatentCode(code.space, code.tensor.contiguous()), delta)
+            SegmentCode(name, mask[None], LatentCode(code.space, code.tensor.contiguous()), delta)
             for name, mask, code, delta in zip(parts.names, parts.masks, codes, deltas, strict=True)
         ),
         static_mask=parts.static,

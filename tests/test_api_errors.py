@@ -66,7 +66,7 @@ def test_no_picture(taker: str, kind: str) -> None:
 @pytest.mark.parametrize("kind", BAD_PICTURES)
 def test_no_photo_to_project(generator: Generator, kind: str) -> None:
     with pytest.raises(InvalidInputError):
-        project(generator, BAD_PICTURES[kind], single((SIZE, SIZE)), ProjectionConfig(steps=1))
+        project(generator, BAD_PICTURES[kind], single((SIZE, SIZE)), ProjectionConfig(num_steps=1))
 
 
 @pytest.mark.parametrize("kind", ["uint8", "long", "None", "numpy", "NaN", "empty", "without a batch"])

@@ -14,7 +14,7 @@ from chunky_core.compositing.render import render, segment_picture
 from chunky_core.errors import InvalidInputError, WrongGeneratorError
 from chunky_core.generator.generator import Generator
 from chunky_core.generator.spaces import Direction, LatentCode
-from chunky_core.inversion import Edit, Inversion, Segment
+from chunky_core.inversion import Edit, Inversion, SegmentCode
 from chunky_core.segments.level_set import boundary_speed, refine_segments
 from chunky_core.visualization.outlines import AFTER, draw_curves, outline
 from tests.projection_tools import photo_of_parts, pieces
@@ -31,7 +31,7 @@ def edited(generator: Generator) -> Inversion:
     segments = pieces(64)
     z = torch.randn(3, generator.z_dim, generator=torch.Generator().manual_seed(3))
     parts = tuple(
-        Segment(name, mask[None], LatentCode("w+", generator.mapping(one[None])))
+        SegmentCode(name, mask[None], LatentCode("w+", generator.mapping(one[None])))
         for name, mask, one in zip(segments.names, segments.masks, z, strict=True)
     )
     direction = torch.randn(generator.w_dim, generator=torch.Generator().manual_seed(0))
@@ -55,15 +55,15 @@ def test_speed_against_the_photo_is_low_where_the_reconstruction_is_right(
 ) -> None:
     plain = replace(edited, edits=())
     speeds = segment_speeds(generator, plain, ["band"], compared="photo")
-    inside = plain.masks().masks[plain.names.index("band")] == 1
+    inside = plain.masks.masks[plain.names.index("band")] == 1
     assert speeds["band"][0][inside].max() < 0.5 * speeds["band"][0][~inside].mean()
 
 
 def test_a_grown_segment_shows_more_of_its_edit(generator: Generator, edited: Inversion) -> None:
     speeds = segment_speeds(generator, edited, ["block"])
-    moved = with_masks(edited, refine_segments(edited.masks(), speeds, distance=6, signs=1))
+    moved = with_masks(edited, refine_segments(edited.masks, speeds, distance=6, signs=1))
     index = edited.names.index("block")
-    before, after = edited.masks().masks[index], moved.masks().masks[index]
+    before, after = edited.masks.masks[index], moved.masks.masks[index]
     assert (after >= before - 1e-6).all() and after.sum() > before.sum() + 5
     assert moved.edits == edited.edits and moved.segments[0].code is edited.segments[0].code
     own = segment_picture(generator, edited, edited.segments[index], edited.edits)
@@ -98,7 +98,7 @@ def test_what_cannot_be_compared_is_refused(
     other = make_generator(seed=2, resolution=64, channel_base=512, channel_max=16)
     with pytest.raises(WrongGeneratorError):
         segment_speeds(other, edited, ["block"])
-    renamed = replace(edited.masks(), names=("a", "b", "c"))
+    renamed = replace(edited.masks, names=("a", "b", "c"))
     with pytest.raises(InvalidInputError, match="they must be the same"):
         with_masks(edited, renamed)
 

@@ -51,7 +51,7 @@ def inversion(request: pytest.FixtureRequest, generator: Generator) -> Inversion
     spaces = {"mouth": "s", "left_eye": "w"} if request.param == "mixed" else {}
     mode = "joint" if request.param == "joint" else "independent"
     return project(
-        generator, photo, segments, ProjectionConfig(mode=mode, steps=6, dilation=1, spaces=spaces)
+        generator, photo, segments, ProjectionConfig(mode=mode, num_steps=6, dilation=1, spaces=spaces)
     )
 
 
@@ -120,7 +120,7 @@ def test_the_edits_of_a_segment_are_those_that_it_has_among_all(
 def test_filled_and_refined_segments_count_as_edited_also_in_the_file(
     generator: Generator, inversion: Inversion, tmp_path: Path
 ) -> None:
-    masks = inversion.masks()
+    masks = inversion.masks
     grown = segments_from_masks(
         {name: (mask[0] > 0.3).float() for name, mask in zip(masks.names, masks.masks, strict=True)}, grow=1
     )
@@ -144,7 +144,7 @@ def test_without_its_photo_an_inversion_is_drawn_wholly(generator: Generator) ->
     masks["left"][:, : size // 2] = masks["right"][:, size // 2 :] = 1
     segments = segments_from_masks(masks)
     photo = photo_of_parts(generator, segments).clamp(-1, 1)
-    inversion = project(generator, photo, segments, ProjectionConfig(steps=3, dilation=0))
+    inversion = project(generator, photo, segments, ProjectionConfig(num_steps=3, dilation=0))
     absent = inversion.with_edits(edit(generator, 1.0, "left")).without_photo()
     assert torch.equal(composite(generator, absent, mode="soft blend"), render(generator, absent))
     with pytest.raises(InvalidInputError, match='saved without its photo.*"all segments"'):

@@ -63,7 +63,7 @@ def agree(found: Tensor, expected: Tensor, bound: float) -> bool:
 def edited(generator: Generator, photo: Tensor, mode: str) -> Inversion:
     segments = moved(pieces(generator.img_resolution), "cpu")
     config = ProjectionConfig(
-        mode=mode, steps=3, dilation=1, losses=LOSSES, optimise_noise=True, code_noise=0.1
+        mode=mode, num_steps=3, dilation=1, loss=LOSSES, optimize_noise=True, code_noise=0.1
     )
     direction = torch.randn(generator.w_dim, generator=torch.Generator().manual_seed(0)).cpu()
     return project(generator, photo, segments, config).with_edits(Edit(Direction("any", "w", direction), 1.0))

@@ -1,4 +1,4 @@
-"""Edit Segments, Add Segment, Painted Segments and Refine Boundaries on the double of the host."""
+"""Edit Segments, Add SegmentCode, Painted Segments and Refine Boundaries on the double of the host."""
 
 from __future__ import annotations
 
@@ -131,12 +131,12 @@ def inverted(pack: Pack, chained: Any) -> tuple[Any, Any]:  # noqa: F811
 def test_an_inversions_boundaries_follow_its_edit(pack: Pack, inverted: tuple[Any, Any]) -> None:  # noqa: F811
     generator, inversion = inverted
     moved, segments, curves, speed = pack.run(REFINE, generator=generator, inversion=inversion, distance=8.0)
-    assert torch.equal(moved[0].masks().masks, segments[0].masks) and moved[0].edits == inversion[0].edits
-    assert segments[0].masks[2].sum() > inversion[0].masks().masks[2].sum() + 5
+    assert torch.equal(moved[0].masks.masks, segments[0].masks) and moved[0].edits == inversion[0].edits
+    assert segments[0].masks[2].sum() > inversion[0].masks.masks[2].sum() + 5
     assert curves.shape[0] == 1 and curves.shape[1] == curves.shape[2] >= 768
     assert speed.shape == (1, SIZE, SIZE) and speed.min() >= 0 and 0.9 < speed.max() <= 1
     (shrunk, *_) = pack.run(REFINE, generator=generator, inversion=inversion, distance=3.0, sign="shrink")
-    assert shrunk[0].masks().masks[2].sum() < inversion[0].masks().masks[2].sum() - 5
+    assert shrunk[0].masks.masks[2].sum() < inversion[0].masks.masks[2].sum() - 5
 
 
 def test_a_given_speed_needs_neither_generator_nor_photo(pack: Pack, inverted: tuple[Any, Any]) -> None:  # noqa: F811
@@ -147,7 +147,7 @@ def test_a_given_speed_needs_neither_generator_nor_photo(pack: Pack, inverted: t
     _, segments, _, speed = pack.run(REFINE, **given, distance=5.0)
     assert torch.equal(speed, right)
     mouth = segments[0].masks[2, 0, 48]
-    assert torch.equal(mouth[:32], record.masks().masks[2, 0, 48, :32])
+    assert torch.equal(mouth[:32], record.masks.masks[2, 0, 48, :32])
     assert abs(mouth[32:].sum() - 13) < 0.5
 
 

@@ -15,7 +15,7 @@ from chunky_core.errors import InvalidInputError
 from chunky_core.evaluation.metrics import l2, psnr
 from chunky_core.generator.generator import Generator
 from chunky_core.generator.spaces import Direction, LatentCode, convert, synthesis_input
-from chunky_core.inversion import Edit, Inversion, Segment
+from chunky_core.inversion import Edit, Inversion, SegmentCode
 from chunky_core.segments import segments_from_masks
 from tests.devices import FILES, tolerance
 
@@ -50,7 +50,7 @@ def inversion(generator: Generator) -> Inversion:
     parts = segments_from_masks(masks)
     z = torch.randn(3, generator.z_dim, generator=torch.Generator().manual_seed(2))
     segments = [
-        Segment(name, mask[None], LatentCode("w+", ws[None]))
+        SegmentCode(name, mask[None], LatentCode("w+", ws[None]))
         for name, mask, ws in zip(parts.names, parts.masks, generator.mapping(z), strict=True)
     ]
     photo = torch.zeros(1, 3, size, size)

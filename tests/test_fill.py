@@ -25,7 +25,7 @@ from chunky_core.inversion import (
     Edit,
     Inversion,
     ProjectionConfig,
-    Segment,
+    SegmentCode,
     load_inversion,
     project,
     save_inversion,
@@ -36,7 +36,7 @@ from tests.inversion_tools import make_inversion
 from tests.projection_tools import same_picture
 
 DEMO = Path(__file__).parent.parent / "chunky_core" / "demo" / "assets" / "generator.safetensors"
-QUICK = ProjectionConfig(steps=3, learning_rate=0.02)
+QUICK = ProjectionConfig(num_steps=3, learning_rate=0.02)
 
 
 def area(size: int, top: int, left: int, bottom: int, right: int) -> Tensor:
@@ -48,7 +48,7 @@ def area(size: int, top: int, left: int, bottom: int, right: int) -> Tensor:
 def drawn(generator: Generator, inversion: Inversion, name: str) -> Tensor:
     """What segment `name` draws with its edits, tuning and noise, as a whole picture."""
     (segment,) = (one for one in inversion.segments if one.name == name)
-    edits = [edit for edit in inversion.edits if name in inversion.masks().resolve(edit.segments)]
+    edits = [edit for edit in inversion.edits if name in inversion.masks.resolve(edit.segments)]
     alone = replace(
         inversion,
         segments=(replace(segment, mask=torch.ones_like(segment.mask)),),
@@ -92,7 +92,7 @@ def glasses() -> Glasses:
         for top, left, bottom, right in ((96, 66, 130, 60), (84, 58, 114, 52), (78, 52, 108, 46))
     )
     segments = segments_from_masks({"eyes": band[0, 0]}, feather=1.5)
-    plain = project(generator, photo.image, segments, ProjectionConfig(steps=15))
+    plain = project(generator, photo.image, segments, ProjectionConfig(num_steps=15))
     edit = Edit(load_directions("demo")["glasses"], 2.5, ("eyes",))
     return Glasses(generator, plain.with_edits(edit), around - band, outer - around)
 
@@ -101,7 +101,7 @@ def test_glasses_go_on_beyond_their_segment_and_meet_the_photo() -> None:
     generator, inversion, lacking, ring = glasses()
     taken = FillPart(lacking, fit=False)
     pasted = fill_region(generator, inversion, "eyes", [taken])
-    config = ProjectionConfig(steps=20, learning_rate=0.02)
+    config = ProjectionConfig(num_steps=20, learning_rate=0.02)
     filled = fill_region(generator, inversion, "eyes", [taken, FillPart(ring, take=False)], config)
     assert inversion.photo is not None
     one, two = (drawn(generator, record, "eyes_fill") for record in (pasted, filled))
@@ -117,7 +117,7 @@ def test_glasses_go_on_beyond_their_segment_and_meet_the_photo() -> None:
 
 def test_a_hole_takes_what_the_photo_shows() -> None:
     generator, inversion, lacking, _ = glasses()
-    config = ProjectionConfig(steps=15, learning_rate=0.05)
+    config = ProjectionConfig(num_steps=15, learning_rate=0.05)
     pasted = fill_region(generator, inversion, "eyes", [FillPart(lacking, fit=False)])
     filled = fill_region(generator, inversion, "eyes", [FillPart(lacking)], config)
     assert inversion.photo is not None
@@ -140,7 +140,7 @@ def test_the_projection_sets_out_from_the_edited_tuned_picture_with_its_noise(
     own = drawn(generator, inversion, "left_eye")
     picture = replace(inversion, photo=own)
     free = area(generator.img_resolution, 20, 20, 30, 30)
-    config = ProjectionConfig(steps=1, learning_rate=1e-6)
+    config = ProjectionConfig(num_steps=1, learning_rate=1e-6)
     filled = fill_region(generator, picture, "left_eye", [FillPart(free)], config)
     assert filled.losses["left_eye_fill"][0] < 1e-8 * own.square().mean()
 
@@ -166,7 +166,7 @@ def test_an_edit_of_another_segment_stays_there(
     assert again.names == ("left_eye", "right_eye", "skin", "skin_fill", "skin_fill_2")
     fills = replace(filled.edits[0], segments=("fills",))  # a plural that the new segment would join
     kept = fill_region(generator, replace(filled, edits=(fills,)), "left_eye", [elsewhere])
-    assert kept.masks().resolve(kept.edits[0].segments) == ("skin_fill",)
+    assert kept.masks.resolve(kept.edits[0].segments) == ("skin_fill",)
 
 
 def test_only_taken_pixels_change(generator: Generator, inversion: Inversion, parts: list[FillPart]) -> None:
@@ -177,7 +177,7 @@ def test_only_taken_pixels_change(generator: Generator, inversion: Inversion, pa
     change = (render(generator, filled) - render(generator, inversion)).abs().amax(dim=1, keepdim=True)
     assert change[parts[0].mask == 0].max() == 0 and change[parts[0].mask == 1].min() > 0
     assert torch.equal(filled.segments[-1].mask, parts[0].mask)
-    assert filled.state is None and len(filled.losses["left_eye_fill"]) == QUICK.steps
+    assert filled.state is None and len(filled.losses["left_eye_fill"]) == QUICK.num_steps
     assert torch.equal(photo, before[0])
     assert all(torch.equal(s.mask, m) for s, m in zip(inversion.segments, before[1], strict=True))
 
@@ -213,7 +213,7 @@ def test_works_without_a_photo_unless_it_is_the_target(generator: Generator, inv
         fill_region(generator, record, "left_eye", [FillPart(free)], QUICK)
 
 
-def covering(inversion: Inversion) -> tuple[Segment, ...]:
+def covering(inversion: Inversion) -> tuple[SegmentCode, ...]:
     """The segments, the last of which covers the static part too."""
     last = inversion.segments[-1]
     return (*inversion.segments[:-1], replace(last, mask=last.mask + inversion.static_mask))
@@ -254,7 +254,7 @@ def test_what_cannot_be_filled_is_told(
         ("skin", [eye], {}, "nothing is left of the segment 'left_eye'"),
         ("skin", parts, {"hold": 1.5}, "hold is 1.5"),
         ("skin", parts, {"feather": -1.0}, "feather is -1"),
-        ("skin", parts, {"config": ProjectionConfig(optimise_noise=True)}, "noise maps belong to all"),
+        ("skin", parts, {"config": ProjectionConfig(optimize_noise=True)}, "noise maps belong to all"),
     ]
     for name, given, options, message in cases:
         with pytest.raises(InvalidInputError, match=message):
@@ -292,7 +292,7 @@ def test_connected_areas_are_parts_from_the_top() -> None:
 
 def test_x_2_is_x_1_before_the_first_step(generator: Generator, inversion: Inversion) -> None:
     """In each space the stored code is the segment's own, and the edits make of it the same picture once more."""
-    nowhere = replace(QUICK, steps=1, learning_rate=1e-12)
+    nowhere = replace(QUICK, num_steps=1, learning_rate=1e-12)
     for segment in inversion.segments:
         filled = fill_region(
             generator, inversion, segment.name, [FillPart(area(64, 40, 40, 44, 44))], nowhere

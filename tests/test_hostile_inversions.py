@@ -12,8 +12,8 @@ from torch import Tensor
 
 from chunky_core.errors import InvalidInputError
 from chunky_core.generator.generator import Generator
-from chunky_core.inversion import files
-from chunky_core.inversion.files import load_inversion, save_inversion
+from chunky_core.inversion import inversion_files
+from chunky_core.inversion.inversion_files import load_inversion, save_inversion
 from chunky_core.inversion.original_crop import Alignment
 from tests.inversion_tools import TUNED, make_inversion, read_file, rewritten
 
@@ -140,7 +140,7 @@ def test_damaged_tensors(saved: Path, name: str, damage: str) -> None:
 
 
 def test_tensors_that_do_not_belong_together(saved: Path, generator: Generator) -> None:
-    masks = make_inversion(generator).masks().masks
+    masks = make_inversion(generator).masks.masks
     for tensors in (
         {"masks": masks * 0.5},
         {"masks": masks - 0.5},
@@ -176,7 +176,7 @@ def test_a_header_that_declares_more_than_there_is(saved: Path) -> None:
 
 def test_a_huge_file_is_refused_before_it_is_read(saved: Path) -> None:
     with saved.open("r+b") as file:
-        file.truncate(files.MAX_BYTES + 1)  # sparse: takes no room
+        file.truncate(inversion_files.MAX_BYTES + 1)  # sparse: takes no room
     refused(saved, "GiB")
 
 

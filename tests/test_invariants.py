@@ -59,12 +59,12 @@ def edit_of(generator: Generator, strength: float, seed: int = 0) -> Edit:
 def inversion(
     request: pytest.FixtureRequest, generator: Generator, photo: Tensor, segments: Segments
 ) -> Inversion:
-    config = ProjectionConfig(mode=request.param, steps=8, dilation=1, spaces={"band": "s"})
+    config = ProjectionConfig(mode=request.param, num_steps=8, dilation=1, spaces={"band": "s"})
     return project(generator, photo, segments, config)
 
 
 def test_1_masks_and_static_add_up_to_one(inversion: Inversion) -> None:
-    masks = inversion.masks()
+    masks = inversion.masks
     assert (masks.masks.sum(0) + masks.static[0] - 1).abs().max() <= 1e-6
     assert masks.masks.min() >= 0 and masks.static.min() >= 0
 
@@ -76,7 +76,7 @@ def test_2_static_pixels_survive_rounds_of_editing_and_saving(
     current = photo
     static = (segments.static == 1).expand_as(photo)
     for round_ in range(5):
-        config = ProjectionConfig(mode=MODES[round_ % 2], steps=2, dilation=1)
+        config = ProjectionConfig(mode=MODES[round_ % 2], num_steps=2, dilation=1)
         edited = project(generator, current, segments, config).with_edits(edit_of(generator, 1.0, round_))
         save_image(tmp_path / "round.png", finish(generator, edited))
         current = load_image(tmp_path / "round.png")
@@ -88,7 +88,7 @@ def test_2_static_pixels_survive_rounds_of_editing_and_saving(
 def test_3_one_all_ones_segment_is_a_global_projection_in_both_modes(
     generator: Generator, photo: Tensor, losses: LossConfig
 ) -> None:
-    config = ProjectionConfig(steps=6, losses=losses, seed=3)
+    config = ProjectionConfig(num_steps=6, loss=losses, seed=3)
     size = (photo.shape[-2], photo.shape[-1])
     one, other = (project(generator, photo, single(size), replace(config, mode=mode)) for mode in MODES)
     assert torch.allclose(codes(one)[0], codes(other)[0], atol=1e-4)
@@ -118,7 +118,7 @@ def test_6_reopened_it_renders_the_same_pixels(
 def test_7_the_same_seed_gives_the_same_and_nothing_global_moves(
     generator: Generator, photo: Tensor, segments: Segments, mode: str
 ) -> None:
-    config = ProjectionConfig(mode=mode, steps=4, code_noise=0.1, optimise_noise=True, seed=9)
+    config = ProjectionConfig(mode=mode, num_steps=4, code_noise=0.1, optimize_noise=True, seed=9)
     before, kept = torch.random.get_rng_state(), photo.clone()
     one, other = (project(generator, photo, segments, config) for _ in range(2))
     assert_same(one, other)
@@ -132,7 +132,7 @@ def test_7_the_same_seed_gives_the_same_and_nothing_global_moves(
     "settings",
     [
         {"learning_rate": 1e30},
-        {"learning_rate": 1e30, "space": "s", "optimise_noise": True, "noise_reg": 1e30},
+        {"learning_rate": 1e30, "space": "s", "optimize_noise": True, "noise_reg": 1e30},
         {"space": "w", "optimizer": "lbfgs", "lambda_reg": 1e30},
         {"code_noise": 1e30},
     ],
@@ -142,9 +142,9 @@ def test_7_the_same_seed_gives_the_same_and_nothing_global_moves(
 def test_8_a_diverging_run_ends_with_good_codes_and_says_why(
     generator: Generator, photo: Tensor, segments: Segments, mode: str, settings: dict, tmp_path: Path
 ) -> None:
-    config = ProjectionConfig(mode=mode, steps=6, dilation=1, **settings)
+    config = ProjectionConfig(mode=mode, num_steps=6, dilation=1, **settings)
     result = project(generator, photo, segments, config)
-    everything = [*codes(result), *result.noise, result.masks().masks]
+    everything = [*codes(result), *result.noise, result.masks.masks]
     assert all(torch.isfinite(tensor).all() for tensor in everything)
     assert torch.isfinite(render(generator, result)).all()
     assert result.stopped is not None and result.stopped.startswith("diverged at step")

@@ -36,7 +36,9 @@ def inversion(pack: Pack, generator: Any, photo: torch.Tensor) -> tuple[Any, ...
     masks[0, :, :20], masks[1, :, 20:-4] = 1, 1
     networks = generator.generator
     code = core("generator.spaces").LatentCode("w", networks.w_avg[None].clone())
-    segments = tuple(records.Segment(name, mask[None], code) for name, mask in zip("ab", masks, strict=True))
+    segments = tuple(
+        records.SegmentCode(name, mask[None], code) for name, mask in zip("ab", masks, strict=True)
+    )
     static = 1 - masks.sum(dim=0, keepdim=True)
     core_photo = pack.host.to_core(photo)
     return (records.Inversion(core_photo, segments, static, networks.fingerprint),)

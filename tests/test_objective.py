@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 import torch
@@ -12,8 +11,9 @@ from torch import Tensor
 from chunky_core.generator.generator import Generator
 from chunky_core.generator.spaces import LatentCode, convert
 from chunky_core.inversion import LossConfig, ProjectionConfig
-from chunky_core.inversion.objective import JointObjective, Verdict, segment_objective
-from chunky_core.inversion.regions import View, levels, reach_of
+from chunky_core.inversion.hooks import resolution_schedule
+from chunky_core.inversion.loss_regions import PyramidLevel, loss_mask
+from chunky_core.inversion.objectives import JointObjective, LossAndGrads, segment_objective
 from chunky_core.losses import load_networks
 from chunky_core.segments import Segments
 from tests.projection_tools import photo_of_parts, pieces
@@ -28,12 +28,12 @@ def generator(make_generator: Callable[..., Generator]) -> Generator:
 
 
 @pytest.fixture(scope="module")
-def view(generator: Generator) -> View:
+def level(generator: Generator) -> PyramidLevel:
     """Three segments and a static part in float64."""
     segments = pieces(generator.img_resolution)
     photo = photo_of_parts(generator, segments).double()
     doubled = Segments(segments.names, segments.masks.double(), segments.static.double())
-    return View(photo, doubled, reach_of(doubled.masks, ProjectionConfig(dilation=1)))
+    return PyramidLevel(photo, doubled, loss_mask(doubled.masks, ProjectionConfig(dilation=1)))
 
 
 def random_codes(generator: Generator, seed: int = 0) -> tuple[list[Tensor], list[LatentCode]]:
@@ -52,63 +52,63 @@ def pictures(generator: Generator, codes: list[LatentCode]) -> list[Tensor]:
     return [generator.synthesis(list(style.split(channels, dim=1))) for style in styles]
 
 
-def assert_gradients(verdict: Verdict, loss: Tensor, leaves: list[Tensor]) -> None:
-    for found, expected in zip(verdict.gradients, torch.autograd.grad(loss, leaves), strict=True):
-        assert (found - expected).abs().max() <= 1e-10 * expected.abs().max()
+def assert_gradients(found: LossAndGrads, loss: Tensor, leaves: list[Tensor]) -> None:
+    for grad, expected in zip(found.grads, torch.autograd.grad(loss, leaves), strict=True):
+        assert (grad - expected).abs().max() <= 1e-10 * expected.abs().max()
 
 
-def test_joint_gradients_are_those_of_one_big_graph(generator: Generator, view: View) -> None:
+def test_joint_gradients_are_those_of_one_big_graph(generator: Generator, level: PyramidLevel) -> None:
     """P2 eq. 2 and 3 written out over whole pictures, against two passes over boxes."""
     leaves, codes = random_codes(generator)
-    config = ProjectionConfig(mode="joint", losses=LossConfig(l2=0.7, l1=0.3))
-    verdict = segment_objective(generator, view, config, load_networks(config.losses), range(3))(
+    config = ProjectionConfig(mode="joint", loss=LossConfig(l2=0.7, l1=0.3))
+    found = segment_objective(generator, level, config, load_networks(config.loss), range(3))(
         codes, leaves, ()
     )
-    static = view.segments.static
-    parts = zip(view.segments.masks, pictures(generator, codes), strict=True)
-    picture = static * view.photo + sum(mask * image for mask, image in parts)
+    static = level.masks.static
+    parts = zip(level.masks.masks, pictures(generator, codes), strict=True)
+    picture = static * level.photo + sum(mask * image for mask, image in parts)
     moving = (static < 1).double()
-    difference = picture - view.photo
+    difference = picture - level.photo
     errors = 0.7 * difference.square().mean(1) + 0.3 * difference.abs().mean(1)
     loss = (errors * moving[0]).sum() / moving.sum()
-    assert all(one.item() == pytest.approx(loss.item(), rel=1e-12) for one in verdict.losses)
-    assert_gradients(verdict, loss, leaves)
+    assert all(one.item() == pytest.approx(loss.item(), rel=1e-12) for one in found.losses)
+    assert_gradients(found, loss, leaves)
 
 
 @pytest.mark.parametrize("room", [0.0, 0.3, 1.0, 100.0])
 def test_it_does_not_matter_which_graphs_are_held(
-    generator: Generator, view: View, room: float, monkeypatch: pytest.MonkeyPatch
+    generator: Generator, level: PyramidLevel, room: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from chunky_core.inversion import objective
+    from chunky_core.inversion import objectives
 
     leaves, codes = random_codes(generator)
-    config = ProjectionConfig(mode="joint", losses=LossConfig(ms_ssim=1.0))
-    arguments = (generator, view, config, load_networks(config.losses), range(3))
+    config = ProjectionConfig(mode="joint", loss=LossConfig(ms_ssim=1.0))
+    arguments = (generator, level, config, load_networks(config.loss), range(3))
     expected = segment_objective(*arguments)(codes, leaves, ())
-    fitting = objective._fitting
-    monkeypatch.setattr(objective, "_fitting", lambda groups, full: fitting(groups, round(room * full)))
+    fitting = objectives._fitting
+    monkeypatch.setattr(objectives, "_fitting", lambda groups, full: fitting(groups, round(room * full)))
     changed = segment_objective(*arguments)
     assert isinstance(changed, JointObjective)
-    verdict = changed(codes, leaves, ())
-    for one, other in zip(verdict.gradients, expected.gradients, strict=True):
+    found = changed(codes, leaves, ())
+    for one, other in zip(found.grads, expected.grads, strict=True):
         assert torch.allclose(one, other, rtol=1e-9, atol=0)
 
 
-def test_independent_gradients_are_those_of_whole_pictures(generator: Generator, view: View) -> None:
+def test_independent_gradients_are_those_of_whole_pictures(generator: Generator, level: PyramidLevel) -> None:
     """P1 2.1: each code's loss is the mean over its own dilated mask."""
     leaves, codes = random_codes(generator)
     config = ProjectionConfig(dilation=1)
-    verdict = segment_objective(generator, view, config, load_networks(config.losses), range(3))(
+    found = segment_objective(generator, level, config, load_networks(config.loss), range(3))(
         codes, leaves, ()
     )
-    errors = [(image - view.photo).square().mean(1, keepdim=True) for image in pictures(generator, codes)]
-    losses = [(e * m).sum() / m.sum() for e, m in zip(errors, view.reach[:, None], strict=True)]
-    assert [one.item() for one in verdict.losses] == pytest.approx([one.item() for one in losses], rel=1e-12)
-    assert_gradients(verdict, torch.stack(losses).sum(), leaves)
+    errors = [(image - level.photo).square().mean(1, keepdim=True) for image in pictures(generator, codes)]
+    losses = [(e * m).sum() / m.sum() for e, m in zip(errors, level.loss_mask[:, None], strict=True)]
+    assert [one.item() for one in found.losses] == pytest.approx([one.item() for one in losses], rel=1e-12)
+    assert_gradients(found, torch.stack(losses).sum(), leaves)
 
 
 @pytest.mark.parametrize("mode", ["independent", "joint"])
-def test_gradients_by_shared_noise_maps(generator: Generator, view: View, mode: str) -> None:
+def test_gradients_by_shared_noise_maps(generator: Generator, level: PyramidLevel, mode: str) -> None:
     """Against a finite difference of the summed loss along a random change of all maps."""
     leaves, codes = random_codes(generator)
     rng = torch.Generator().manual_seed(4)
@@ -117,16 +117,16 @@ def test_gradients_by_shared_noise_maps(generator: Generator, view: View, mode: 
         for _ in "ab"
     )
     config = ProjectionConfig(mode=mode, dilation=1)
-    objective = segment_objective(generator, view, config, load_networks(config.losses), range(3))
+    objective = segment_objective(generator, level, config, load_networks(config.loss), range(3))
 
-    def total(shift: float) -> tuple[float, Verdict]:
+    def total(shift: float) -> tuple[float, LossAndGrads]:
         moved = [(m + shift * c).requires_grad_() for m, c in zip(maps, change, strict=True)]
-        verdict = objective(codes, leaves, moved)
-        return (verdict.losses[0] if mode == "joint" else torch.stack(verdict.losses).sum()).item(), verdict
+        found = objective(codes, leaves, moved)
+        return (found.losses[0] if mode == "joint" else torch.stack(found.losses).sum()).item(), found
 
     slope = (total(1e-5)[0] - total(-1e-5)[0]) / 2e-5
-    found = total(0.0)[1].noise_gradients
-    assert sum((g * c).sum().item() for g, c in zip(found, change, strict=True)) == pytest.approx(
+    grads = total(0.0)[1].noise_grads
+    assert sum((g * c).sum().item() for g, c in zip(grads, change, strict=True)) == pytest.approx(
         slope, rel=1e-5
     )
     assert abs(slope) > 1e-6
@@ -135,25 +135,24 @@ def test_gradients_by_shared_noise_maps(generator: Generator, view: View, mode: 
 def test_what_the_loss_of_a_segment_reaches() -> None:
     masks = torch.zeros(1, 1, 40, 40)
     masks[..., 18:22, 18:22] = 1
-    plain = reach_of(masks, ProjectionConfig(dilation=2))
-    around = reach_of(masks, ProjectionConfig(dilation=2, neighbourhood=0.25, neighbourhood_width=5))
+    plain = loss_mask(masks, ProjectionConfig(dilation=2))
+    around = loss_mask(masks, ProjectionConfig(dilation=2, neighborhood=0.25, neighborhood_width=5))
     assert plain[0, 0, 16, 20] == 1 and plain[0, 0, 15, 20] == 0  # two pixels further, and no more
     assert torch.equal(around == 1, plain == 1)
     assert around[0, 0, 11, 20] == 0.25 and around[0, 0, 10, 20] == 0
-    soft = reach_of(masks, ProjectionConfig(dilation=2, feather=1.0))
+    soft = loss_mask(masks, ProjectionConfig(dilation=2, feather=1.0))
     assert (soft >= masks).all() and 0 < soft[0, 0, 15, 20] < soft[0, 0, 16, 20] < 1
 
 
-def test_levels_run_from_coarse_to_fine() -> None:
-    config = ProjectionConfig(steps=100, coarse=0.4)
-    assert levels(config, 256) == ((0, 64), (20, 128), (40, 256))
-    assert levels(config, 64) == ((0, 32), (40, 64))  # 16 pixels are too few
-    assert levels(config, 32) == ((0, 32),)
-    assert levels(replace(config, coarse=0.0), 256) == ((0, 256),)
+def test_resolutions_run_from_coarse_to_fine() -> None:
+    assert resolution_schedule(0.4, 100, 256) == ((0, 64), (20, 128), (40, 256))
+    assert resolution_schedule(0.4, 100, 64) == ((0, 32), (40, 64))  # 16 pixels are too few
+    assert resolution_schedule(0.4, 100, 32) == ((0, 32),)
+    assert resolution_schedule(0.0, 100, 256) == ((0, 256),)
 
 
-def test_a_coarser_view_still_adds_up_to_one(view: View) -> None:
-    small = view.at(view.resolution // 4)
-    total = small.segments.masks.sum(0) + small.segments.static[0]
+def test_a_coarser_view_still_adds_up_to_one(level: PyramidLevel) -> None:
+    small = level.at(level.resolution // 4)
+    total = small.masks.masks.sum(0) + small.masks.static[0]
     assert (total - 1).abs().max() < 1e-6
-    assert small.photo.mean().item() == pytest.approx(view.photo.mean().item(), abs=1e-9)
+    assert small.photo.mean().item() == pytest.approx(level.photo.mean().item(), abs=1e-9)

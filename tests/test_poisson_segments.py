@@ -16,7 +16,7 @@ from chunky_core.compositing import composite, render
 from chunky_core.compositing.between_segments import join_segments, shift_segments
 from chunky_core.errors import InvalidInputError
 from chunky_core.generator.generator import Generator
-from chunky_core.inversion.inversion import Inversion
+from chunky_core.inversion.record import Inversion
 from chunky_core.segments import Segments, mask_box, segments_from_masks
 from tests.inversion_tools import make_inversion
 from tests.test_poisson import GREY_LEVEL, NEIGHBOURS, scene

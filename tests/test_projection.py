@@ -13,12 +13,12 @@ from torch import Tensor
 from chunky_core.compositing.render import render
 from chunky_core.errors import InvalidInputError, MissingWeightsError, WrongGeneratorError
 from chunky_core.generator.generator import Generator
-from chunky_core.inversion import LossConfig, ProjectionConfig, project, stopwatch
+from chunky_core.inversion import LossConfig, ProjectionConfig, intervals, project
 from chunky_core.losses import RegionLoss
 from chunky_core.segments import Segments, single
 from tests.projection_tools import assert_same, codes, photo_of_parts, pieces
 
-SHORT = ProjectionConfig(steps=12, dilation=1)
+SHORT = ProjectionConfig(num_steps=12, dilation=1)
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def test_every_segment_converges_and_beats_the_global_code(
     generator: Generator, photo: Tensor, segments: Segments, mode: str
 ) -> None:
     """In joint mode small segments do so only with gradients that don't shrink with their area."""
-    config = ProjectionConfig(mode=mode, steps=60, dilation=1)
+    config = ProjectionConfig(mode=mode, num_steps=60, dilation=1)
     inversion = project(generator, photo, segments, config)
     whole = project(generator, photo, single(segments.size), config)
     assert inversion.stopped is None and inversion.fingerprint == generator.fingerprint
@@ -59,7 +59,7 @@ def test_every_segment_converges_and_beats_the_global_code(
 def test_other_spaces_converge_too(
     generator: Generator, photo: Tensor, segments: Segments, space: str
 ) -> None:
-    inversion = project(generator, photo, segments, replace(SHORT, space=space, steps=25))
+    inversion = project(generator, photo, segments, replace(SHORT, space=space, num_steps=25))
     assert all(segment.code.space == space for segment in inversion.segments)
     assert all(min(curve) < 0.8 * curve[0] for curve in inversion.losses.values())
 
@@ -67,7 +67,7 @@ def test_other_spaces_converge_too(
 def test_one_all_ones_segment_is_plain_global_projection(generator: Generator, photo: Tensor) -> None:
     """Against the textbook loop: Adam on the mean squared error of the whole picture, from w_avg."""
     steps = 8
-    config = ProjectionConfig(steps=steps, lambda_reg=0.3, warmup=0.5)
+    config = ProjectionConfig(num_steps=steps, lambda_reg=0.3, warmup=0.5)
     inversion = project(generator, photo, single((photo.shape[-2], photo.shape[-1])), config)
     ws = generator.w_avg.repeat(1, generator.num_ws, 1).requires_grad_()
     optimizer = torch.optim.Adam([ws])
@@ -105,7 +105,7 @@ def test_same_seed_same_result_and_no_global_state(
 def test_inputs_are_not_modified(generator: Generator, photo: Tensor, segments: Segments) -> None:
     photo, masks, weights = photo.clone(), segments.masks.clone(), generator.w_avg.clone()
     kept = photo.clone()
-    project(generator, photo, segments, replace(SHORT, steps=3))
+    project(generator, photo, segments, replace(SHORT, num_steps=3))
     assert torch.equal(photo, kept) and torch.equal(segments.masks, masks)
     assert torch.equal(generator.w_avg, weights)
     assert all(parameter.grad is None for parameter in generator.module.parameters())
@@ -121,7 +121,7 @@ def test_runs_under_the_hosts_inference_mode(generator: Generator, photo: Tensor
         hosted = Generator(module, fingerprint=generator.fingerprint)
         assert hosted.w_avg.is_inference() and made_inside.masks.is_inference()
         inside = project(hosted, photo.clone(), made_inside, SHORT)
-        again = project(hosted, photo.clone(), made_inside, replace(SHORT, steps=2), start=inside)
+        again = project(hosted, photo.clone(), made_inside, replace(SHORT, num_steps=2), start=inside)
         render(hosted, again)
     assert_same(inside, outside)
     assert not any(code.requires_grad or code.is_inference() for code in codes(inside))
@@ -133,7 +133,7 @@ def test_callback_counts_every_step_and_gets_previews_by_time(
     """A step takes a second here: a picture at the first, when three more seconds have passed, and at the end."""
     seen: list[tuple[int, int, Tensor | None]] = []
     clock = [0.0]
-    monkeypatch.setattr(stopwatch.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(intervals.time, "monotonic", lambda: clock[0])
 
     def callback(*report: Any) -> None:
         seen.append(report)
@@ -196,14 +196,14 @@ def test_an_absurd_learning_rate_never_ends_worse_than_the_start(
 ) -> None:
     inversion = project(generator, photo, segments, replace(SHORT, learning_rate=1e20, warmup=0.0))
     error = (render(generator, inversion) - photo).square().mean()
-    start = render(generator, project(generator, photo, segments, replace(SHORT, steps=1, warmup=0.0)))
+    start = render(generator, project(generator, photo, segments, replace(SHORT, num_steps=1, warmup=0.0)))
     assert all(torch.isfinite(code).all() for code in codes(inversion))
     assert error <= (start - photo).square().mean() * 1.0001
 
 
 def test_the_pull_to_the_mean_code_pulls(generator: Generator, photo: Tensor, segments: Segments) -> None:
     def dispersion(weight: float) -> float:
-        inversion = project(generator, photo, segments, replace(SHORT, steps=16, lambda_reg=weight))
+        inversion = project(generator, photo, segments, replace(SHORT, num_steps=16, lambda_reg=weight))
         stacked = torch.stack(codes(inversion))
         return (stacked - stacked.mean(dim=0)).square().mean().item()
 
@@ -212,19 +212,19 @@ def test_the_pull_to_the_mean_code_pulls(generator: Generator, photo: Tensor, se
 
 
 def test_going_on_from_an_earlier_inversion(generator: Generator, photo: Tensor, segments: Segments) -> None:
-    first = project(generator, photo, segments, replace(SHORT, space="w", steps=30))
+    first = project(generator, photo, segments, replace(SHORT, space="w", num_steps=30))
     second = project(generator, photo, segments, SHORT, start=first)
     for name, curve in second.losses.items():
         assert curve[0] == pytest.approx(min(first.losses[name]), rel=0.05)
     whole = project(generator, photo, single(segments.size), SHORT)
-    parts = project(generator, photo, segments, replace(SHORT, steps=1), start=whole)
+    parts = project(generator, photo, segments, replace(SHORT, num_steps=1), start=whole)
     assert all(torch.equal(code, codes(whole)[0]) for code in codes(parts))
 
 
 def test_a_start_that_does_not_fit_is_refused(
     generator: Generator, photo: Tensor, segments: Segments
 ) -> None:
-    first = project(generator, photo, segments, replace(SHORT, steps=1))
+    first = project(generator, photo, segments, replace(SHORT, num_steps=1))
     with pytest.raises(WrongGeneratorError, match="0123"):
         project(generator, photo, segments, SHORT, start=replace(first, fingerprint="0123"))
     with pytest.raises(InvalidInputError, match="cannot become"):
@@ -238,7 +238,7 @@ def test_a_start_with_nan_is_refused_before_the_first_step(
     generator: Generator, photo: Tensor, segments: Segments
 ) -> None:
     """Whatever of it the run would go on with: codes, noise maps, state."""
-    good = project(generator, photo, segments, replace(SHORT, steps=1, optimise_noise=True))
+    good = project(generator, photo, segments, replace(SHORT, num_steps=1, optimize_noise=True))
     assert good.state is not None
     first, *others = good.segments
     code = replace(first.code, tensor=torch.full_like(first.code.tensor, float("inf")))
@@ -255,7 +255,7 @@ def test_a_start_with_nan_is_refused_before_the_first_step(
                 generator,
                 photo,
                 segments,
-                replace(SHORT, optimise_noise=True),
+                replace(SHORT, optimize_noise=True),
                 start=replace(good, **spoilt),
                 resume="state" in what,
                 callback=lambda *_: pytest.fail("a step was made"),
@@ -285,7 +285,7 @@ def test_bad_input_is_named(generator: Generator, photo: Tensor, segments: Segme
     for bad_photo, bad_segments, message in cases:
         with pytest.raises(InvalidInputError, match=message):
             project(generator, bad_photo, bad_segments, SHORT)
-    for seconds in ({"preview_seconds": -1.0}, {"keep_seconds": float("nan")}):
+    for seconds in ({"preview_seconds": -1.0}, {"autosave_seconds": float("nan")}):
         with pytest.raises(InvalidInputError, match="expected 0 or more"):
             project(generator, photo, segments, SHORT, **seconds)
 
@@ -293,7 +293,7 @@ def test_bad_input_is_named(generator: Generator, photo: Tensor, segments: Segme
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"steps": 0}, "steps is 0"),
+        ({"num_steps": 0}, "steps is 0"),
         ({"space": "f"}, "w"),
         ({"mode": "both"}, "independent, joint"),
         ({"spaces": {"eyes": "f"}}, "z, w, w\\+, s"),
@@ -317,13 +317,11 @@ def test_lpips_without_weights_is_refused_before_the_first_step(
 ) -> None:
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
     with pytest.raises(MissingWeightsError, match="vgg16"):
-        project(
-            generator, photo, segments, replace(SHORT, losses=LossConfig(lpips=1.0)), callback=pytest.fail
-        )
+        project(generator, photo, segments, replace(SHORT, loss=LossConfig(lpips=1.0)), callback=pytest.fail)
 
 
 def test_structural_losses_converge(generator: Generator, photo: Tensor, segments: Segments) -> None:
     inversion = project(
-        generator, photo, segments, replace(SHORT, losses=LossConfig(l2=0.2, l1=0.5, ms_ssim=1.0), steps=30)
+        generator, photo, segments, replace(SHORT, loss=LossConfig(l2=0.2, l1=0.5, ms_ssim=1.0), num_steps=30)
     )
     assert all(min(curve) < 0.6 * curve[0] for curve in inversion.losses.values())

@@ -14,7 +14,7 @@ from chunky_core.generator.architecture import build_module
 from chunky_core.generator.generator import Generator
 from chunky_core.generator.spaces import LatentCode, convert, synthesis_input
 from chunky_core.generator.weight_deltas import tuned
-from chunky_core.inversion.inversion import Inversion, Segment
+from chunky_core.inversion.record import Inversion, SegmentCode
 from tests.devices import tolerance
 from tests.inversion_tools import TUNED, make_inversion
 
@@ -30,7 +30,7 @@ def whole(generator: Generator) -> Inversion:
     rng = torch.Generator().manual_seed(5)
     size = generator.img_resolution
     code = LatentCode("z", torch.randn(1, generator.z_dim, generator=rng))
-    segment = Segment("all", torch.ones(1, 1, size, size), convert(generator, code, "w+"))
+    segment = SegmentCode("all", torch.ones(1, 1, size, size), convert(generator, code, "w+"))
     photo = torch.rand(1, 3, size, size, generator=rng) * 2 - 1
     return Inversion(photo, (segment,), torch.zeros(1, 1, size, size), generator.fingerprint)
 

@@ -11,8 +11,8 @@ import torch
 from chunky_core.errors import InvalidInputError
 from chunky_core.generator.generator import Generator
 from chunky_core.inversion import Inversion, ProjectionConfig, project
-from chunky_core.inversion.state import ProjectionState
-from chunky_core.inversion.state_check import check_state
+from chunky_core.inversion.record import ProjectionState
+from chunky_core.inversion.resume import check_state
 from chunky_core.segments import Segments, segments_from_label_map
 
 STEPS = 6
@@ -34,7 +34,7 @@ def photo(generator: Generator) -> torch.Tensor:
 
 @pytest.fixture(scope="module")
 def earlier(generator: Generator, photo: torch.Tensor, segments: Segments) -> Inversion:
-    return project(generator, photo, segments, ProjectionConfig(steps=STEPS))
+    return project(generator, photo, segments, ProjectionConfig(num_steps=STEPS))
 
 
 def with_numbers(earlier: Inversion, **changes: Any) -> ProjectionState:
@@ -80,7 +80,7 @@ def test_damaged_numbers(
 ) -> None:
     start = replace(earlier, state=with_numbers(earlier, **change))
     with pytest.raises(InvalidInputError, match=r"state is damaged: .*start from its codes only$") as caught:
-        project(generator, photo, segments, ProjectionConfig(steps=STEPS + 2), start=start, resume=True)
+        project(generator, photo, segments, ProjectionConfig(num_steps=STEPS + 2), start=start, resume=True)
     assert len(str(caught.value)) < 300
 
 
@@ -105,7 +105,7 @@ def test_a_damaged_random_state(
     tensors = {**earlier.state.tensors, "rng": torch.zeros(3, dtype=torch.uint8)}
     start = replace(earlier, state=replace(earlier.state, tensors=tensors))
     with pytest.raises(InvalidInputError, match="is damaged"):
-        project(generator, photo, segments, ProjectionConfig(steps=STEPS + 2), start=start, resume=True)
+        project(generator, photo, segments, ProjectionConfig(num_steps=STEPS + 2), start=start, resume=True)
 
 
 def test_damaged_settings(
@@ -113,18 +113,18 @@ def test_damaged_settings(
 ) -> None:
     start = replace(earlier, settings={**earlier.settings, "steps": "x"})
     with pytest.raises(InvalidInputError, match="its steps are 'x'"):
-        project(generator, photo, segments, ProjectionConfig(steps=STEPS + 2), start=start, resume=True)
+        project(generator, photo, segments, ProjectionConfig(num_steps=STEPS + 2), start=start, resume=True)
 
 
 @pytest.mark.parametrize(
-    "config", [{}, {"mode": "joint"}, {"coarse": 0.5}, {"warmup": 0.9}, {"optimise_noise": True}]
+    "config", [{}, {"mode": "joint"}, {"coarse": 0.5}, {"warmup": 0.9}, {"optimize_noise": True}]
 )
 def test_every_state_that_is_saved_can_be_gone_on_with(
     generator: Generator, photo: torch.Tensor, segments: Segments, config: dict[str, Any]
 ) -> None:
     saved: list[Inversion] = []
-    whole = ProjectionConfig(steps=STEPS, **config)
-    project(generator, photo, segments, whole, keep=saved.append, keep_seconds=0.0)
+    whole = ProjectionConfig(num_steps=STEPS, **config)
+    project(generator, photo, segments, whole, autosave=saved.append, autosave_seconds=0.0)
     assert len(saved) >= STEPS - 1
     for one in saved:
         assert one.state is not None

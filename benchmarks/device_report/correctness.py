@@ -157,7 +157,7 @@ def box_difference(generator: Generator, ws: Tensor, pictures: Tensor) -> float:
 def projected(generator: Generator, scene: Scene) -> Inversion:
     """A few steps of all segments together, with the losses that need no files."""
     losses = LossConfig(l2=1.0, l1=0.1, ms_ssim=0.1)
-    config = ProjectionConfig(mode="joint", space="w+", steps=STEPS, losses=losses, warmup=0.0)
+    config = ProjectionConfig(mode="joint", space="w+", num_steps=STEPS, loss=losses, warmup=0.0)
     return project(generator, scene.photo, scene.segments, config)
 
 

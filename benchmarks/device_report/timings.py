@@ -122,14 +122,14 @@ def step_timings(
         "joint": (scene.segments, "joint"),
     }
     steps, rounds = STEPS[part.size], ROUNDS[part.size]
-    base = ProjectionConfig(steps=steps, losses=losses, warmup=0.0)
+    base = ProjectionConfig(num_steps=steps, loss=losses, warmup=0.0)
     seconds: dict[str, list[float]] = {name: [] for name in cases}
     for index in range(rounds + 1):
         for name, (segments, mode) in cases.items():
             taken = step_seconds(generator, scene.photo, segments, replace(base, mode=mode))
             seconds[name] += taken if index > 0 else []
     for name, (segments, mode) in cases.items():
-        config = replace(base, mode=mode, steps=1)
+        config = replace(base, mode=mode, num_steps=1)
         peak = peak_mib(lambda s=segments, c=config: project(generator, scene.photo, s, c), part.device)  # type: ignore[misc]
         arm = f"projection step, {name}, {len(segments.names)} segments, {title}"
         yield result(arm, scene.size, dtype, median(seconds[name]), rounds * (steps - 1), peak)
@@ -152,7 +152,7 @@ def picture_timings(scene: Scene, part: Part) -> Iterator[dict[str, Any]]:
     generator = scene.generator.to(part.device)
     mask, photo = scene.segments.masks[:1].to(part.device), scene.photo.to(part.device)
     speed, picture = torch.ones_like(mask), photo.flip(3)
-    inversion = project(generator, scene.photo, scene.segments, ProjectionConfig(steps=1)).with_edits(
+    inversion = project(generator, scene.photo, scene.segments, ProjectionConfig(num_steps=1)).with_edits(
         scene.edit
     )
     arms: Arms = {

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..checkpoints.generators import read_checkpoint
 from ..images import colour_profile, load_image, open_picture, profile_space
-from ..inversion.projection import check_photo_size
+from ..inversion.validation import check_photo_size
 from .job import run_job
 from .masks import files_of_masks, load_segments
 from .options import add_job_options, files_of_models, job_of

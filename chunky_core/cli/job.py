@@ -114,7 +114,7 @@ def draw(job: Job, folder: Path, inversion: Inversion, others: Sequence[Inversio
         **fit_figures(job, inversion, reconstruction, global_pictures),
         **change_figures(job.photo, inversion, picture),
         "edits": [f"{'+'.join(e.segments)}:{e.direction.name}={e.strength:g}" for e in job.edits],
-        "steps": job.config.steps,
+        "steps": job.config.num_steps,
         "stopped": inversion.stopped,
     }
     space = job.config.space

@@ -49,7 +49,7 @@ def add_job_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--directions", default="demo", help="a directions file, or 'demo'")
     parser.add_argument("--space", choices=SPACES, default=defaults.space, help="default: %(default)s")
     parser.add_argument(
-        "--steps", type=int, default=defaults.steps, help="of the projection; default: %(default)s"
+        "--steps", type=int, default=defaults.num_steps, help="of the projection; default: %(default)s"
     )
     parser.add_argument(
         "--seed",
@@ -118,7 +118,7 @@ def job_of(
         photo=photo,
         segments=segments,
         edits=tuple(parse_edit(text, directions) for text in options.edit),
-        config=ProjectionConfig(space=options.space, steps=options.steps, seed=options.seed),
+        config=ProjectionConfig(space=options.space, num_steps=options.steps, seed=options.seed),
         compare_global=not options.no_global,
         replace=REPLACE[options.replace],
         keep_detail=KEEP_DETAIL[options.keep_detail],

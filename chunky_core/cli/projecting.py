@@ -12,8 +12,9 @@ from torch import Tensor
 from ..errors import ChunkyError, InvalidInputError
 from ..generator.generator import Generator
 from ..inversion import Edit, Inversion, ProjectionConfig, load_inversion, project, save_inversion
-from ..inversion.resumption import check_resumable
-from ..inversion.setup import plain_settings, segment_spaces
+from ..inversion.config import plain_settings
+from ..inversion.resume import check_resumable
+from ..inversion.validation import segment_spaces
 from ..segments import Segments
 from .progress import progress_bar
 from .signals import Stopped, signals_wait
@@ -67,7 +68,7 @@ class Projecting:
                 callback=progress_bar(self.title),
                 start=earlier,
                 resume=earlier is not None,
-                keep=lambda unfinished: keeper(replace(unfinished, edits=self.edits)),
+                autosave=lambda unfinished: keeper(replace(unfinished, edits=self.edits)),
             )
             inversion = replace(inversion, edits=self.edits)
             keeper.finish(inversion)
@@ -85,9 +86,9 @@ class Projecting:
             _, state = check_resumable(found, self.generator, self.photo, self.segments, spaces, config)
         except ChunkyError as error:
             raise InvalidInputError(f"--resume can't go on with {self.path}: {error}") from error
-        if state.step > config.steps:
+        if state.step > config.num_steps:
             raise InvalidInputError(
-                f"{self.path} is at step {state.step}, --steps is {config.steps}; give at least {state.step}"
+                f"{self.path} is at step {state.step}, --steps is {config.num_steps}; give at least {state.step}"
             )
         asked = json.loads(json.dumps(plain_settings(config)))  # as they come back from a file
         known = asked.keys() & found.settings.keys() - {"steps"}  # more steps are welcome

@@ -13,7 +13,7 @@ from ..boxes import Box
 from ..editing.edits import applicable_edits
 from ..errors import InvalidInputError
 from ..generator.generator import Generator
-from ..inversion.inversion import Inversion, check_generator
+from ..inversion.record import Inversion, check_generator
 from ..segments.blend import blend
 from ..segments.masks import SMALLEST_WEIGHT, grow, mask_box
 from ..segments.segment_masks import Segments
@@ -68,7 +68,7 @@ def composite(
     else:
         crops, boxes = segment_pictures(generator, part, margin=1)
     if mode == "soft blend":
-        return blend(part.backdrop(), part.masks(), crops, boxes)
+        return blend(part.backdrop(), part.masks, crops, boxes)
     seams = _Seams(mode, mixed and part.photo is not None, band, "half" if detailed else "soft")
     if between and len(part.segments) > 1:
         return _joined(part, crops, boxes, seams)
@@ -87,7 +87,7 @@ class _Seams:
 
 def _joined(part: Inversion, crops: Sequence[Tensor], boxes: Sequence[Box], seams: _Seams) -> Tensor:
     """Seams between segments and toward the photo removed, all together."""
-    backdrop, masks = part.backdrop(), part.masks()
+    backdrop, masks = part.backdrop(), part.masks
     if seams.mode == "colour shift only":
         return shift_segments(backdrop, masks, crops, boxes, mixed=seams.mixed, rim=seams.rim)
     reach = seams.band if seams.mode == "seam only" else None
@@ -99,7 +99,7 @@ def _set_in_photo(part: Inversion, crops: Sequence[Tensor], boxes: Sequence[Box]
 
     No cross-fade: the Poisson equation would keep the ramp from photo to picture as if it were detail.
     """
-    backdrop, masks = part.backdrop(), part.masks()
+    backdrop, masks = part.backdrop(), part.masks
     if seams.rim == "half":
         picture = _continued(backdrop, masks, crops, boxes)
     else:
@@ -113,7 +113,7 @@ def _detailed_pictures(
     generator: Generator, inversion: Inversion, *, move: bool
 ) -> tuple[list[Tensor], list[Box]]:
     """Every segment's edited picture with its photo's detail, and where it lies; without edits it is the photo."""
-    photo, masks = inversion.backdrop(), inversion.masks()
+    photo, masks = inversion.backdrop(), inversion.masks
     scale = max(1.0, max(photo.shape[-2:]) / 256)
     crops, boxes = [], []
     for segment in inversion.segments:

@@ -21,8 +21,8 @@ from ..generator.architecture import build_module
 from ..generator.generator import Generator
 from ..generator.spaces import SPACES, LatentCode
 from ..generator.weight_deltas import tuned
-from ..inversion import Edit, Inversion, ProjectionConfig, Segment, project
-from ..inversion.run import Callback
+from ..inversion import Edit, Inversion, ProjectionConfig, SegmentCode, project
+from ..inversion.projector import Callback
 from ..segments.masks import check_reach, mask_box, without_noise
 from ..segments.masks import feather as feathered
 from ..segments.names import resolve_one
@@ -33,7 +33,7 @@ from .render import render, segment_picture
 
 SUFFIX = "_fill"
 # X_1 is near its goal: the usual step size would first carry it away.
-DEFAULTS = ProjectionConfig(steps=60, learning_rate=0.02)
+DEFAULTS = ProjectionConfig(num_steps=60, learning_rate=0.02)
 
 
 def fill_region(
@@ -72,7 +72,7 @@ def fill_region(
     _check(inversion, parts, config)
     if not 0 <= hold <= 1:
         raise InvalidInputError(f"hold is {hold}; expected a weight from 0 to 1")
-    check_reach(feather, inversion.masks().size, "feather")
+    check_reach(feather, inversion.masks.size, "feather")
     parts = [replace(part, mask=without_noise(part.mask)) for part in parts]
     with torch.inference_mode(False), torch.no_grad():
         segment = next(one for one in inversion.segments if one.name == name)
@@ -83,14 +83,14 @@ def fill_region(
         code, curve, stopped = segment.code, [], inversion.stopped
         if any(part.fit for part in parts):
             own = _own_generator(generator, segment, inversion.noise)
-            edits = applicable_edits(inversion.masks(), name, inversion.edits)
+            edits = applicable_edits(inversion.masks, name, inversion.edits)
             start = _edited_alone(
                 render(generator, inversion), own, segment, edits, _weights(segment, parts, hold)
             )
             refined = project(
                 own,
                 _target(own, start, segment.mask, parts, inversion.photo),
-                start.masks(),
+                start.masks,
                 _for_one_code(config, start.segments[0].code),
                 callback=callback,
                 preview_seconds=preview_seconds,
@@ -115,7 +115,7 @@ def fill_name(name: str, names: Sequence[str]) -> str:
     return found
 
 
-def _own_generator(generator: Generator, segment: Segment, noise: Sequence[Tensor]) -> Generator:
+def _own_generator(generator: Generator, segment: SegmentCode, noise: Sequence[Tensor]) -> Generator:
     """The generator as it draws the segment: with its tuning, and with the inversion's noise maps as its own,
     because the projection takes no others that stand still.
     """
@@ -129,14 +129,14 @@ def _own_generator(generator: Generator, segment: Segment, noise: Sequence[Tenso
     return Generator(module, own.metadata, architecture=own.architecture)
 
 
-def _weights(segment: Segment, parts: Sequence[FillPart], hold: float) -> Tensor:
+def _weights(segment: SegmentCode, parts: Sequence[FillPart], hold: float) -> Tensor:
     """[1,1,H,W]: how much each pixel counts."""
     fitted = _strongest([part.mask for part in parts if part.fit]).to(segment.mask)
     return torch.maximum(fitted, hold * segment.mask)
 
 
 def _edited_alone(
-    picture: Tensor, own: Generator, segment: Segment, edits: Sequence[Edit], weights: Tensor
+    picture: Tensor, own: Generator, segment: SegmentCode, edits: Sequence[Edit], weights: Tensor
 ) -> Inversion:
     """X_1 as an inversion of its own, from which the projection sets out; its photo is the picture as it is."""
     code = LatentCode(segment.code.space, segment.code.tensor.to(own.device))
@@ -165,7 +165,7 @@ def _target(
 def _for_one_code(config: ProjectionConfig, code: LatentCode) -> ProjectionConfig:
     """The config, in the later of its space and the code's, with the masks as they are."""
     space = max(config.space, code.space, key=SPACES.index)
-    still = replace(config, refine_every=0, refine=("all",), dilation=0, feather=0.0, neighbourhood=0.0)
+    still = replace(config, refine_every=0, refine=("all",), dilation=0, feather=0.0, neighborhood=0.0)
     return replace(still, mode="independent", space=space, spaces={})
 
 
@@ -176,9 +176,9 @@ def _without_edits(own: Generator, code: LatentCode, edits: Sequence[Edit]) -> L
     return LatentCode(code.space, code.tensor - added.to(code.tensor))
 
 
-def _with_fill(inversion: Inversion, segment: Segment, code: LatentCode, taken: Tensor) -> Inversion:
+def _with_fill(inversion: Inversion, segment: SegmentCode, code: LatentCode, taken: Tensor) -> Inversion:
     """The inversion with `segment` a second time, with that code, on top where `taken` [H,W] says."""
-    before, fill = inversion.masks(), fill_name(segment.name, inversion.names)
+    before, fill = inversion.masks, fill_name(segment.name, inversion.names)
     after = restacked(before, {fill: taken}, enter_static=True)
     codes = (*inversion.segments, replace(segment, name=fill, code=code, redrawn=True))
     return replace(
@@ -222,7 +222,7 @@ def _check(inversion: Inversion, parts: Sequence[FillPart], config: ProjectionCo
             raise InvalidInputError(
                 f"the mask of part {number} is {found}, the photo is {width}x{height}; resize one of them"
             )
-    if config.optimise_noise:
+    if config.optimize_noise:
         raise InvalidInputError(
             "optimise_noise is on, but the noise maps belong to all segments; switch it off to fill a region"
         )

@@ -13,7 +13,7 @@ from torch import Tensor
 from ..editing.edits import applicable_edits
 from ..errors import InvalidInputError
 from ..generator.generator import Generator
-from ..inversion.inversion import Inversion, Segment, check_generator
+from ..inversion.record import Inversion, SegmentCode, check_generator
 from ..losses.perceptual import PerceptualNetwork
 from ..segments.level_set import boundary_speed, feature_speed
 from ..segments.segment_masks import Segments
@@ -41,7 +41,7 @@ def segment_speeds(
     the photo is needed and absent, and WrongGeneratorError.
     """
     check_generator(inversion, generator)
-    masks = inversion.masks()
+    masks = inversion.masks
     by_name = {segment.name: segment for segment in inversion.segments}
     speeds = {}
     for name in masks.resolve(names):
@@ -74,7 +74,7 @@ def with_masks(inversion: Inversion, segments: Segments, refined: Collection[str
     """The inversion with other masks for its segments; codes, edits and everything else stay.
 
     refined: names of the segments whose boundary this was about; those whose mask is another one now count as
-    redrawn from here on, see `Segment`. The inversion's projection can't be continued afterwards, since that stands
+    redrawn from here on, see `SegmentCode`. The inversion's projection can't be continued afterwards, since that stands
     where the old masks led it. Raises InvalidInputError if names or sizes differ.
     """
     if segments.names != inversion.names:
@@ -90,12 +90,14 @@ def with_masks(inversion: Inversion, segments: Segments, refined: Collection[str
     return replace(inversion, segments=moved, static_mask=static, state=None)
 
 
-def _with_mask(segment: Segment, mask: Tensor, refined: bool) -> Segment:
+def _with_mask(segment: SegmentCode, mask: Tensor, refined: bool) -> SegmentCode:
     redrawn = segment.redrawn or (refined and not torch.equal(mask, segment.mask))
     return replace(segment, mask=mask, redrawn=redrawn)
 
 
-def _reference(generator: Generator, inversion: Inversion, segment: Segment, compared: Compared) -> Tensor:
+def _reference(
+    generator: Generator, inversion: Inversion, segment: SegmentCode, compared: Compared
+) -> Tensor:
     if compared == "edit":
         return segment_picture(generator, inversion, segment, [])
     if inversion.photo is None:

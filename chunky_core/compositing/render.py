@@ -15,7 +15,7 @@ from ..errors import InvalidInputError
 from ..generator.generator import Generator
 from ..generator.spaces import LatentCode, synthesis_input
 from ..generator.weight_deltas import tuned
-from ..inversion.inversion import Edit, Inversion, Segment, check_generator
+from ..inversion.record import Edit, Inversion, SegmentCode, check_generator
 from ..segments.blend import blend
 from ..segments.masks import mask_box
 
@@ -33,7 +33,7 @@ def render(
     it, or where the photo is needed and absent.
     """
     crops, boxes = segment_pictures(generator, inversion, edited=edited)
-    return blend(inversion.backdrop(), inversion.masks(), crops, boxes, cross_fade=cross_fade)
+    return blend(inversion.backdrop(), inversion.masks, crops, boxes, cross_fade=cross_fade)
 
 
 @torch.no_grad()
@@ -44,7 +44,7 @@ def segment_pictures(
     margin in pixels. edited and what is raised: as in `render`.
     """
     check_generator(inversion, generator)
-    backdrop, masks = inversion.backdrop(), inversion.masks()
+    backdrop, masks = inversion.backdrop(), inversion.masks
     boxes = [mask_box(segment.mask, margin=margin) for segment in inversion.segments]
     crops = []
     for segment, box in zip(inversion.segments, boxes, strict=True):
@@ -56,7 +56,7 @@ def segment_pictures(
 def segment_picture(
     generator: Generator,
     inversion: Inversion,
-    segment: Segment,
+    segment: SegmentCode,
     edits: Sequence[Edit],
     box: Box | None = None,
 ) -> Tensor:

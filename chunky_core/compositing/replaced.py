@@ -10,7 +10,7 @@ import torch
 
 from ..editing.edits import applicable_edits
 from ..errors import InvalidInputError
-from ..inversion.inversion import Edit, Inversion
+from ..inversion.record import Edit, Inversion
 
 Replace = Literal["edited segments", "all segments"]
 REPLACE: tuple[Replace, ...] = get_args(Replace)
@@ -18,7 +18,7 @@ REPLACE: tuple[Replace, ...] = get_args(Replace)
 
 def edited_segments(inversion: Inversion) -> tuple[str, ...]:
     """The segments with an edit of a strength other than 0, filled ones, and those with a refined boundary."""
-    masks = inversion.masks()
+    masks = inversion.masks
     return tuple(
         segment.name
         for segment in inversion.segments
@@ -69,5 +69,5 @@ def _restricted(inversion: Inversion, names: Collection[str]) -> Inversion:
 
 
 def _limited(edit: Edit, inversion: Inversion, names: Collection[str]) -> Edit:
-    meant = inversion.masks().resolve(edit.segments)
+    meant = inversion.masks.resolve(edit.segments)
     return with_changes(edit, segments=tuple(name for name in meant if name in names))

@@ -11,7 +11,7 @@ from torch import Tensor
 from ..errors import InvalidInputError
 from ..generator.generator import Generator
 from ..generator.spaces import SPACES, Direction, LatentCode, convert
-from ..inversion.inversion import Edit
+from ..inversion.record import Edit
 from ..segments.segment_masks import Segments
 
 STRONGEST = 100  # standard deviations; pictures break up above about 3

@@ -5,11 +5,10 @@ from __future__ import annotations
 from ..deprecated import old_modules, old_names
 from ..losses import LossConfig
 from .config import ProjectionConfig
-from .files import load_inversion, save_inversion
-from .inversion import Edit, Inversion, Segment, check_generator
+from .inversion_files import load_inversion, save_inversion
 from .original_crop import Alignment
-from .projection import StopProjection, project
-from .state import ProjectionState
+from .projector import StopProjection, project
+from .record import Edit, Inversion, ProjectionState, SegmentCode, check_generator
 
 __all__ = [
     "Alignment",
@@ -18,7 +17,7 @@ __all__ = [
     "LossConfig",
     "ProjectionConfig",
     "ProjectionState",
-    "Segment",
+    "SegmentCode",
     "StopProjection",
     "check_generator",
     "load_inversion",

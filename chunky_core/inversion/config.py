@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
 
+from ..deprecated.keywords import old_fields
 from ..errors import InvalidInputError
 from ..generator.spaces import SPACES
 from ..losses.loss_config import LossConfig
@@ -14,15 +17,26 @@ OPTIMIZERS = ("adam", "lbfgs")
 SIGNS = ("grow", "shrink")
 # (knob, least, most) of those that are whole numbers
 WHOLE = (
-    ("steps", 1, 10**6),
+    ("num_steps", 1, 10**6),
     ("dilation", 0, 4096),
-    ("neighbourhood_width", 0, 4096),
+    ("neighborhood_width", 0, 4096),
     ("plateau", 0, 10**6),
     ("refine_every", 0, 10**6),
     ("seed", 0, 2**64 - 1),
 )
 
+# stored name, in files and of the widgets of nodes: field
+STORED_NAMES = {
+    "steps": "num_steps",
+    "losses": "loss",
+    "companion": "global_code",
+    "optimise_noise": "optimize_noise",
+    "neighbourhood": "neighborhood",
+    "neighbourhood_width": "neighborhood_width",
+}
 
+
+@old_fields(STORED_NAMES)
 @dataclass(frozen=True)
 class ProjectionConfig:
     """Knobs of `project`; the defaults give a good result on the demo portraits.
@@ -31,20 +45,20 @@ class ProjectionConfig:
 
     mode: "independent" fits every segment to the photo by itself (P1 2.1), "joint" fits all of them together
     to the picture that they make (P2 eq. 2). space: "w+", "w", "s" or "z"; spaces: other ones for some
-    segments, by name or group ("eyes"). steps: 1 or more; 100 to 500 is usual. learning_rate: of Adam, at its
+    segments, by name or group ("eyes"). num_steps: 1 or more; 100 to 500 is usual. learning_rate: of Adam, at its
     highest, in units of the space (K: 0.1). optimizer: "adam", or "lbfgs" for segments in w or z, which finds
     the size of its steps itself.
-    warmup: fraction of the steps, in [0,1), that fits one code to all segments together. companion: that code
+    warmup: fraction of the steps, in [0,1), that fits one code to all segments together. global_code: that code
     is fitted on beside the segments' own, and a segment that it fits better takes it over (independent, Adam).
-    losses: what compares with the photo.
+    loss: what compares with the photo.
     lambda_reg: pull of each code to the mean code of the segments (P2 eq. 2), as a mean square per number of
     the code; the paper's sum of squares is as many times larger as a code has numbers. lambda_mean: the same
     pull to the generator's mean code. code_noise: deviation of the noise added to the codes at the start, in
     deviations of w, gone after 75 % of the run (K: 0.05).
     dilation: pixels by which each segment's mask grows for the loss (P1), feather: sigma in pixels that
-    softens it there. neighbourhood: weight in [0,1) that the pixels within neighbourhood_width pixels around
+    softens it there. neighborhood: weight in [0,1) that the pixels within neighborhood_width pixels around
     it count with. These four are for independent segments only.
-    optimise_noise: fit the generator's noise maps too, held to white noise by noise_reg (K: 1e5).
+    optimize_noise: fit the generator's noise maps too, held to white noise by noise_reg (K: 1e5).
     coarse: fraction of the steps, in [0,1), made at a quarter, then half of the resolution.
     plateau: steps without an improvement by 1 % after which a segment stops, 0 = never.
     torgb: whether codes in s move the styles of the toRGB layers too.
@@ -58,20 +72,20 @@ class ProjectionConfig:
     mode: str = "independent"
     space: str = "w+"
     spaces: Mapping[str, str] = field(default_factory=dict)
-    steps: int = 100
+    num_steps: int = 100
     learning_rate: float = 0.1
     optimizer: str = "adam"
     warmup: float = 0.3
-    companion: bool = True
-    losses: LossConfig = field(default_factory=LossConfig)
+    global_code: bool = True
+    loss: LossConfig = field(default_factory=LossConfig)
     lambda_reg: float = 0.0
     lambda_mean: float = 0.0
     code_noise: float = 0.0
     dilation: int = 3
     feather: float = 0.0
-    neighbourhood: float = 0.0
-    neighbourhood_width: int = 16
-    optimise_noise: bool = False
+    neighborhood: float = 0.0
+    neighborhood_width: int = 16
+    optimize_noise: bool = False
     noise_reg: float = 1e5
     coarse: float = 0.0
     plateau: int = 0
@@ -97,9 +111,9 @@ class ProjectionConfig:
             raise InvalidInputError(
                 f'the optimizer is "lbfgs" and the space {self.space!r}; it is for w and z, use "adam" here'
             )
-        if self.optimizer == "lbfgs" and (self.optimise_noise or self.code_noise):
+        if self.optimizer == "lbfgs" and (self.optimize_noise or self.code_noise):
             raise InvalidInputError(
-                '"lbfgs" needs a loss that stands still; switch optimise_noise and code_noise off, or use "adam"'
+                '"lbfgs" needs a loss that stands still; optimize no noise maps, set code_noise to 0, or use "adam"'
             )
         for name, least, most in WHOLE:
             found = getattr(self, name)
@@ -107,13 +121,13 @@ class ProjectionConfig:
                 raise InvalidInputError(
                     f"{name} is {found!r}; expected a whole number of at least {least}, at most {most}"
                 )
-        if not isinstance(self.losses, LossConfig):
-            raise InvalidInputError(f"losses is {self.losses!r:.60}; expected a LossConfig")
+        if not isinstance(self.loss, LossConfig):
+            raise InvalidInputError(f"loss is {self.loss!r:.60}; expected a LossConfig")
         if not 0 < self.learning_rate < float("inf"):
             raise InvalidInputError(
                 f"learning_rate is {self.learning_rate}; it must be above 0, 0.1 is usual"
             )
-        for name in ("warmup", "coarse", "neighbourhood"):
+        for name in ("warmup", "coarse", "neighborhood"):
             if not 0 <= getattr(self, name) < 1:
                 raise InvalidInputError(f"{name} is {getattr(self, name)}; expected a fraction in [0, 1)")
         for name in (
@@ -127,6 +141,30 @@ class ProjectionConfig:
         ):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise InvalidInputError(f"{name} is {getattr(self, name)}; expected 0 or more")
+
+    @property
+    def judges_together(self) -> bool:
+        """Whether one loss judges all codes: they share the image, or the noise maps."""
+        return self.mode == "joint" or self.optimize_noise
+
+    def with_options(self, options: Mapping[str, Any]) -> ProjectionConfig:
+        """The same with some fields replaced. Raises TypeError for a name that isn't one."""
+        known = {one.name for one in fields(self)} | STORED_NAMES.keys()
+        for name in options:
+            if name not in known:
+                raise TypeError(f"there is no option {name!r}; expected one of {', '.join(sorted(known))}")
+        return replace(self, **options) if options else self
+
+
+def plain_settings(config: ProjectionConfig) -> dict[str, Any]:
+    """The config as plain values, by the names that files have. Of a network's file only the name: an inversion may
+    be shared, a path not.
+    """
+    stored = {field: name for name, field in STORED_NAMES.items()}
+    settings = {stored.get(name, name): value for name, value in asdict(config).items()}
+    for name in ("lpips_net", "identity_net"):
+        settings["losses"][name] = Path(settings["losses"][name]).name
+    return settings
 
 
 def _check_choice(what: str, found: str, known: tuple[str, ...]) -> None:

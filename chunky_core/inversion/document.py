@@ -13,9 +13,8 @@ from torch import Tensor
 from ..errors import InvalidInputError
 from ..generator.spaces import Direction, LatentCode
 from ..images import from_uint8, to_uint8
-from .inversion import Edit, Inversion, Segment, photo_digest
 from .original_crop import Alignment
-from .state import ProjectionState
+from .record import Edit, Inversion, ProjectionState, SegmentCode, photo_digest
 
 MAX_DEPTH = 16  # of lists and objects within each other; what we write has 3 or 4
 Read = Callable[[str], Tensor]
@@ -67,7 +66,7 @@ def to_json(inversion: Inversion) -> str:
 
 def to_tensors(inversion: Inversion) -> dict[str, Tensor]:
     """The tensors under their names in the file, on the CPU; no two share memory, which the format refuses."""
-    tensors = {"masks": inversion.masks().masks, "static_mask": inversion.static_mask}
+    tensors = {"masks": inversion.masks.masks, "static_mask": inversion.static_mask}
     if inversion.photo is not None:
         eight_bit = to_uint8(inversion.photo)
         exact = torch.equal(from_uint8(eight_bit).to(inversion.photo), inversion.photo)
@@ -164,7 +163,7 @@ def _check_digest(inversion: Inversion, document: Mapping[str, Any]) -> None:
             raise InvalidInputError(f"its photo ({found[:12]}) is not the one that its header speaks of")
 
 
-def _segments(document: Mapping[str, Any], read: Read) -> tuple[Segment, ...]:
+def _segments(document: Mapping[str, Any], read: Read) -> tuple[SegmentCode, ...]:
     names, spaces = (_texts(document[key], key) for key in ("names", "spaces"))
     deltas = _plain(document.get("deltas", [[]] * len(names)), list, "the deltas")
     redrawn = _plain(document.get("redrawn", [False] * len(names)), list, "what was redrawn")
@@ -175,7 +174,7 @@ def _segments(document: Mapping[str, Any], read: Read) -> tuple[Segment, ...]:
             f"{len(masks)} masks; expected as many of each"
         )
     return tuple(
-        Segment(
+        SegmentCode(
             name,
             masks[index : index + 1],
             LatentCode(space, _code(read, index)),

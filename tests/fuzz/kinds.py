@@ -15,8 +15,8 @@ from safetensors.torch import save_file
 from chunky_core.checkpoints.generators import load_generator
 from chunky_core.editing import load_directions
 from chunky_core.generator.generator import Generator
-from chunky_core.inversion.files import load_inversion, save_inversion
-from chunky_core.inversion.inversion import Inversion
+from chunky_core.inversion.inversion_files import load_inversion, save_inversion
+from chunky_core.inversion.record import Inversion
 
 from ..checkpoint_writers import WRITERS
 from ..inversion_tools import make_inversion

@@ -1,0 +1,155 @@
+"""Puts a projection together: its inputs where gradients can flow, the codes that it starts with, its hooks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ..errors import InvalidInputError
+from ..generator.generator import Generator
+from ..losses import load_networks
+from ..segments.segment_masks import Segments
+from .config import ProjectionConfig
+from .hooks import (
+    TOGETHER,
+    BoundaryRefinement,
+    CoarseToFine,
+    Divergence,
+    EarlyStopping,
+    GlobalCode,
+    LossCurves,
+    PreviewBuffer,
+    WarmUp,
+    resolution_schedule,
+    scheduled,
+)
+from .initialization import starting_codes, starting_noise
+from .latents import LatentOptimizer
+from .loss_regions import PyramidLevel
+from .projection import Hook, Projection
+from .projection_loss import ProjectionLoss
+from .record import Inversion, ProjectionState, photo_digest
+from .resume import check_resumable
+from .snapshots import restore
+from .stages import enter_stage
+from .validation import check_setup, segment_spaces
+
+
+def begin(
+    generator: Generator,
+    photo: Tensor,
+    masks: Segments,
+    config: ProjectionConfig,
+    start: Inversion | None,
+    *,
+    resume: bool,
+    folders: Sequence[Path],
+) -> Projection:
+    """A projection before its first step, or where `start` stopped. Copies throughout: autograd can't save tensors
+    that were made in inference mode, weights included.
+    """
+    generator, device = generator.to(), generator.device
+    photo, masks = photo.detach().clone().to(device, torch.float32), _cloned(masks, device)
+    spaces = segment_spaces(masks, config)
+    check_setup(generator, masks, spaces, config)
+    state: ProjectionState | None = None
+    if resume:
+        start, state = check_resumable(start, generator, photo, masks, spaces, config)
+        masks = _cloned(start.masks, device)  # they may have been refined on the way
+    full = PyramidLevel.full(photo, masks, config)
+    schedule = resolution_schedule(config.coarse, config.num_steps, generator.img_resolution)
+    warm_up = round(config.warmup * config.num_steps) if start is None and len(spaces) > 1 else 0
+    curves: Mapping[str, Sequence[float]] = {}
+    if state is not None and start is not None:
+        curves = start.losses
+        if len(state.numbers["spaces"]) < len(spaces):  # it was still in its warm-up
+            warm_up = max(round(config.warmup * config.num_steps), state.step)
+    loss = ProjectionLoss(generator, config, spaces)
+    run = Projection(
+        generator=generator,
+        config=config,
+        networks=load_networks(config.loss, device, folders=folders),
+        loss=loss,
+        spaces=spaces,
+        full=full,
+        resolution=scheduled(schedule, 0),
+        latents=_initial_latents(generator, masks.names, spaces, config, loss.rng, start, shared=warm_up > 0),
+        hooks=default_hooks(config, masks.names, device, warm_up_steps=warm_up, curves=curves),
+    )
+    if start is not None:
+        run.edits = start.edits if resume else ()
+        run.alignment = start.alignment if start.photo_digest == photo_digest(photo) else None
+        if state is not None:
+            _go_on(run, start, state, scheduled(schedule, state.step))
+    enter_stage(run)
+    return run
+
+
+def default_hooks(
+    config: ProjectionConfig,
+    names: Sequence[str],
+    device: torch.device,
+    *,
+    warm_up_steps: int = 0,
+    curves: Mapping[str, Sequence[float]] | None = None,
+) -> list[Hook]:
+    """The hooks that a config asks for, in the order in which they act.
+
+    names: of the segments; warm_up_steps: 0 = no warm-up; curves: the losses of a run that is continued.
+    """
+    hooks: list[Hook] = []
+    if warm_up_steps:
+        hooks.append(WarmUp(warm_up_steps))
+    if config.refine_every:
+        hooks.append(BoundaryRefinement(config))
+    if config.coarse:
+        hooks.append(CoarseToFine(config))
+    hooks += [Divergence(), PreviewBuffer()]
+    if config.global_code and config.optimizer == "adam" and not config.judges_together:
+        hooks.append(GlobalCode(config.num_steps, device))
+    if config.plateau:
+        hooks.append(EarlyStopping(config.plateau))
+    shown = (*names, TOGETHER) if config.mode == "joint" else names
+    return [*hooks, LossCurves(shown, curves)]
+
+
+def _go_on(run: Projection, start: Inversion, state: ProjectionState, scheduled_resolution: int) -> None:
+    """Stand where an earlier run stood. Raises InvalidInputError for a damaged state."""
+    try:
+        restore(run, state)
+    except (KeyError, IndexError, TypeError, ValueError, RuntimeError) as error:
+        raise InvalidInputError(
+            f"the state of the earlier projection is damaged ({error!r}); start from its codes only"
+        ) from error
+    if scheduled_resolution > run.resolution:
+        run.resolution, run.losses_changed = scheduled_resolution, True
+    if run.config.num_steps > int(start.settings.get("steps", 0)):
+        run.latents.reactivate(run.step)
+    if not run.latents.moving():
+        run.stopped = start.stopped or ""
+
+
+def _initial_latents(
+    generator: Generator,
+    names: Sequence[str],
+    spaces: Sequence[str],
+    config: ProjectionConfig,
+    rng: torch.Generator,
+    start: Inversion | None,
+    *,
+    shared: bool,
+) -> LatentOptimizer:
+    maps = starting_noise(generator, rng, start, optimize_noise=config.optimize_noise)
+    if shared:
+        names, spaces = names[:1], (max(spaces, key=list(spaces).count),)
+    codes = starting_codes(generator, names, spaces, config.seed, start)
+    return LatentOptimizer(codes, maps, joint=config.judges_together)
+
+
+def _cloned(masks: Segments, device: torch.device) -> Segments:
+    stacked, static = (t.detach().clone().to(device, torch.float32) for t in (masks.masks, masks.static))
+    return replace(masks, masks=stacked, static=static)

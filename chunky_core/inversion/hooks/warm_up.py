@@ -1,0 +1,23 @@
+"""Warm-up and split: one code for the whole photo first, from which each segment's own code sets out.
+
+A lone eye, started at the mean face, sees too little to find out where and how the head is turned.
+"""
+
+from __future__ import annotations
+
+from ..initialization import nearest_in_spaces
+from ..projection import Hook, Projection
+
+
+class WarmUp(Hook):
+    """Splits the shared code into one per segment after `steps` steps. It has no state of its own."""
+
+    def __init__(self, steps: int) -> None:
+        self.steps = steps
+
+    def before_loss(self, run: Projection) -> None:
+        if run.is_shared and run.step >= self.steps:
+            (code,) = run.latents.latent_codes()
+            codes = nearest_in_spaces(run.generator, code, run.spaces, run.config.seed)
+            run.shared_latents, run.latents = run.latents, run.latents.split(codes)
+            run.losses_changed = True

@@ -1,0 +1,186 @@
+"""The state of an optimization: one code per segment, noise maps, the best that each has been, and Adam."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..generator.spaces import LatentCode
+from .regularizers import normalize_noise
+
+_IMPROVED = 0.99  # a loss below this many times the last one that counted is an improvement
+
+
+@dataclass
+class CodeHistory:
+    """best_loss: the lowest since losses were forgotten; reference: the last one that counted as an improvement, after
+    the step improved_at; resting: whether the code no longer moves.
+    """
+
+    best_loss: float = math.inf
+    reference: float = math.inf
+    improved_at: int = 0
+    resting: bool = False
+
+
+class LatentOptimizer(nn.Module):
+    """Codes under optimization by Adam, and the best that each has been.
+
+    codes: batch 1, in `spaces`; noise_maps: maps [r,r] that all share; joint: the codes are judged by one loss, so
+    the best of each is that of one and the same step. `state_dict` holds everything, Adam's moments too, and
+    `from_state_dict` makes the same again.
+    """
+
+    def __init__(
+        self, codes: Sequence[LatentCode], noise_maps: Sequence[Tensor] = (), *, joint: bool = False
+    ) -> None:
+        super().__init__()
+        self.spaces, self.joint = tuple(code.space for code in codes), joint
+        self.values = _parameters([code.tensor for code in codes])
+        self.maps = _parameters(noise_maps)
+        self.best_values = _parameters(self.codes, requires_grad=False)
+        self.best_maps = _parameters(self.noise_maps, requires_grad=False)
+        self.history = [CodeHistory() for _ in codes]
+        self.adam = torch.optim.Adam(self._moving_tensors())
+
+    @property
+    def codes(self) -> list[Tensor]:
+        """The tensors of the codes, which want gradients."""
+        return list(self.values)
+
+    @property
+    def noise_maps(self) -> list[Tensor]:
+        """The noise maps, which want gradients; [] where they aren't optimized."""
+        return list(self.maps)
+
+    @property
+    def best_noise_maps(self) -> tuple[Tensor, ...]:
+        """Copies of the noise maps that belong to the best codes."""
+        return tuple(noise_map.detach().clone() for noise_map in self.best_maps)
+
+    def latent_codes(self) -> list[LatentCode]:
+        """The codes as they stand, differentiable."""
+        return [LatentCode(space, code) for space, code in zip(self.spaces, self.codes, strict=True)]
+
+    def best(self) -> list[LatentCode]:
+        """Each code as it was best; copies."""
+        return [
+            LatentCode(space, code.detach().clone())
+            for space, code in zip(self.spaces, self.best_values, strict=True)
+        ]
+
+    def moving(self) -> list[int]:
+        """The codes that haven't come to rest."""
+        return [index for index, history in enumerate(self.history) if not history.resting]
+
+    def forget_losses(self, step: int) -> None:
+        """Judge anew from `step` on: losses of other masks or at another resolution can't be compared."""
+        self.history = [CodeHistory(improved_at=step, resting=one.resting) for one in self.history]
+
+    def reactivate(self, step: int) -> None:
+        """Let all codes move again, from `step` on."""
+        for history in self.history:
+            history.resting, history.improved_at = False, step
+
+    def split(self, codes: Sequence[LatentCode]) -> LatentOptimizer:
+        """Several codes in the place of the only one that this holds; those in its space start with its Adam state.
+
+        Fresh moments would make Adam's first steps full ones in every direction, whatever the gradients.
+        """
+        parts = LatentOptimizer(codes, self.noise_maps, joint=self.joint)
+        for space, code in zip(parts.spaces, parts.codes, strict=True):
+            if space == self.spaces[0]:
+                parts.take_moments(code, self, self.codes[0])
+        for new, old in zip(parts.noise_maps, self.noise_maps, strict=True):
+            parts.take_moments(new, self, old)
+        return parts
+
+    @torch.no_grad()
+    def remember(self, which: Sequence[int], losses: Sequence[float], step: int) -> None:
+        """Keep those of the codes `which`, and the noise maps, that gave the best losses so far."""
+        judged = [sum(losses)] * len(losses) if self.joint else losses
+        for index, loss in zip(which, judged, strict=True):
+            history = self.history[index]
+            if loss < history.best_loss:
+                history.best_loss = loss
+                self.best_values[index].copy_(self.values[index])
+                for best, noise_map in zip(self.best_maps, self.maps, strict=True):
+                    best.copy_(noise_map)
+            if loss < _IMPROVED * history.reference:
+                history.reference, history.improved_at = loss, step
+
+    @torch.no_grad()
+    def adopt(
+        self, index: int, code: Tensor, loss: float, step: int, donor: LatentOptimizer | None = None
+    ) -> None:
+        """Go on with another code for one segment, and with the moments of the donor's only code, if given."""
+        self.values[index].copy_(code)
+        self.best_values[index].copy_(code)
+        resting = self.history[index].resting
+        self.history[index] = CodeHistory(loss, loss, step, resting)
+        self.adam.state.pop(self.codes[index], None)
+        if donor is not None:
+            self.take_moments(self.codes[index], donor, donor.codes[0])
+
+    def take_moments(self, own: Tensor, donor: LatentOptimizer, theirs: Tensor) -> None:
+        """Give one of the tensors a copy of what another optimizer's Adam knows of one of its own, if anything."""
+        if theirs in donor.adam.state:
+            self.adam.state[own] = {key: value.clone() for key, value in donor.adam.state[theirs].items()}
+
+    def adam_step(
+        self, grads: Mapping[int, Tensor], noise_grads: Sequence[Tensor], learning_rate: float
+    ) -> None:
+        """One step for the codes that have a gradient, and for the noise maps."""
+        for index, code in enumerate(self.codes):
+            code.grad = grads.get(index)
+        for noise_map, grad in zip(self.noise_maps, noise_grads, strict=True):
+            noise_map.grad = grad
+        self.adam.param_groups[0]["lr"] = learning_rate
+        self.adam.step()
+        normalize_noise(self.noise_maps)
+
+    def get_extra_state(self) -> dict[str, Any]:
+        """What no tensor of the module holds; `adam`: for each of codes and noise maps its state, {} before a step."""
+        return {
+            "spaces": self.spaces,
+            "joint": self.joint,
+            "history": [asdict(one) for one in self.history],
+            "adam": [dict(self.adam.state.get(one, {})) for one in self._moving_tensors()],
+        }
+
+    def set_extra_state(self, state: Mapping[str, Any]) -> None:
+        self.spaces, self.joint = tuple(state["spaces"]), state["joint"]
+        self.history = [CodeHistory(**one) for one in state["history"]]
+        self.adam.state.clear()
+        for one, known in zip(self._moving_tensors(), state["adam"], strict=True):
+            if known:
+                self.adam.state[one] = {
+                    key: value.detach().clone().to("cpu" if key == "step" else one.device)
+                    for key, value in known.items()
+                }
+
+    @classmethod
+    def from_state_dict(
+        cls, state: Mapping[str, Any], device: torch.device | str | None = None
+    ) -> LatentOptimizer:
+        """The same again from a `state_dict`, on `device` (None: where the state's tensors lie)."""
+        extra = state["_extra_state"]
+        codes = [
+            LatentCode(space, state[f"values.{i}"].to(device)) for i, space in enumerate(extra["spaces"])
+        ]
+        maps = [state[f"maps.{i}"].to(device) for i in range(len(extra["adam"]) - len(codes))]
+        made = cls(codes, maps)
+        made.load_state_dict(state)
+        return made
+
+    def _moving_tensors(self) -> list[Tensor]:
+        return [*self.codes, *self.noise_maps]
+
+
+def _parameters(tensors: Sequence[Tensor], *, requires_grad: bool = True) -> nn.ParameterList:
+    return nn.ParameterList(nn.Parameter(one.detach().clone(), requires_grad) for one in tensors)

@@ -1,0 +1,211 @@
+"""The record of an inversion: a photo, its segments with their codes, and the list of edits on top."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..errors import InvalidInputError, WrongGeneratorError
+from ..generator.generator import Generator
+from ..generator.spaces import Direction, LatentCode
+from ..images import to_uint8
+from ..segments.segment_masks import Segments
+from ..wording import pictures
+from .original_crop import Alignment
+
+
+@dataclass(frozen=True, eq=False)
+class Edit:
+    """Move the codes of some segments by strength x direction; strength is in standard deviations of the
+    direction.
+
+    `segments` holds names or group names as `Segments.resolve` takes them ("eyes", "all").
+    """
+
+    direction: Direction
+    strength: float
+    segments: tuple[str, ...] = ("all",)
+
+
+@dataclass(frozen=True, eq=False)
+class SegmentCode:
+    """One part of the photo: mask [1,1,H,W] in [0,1], 1 = inside, and the latent code that draws it.
+
+    delta: what pivotal tuning adds to the generator's weights for this segment, by parameter name (see
+    `generator.weight_deltas`); empty = nothing. redrawn: a composite shows it without any edit, too, because it was
+    filled or its boundary was refined after the projection.
+    """
+
+    name: str
+    mask: Tensor
+    code: LatentCode
+    delta: Mapping[str, Tensor] = field(default_factory=dict)
+    redrawn: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class ProjectionState:
+    """step: how many of the steps are done; numbers: plain values that JSON can hold; tensors: codes under
+    optimisation, the optimiser's moments, and what else is large.
+    """
+
+    step: int
+    numbers: Mapping[str, Any] = field(default_factory=dict)
+    tensors: Mapping[str, Tensor] = field(default_factory=dict)
+
+    def on(self, device: torch.device | str) -> ProjectionState:
+        """The same, its tensors on `device`."""
+        return replace(self, tensors={name: tensor.to(device) for name, tensor in self.tensors.items()})
+
+
+@dataclass(frozen=True, eq=False)
+class Inversion:
+    """A photo [1,3,H,W] in [-1,1] explained by segments; nothing in it is ever changed, every method makes a
+    new one.
+
+    photo: None where it was left out; absent_photo is then its `photo_digest`, and "" otherwise.
+    static_mask [1,1,H,W]: where it is 1 the photo itself stays. fingerprint: of the generator that the codes
+    belong to. settings: what the projection was asked for, plain values only. losses: one curve per segment,
+    one value per step. stopped: None, or why the projection ended early. noise: one map [r,r] for each entry
+    of `Generator.noise_layout`, or () for the generator's own maps. alignment: where in a larger original the
+    photo was cut out. state: where the projection stands, to go on from there. Raises InvalidInputError where
+    masks, names, photo and maps don't fit together.
+    """
+
+    photo: Tensor | None
+    segments: tuple[SegmentCode, ...]
+    static_mask: Tensor
+    fingerprint: str
+    edits: tuple[Edit, ...] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    losses: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    stopped: str | None = None
+    absent_photo: str = ""
+    noise: tuple[Tensor, ...] = ()
+    alignment: Alignment | None = None
+    state: ProjectionState | None = None
+
+    def __post_init__(self) -> None:
+        masks = self.masks  # checks names, sizes, signs and sums
+        if (self.photo is None) != bool(self.absent_photo):
+            raise InvalidInputError(
+                "an inversion needs its photo or, if that is left out, the photo's digest"
+            )
+        if self.photo is not None:
+            _check_photo(self.photo, masks.static)
+        for index, noise in enumerate(self.noise):
+            if noise.ndim != 2 or noise.shape[0] != noise.shape[1]:
+                raise InvalidInputError(f"noise map {index} is {list(noise.shape)}; expected a square [r, r]")
+        for edit in self.edits:
+            masks.resolve(edit.segments)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the segments, in order."""
+        return tuple(segment.name for segment in self.segments)
+
+    @property
+    def is_unfinished(self) -> bool:
+        """Whether its projection was interrupted, so that going on with it leads somewhere."""
+        return self.state is not None and (self.stopped or "").startswith("interrupted")
+
+    @property
+    def masks(self) -> Segments:
+        """The masks of the segments, and the static one."""
+        if not self.segments:
+            raise InvalidInputError("the inversion has no segments; it needs at least one")
+        masks = torch.cat([segment.mask for segment in self.segments])
+        return Segments(names=self.names, masks=masks, static=self.static_mask)
+
+    @property
+    def photo_digest(self) -> str:
+        """SHA-256 (hex) of the photo's size and 8-bit pixels, known even where the photo was left out."""
+        return self.absent_photo if self.photo is None else photo_digest(self.photo)
+
+    def without_photo(self) -> Inversion:
+        """The same without its photo, of which the digest stays."""
+        return replace(self, photo=None, absent_photo=self.photo_digest)
+
+    def with_photo(self, photo: Tensor) -> Inversion:
+        """The same with its photo [1,3,H,W] in [-1,1] put back.
+
+        Raises InvalidInputError unless its 8-bit pixels are those of the photo that was inverted.
+        """
+        _check_photo(photo, self.static_mask)
+        found, expected = photo_digest(photo), self.photo_digest
+        if found != expected:
+            raise InvalidInputError(
+                f"the photo given ({found[:12]}) is not the one that was inverted ({expected[:12]}); give that "
+                "one, uncompressed and in its size, or project the new one"
+            )
+        return replace(self, photo=photo, absent_photo="")
+
+    def backdrop(self) -> Tensor:
+        """What shows where the static mask does: the photo, or zeros if it is absent and nothing of it shows.
+
+        Raises InvalidInputError where the photo is needed and absent.
+        """
+        if self.photo is not None:
+            return self.photo
+        if self.static_mask.any():
+            raise InvalidInputError(
+                "this inversion was saved without its photo, which shows in the static parts; give it the photo "
+                "(Inversion.with_photo, or the photo input of the nodes that load and draw inversions)"
+            )
+        return self.static_mask.expand(-1, 3, -1, -1).clone()
+
+    def with_edits(self, *edits: Edit) -> Inversion:
+        """Append edits. Raises InvalidInputError, with the known names, for a segment that isn't here."""
+        return replace(self, edits=self.edits + edits)
+
+    def without_edit(self, index: int) -> Inversion:
+        """Remove the edit at `index` (0 = first)."""
+        if not 0 <= index < len(self.edits):
+            raise InvalidInputError(
+                f"there is no edit {index}; the inversion has {len(self.edits)}, counted from 0"
+            )
+        return replace(self, edits=self.edits[:index] + self.edits[index + 1 :])
+
+    def with_edit_order(self, order: Sequence[int]) -> Inversion:
+        """Reorder the edits: `order` names each of the present positions once."""
+        if sorted(order) != list(range(len(self.edits))):
+            raise InvalidInputError(
+                f"edit order {list(order)} must name each of the {len(self.edits)} edits once, counted from 0"
+            )
+        return replace(self, edits=tuple(self.edits[index] for index in order))
+
+
+def check_generator(inversion: Inversion, generator: Generator) -> None:
+    """Raise WrongGeneratorError, which names both fingerprints, unless they are the same."""
+    if inversion.fingerprint != generator.fingerprint:
+        raise WrongGeneratorError(
+            f"this inversion was made with generator {inversion.fingerprint[:12]}, the one given is "
+            f"{generator.fingerprint[:12]}; load the generator it was made with, or project the photo again"
+        )
+
+
+def photo_digest(photo: Tensor) -> str:
+    """SHA-256 (hex) of the size and the 8-bit pixels of a photo [1,3,H,W] in [-1,1]."""
+    pixels = to_uint8(photo).cpu()
+    return hashlib.sha256(_size(photo).encode() + pixels.numpy().tobytes()).hexdigest()
+
+
+def _check_photo(photo: Tensor, static_mask: Tensor) -> None:
+    if photo.ndim != 4 or photo.shape[:2] != (1, 3):
+        raise InvalidInputError(
+            f"the photo is {pictures(photo)}; expected one RGB image [1, 3, height, width]"
+        )
+    if photo.shape[-2:] != static_mask.shape[-2:]:
+        raise InvalidInputError(
+            f"the photo is {_size(photo)}, its masks are {_size(static_mask)}; give the crop that was inverted, "
+            "as Align Face cut it out, in that size"
+        )
+
+
+def _size(image: Tensor) -> str:
+    return f"{image.shape[-1]}x{image.shape[-2]}"

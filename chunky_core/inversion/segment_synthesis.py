@@ -1,0 +1,104 @@
+"""Synthesis of many segments, each by its own code, in as few passes of the generator as their boxes allow."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..boxes import Box
+from ..generator.generator import Generator
+from ..generator.spaces import LatentCode, synthesis_input
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One pass of the generator: for each sample its segment, the tile wanted of it, and the box made."""
+
+    segments: tuple[int, ...]
+    tiles: tuple[Box, ...]
+    boxes: tuple[Box, ...]
+
+
+@dataclass(frozen=True)
+class SegmentGroup:
+    """Segments that one autograd graph holds together, and its size in feature values."""
+
+    segments: tuple[int, ...]
+    passes: tuple[Pass, ...]
+    activations: int
+
+
+class SegmentSynthesizer:
+    """Makes the crop boxes[i] of segment i from code i; only its tiles are synthesised, the rest of it is zero."""
+
+    def __init__(
+        self, generator: Generator, boxes: Sequence[Box], tiles: Sequence[Sequence[Box]], resolution: int
+    ) -> None:
+        self.generator, self.boxes = generator, tuple(boxes)
+        self.out_resolution = None if resolution == generator.img_resolution else resolution
+        whole = [i for i, own in enumerate(tiles) if len(own) == 1]
+        together = self._passes(whole, [tiles[i][0] for i in whole])
+        alone = [self._passes([i] * len(own), own) for i, own in enumerate(tiles) if len(own) > 1]
+        self.groups = tuple(self._group(passes) for passes in [*([one] for one in together), *alone])
+
+    def synthesize(
+        self, group: SegmentGroup, codes: Sequence[LatentCode], noise: Sequence[Tensor]
+    ) -> list[Tensor]:
+        """The crops [1,3,h,w] of the group's segments, differentiable.
+
+        codes: one for every segment, batch 1; noise: maps [r,r] of the generator's noise_layout, or () for its own.
+        """
+        pieces: dict[int, list[tuple[Box, Tensor]]] = {segment: [] for segment in group.segments}
+        for one in group.passes:
+            each = [self._styles(codes[segment]) for segment in one.segments]
+            styles = [torch.cat(layer) for layer in zip(*each, strict=True)]
+            images = self.generator.synthesis_boxes(
+                styles, one.boxes, noise=noise or None, out_resolution=self.out_resolution
+            )
+            for image, segment, tile, box in zip(images, one.segments, one.tiles, one.boxes, strict=True):
+                top, left, bottom, right = tile.within(box)
+                pieces[segment].append((tile, image[None, :, top:bottom, left:right]))
+        return [_assembled(self.boxes[segment], pieces[segment]) for segment in group.segments]
+
+    @torch.no_grad()
+    def synthesize_all(self, codes: Sequence[LatentCode], noise: Sequence[Tensor]) -> list[Tensor]:
+        """The crops [1,3,h,w] of all segments in their order, without gradients."""
+        crops: dict[int, Tensor] = {}
+        for group in self.groups:
+            crops.update(zip(group.segments, self.synthesize(group, codes, noise), strict=True))
+        return in_order(crops)
+
+    def _styles(self, code: LatentCode) -> list[Tensor]:
+        given = synthesis_input(self.generator, code)
+        return self.generator.styles(given) if isinstance(given, Tensor) else given
+
+    def _passes(self, segments: Sequence[int], tiles: Sequence[Box]) -> list[Pass]:
+        return [
+            Pass(tuple(segments[i] for i in one.members), tuple(tiles[i] for i in one.members), one.boxes)
+            for one in self.generator.batches(tiles, self.out_resolution)
+        ]
+
+    def _group(self, passes: Sequence[Pass]) -> SegmentGroup:
+        segments = dict.fromkeys(segment for one in passes for segment in one.segments)
+        boxes = [box for one in passes for box in one.boxes]
+        activations = sum(self.generator.cost(box, self.out_resolution).activations for box in boxes)
+        return SegmentGroup(tuple(segments), tuple(passes), activations)
+
+
+def in_order(by_segment: dict[int, Tensor]) -> list[Tensor]:
+    """The values of a dict with the keys 0 ... n - 1."""
+    return [by_segment[segment] for segment in range(len(by_segment))]
+
+
+def _assembled(box: Box, pieces: Sequence[tuple[Box, Tensor]]) -> Tensor:
+    """One crop [1,3,h,w] of `box` out of disjoint pieces of it."""
+    if len(pieces) == 1 and pieces[0][0] == box:
+        return pieces[0][1]
+    whole = pieces[0][1].new_zeros(1, 3, box.height, box.width)
+    for tile, piece in pieces:
+        top, left, bottom, right = tile.within(box)
+        whole[..., top:bottom, left:right] = piece
+    return whole
