@@ -19,20 +19,17 @@ import argparse
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 import torch
 from torch import Tensor
-from torch.multiprocessing.reductions import StorageWeakRef
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from region_synthesis import CHANNEL_BASE, SEGMENTS, seeded_network
+from memory import peak_of_tensors
+from portrait import CHANNEL_BASE, SEGMENTS, portrait_segments, seeded_network
 
 from chunky_core.generator import Generator
 from chunky_core.generator.mapping import MappingNetwork
@@ -42,9 +39,8 @@ from chunky_core.inversion import ProjectionConfig
 from chunky_core.inversion.loss_regions import View, painted_tiles
 from chunky_core.inversion.objectives import Objective, segment_objective
 from chunky_core.losses import LossNetworks
-from chunky_core.segments import Segments, mask_box, segments_from_masks, single
+from chunky_core.segments import Segments, mask_box, single
 
-RECTANGLES = ("background", "cloth")
 ARMS = ("global", "joint")
 MIB = 2**20
 
@@ -116,24 +112,6 @@ class World:
         return [code[None].clone().requires_grad_() for code in self.codes[:count]]
 
 
-def portrait_segments(size: int) -> Segments:
-    """Soft masks that fill the boxes of SEGMENTS: the smaller ones on top."""
-    masks = {name: filled(size, edges, name in RECTANGLES) for name, edges in SEGMENTS.items()}
-    return segments_from_masks(masks, feather=1.5 * size / 256)
-
-
-def filled(size: int, edges: Sequence[float], rectangle: bool) -> Tensor:
-    """[size,size]: 1 in a rectangle, or in the ellipse that touches its edges (fractions: top, left, bottom, right)."""
-    top, left, bottom, right = edges
-    centres = (torch.arange(size) + 0.5) / size
-    down = ((centres - (top + bottom) / 2) / ((bottom - top) / 2))[:, None]
-    across = ((centres - (left + right) / 2) / ((right - left) / 2))[None]
-    distance = (
-        torch.maximum(down.abs(), across.abs()) if rectangle else (down.square() + across.square()).sqrt()
-    )
-    return (distance <= 1).float()
-
-
 def time_row(world: World, rounds: int) -> str:
     steps: Mapping[str, Step] = {"joint": world.step("joint"), "whole": world.whole_pass}
     seconds: dict[str, list[float]] = {name: [] for name in steps}
@@ -152,36 +130,6 @@ def time_row(world: World, rounds: int) -> str:
 def memory_row(title: str, peaks: Mapping[str, int]) -> str:
     joint, whole = peaks["joint"], peaks["global"]
     return f"| {title} | {joint / MIB:.0f} MiB | global step: {whole / MIB:.0f} MiB | {joint / whole:.2f}x |"
-
-
-class LivingStorages(TorchDispatchMode):
-    """Counts the bytes of all storages that operations make, as long as they live."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.living: dict[int, tuple[StorageWeakRef, int]] = {}
-        self.peak = 0
-
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
-    ) -> Any:
-        before = {
-            one.untyped_storage()._cdata for one in tree_leaves((args, kwargs)) if isinstance(one, Tensor)
-        }
-        result = func(*args, **(kwargs or {}))
-        for one in tree_leaves(result):
-            storage = one.untyped_storage() if isinstance(one, Tensor) else None
-            if storage is not None and storage._cdata not in before:
-                self.living[storage._cdata] = (StorageWeakRef(storage), storage.nbytes())
-        self.living = {key: one for key, one in self.living.items() if not one[0].expired()}
-        self.peak = max(self.peak, sum(size for _, size in self.living.values()))
-        return result
-
-
-def peak_of_tensors(step: Step) -> int:
-    with LivingStorages() as counter:
-        step()
-    return counter.peak
 
 
 def growth(step: Step) -> int:

@@ -12,8 +12,7 @@ from torch.nn import functional
 
 sys.path.insert(0, str(Path(__file__).parent.parent))  # the other benchmarks
 
-from joint_step import filled, portrait_segments
-from region_synthesis import SEGMENTS, seeded_network
+from portrait import SEGMENTS, filled, portrait_segments, seeded_network
 
 from chunky_core import Generator, load_generator
 from chunky_core.demo.photos import demo_photo

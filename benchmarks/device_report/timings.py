@@ -21,7 +21,7 @@ from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).parent.parent))  # the other benchmarks
 
-from joint_step import peak_of_tensors
+from memory import peak_of_tensors
 
 from chunky_core import Generator, load_generator
 from chunky_core.checkpoints.generators import save_generator
