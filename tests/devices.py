@@ -28,20 +28,10 @@ _ASKING = (str(Path(__file__).parent), str(Path(_pytest.__file__).parent))
 _READERS = {Tensor.numpy, Tensor.__array__}
 _COMPARISONS = {torch.equal, torch.allclose}
 _DOUBLE = {Tensor.double}
-_MAKERS = {
-    *(
-        torch.arange,
-        torch.eye,
-        torch.empty,
-        torch.full,
-        torch.linspace,
-        torch.logspace,
-        torch.normal,
-        torch.ones,
-        torch.zeros,
-    ),
-    *(torch.rand, torch.randint, torch.randn, torch.randperm, torch.tensor),
-}
+_SHAPED = {torch.empty, torch.eye, torch.full, torch.ones, torch.tensor, torch.zeros}
+_RANGES = {torch.arange, torch.linspace, torch.logspace}
+_DRAWN = {torch.normal, torch.rand, torch.randint, torch.randn, torch.randperm}
+_MAKERS = _SHAPED | _RANGES | _DRAWN
 WITHOUT_FLOAT64 = ("mps", "simulated-mps")
 SIMULATED = {"simulated": True, "simulated-mps": False}  # whether it knows float64
 
@@ -204,7 +194,7 @@ class _TensorsOfTests(TorchFunctionMode):
 
     def _placed(self, result: Tensor) -> Tensor:
         if result.dtype == torch.float64 and not self.float64:
-            pytest.skip(f"needs float64, which {self.device} hasn't")
+            pytest.skip(f"needs float64, which {self.device} hasn't", allow_module_level=True)
         return result.detach().to(self.device).requires_grad_(result.requires_grad)
 
 
