@@ -31,6 +31,7 @@ from chunky_core.generator.region_plan import cost
 from chunky_core.generator.stylegan2 import BLOCKS, SynthesisNetwork
 from tests.devices import chosen_device, on_device
 
+pytestmark = pytest.mark.float64
 VARIANTS = list(product(BLOCKS, (None, 0.8)))
 BOXES = (Box(0, 0, 1, 1), Box(31, 0, 32, 32), Box(7, 9, 20, 12), Box(1, 1, 31, 30), Box(0, 0, 32, 32))
 
@@ -80,6 +81,7 @@ def test_boxes_equal_crops(block: str, clamp: float | None) -> None:
     assert float((part - cut(noisy, BOXES[2])).detach().abs().max()) < 1e-12
 
 
+@pytest.mark.cpu("finite differences at every number, which take minutes elsewhere")
 @pytest.mark.parametrize(("block", "clamp"), VARIANTS)
 def test_gradients_by_finite_differences(block: str, clamp: float | None) -> None:
     rng = torch.Generator().manual_seed(3)
