@@ -27,6 +27,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "cpu(reason): bound to the CPU and to float32")
     config.addinivalue_line("markers", "float64: needs a device that knows float64")
+    config.addinivalue_line("markers", "real_device(reason): not for a simulated one")
     config.addinivalue_line("markers", "single(reason): bound to float32, on any device")
     stack = ExitStack()
     stack.enter_context(entered(config))  # before collection: modules make tensors, too

@@ -210,6 +210,8 @@ def skip_reason(item: pytest.Item) -> str | None:
     if device in WITHOUT_FLOAT64 and exact:
         return "about a generator in float64"
     marks = list(item.iter_markers("cpu"))
+    if device in SIMULATED:
+        marks += item.iter_markers("real_device")
     if dtype != "float32":
         marks += item.iter_markers("single")
     return marks[0].args[0] if marks else None

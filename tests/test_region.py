@@ -209,6 +209,7 @@ def test_cost_falls_with_the_area(make_generator: Callable[..., Generator]) -> N
     assert costs[3].activations < 0.15 * costs[0].activations
 
 
+@pytest.mark.real_device("looks at the memory behind saved tensors")
 def test_memory_follows_the_area(make_generator: Callable[..., Generator]) -> None:
     generator = make_generator(resolution=128, channel_base=2048, channel_max=32)
     network = generator.module.synthesis
