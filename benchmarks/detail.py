@@ -31,8 +31,8 @@ from timing import markdown
 from chunky_core.compositing import composite
 from chunky_core.demo.photos import demo_photo
 from chunky_core.editing.directions import load_directions
-from chunky_core.evaluation.metrics import identity_distance, perceptual
-from chunky_core.evaluation.seams import seam_error
+from chunky_core.evaluation.metrics import identity_distance, lpips_distance
+from chunky_core.evaluation.seam_visibility import seam_gradient_error
 from chunky_core.generator import Generator, load_generator
 from chunky_core.images import save_image, to_uint8
 from chunky_core.inversion import Edit, Inversion, ProjectionConfig
@@ -93,7 +93,7 @@ def main() -> None:
     for scope in ("all segments", "its own segments"):
         print(f"\nEdits of {scope}\n\n{tables(rows, scope)}")
     if options.sheet:
-        save_image(options.sheet, contact_sheet(panels, columns=2 + len(WAYS)))
+        save_image(contact_sheet(panels, columns=2 + len(WAYS)), options.sheet)
 
 
 def measured(seed: int, config: ProjectionConfig, cache: Path) -> tuple[Rows, list[tuple[str, Tensor]]]:
@@ -142,8 +142,8 @@ class Bench:
         return [
             identity_distance(picture, photo, self.identity),
             identity_distance(picture, truth, self.identity),
-            perceptual(picture, truth, self.perceptual),
-            127.5 * seam_error(picture, photo, inversion.masks, width=6),
+            lpips_distance(picture, truth, self.perceptual),
+            127.5 * seam_gradient_error(photo, picture, inversion.masks, width=6),
             (to_uint8(picture) != to_uint8(photo)).any(-1).float().mean().item(),
         ]
 

@@ -30,11 +30,11 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from chunky_core.compositing.render import render
 from chunky_core.demo.photos import demo_photo
 from chunky_core.demo.shipped import LABEL_NAMES
-from chunky_core.evaluation.fidelity import FIGURES, Fidelity, Spread, compare, fidelity
+from chunky_core.evaluation.fidelity import FIGURES, Fidelity, Spread, compare_methods, measure_fidelity
 from chunky_core.generator import Generator, load_generator
 from chunky_core.inversion import ProjectionConfig, project
 from chunky_core.losses import LossConfig, LossNetworks, load_networks
-from chunky_core.segments import segments_from_label_map, single
+from chunky_core.segments import segments_from_label_map, single_segment
 
 FIRST_SEED = 5000  # nothing is trained on photos from here on
 ASSETS = Path(__file__).parent.parent / "chunky_core" / "demo" / "assets"
@@ -178,10 +178,10 @@ def one_arm(
         lambda_reg=settings["lambda_reg"] if arm.pulled else 0.0,
     )
     start = process_time()
-    segments = single(parts.size) if arm.whole else parts
+    segments = single_segment(parts.size) if arm.whole else parts
     picture = render(generator, project(generator, photo.image, segments, config))
     seconds = process_time() - start
-    return {"seconds": seconds, "fidelity": asdict(fidelity(picture, photo.image, parts, networks))}
+    return {"seconds": seconds, "fidelity": asdict(measure_fidelity(photo.image, picture, parts, networks))}
 
 
 def report(rows: Sequence[Row]) -> str:
@@ -220,7 +220,9 @@ def pair_table(
     ]
     for ours, other in pairs:
         for figure in FIGURES:
-            one = compare(*([getattr(each, figure) for each in found[name]] for name in (ours, other)))
+            one = compare_methods(
+                *([getattr(each, figure) for each in found[name]] for name in (ours, other))
+            )
             lines.append(
                 f"| {ARMS[ours].title} | {figure} | {one.ratio_of_means:.3f} | {one.median:.3f} "
                 f"| {one.worst:.3f} ({seeds[one.ratios.index(one.worst)]}) | {one.better} of {len(seeds)} |"
@@ -253,7 +255,9 @@ def segment_table(
 
 
 def segment_cells(figure: str, shown: Sequence[tuple[int, Any, Any]]) -> str:
-    one = compare([getattr(a, figure) for _, a, _ in shown], [getattr(b, figure) for _, _, b in shown])
+    one = compare_methods(
+        [getattr(a, figure) for _, a, _ in shown], [getattr(b, figure) for _, _, b in shown]
+    )
     worst = shown[one.ratios.index(one.worst)][0]
     return f"{one.median:.2f} | {one.worst:.2f} ({worst}) | {one.worse / len(shown):.1%}"
 

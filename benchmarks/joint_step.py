@@ -36,10 +36,10 @@ from chunky_core.generator.mapping import MappingNetwork
 from chunky_core.generator.module import GeneratorModule
 from chunky_core.generator.spaces import LatentCode
 from chunky_core.inversion import ProjectionConfig
-from chunky_core.inversion.loss_regions import View, painted_tiles
+from chunky_core.inversion.loss_regions import PyramidLevel, synthesis_tiles
 from chunky_core.inversion.objectives import Objective, segment_objective
 from chunky_core.losses import LossNetworks
-from chunky_core.segments import Segments, mask_box, single
+from chunky_core.segments import SegmentMasks, mask_box, single_segment
 
 ARMS = ("global", "joint")
 MIB = 2**20
@@ -84,14 +84,14 @@ class World:
 
     def step(self, arm: str) -> Step:
         """Loss and gradients; what is the same in every step is prepared here."""
-        segments = single(self.segments.size) if arm == "global" else self.segments
+        segments = single_segment(self.segments.size) if arm == "global" else self.segments
         objective, leaves = self.objective(arm, segments), self._leaves(len(segments.names))
         return lambda: objective([LatentCode("w+", leaf) for leaf in leaves], leaves, ())
 
-    def objective(self, arm: str, segments: Segments) -> Objective:
+    def objective(self, arm: str, segments: SegmentMasks) -> Objective:
         config = ProjectionConfig(mode="joint" if arm == "joint" else "independent", space="w+")
-        view = View(self.photo, segments, segments.masks)
-        return segment_objective(self.generator, view, config, LossNetworks(), range(len(segments.names)))
+        level = PyramidLevel(self.photo, segments, segments.masks)
+        return segment_objective(self.generator, level, config, LossNetworks(), range(len(segments.names)))
 
     def whole_pass(self) -> None:
         """What the loop does for each segment."""
@@ -102,7 +102,7 @@ class World:
         size, masks = self.segments.size, self.segments.masks
         boxes = [mask_box(mask) for mask in masks]
         area = sum(box.height * box.width for box in boxes) / (size[0] * size[1])
-        tiles = sum(len(painted_tiles(self.generator, mask[None], size[0])) for mask in masks)
+        tiles = sum(len(synthesis_tiles(self.generator, mask[None], size[0])) for mask in masks)
         return (
             f"{size[1]}x{size[0]}, {len(SEGMENTS)} segments; their boxes together {area:.2f} pictures, made as "
             f"{tiles} tiles; static {self.segments.static.mean():.1%}"

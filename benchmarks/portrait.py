@@ -12,7 +12,7 @@ from torch import Tensor
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from chunky_core.generator.stylegan2 import SynthesisNetwork
-from chunky_core.segments import Segments, segments_from_masks
+from chunky_core.segments import SegmentMasks, segments_from_masks
 
 CHANNEL_BASE = {256: 16384, 1024: 32768}
 SEGMENTS = {  # boxes of a frontal portrait's segments: top, left, bottom, right as fractions
@@ -45,7 +45,7 @@ def seeded_network(resolution: int) -> SynthesisNetwork:
     return network.freeze()
 
 
-def portrait_segments(size: int) -> Segments:
+def portrait_segments(size: int) -> SegmentMasks:
     """Soft masks that fill the boxes of SEGMENTS: the smaller ones on top."""
     masks = {name: filled(size, edges, name in RECTANGLES) for name, edges in SEGMENTS.items()}
     return segments_from_masks(masks, feather=1.5 * size / 256)

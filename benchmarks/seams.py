@@ -3,10 +3,10 @@
     python benchmarks/seams.py --cache out/seams [--photos 8] [--steps 30] [--sheet seams.png]
 
 The edits make neighbours differ: another skin tone for the face alone, and a smile that outgrows the mouth. Each photo
-is projected once and kept in the folder --cache. The figures are `chunky_core.evaluation.seams`' in grey levels of 255,
-mean ± standard deviation over the photos: with the boundaries as given, and after Refine Boundaries has grown a segment
-to where its edit differs. "grown" are this segment's boundaries; "within" is the same measure between neighbours of one
-segment, which no step is meant to change.
+is projected once and kept in the folder --cache. The figures are those of `chunky_core.evaluation.seam_visibility` in
+grey levels of 255, mean ± standard deviation over the photos: with the boundaries as given, and after
+Refine Boundaries has grown a segment to where its edit differs. "grown" are this segment's boundaries; "within" is the
+same measure between neighbours of one segment, which no step is meant to change.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from timing import markdown
 
 from chunky_core.compositing import composite, render
 from chunky_core.compositing.refine_boundaries import segment_speeds, with_masks
-from chunky_core.compositing.render import segment_pictures
+from chunky_core.compositing.render import render_segments
 from chunky_core.editing.directions import load_directions
 from chunky_core.editing.edits import parse_edit
 from chunky_core.evaluation.fidelity import Spread
-from chunky_core.evaluation.seams import inner_error, mean_error, seams
+from chunky_core.evaluation.seam_visibility import interior_gradient_error, mean_error, seam_gradient_errors
 from chunky_core.generator import Generator, load_generator
 from chunky_core.images import save_image
 from chunky_core.inversion import Inversion, ProjectionConfig
@@ -74,7 +74,7 @@ def main() -> None:
     for width, rows in found.items():
         print(f"\nmeans of {width} pixels on either side:\n\n{table(rows)}")
     if options.sheet:
-        save_image(options.sheet, contact_sheet(panels, columns=len(WAYS)))
+        save_image(contact_sheet(panels, columns=len(WAYS)), options.sheet)
 
 
 def parsed() -> argparse.Namespace:
@@ -101,7 +101,7 @@ def hard_paste(generator: Generator, inversion: Inversion) -> Tensor:
     """Every pixel from what has the largest weight there."""
     picture, masks = inversion.backdrop().clone(), inversion.masks
     labels = torch.cat([masks.masks, masks.static]).argmax(dim=0)
-    for index, (crop, box) in enumerate(zip(*segment_pictures(generator, inversion), strict=True)):
+    for index, (crop, box) in enumerate(zip(*render_segments(generator, inversion), strict=True)):
         view = picture[..., box.top : box.bottom, box.left : box.right]
         view[:] = torch.where(labels[:, box.top : box.bottom, box.left : box.right] == index, crop, view)
     return picture
@@ -130,7 +130,7 @@ def figures(picture: Tensor, inversion: Inversion, grown: str, width: int) -> li
     """FIGURES of one picture, in grey levels."""
     assert inversion.photo is not None
     masks = inversion.masks
-    found = seams(picture, inversion.photo, masks, width=width)
+    found = seam_gradient_errors(inversion.photo, picture, masks, width=width)
     around = set(masks.resolve([grown]))
     chosen = [
         found.values(),
@@ -139,7 +139,7 @@ def figures(picture: Tensor, inversion: Inversion, grown: str, width: int) -> li
         [seam for names, seam in found.items() if around & set(names)],
     ]
     errors = [mean_error(some) for some in chosen]
-    errors.append(inner_error(picture, inversion.photo, masks, width=width))
+    errors.append(interior_gradient_error(inversion.photo, picture, masks, width=width))
     return [127.5 * error for error in errors]
 
 

@@ -1,6 +1,8 @@
-"""What a picture given from outside has to be, in one place: floats, finite, of a batch of pictures."""
+"""Checks of tensors given from outside, one line each: their shape, and whether they are images."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -9,6 +11,21 @@ from .errors import InvalidInputError
 from .wording import pictures
 
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+
+
+def check_shape(tensor: Tensor, what: str, expected: Sequence[int | str], hint: str = "") -> None:
+    """Raise InvalidInputError unless the tensor has the expected shape: `check_shape(ws, "ws", ("B", 14, 512))`.
+
+    what: its name in the error; expected: for each dimension its size, or a letter where any will do; hint: what
+    to do about it.
+    """
+    fits = tensor.ndim == len(expected) and all(
+        isinstance(size, str) or size == found for size, found in zip(expected, tensor.shape, strict=True)
+    )
+    if fits:
+        return
+    message = f"{what} has shape {list(tensor.shape)}; expected [{','.join(map(str, expected))}]"
+    raise InvalidInputError(f"{message}; {hint}" if hint else message)
 
 
 def check_picture(image: object, what: str = "the picture", *, batch: int | None = None) -> None:

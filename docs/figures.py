@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from chunky_core import load_generator
 from chunky_core.demo.photos import demo_photo
-from chunky_core.demo.portraits import EXTRAS, INDEX, PALETTE, render
+from chunky_core.demo.portraits import EXTRAS, INDEX, PALETTE, draw_portraits
 from chunky_core.demo.shipped import RECIPES, load_shipped_photo
 from chunky_core.demo.training.export import DIRECTIONS
 from chunky_core.images import to_uint8
@@ -57,7 +57,7 @@ class World:
 
 def samples(world: World) -> None:
     w = world.codes(16, 2026)
-    targets, labels = render(world.attributes(w), 256)
+    targets, labels = draw_portraits(world.attributes(w), 256)
     save("samples", torch.stack([targets, world.draw(w)], 1).flatten(0, 1), 8)
     coloured = PALETTE[labels.long()].permute(0, 3, 1, 2).float() / 127.5 - 1
     save("labels", torch.stack([targets, coloured], 1).flatten(0, 1)[:16], 8)

@@ -8,8 +8,9 @@ import torch
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..chunky_core.alignment.face_crop import aligned_crop, paste_back
-from ..chunky_core.alignment.face_detection import draw_quads, face_alignment
+from ..chunky_core.alignment.face_crop import AlignedCrop, extract_crop, face_alignment
+from ..chunky_core.alignment.face_detection import draw_quads
+from ..chunky_core.alignment.pasting import paste_back
 from ..chunky_core.errors import InvalidInputError
 from ..chunky_core.images import from_uint8, to_uint8
 from .face_sources import chosen, face_source, source_inputs
@@ -98,11 +99,11 @@ class AlignFace(io.ComfyNode):
             photos = each_photo(image)
             source = face_source(model, points, box, keypoints, mask, len(photos))
             found = tuple(
-                tuple(face_alignment(face, photo) for face in chosen(source(photo, i), faces, number, i))
+                tuple(face_alignment(photo, face) for face in chosen(source(photo, i), faces, number, i))
                 for i, photo in enumerate(photos)
             )
             crops = [
-                aligned_crop(photo, one, side)
+                extract_crop(photo, one, side)
                 for photo, ones in zip(photos, found, strict=True)
                 for one in ones
             ]
@@ -180,7 +181,7 @@ class PasteBack(io.ComfyNode):
                 for one in faces:
                     old, new, weight = next(crops)
                     picture = paste_back(
-                        picture, old, new, one, weight, detail=detail, move_detail=move_detail
+                        picture, new, AlignedCrop(old, one), weight, detail=detail, move_detail=move_detail
                     )
                 pasted.append(picture)
             return io.NodeOutput(into_photo(photo, torch.cat(pasted)))

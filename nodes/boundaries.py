@@ -11,18 +11,18 @@ from comfy_execution.graph_utils import ExecutionBlocker
 from torch import Tensor
 
 from ..chunky_core.compositing.refine_boundaries import (
-    Compared,
-    Speed,
+    Reference,
+    SpeedMeasure,
     by_features,
     segment_speeds,
     with_masks,
 )
 from ..chunky_core.errors import InvalidInputError
 from ..chunky_core.losses.perceptual import LPIPS_NETWORKS, load_perceptual_network
-from ..chunky_core.segments import Segments
+from ..chunky_core.segments import SegmentMasks
 from ..chunky_core.segments.label_names import split_names
 from ..chunky_core.segments.level_set import boundary_speed, refine_segments
-from ..chunky_core.visualization.outlines import draw_curves
+from ..chunky_core.visualization.outlines import draw_outlines
 from .fitted import fitted_mask
 from .host import (
     HostedGenerator,
@@ -85,7 +85,7 @@ class RefineBoundaries(io.ComfyNode):
         sign: str,
         distance: float,
         curvature: float,
-        compare: Compared,
+        compare: Reference,
         speed_from: str,
         enter_static: bool,
         generator: HostedGenerator | None = None,
@@ -219,7 +219,7 @@ def sources(inversion: InversionBatch | None, segments: SegmentsBatch | None) ->
     return segments
 
 
-def measure_of(speed_from: str, device: torch.device | str = "cpu") -> Speed:
+def measure_of(speed_from: str, device: torch.device | str = "cpu") -> SpeedMeasure:
     if speed_from == COLOURS:
         return boundary_speed
     return by_features(load_perceptual_network(speed_from, device, folders=weight_folders()))
@@ -235,7 +235,7 @@ def inversion_speeds(
     hosted: HostedGenerator | None,
     inversions: InversionBatch,
     names: list[str],
-    compare: Compared,
+    compare: Reference,
     speed_from: str,
 ) -> list[Speeds]:
     if hosted is None:
@@ -315,13 +315,13 @@ def shown(photos: list[Tensor], before: SegmentsBatch, after: SegmentsBatch, spe
     """Host IMAGE of the old and new edges of the segments that may have moved."""
     scale = max(1, -(-LEGIBLE_SIDE // min(photos[0].shape[-2:])))
     drawn = [
-        draw_curves(photo.float(), of(old, fast), of(new, fast), scale)
+        draw_outlines(photo.float(), of(old, fast), of(new, fast), scale)
         for photo, old, new, fast in zip(photos, before, after, speeds, strict=True)
     ]
     return to_host(torch.cat(drawn))
 
 
-def of(segments: Segments, names: Collection[str]) -> list[Tensor]:
+def of(segments: SegmentMasks, names: Collection[str]) -> list[Tensor]:
     """The masks [1,1,H,W] of some segments."""
     return [mask[None] for name, mask in zip(segments.names, segments.masks, strict=True) if name in names]
 

@@ -11,17 +11,17 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..chunky_core.compositing import (
+    CLONE_MODES,
     COMPOSITE_MODES,
     KEEP_DETAIL,
-    MODES,
     REPLACE,
+    CloneMode,
     CompositeMode,
     KeepDetail,
-    Mode,
     Replace,
     composite,
     render,
-    set_in,
+    seamless_clone,
 )
 from ..chunky_core.generator.generator import Generator
 from ..chunky_core.inversion.record import Inversion
@@ -230,7 +230,7 @@ class PoissonBlend(io.ComfyNode):
                 io.Mask.Input(
                     "mask", tooltip="1 = the picture; everywhere else the photo stays exactly as it is."
                 ),
-                *mode_inputs(MODES, "full", band=16),
+                *mode_inputs(CLONE_MODES, "full", band=16),
             ],
             outputs=[io.Image.Output(display_name="image", tooltip="The blended picture.")],
         )
@@ -241,7 +241,7 @@ class PoissonBlend(io.ComfyNode):
         picture: Tensor,
         photo: Tensor,
         mask: Tensor,
-        mode: Mode = "full",
+        mode: CloneMode = "full",
         band: int = 16,
         mixed_gradients: bool = False,
     ) -> io.NodeOutput:
@@ -252,8 +252,8 @@ class PoissonBlend(io.ComfyNode):
             fitted = chosen_mask(mask_to_core(mask), image_size(photo))
             masks = per_photo(fitted.split(1), count, "masks")
             blended = [
-                set_in(*parts, mode=mode, band=band, mixed=mixed_gradients)
-                for parts in zip(sources, targets, masks, strict=True)
+                seamless_clone(*parts, mode=mode, band=band, mixed=mixed_gradients)
+                for parts in zip(targets, sources, masks, strict=True)
             ]
             return io.NodeOutput(into_photo(photo, torch.cat(blended)))
 

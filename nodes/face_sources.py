@@ -11,15 +11,16 @@ import torch
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..chunky_core.alignment.face_detection import BY_HAND, Face, choose_face, detect_faces, sorted_faces
+from ..chunky_core.alignment.face_detection import detect_faces
 from ..chunky_core.alignment.face_points import (
     BOX_MEANING,
     POINTS_MEANING,
     FacePoints,
-    parse_boxes,
     parse_points,
+    parse_rectangles,
     points_from_openpose,
 )
+from ..chunky_core.alignment.faces import BY_HAND, Face, choose_face, sorted_faces
 from ..chunky_core.errors import InvalidInputError
 from ..chunky_core.segments.masks import BLACK
 from .fitted import fitted_mask
@@ -90,7 +91,7 @@ def face_source(
         by_points = faces_of(parse_points(points))
         return lambda photo, i: by_points
     if box.strip():
-        by_box = tuple(Face(one) for one in parse_boxes(box))
+        by_box = tuple(Face(one) for one in parse_rectangles(box))
         return lambda photo, i: by_box
     if keypoints is not None:
         pictures = [keypoints] if isinstance(keypoints, dict) else keypoints
@@ -104,7 +105,7 @@ def face_source(
 
 
 def faces_of(points: tuple[FacePoints, ...]) -> tuple[Face, ...]:
-    return tuple(Face(one.box(), one) for one in points)
+    return tuple(Face(one.rectangle(), one) for one in points)
 
 
 def face_of_mask(mask: Tensor, photo: Tensor) -> Face:

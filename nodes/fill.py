@@ -9,8 +9,12 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..chunky_core.compositing import composite
+from ..chunky_core.compositing.correction_mask import (
+    CorrectionPart,
+    connected_component_masks,
+    parse_correction_parts,
+)
 from ..chunky_core.compositing.fill import DEFAULTS, fill_region
-from ..chunky_core.compositing.fill_parts import FillPart, connected_parts, parse_parts
 from ..chunky_core.errors import InvalidInputError
 from ..chunky_core.inversion import Inversion, LossConfig
 from .fitted import chosen_mask
@@ -164,14 +168,14 @@ def fill_inputs() -> list[io.Input]:
     ]
 
 
-def mask_parts(masks: Tensor, text: str, separate: bool) -> tuple[FillPart, ...]:
+def mask_parts(masks: Tensor, text: str, separate: bool) -> tuple[CorrectionPart, ...]:
     """Masks [B,1,H,W] and the words -> parts. Raises InvalidInputError."""
     single = list(masks.split(1))
     if separate:
-        single = [part for mask in single for part in connected_parts(mask)]
+        single = [part for mask in single for part in connected_component_masks(mask)]
     if not single:
         raise InvalidInputError("the masks are empty; paint at least one area")
-    return parse_parts(single, text)
+    return parse_correction_parts(single, text)
 
 
 NODES = [FillRegion]

@@ -9,8 +9,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from chunky_core.alignment.face_crop import aligned_crop, ffhq_quad, paste_back, quad_from_box
+from chunky_core.alignment.face_crop import AlignedCrop, align, extract_crop
 from chunky_core.alignment.face_points import FacePoints
+from chunky_core.alignment.faces import Face, ffhq_quad, quad_from_rectangle
+from chunky_core.alignment.pasting import paste_back
 from chunky_core.alignment.perspective import Quad, quad_to_photo
 from chunky_core.errors import InvalidInputError
 from chunky_core.inversion import Alignment
@@ -87,10 +89,10 @@ def test_points_on_one_line_tell_no_direction() -> None:
 
 
 def test_quad_from_a_box() -> None:
-    assert quad_from_box((10, 20, 40, 20)) == ((10, 10), (10, 50), (50, 50), (50, 10))
-    assert quad_from_box((10, 20, 40, 20), scale=2) == ((-10, -10), (-10, 70), (70, 70), (70, -10))
+    assert quad_from_rectangle((10, 20, 40, 20)) == ((10, 10), (10, 50), (50, 50), (50, 10))
+    assert quad_from_rectangle((10, 20, 40, 20), scale=2) == ((-10, -10), (-10, 70), (70, 70), (70, -10))
     with pytest.raises(InvalidInputError, match="above 0"):
-        quad_from_box((0, 0, 0, 5))
+        quad_from_rectangle((0, 0, 0, 5))
 
 
 @pytest.mark.cpu("about maps between coordinates, which stay on the CPU")
@@ -107,14 +109,14 @@ def test_the_map_takes_corners_to_corners() -> None:
 def test_the_whole_photo_is_its_own_crop() -> None:
     photo = noise(64, 64)
     alignment = Alignment(((0, 0), (0, 64), (64, 64), (64, 0)), (64, 64))
-    assert (aligned_crop(photo, alignment, 64) - photo).abs().max() < 1e-4
-    assert torch.allclose(aligned_crop(photo, alignment, 16), F.avg_pool2d(photo, 4), atol=1e-4)
+    assert (extract_crop(photo, alignment, 64) - photo).abs().max() < 1e-4
+    assert torch.allclose(extract_crop(photo, alignment, 16), F.avg_pool2d(photo, 4), atol=1e-4)
 
 
 @pytest.mark.parametrize("size", [40, 128])
 def test_a_tilted_crop_shows_what_lies_there(size: int) -> None:
     photo = waves(*centres(HEIGHT, WIDTH))
-    crop = aligned_crop(photo, Alignment(TILTED, (HEIGHT, WIDTH)), size)
+    crop = extract_crop(photo, Alignment(TILTED, (HEIGHT, WIDTH)), size)
     assert (crop - waves(*in_photo(TILTED, size))).abs().max() < 4e-3
 
 
@@ -122,25 +124,25 @@ def test_shrinking_does_not_alias() -> None:
     x, y = centres(256, 256)
     board = torch.where((x.floor() + y.floor()) % 2 == 0, 0.9, -0.9).expand(1, 3, -1, -1)
     quad = rotated(((40, 40), (40, 216), (216, 216), (216, 40)), 10, (128, 128))
-    assert aligned_crop(board, Alignment(quad, (256, 256)), 32).abs().max() < 0.06
+    assert extract_crop(board, Alignment(quad, (256, 256)), 32).abs().max() < 0.06
 
 
 def test_beyond_its_border_the_photo_is_mirrored() -> None:
     photo = noise(32, 32)
     left = Alignment(((-32, 0), (-32, 32), (0, 32), (0, 0)), (32, 32))
     with pytest.raises(InvalidInputError, match="outside the photo"):
-        aligned_crop(photo, left, 32)
+        extract_crop(photo, left, 32)
     half = Alignment(((-16, 0), (-16, 32), (16, 32), (16, 0)), (32, 32))
     expected = torch.cat([photo[..., :16].flip(-1), photo[..., :16]], -1)
-    assert (aligned_crop(photo, half, 32) - expected).abs().max() < 1e-4
+    assert (extract_crop(photo, half, 32) - expected).abs().max() < 1e-4
 
 
-@pytest.mark.parametrize("quad", [TILTED, WHOLE, quad_from_box((-30, 40, 70, 70))])
+@pytest.mark.parametrize("quad", [TILTED, WHOLE, quad_from_rectangle((-30, 40, 70, 70))])
 def test_the_round_trip_without_an_edit_changes_no_bit(quad: Quad) -> None:
     levels = (noise(channels=4) * 32767).round().double() / 32767  # 16 bits and transparency
     alignment = Alignment(quad, (HEIGHT, WIDTH))
-    crop = aligned_crop(levels, alignment, 48)
-    pasted = paste_back(levels, crop, crop.clone(), alignment)
+    crop = extract_crop(levels, alignment, 48)
+    pasted = paste_back(levels, crop.clone(), AlignedCrop(crop, alignment))
     assert pasted.dtype == levels.dtype and torch.equal(pasted, levels) and pasted is not levels
 
 
@@ -148,12 +150,12 @@ def test_the_round_trip_without_an_edit_changes_no_bit(quad: Quad) -> None:
 def test_only_pixels_around_edited_ones_change(size: int) -> None:
     photo = noise(channels=4)
     alignment = Alignment(TILTED, (HEIGHT, WIDTH))
-    before = aligned_crop(photo, alignment, size)
+    before = extract_crop(photo, alignment, size)
     first, last = round(0.4 * size), round(0.6 * size)
     after = before.clone()
     after[:, :, first:last, first:last] = noise(last - first, last - first, seed=1)
     kept = photo.clone()
-    pasted = paste_back(photo, before, after, alignment)
+    pasted = paste_back(photo, after, AlignedCrop(before, alignment))
     changed = (pasted != photo).any(1)[0]
     u, v = in_crop(TILTED, size)
     reach = 0.5 + max(0.71 * size / 50, 1e-3)  # half a crop pixel and half a photo pixel's diagonal
@@ -171,29 +173,31 @@ def test_a_smooth_change_arrives_where_it_belongs(size: int) -> None:
         return 0.4 * torch.exp(-((u - 0.45) ** 2 + (v - 0.55) ** 2) / 0.012)
 
     photo = noise() / 2
-    before = aligned_crop(photo, Alignment(TILTED, (HEIGHT, WIDTH)), size)
+    before = extract_crop(photo, Alignment(TILTED, (HEIGHT, WIDTH)), size)
     u, v = (plane / size for plane in centres(size, size))
-    pasted = paste_back(photo, before, before + bump(u, v), Alignment(TILTED, (HEIGHT, WIDTH)), detail=1)
+    pasted = paste_back(
+        photo, before + bump(u, v), AlignedCrop(before, Alignment(TILTED, (HEIGHT, WIDTH))), detail=1
+    )
     u, v = (plane / size for plane in in_crop(TILTED, size))
     assert (pasted - photo - bump(u, v)).abs().max() < 8e-3
 
 
 def test_a_finer_crop_is_averaged() -> None:
     photo = torch.zeros(1, 3, HEIGHT, WIDTH)
-    alignment = Alignment(quad_from_box((30, 20, 50, 50)), (HEIGHT, WIDTH))
+    alignment = Alignment(quad_from_rectangle((30, 20, 50, 50)), (HEIGHT, WIDTH))
     before = torch.zeros(1, 3, 200, 200)
     x, y = centres(200, 200)
     board = torch.where((x.floor() + y.floor()) % 2 == 0, 0.9, -0.9).expand(1, 3, -1, -1)
-    assert paste_back(photo, before, board, alignment).abs().max() < 0.02
+    assert paste_back(photo, board, AlignedCrop(before, alignment)).abs().max() < 0.02
 
 
 def test_changes_fade_toward_sides_inside_the_photo_only() -> None:
     photo = torch.zeros(1, 3, HEIGHT, WIDTH)
     before = torch.zeros(1, 3, 60, 60)
-    whole = paste_back(photo, before, before + 0.5, Alignment(WHOLE, (HEIGHT, WIDTH)))
+    whole = paste_back(photo, before + 0.5, AlignedCrop(before, Alignment(WHOLE, (HEIGHT, WIDTH))))
     assert torch.allclose(whole, torch.full_like(whole, 0.5), atol=1e-5)
-    cut = Alignment(quad_from_box((-10, 20, 60, 60)), (HEIGHT, WIDTH))  # its left side lies outside
-    part = paste_back(photo, before, before + 0.5, cut)[0, 0]
+    cut = Alignment(quad_from_rectangle((-10, 20, 60, 60)), (HEIGHT, WIDTH))  # its left side lies outside
+    part = paste_back(photo, before + 0.5, AlignedCrop(before, cut))[0, 0]
     assert torch.allclose(part[50, :40], torch.full((40,), 0.5), atol=1e-5)
     assert part[:20].abs().max() == 0 and part[:, 50:].abs().max() == 0
     # the ramp: no step of more than the smooth step's steepest slope, 1.5 x 0.5 over 60/32 pixels
@@ -203,11 +207,11 @@ def test_changes_fade_toward_sides_inside_the_photo_only() -> None:
 def test_fine_detail_stays_under_a_shift_and_goes_under_a_new_shape() -> None:
     x, y = centres(HEIGHT, WIDTH)
     fine = torch.where(x.floor() % 2 == 0, 0.3, -0.3).expand(1, 3, -1, -1)  # finer than a crop of 20 pixels
-    alignment = Alignment(quad_from_box((20, 5, 80, 80)), (HEIGHT, WIDTH))
-    before = aligned_crop(fine, alignment, 20)
+    alignment = Alignment(quad_from_rectangle((20, 5, 80, 80)), (HEIGHT, WIDTH))
+    before = extract_crop(fine, alignment, 20)
 
     def contrast(after: Tensor, **options: float) -> Tensor:
-        pasted = paste_back(fine, before, after, alignment, **options)
+        pasted = paste_back(fine, after, AlignedCrop(before, alignment), **options)
         return pasted[0, 0, 30:60, 45:75].diff(dim=-1).abs().mean()
 
     squares = ((torch.arange(20) // 3) % 2)[:, None] != ((torch.arange(20) // 3) % 2)
@@ -223,45 +227,45 @@ def test_fine_detail_goes_where_the_change_takes_the_face() -> None:
     coarse = F.interpolate(torch.randn(1, 3, 20, 20, generator=rng) * 0.3, (side, side), mode="bicubic")
     grain = 0.1 * torch.randn(1, 3, side, side, generator=rng)
     photo = coarse + grain - F.interpolate(F.avg_pool2d(grain, step), scale_factor=step)
-    alignment = Alignment(quad_from_box((0, 0, side, side)), (side, side))
-    before = aligned_crop(photo, alignment, side // step)
+    alignment = Alignment(quad_from_rectangle((0, 0, side, side)), (side, side))
+    before = extract_crop(photo, alignment, side // step)
     after = before.roll(2, dims=3)
     wanted, inner = photo.roll(2 * step, dims=3), (..., slice(40, -40), slice(40, -40))
 
     def error(**options: bool) -> float:
-        pasted = paste_back(photo, before, after, alignment, **options)
+        pasted = paste_back(photo, after, AlignedCrop(before, alignment), **options)
         return (pasted - wanted)[inner].square().mean().sqrt().item()
 
     assert error() < 0.6 * error(move_detail=False)
 
 
 def test_an_edit_outside_the_photo_changes_nothing() -> None:
-    photo, alignment = noise(), Alignment(quad_from_box((-30, 10, 60, 60)), (HEIGHT, WIDTH))
-    before = aligned_crop(photo, alignment, 60)
+    photo, alignment = noise(), Alignment(quad_from_rectangle((-30, 10, 60, 60)), (HEIGHT, WIDTH))
+    before = extract_crop(photo, alignment, 60)
     after = before.clone()
     after[..., :20] += 0.1
-    assert torch.equal(paste_back(photo, before, after, alignment), photo)
+    assert torch.equal(paste_back(photo, after, AlignedCrop(before, alignment)), photo)
 
 
 def test_a_mask_on_the_crop_limits_the_change() -> None:
     photo, alignment = noise(), Alignment(TILTED, (HEIGHT, WIDTH))
-    before = aligned_crop(photo, alignment, 50)
+    before = extract_crop(photo, alignment, 50)
     mask = torch.zeros(1, 1, 50, 50)
-    assert torch.equal(paste_back(photo, before, before + 0.1, alignment, mask), photo)
+    assert torch.equal(paste_back(photo, before + 0.1, AlignedCrop(before, alignment), mask), photo)
     mask[..., :25, :] = 1
     half = before.clone()
     half[..., :25, :] += 0.1
-    masked = paste_back(photo, before, before + 0.1, alignment, mask)
-    assert torch.allclose(masked, paste_back(photo, before, half, alignment), atol=1e-6)
+    masked = paste_back(photo, before + 0.1, AlignedCrop(before, alignment), mask)
+    assert torch.allclose(masked, paste_back(photo, half, AlignedCrop(before, alignment)), atol=1e-6)
 
 
 def test_a_quad_seen_askew_goes_there_and_back() -> None:
     quad: Quad = ((25, 12), (14, 78), (98, 70), (90, 20))
     alignment = Alignment(quad, (HEIGHT, WIDTH))
     photo = waves(*centres(HEIGHT, WIDTH))
-    before = aligned_crop(photo, alignment, 96)
+    before = extract_crop(photo, alignment, 96)
     after = -before
-    again = aligned_crop(paste_back(photo, before, after, alignment, detail=1), alignment, 96)
+    again = extract_crop(paste_back(photo, after, AlignedCrop(before, alignment), detail=1), alignment, 96)
     inside = (..., slice(8, -8), slice(8, -8))
     assert (again[inside] - after[inside]).abs().max() < 0.02
 
@@ -269,22 +273,41 @@ def test_a_quad_seen_askew_goes_there_and_back() -> None:
 def test_it_works_in_inference_mode() -> None:
     with torch.inference_mode():
         photo, alignment = noise(), Alignment(TILTED, (HEIGHT, WIDTH))
-        before = aligned_crop(photo, alignment, 32)
-        assert not torch.equal(paste_back(photo, before, before + 0.1, alignment), photo)
+        before = extract_crop(photo, alignment, 32)
+        assert not torch.equal(paste_back(photo, before + 0.1, AlignedCrop(before, alignment)), photo)
 
 
 def test_what_does_not_fit_is_named() -> None:
     photo, alignment = noise(), Alignment(TILTED, (HEIGHT, WIDTH))
-    crop = aligned_crop(photo, alignment, 32)
+    crop = extract_crop(photo, alignment, 32)
     with pytest.raises(InvalidInputError, match="120x91, the alignment was made for 120x90"):
-        aligned_crop(noise(HEIGHT + 1), alignment, 32)
+        extract_crop(noise(HEIGHT + 1), alignment, 32)
     with pytest.raises(InvalidInputError, match="expected 1 to 8192 pixels"):
-        aligned_crop(photo, alignment, 0)
+        extract_crop(photo, alignment, 0)
     with pytest.raises(InvalidInputError, match="of one size"):
-        paste_back(photo, crop, crop[..., 1:], alignment)
+        paste_back(photo, crop[..., 1:], AlignedCrop(crop, alignment))
     with pytest.raises(InvalidInputError, match="paint the mask on the crop"):
-        paste_back(photo, crop, crop, alignment, torch.ones(1, 1, HEIGHT, WIDTH))
+        paste_back(photo, crop, AlignedCrop(crop, alignment), torch.ones(1, 1, HEIGHT, WIDTH))
     with pytest.raises(InvalidInputError, match="outside 0..1"):
-        paste_back(photo, crop, crop, alignment, torch.full((1, 1, 32, 32), 2.0))
+        paste_back(photo, crop, AlignedCrop(crop, alignment), torch.full((1, 1, 32, 32), 2.0))
     with pytest.raises(InvalidInputError, match="NaN"):
-        paste_back(photo, crop, crop * torch.nan, alignment)
+        paste_back(photo, crop * torch.nan, AlignedCrop(crop, alignment))
+
+
+def test_a_crop_goes_back_where_it_came_from() -> None:
+    points = FacePoints(((30, 24), (50, 26)), ((32, 44), (48, 45)))
+    photo, face = noise(), Face((20, 15, 40, 30), points)
+    crop = align(photo, face, size=48)
+    assert crop.alignment == Alignment(ffhq_quad(points), (HEIGHT, WIDTH))
+    assert torch.equal(crop.image, extract_crop(photo, crop.alignment, 48))
+    assert torch.equal(paste_back(photo, crop.image, crop), photo)
+    changed = crop.image.clone()
+    changed[..., 20:28, 20:28] += 0.3
+    again = align(paste_back(photo, changed, crop, detail=1), face, size=48).image
+    assert (again - changed)[..., 22:26, 22:26].abs().max() < 0.1 < (crop.image - changed).abs().max()
+
+
+def test_without_points_the_crop_is_the_square_around_the_rectangle() -> None:
+    crop = align(noise(), Face((10, 20, 40, 20)), size=20)
+    assert crop.image.shape == (1, 3, 20, 20)
+    assert crop.alignment.quad == quad_from_rectangle((10, 20, 40, 20))

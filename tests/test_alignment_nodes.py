@@ -89,7 +89,7 @@ def test_masks_and_keypoints_tell_the_place(pack: Pack) -> None:  # noqa: F811
 
 
 def test_detected_faces_go_through(pack: Pack, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
-    faces = importlib.import_module(f"{NAME}.chunky_core.compositing.faces")
+    faces = importlib.import_module(f"{NAME}.chunky_core.alignment.faces")
     sources = importlib.import_module(f"{NAME}.nodes.face_sources")
     seen: list[Any] = []
 

@@ -10,15 +10,16 @@ import numpy as np
 import pytest
 import torch
 
-from chunky_core.alignment.face_crop import aligned_crop, paste_back
+from chunky_core.alignment.face_crop import AlignedCrop, extract_crop
+from chunky_core.alignment.pasting import paste_back
 from chunky_core.checkpoints.generators import load_generator
-from chunky_core.compositing.modes import set_in
+from chunky_core.compositing.modes import seamless_clone
 from chunky_core.errors import InvalidInputError
 from chunky_core.generator.generator import Generator
 from chunky_core.images import save_image, to_uint8
 from chunky_core.inversion import ProjectionConfig, project
 from chunky_core.inversion.original_crop import Alignment
-from chunky_core.segments import segments_from_label_map, single
+from chunky_core.segments import segments_from_label_map, single_segment
 
 SIZE = 32
 NAN = float("nan")
@@ -47,12 +48,12 @@ BAD_PICTURES: dict[str, Any] = {
     "without a batch": noise()[0],
 }
 TAKERS: dict[str, Callable[[Any], object]] = {
-    "set_in, picture": lambda bad: set_in(bad, noise(), torch.ones(1, 1, SIZE, SIZE)),
-    "set_in, photo": lambda bad: set_in(noise(), bad, torch.ones(1, 1, SIZE, SIZE)),
-    "aligned_crop": lambda bad: aligned_crop(bad, ALIGNMENT, 16),
-    "paste_back, photo": lambda bad: paste_back(bad, noise(), noise(1), ALIGNMENT),
-    "paste_back, before": lambda bad: paste_back(noise(), bad, noise(1), ALIGNMENT),
-    "paste_back, after": lambda bad: paste_back(noise(), noise(), bad, ALIGNMENT),
+    "set_in, picture": lambda bad: seamless_clone(noise(), bad, torch.ones(1, 1, SIZE, SIZE)),
+    "set_in, photo": lambda bad: seamless_clone(bad, noise(), torch.ones(1, 1, SIZE, SIZE)),
+    "aligned_crop": lambda bad: extract_crop(bad, ALIGNMENT, 16),
+    "paste_back, photo": lambda bad: paste_back(bad, noise(1), AlignedCrop(noise(), ALIGNMENT)),
+    "paste_back, before": lambda bad: paste_back(noise(), noise(1), AlignedCrop(bad, ALIGNMENT)),
+    "paste_back, after": lambda bad: paste_back(noise(), bad, AlignedCrop(noise(), ALIGNMENT)),
 }
 
 
@@ -66,40 +67,40 @@ def test_no_picture(taker: str, kind: str) -> None:
 @pytest.mark.parametrize("kind", BAD_PICTURES)
 def test_no_photo_to_project(generator: Generator, kind: str) -> None:
     with pytest.raises(InvalidInputError):
-        project(generator, BAD_PICTURES[kind], single((SIZE, SIZE)), ProjectionConfig(num_steps=1))
+        project(generator, BAD_PICTURES[kind], single_segment((SIZE, SIZE)), ProjectionConfig(num_steps=1))
 
 
 @pytest.mark.parametrize("kind", ["uint8", "long", "None", "numpy", "NaN", "empty", "without a batch"])
 def test_no_image_to_save(tmp_path: Path, kind: str) -> None:
     with pytest.raises(InvalidInputError):
-        save_image(tmp_path / "x.png", BAD_PICTURES[kind])
+        save_image(BAD_PICTURES[kind], tmp_path / "x.png")
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("factor", [200.0, -1.0, NAN])
 def test_a_mask_beyond_0_to_1(factor: float) -> None:
     with pytest.raises(InvalidInputError, match="expected 0..1"):
-        set_in(noise(), noise(1), torch.full((1, 1, SIZE, SIZE), factor))
+        seamless_clone(noise(1), noise(), torch.full((1, 1, SIZE, SIZE), factor))
 
 
 @pytest.mark.parametrize("detail", [NAN, -1, 9])
 def test_a_share_of_detail_beyond_0_to_1(detail: float) -> None:
     with pytest.raises(InvalidInputError, match="expected 0 to 1"):
-        paste_back(noise(), noise(), noise(1), ALIGNMENT, detail=detail)
+        paste_back(noise(), noise(1), AlignedCrop(noise(), ALIGNMENT), detail=detail)
 
 
 @pytest.mark.parametrize("size", [0, -5, 10**6])
 def test_a_crop_of_no_sensible_size(size: int) -> None:
     with pytest.raises(InvalidInputError, match="expected 1 to 8192 pixels"):
-        aligned_crop(noise(), ALIGNMENT, size)
+        extract_crop(noise(), ALIGNMENT, size)
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_pasting_into_a_photo_of_half_precision(dtype: torch.dtype) -> None:
     """As in full precision, rounded; what doesn't change keeps its bits."""
     photo, before = noise(2, dtype), noise(3)
-    pasted = paste_back(photo, before, -before, ALIGNMENT)
-    wanted = paste_back(photo.float(), before, -before, ALIGNMENT)
+    pasted = paste_back(photo, -before, AlignedCrop(before, ALIGNMENT))
+    wanted = paste_back(photo.float(), -before, AlignedCrop(before, ALIGNMENT))
     assert pasted.dtype == dtype
     assert pasted.isfinite().all()
     assert torch.equal(pasted, wanted.to(dtype))

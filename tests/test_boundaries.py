@@ -9,14 +9,19 @@ import pytest
 import torch
 from torch import Tensor
 
-from chunky_core.compositing.refine_boundaries import by_features, segment_speeds, with_masks
-from chunky_core.compositing.render import render, segment_picture
+from chunky_core.compositing.refine_boundaries import (
+    by_features,
+    refine_boundaries,
+    segment_speeds,
+    with_masks,
+)
+from chunky_core.compositing.render import render, render_segment
 from chunky_core.errors import InvalidInputError, WrongGeneratorError
 from chunky_core.generator.generator import Generator
 from chunky_core.generator.spaces import Direction, LatentCode
 from chunky_core.inversion import Edit, Inversion, SegmentCode
 from chunky_core.segments.level_set import boundary_speed, refine_segments
-from chunky_core.visualization.outlines import AFTER, draw_curves, outline
+from chunky_core.visualization.outlines import AFTER, draw_outlines, outline
 from tests.projection_tools import photo_of_parts, pieces
 
 
@@ -46,7 +51,7 @@ def test_speed_is_where_an_edit_changes_the_segments_own_picture(
     speeds = segment_speeds(generator, edited, ["all"])
     assert list(speeds) == ["block"]  # the others have no edit
     block = next(one for one in edited.segments if one.name == "block")
-    pictures = (segment_picture(generator, edited, block, edits) for edits in ([], edited.edits))
+    pictures = (render_segment(generator, edited, block, edits) for edits in ([], edited.edits))
     assert torch.equal(speeds["block"], boundary_speed(*pictures))
 
 
@@ -66,10 +71,20 @@ def test_a_grown_segment_shows_more_of_its_edit(generator: Generator, edited: In
     before, after = edited.masks.masks[index], moved.masks.masks[index]
     assert (after >= before - 1e-6).all() and after.sum() > before.sum() + 5
     assert moved.edits == edited.edits and moved.segments[0].code is edited.segments[0].code
-    own = segment_picture(generator, edited, edited.segments[index], edited.edits)
+    own = render_segment(generator, edited, edited.segments[index], edited.edits)
     solid = (after[0] == 1) & (before[0] < 1)
     assert solid.any()
     assert (render(generator, moved) - own)[..., solid].abs().max() < 1e-4
+
+
+def test_refining_is_the_level_set_by_the_speeds(generator: Generator, edited: Inversion) -> None:
+    found = refine_boundaries(generator, edited, "all", distance=5, curvature=0.2)
+    speeds = segment_speeds(generator, edited, ["block"])
+    masks = refine_segments(edited.masks, speeds, distance=5, signs=1, curvature=0.2, enter_static=True)
+    assert torch.equal(found.masks.masks, masks.masks) and torch.equal(found.static_mask, masks.static)
+    assert not torch.equal(masks.masks, edited.masks.masks)
+    assert [one.name for one in found.segments if one.redrawn] == ["block"]
+    assert found.edits == edited.edits and found.state is None
 
 
 class Colours:
@@ -115,7 +130,7 @@ def test_curves_change_nothing_but_their_pixels() -> None:
     photo = torch.zeros(1, 3, 32, 32)
     mask = torch.zeros(1, 1, 32, 32)
     mask[..., 8:24, 8:24] = 1
-    drawn = draw_curves(photo, [], [mask], scale=2)
+    drawn = draw_outlines(photo, [], [mask], scale=2)
     ink = torch.tensor(AFTER)[:, None].expand(-1, 20)
     assert drawn.shape == (1, 3, 64, 64) and not drawn[..., 22:42, 22:42].any()
     assert (drawn[0, :, 22:42, 15:17].mean(-1) - ink).abs().max() < 0.3

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -13,8 +14,8 @@ import torch
 from safetensors.torch import save_file
 
 from chunky_core.checkpoints.generators import save_generator
-from chunky_core.cli import job, projecting
-from chunky_core.cli.signals import Stopped, signals_wait, stop_on_signals
+from chunky_core.cli import job, projection_task
+from chunky_core.cli.signals import Stopped, delay_signals, stop_on_signals
 from chunky_core.demo.photos import demo_photo
 from chunky_core.errors import SaveError
 from chunky_core.images import load_image, save_image
@@ -49,15 +50,16 @@ def at_step(monkeypatch) -> Callable[..., list[str]]:
     def install(step: int, action: Callable[[], object], title: str = "") -> list[str]:
         steps: list[str] = []
 
-        def progress_bar(label: str) -> Callable:
+        @contextmanager
+        def progress_bar(label: str) -> Iterator[Callable]:
             def show(done: int, _total: int, _image: object) -> None:
                 steps.append(label)
                 if done == step and label.startswith(title):
                     action()
 
-            return show
+            yield show
 
-        monkeypatch.setattr(projecting, "progress_bar", progress_bar)
+        monkeypatch.setattr(projection_task, "progress_bar", progress_bar)
         return steps
 
     return install
@@ -120,7 +122,7 @@ def test_the_file_is_written_while_the_projection_runs(studio: Path, monkeypatch
         found.append(record.state.step)
         path.rename(studio / "copy.safetensors")
 
-    monkeypatch.setattr(projecting, "project", partial(projecting.project, keep_seconds=0.0))
+    monkeypatch.setattr(projection_task, "project", partial(projection_task.project, keep_seconds=0.0))
     at_step(2, look)
     assert edit(studio, "--no-global", *EDIT) == 0
     whole = load_inversion(path)
@@ -196,7 +198,7 @@ def test_another_job_is_refused_and_the_file_stays(
     assert edit(studio, "--no-global") == 0
     path = studio / "out" / "inversion.safetensors"
     if arguments == "photo":
-        save_image(studio / "photo.png", demo_photo(8, resolution=64).image)
+        save_image(demo_photo(8, resolution=64).image, studio / "photo.png")
     elif arguments == "generator":
         save_generator(make_generator(seed=5), studio / "tiny.safetensors")
     elif arguments == "damage":
@@ -223,9 +225,9 @@ def test_a_finished_projection_survives_a_new_one_that_is_stopped(studio: Path, 
 
 def test_a_disk_that_is_full_meanwhile_does_not_end_the_run(studio: Path, capsys, monkeypatch, at_step):
     def full(*_arguments: object) -> None:
-        raise projecting.InvalidInputError("no space")
+        raise projection_task.InvalidInputError("no space")
 
-    monkeypatch.setattr(projecting, "save_inversion", full)
+    monkeypatch.setattr(projection_task, "save_inversion", full)
     at_step(2, stop)
     assert edit(studio, "--no-global") == 130
     message = capsys.readouterr().err
@@ -255,7 +257,7 @@ def test_a_direction_of_another_generator_is_found_before_the_projection(studio:
 def test_signals_wait_until_what_may_not_be_cut_short_is_done():
     done = []
     with pytest.raises(Stopped) as stopped, stop_on_signals():
-        with signals_wait():
+        with delay_signals():
             signal.raise_signal(signal.SIGTERM)
             signal.raise_signal(signal.SIGINT)
             done.append("saved")

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from chunky_core.compositing import COMPOSITE_MODES, KEEP_DETAIL, composite, edited_segments, render
+from chunky_core.compositing.correction_mask import CorrectionPart
 from chunky_core.compositing.fill import fill_region
-from chunky_core.compositing.fill_parts import FillPart
 from chunky_core.compositing.refine_boundaries import with_masks
 from chunky_core.errors import InvalidInputError, WrongGeneratorError
 from chunky_core.generator.generator import Generator
@@ -125,7 +125,9 @@ def test_filled_and_refined_segments_count_as_edited_also_in_the_file(
         {name: (mask[0] > 0.3).float() for name, mask in zip(masks.names, masks.masks, strict=True)}, grow=1
     )
     refined = with_masks(inversion, grown, refined=["mouth"])
-    part = FillPart(torch.nn.functional.pad(torch.ones(1, 1, 4, 6), (20, 6, 15, 13)), take=True, fit=False)
+    part = CorrectionPart(
+        torch.nn.functional.pad(torch.ones(1, 1, 4, 6), (20, 6, 15, 13)), take=True, fit=False
+    )
     filled = fill_region(generator, inversion.with_edits(edit(generator, 1.0, "mouth")), "mouth", [part])
     assert edited_segments(with_masks(inversion, grown)) == ()
     assert edited_segments(with_masks(inversion, masks, refined=["mouth"])) == ()

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 
 from chunky_core import load_generator
-from chunky_core.demo.portraits import INDEX, render
+from chunky_core.demo.portraits import INDEX, draw_portraits
 from chunky_core.demo.training.export import DIRECTIONS
 from chunky_core.demo.training.quality import attribute_gain, held_out_quality
 from chunky_core.editing import load_directions
@@ -42,7 +42,7 @@ def test_fresh_codes_look_like_what_the_renderer_paints_for_them(demo, readout):
     with torch.no_grad():
         z = torch.randn(12, demo.z_dim, generator=torch.Generator().manual_seed(99))
         w = demo.mapping(z)[:, 0]
-        images, labels = render(w @ weight.T + bias, 256)
+        images, labels = draw_portraits(w @ weight.T + bias, 256)
         quality = held_out_quality(demo.synthesis(w), images, labels)
     for part in ("psnr", "eyes", "mouth"):
         assert quality[part] > FIGURES[part] - 1.5, (

@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from chunky_core.demo.portraits import INDEX, render
+from chunky_core.demo.portraits import INDEX, draw_portraits
 from chunky_core.demo.training.channel_weights import channel_distances, unit_features
 from chunky_core.demo.training.identity_figures import likeness, nearness_in_l2, split_pairs, verification
 from chunky_core.demo.training.loop import train
@@ -66,7 +66,7 @@ def test_files_are_small_and_of_their_kind(perceptual, identity):
 
 
 def test_distance_is_the_weighted_sum_over_channels(perceptual):
-    images = render(torch.randn(4, len(INDEX), generator=torch.Generator().manual_seed(1)), 64)[0]
+    images = draw_portraits(torch.randn(4, len(INDEX), generator=torch.Generator().manual_seed(1)), 64)[0]
     a, b = images.chunk(2)
     weights = torch.cat(list(perceptual.weights))
     expected = (
@@ -121,7 +121,7 @@ def test_background_and_clothes_are_no_identity(identity):
         scene[..., INDEX[name]] = others[..., INDEX[name]]
     for name in IDENTITY_ATTRIBUTES:
         face[..., INDEX[name]] = others[..., INDEX[name]]
-    original, elsewhere, other = (identity.embed(render(u, 256)[0]) for u in (rows, scene, face))
+    original, elsewhere, other = (identity.embed(draw_portraits(u, 256)[0]) for u in (rows, scene, face))
     assert float((original * elsewhere).sum(1).min()) > 0.9
     assert float((original * other).sum(1).mean()) < 0.5
 

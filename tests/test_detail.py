@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from chunky_core.compositing.detail import with_detail
-from chunky_core.compositing.flow import moved, optical_flow
+from chunky_core.compositing.flow import backward_warp, optical_flow
 from chunky_core.errors import InvalidInputError
 
 SIZE = 96
@@ -47,12 +47,12 @@ def test_flow_finds_a_shift_and_undoes_it(drawn: Tensor) -> None:
     flow = optical_flow(shifted(drawn, 3, -2), drawn)
     expected = torch.tensor([-3.0, 2.0], device=flow.device)[:, None, None]
     assert (flow[0] - expected)[:, 16:-16, 16:-16].abs().mean() < 0.1
-    assert error(moved(drawn, flow), shifted(drawn, 3, -2)) < 0.02
+    assert error(backward_warp(drawn, flow), shifted(drawn, 3, -2)) < 0.02
 
 
 def test_moving_by_whole_pixels_moves_numbers(drawn: Tensor) -> None:
     flow = torch.tensor([-3.0, 2.0])[None, :, None, None].expand(1, 2, SIZE, SIZE)
-    assert torch.allclose(moved(drawn, flow)[INNER], shifted(drawn, 3, -2)[INNER], atol=1e-4)
+    assert torch.allclose(backward_warp(drawn, flow)[INNER], shifted(drawn, 3, -2)[INNER], atol=1e-4)
 
 
 @pytest.mark.parametrize("move", [True, False])

@@ -8,14 +8,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from chunky_core.compositing import COMPOSITE_MODES, composite, poisson_composite, render
+from chunky_core.compositing import COMPOSITE_MODES, composite, poisson_blend, render
 from chunky_core.generator import Generator
 from chunky_core.generator.sampling import sample
 from chunky_core.generator.spaces import Direction
 from chunky_core.images import from_uint8, to_uint8
 from chunky_core.inversion import Edit, Inversion, LossConfig, ProjectionConfig, project
 from chunky_core.losses import load_networks
-from chunky_core.segments import Segments
+from chunky_core.segments import SegmentMasks
 from chunky_core.segments.level_set import boundary_speed, refine_segments
 from tests.conftest import _make_generator
 from tests.devices import tolerance
@@ -26,8 +26,8 @@ GREY_LEVEL = 2 / 255
 LOSSES = LossConfig(l2=1.0, l1=0.1, ms_ssim=0.1)
 
 
-def moved(segments: Segments, device: torch.device | str) -> Segments:
-    return Segments(segments.names, segments.masks.to(device), segments.static.to(device))
+def moved(segments: SegmentMasks, device: torch.device | str) -> SegmentMasks:
+    return SegmentMasks(segments.names, segments.masks.to(device), segments.static.to(device))
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +101,7 @@ def test_segments_and_colours_elsewhere(on_cpu: Generator, photo: Tensor, elsewh
         own, shown, parts = photo.to(place), picture.to(place), moved(segments, place)
         speed = boundary_speed(own, shown)
         grown = refine_segments(parts, {"block": speed}, distance=2.0, signs=1, curvature=0.2)
-        return [speed, grown.masks, grown.static, poisson_composite(shown, own, 1 - parts.static)]
+        return [speed, grown.masks, grown.static, poisson_blend(own, shown, 1 - parts.static)]
 
     for found, expected in zip(results(elsewhere), results("cpu"), strict=True):
         assert found.device == elsewhere and agree(found, expected, GREY_LEVEL / 2)

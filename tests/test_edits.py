@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +10,11 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from chunky_core.checkpoints.generators import load_generator
 from chunky_core.compositing.render import render
-from chunky_core.editing import edited_code, load_directions, parse_edit
+from chunky_core.editing import edit, edited_code, load_directions, parse_edit
 from chunky_core.errors import InvalidInputError
-from chunky_core.evaluation.metrics import l2, psnr
+from chunky_core.evaluation.metrics import mse, psnr
 from chunky_core.generator.generator import Generator
 from chunky_core.generator.spaces import Direction, LatentCode, convert, synthesis_input
 from chunky_core.inversion import Edit, Inversion, SegmentCode
@@ -195,10 +197,35 @@ def test_metrics_on_exact_figures() -> None:
     image[..., :2] = 0.5
     mask = torch.zeros(1, 1, 4, 4)
     mask[..., :2] = 1
-    assert l2(image, target) == pytest.approx(0.125)
-    assert l2(image, target, mask) == pytest.approx(0.25)
-    assert l2(image, target, 1 - mask) == 0 and psnr(image, target, 1 - mask) == float("inf")
+    assert mse(image, target) == pytest.approx(0.125)
+    assert mse(image, target, mask) == pytest.approx(0.25)
+    assert mse(image, target, 1 - mask) == 0 and psnr(image, target, 1 - mask) == float("inf")
     assert psnr(image, target, mask) == pytest.approx(10 * np.log10(4 / 0.25))
     for other, empty in ((torch.zeros(1, 3, 4, 5), None), (target, 0 * mask), (target, mask[..., 1:])):
         with pytest.raises(InvalidInputError):
-            l2(image, other, empty)
+            mse(image, other, empty)
+
+
+def test_an_edit_by_name_is_the_edit_by_direction(inversion: Inversion) -> None:
+    smile = Direction("smile", "w", torch.ones(4))
+    by_direction = edit(inversion, smile, 1.5, "eyes")
+    (added,) = by_direction.edits
+    assert (added.direction, added.strength, added.segments) == (smile, 1.5, ("eyes",))
+    assert inversion.edits == () and by_direction.segments == inversion.segments
+    (named,) = edit(inversion, "smile", -2, ["face", "left_eye"], directions={"smile": smile}).edits
+    assert (named.direction, named.strength, named.segments) == (smile, -2, ("face", "left_eye"))
+    assert edit(by_direction, smile, 1).edits[0] is added  # the earlier one stays first
+    with pytest.raises(InvalidInputError, match="direction 'grin' is unknown; there are smile"):
+        edit(inversion, "grin", 1, directions={"smile": smile})
+    with pytest.raises(InvalidInputError, match="strength is nan; expected a number from -100 to 100"):
+        edit(inversion, smile, float("nan"))
+    with pytest.raises(InvalidInputError, match="nose"):
+        edit(inversion, smile, 1, "nose")
+
+
+def test_names_alone_mean_the_directions_that_come_with_the_generator(inversion: Inversion) -> None:
+    with pytest.raises(InvalidInputError, match="no directions come with generator .*load_directions"):
+        edit(inversion, "smile", 1)
+    demo = replace(inversion, fingerprint=load_generator("demo").fingerprint)
+    (added,) = edit(demo, "smile", 1).edits
+    assert torch.equal(added.direction.tensor, load_directions("demo")["smile"].tensor)

@@ -10,18 +10,19 @@ import numpy as np
 import pytest
 import torch
 
-from chunky_core.alignment.face_crop import quad_from_box
-from chunky_core.alignment.face_detection import Face, choose_face, detect_faces, draw_quads, face_alignment
+from chunky_core.alignment.face_crop import face_alignment
+from chunky_core.alignment.face_detection import detect_faces, draw_quads
 from chunky_core.alignment.face_points import (
     BOX_EXAMPLE,
     BOX_MEANING,
     POINTS_EXAMPLE,
     FacePoints,
-    parse_boxes,
     parse_points,
+    parse_rectangles,
     points_from_landmarks,
     points_from_openpose,
 )
+from chunky_core.alignment.faces import Face, choose_face, quad_from_rectangle
 from chunky_core.errors import InvalidInputError, MissingWeightsError, UnsupportedCheckpointError
 
 PHOTO = torch.zeros(1, 3, 600, 1280)
@@ -62,8 +63,8 @@ def test_yunet_rows_become_faces(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     monkeypatch.setattr(FakeYuNet, "sees", sees)
     (tmp_path / "yunet.onnx").write_bytes(b"stands in")
     left, right = detect_faces(PHOTO, model=tmp_path / "yunet.onnx")
-    assert left.box == pytest.approx((100, 100, 60, 80), abs=1e-3) and left.score == pytest.approx(0.9)
-    assert left.points is not None and right.box[0] == pytest.approx(500, abs=1e-3)
+    assert left.rectangle == pytest.approx((100, 100, 60, 80), abs=1e-3) and left.score == pytest.approx(0.9)
+    assert left.points is not None and right.rectangle[0] == pytest.approx(500, abs=1e-3)
     assert np.allclose(left.points.eyes, ((115, 130), (145, 130)), atol=1e-3)
     assert np.allclose(left.points.mouth, ((118, 160), (142, 160)), atol=1e-3)
 
@@ -133,7 +134,7 @@ def test_points_by_hand() -> None:
 
 
 def test_boxes_by_hand() -> None:
-    assert parse_boxes("1, 2, 30, 40\n5 6 7 8") == ((1, 2, 30, 40), (5, 6, 7, 8))
+    assert parse_rectangles("1, 2, 30, 40\n5 6 7 8") == ((1, 2, 30, 40), (5, 6, 7, 8))
     for text, problem in (
         ("1,2,3", "box has 3 numbers in '1,2,3'"),
         ("1,2,0,4", "box is '1,2,0,4', 0 wide and 4 high"),
@@ -142,14 +143,14 @@ def test_boxes_by_hand() -> None:
         ("1,2,3,nan", "finite"),
     ):
         with pytest.raises(InvalidInputError, match=f"{problem}.*top left corner, its width, its height"):
-            parse_boxes(text)
+            parse_rectangles(text)
 
 
 def test_the_examples_in_messages_are_good_input() -> None:
-    ((left, top, width, height),) = parse_boxes(BOX_EXAMPLE)
+    ((left, top, width, height),) = parse_rectangles(BOX_EXAMPLE)
     assert f"x {left + width:g}, y {top + height:g}" in BOX_MEANING
     (points,) = parse_points(POINTS_EXAMPLE)
-    assert quad_from_box(points.box())[0][0] > 0
+    assert quad_from_rectangle(points.rectangle())[0][0] > 0
 
 
 def pose(scale: float, **canvas: float) -> dict[str, Any]:
@@ -176,7 +177,7 @@ def test_other_data_than_openpose_is_refused() -> None:
 
 def test_the_preview_draws_around_the_face_only() -> None:
     photo = torch.zeros(1, 3, 200, 200)
-    alignment = face_alignment(Face((50, 60, 100, 80)), photo)
+    alignment = face_alignment(photo, Face((50, 60, 100, 80)))
     changed = (draw_quads(photo, (alignment,)) - photo).abs().amax(1)[0] > 0.02
     assert alignment.original_size == (200, 200)
     assert changed[55, 50:150].all() or changed[50, 50:150].all()

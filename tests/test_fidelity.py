@@ -13,10 +13,17 @@ from torch import Tensor
 
 from benchmarks import fidelity as benchmark
 from chunky_core.errors import InvalidInputError
-from chunky_core.evaluation.fidelity import Comparison, Fidelity, SegmentFidelity, Spread, compare, fidelity
-from chunky_core.evaluation.metrics import identity_distance, l2, perceptual
+from chunky_core.evaluation.fidelity import (
+    Fidelity,
+    MethodComparison,
+    SegmentFidelity,
+    Spread,
+    compare_methods,
+    measure_fidelity,
+)
+from chunky_core.evaluation.metrics import identity_distance, lpips_distance, mse
 from chunky_core.losses import LossNetworks
-from chunky_core.segments import Segments, single
+from chunky_core.segments import SegmentMasks, single_segment
 from tests.projection_tools import pieces
 from tests.toy_networks import Colours, Means, networks, picture
 
@@ -25,19 +32,19 @@ SIZE = 32
 
 @pytest.fixture
 def pair() -> tuple[Tensor, Tensor]:
-    """A reconstruction and its photo."""
-    return picture(0, SIZE, SIZE).float(), picture(1, SIZE, SIZE).float()
+    """A photo and its reconstruction."""
+    return picture(1, SIZE, SIZE).float(), picture(0, SIZE, SIZE).float()
 
 
 def test_the_whole_picture_has_the_plain_metrics(pair: tuple[Tensor, Tensor]) -> None:
-    found = fidelity(*pair, pieces(SIZE), networks())
-    assert found.l2 == l2(*pair)
-    assert found.perceptual == perceptual(*pair, Colours())
+    found = measure_fidelity(*pair, pieces(SIZE), networks())
+    assert found.l2 == mse(*pair)
+    assert found.perceptual == lpips_distance(*pair, Colours())
     assert found.identity == identity_distance(*pair, Means())
 
 
 def test_one_segment_over_everything_is_the_whole_picture(pair: tuple[Tensor, Tensor]) -> None:
-    found = fidelity(*pair, single((SIZE, SIZE)), networks())
+    found = measure_fidelity(*pair, single_segment((SIZE, SIZE)), networks())
     assert found.segments["all"].l2 == pytest.approx(found.l2, rel=1e-6)
     assert found.segments["all"].perceptual == pytest.approx(found.perceptual, rel=1e-6)
 
@@ -45,8 +52,8 @@ def test_one_segment_over_everything_is_the_whole_picture(pair: tuple[Tensor, Te
 def test_the_segments_errors_add_up_to_the_pictures_by_area(pair: tuple[Tensor, Tensor]) -> None:
     rows = torch.zeros(1, 1, SIZE, SIZE)
     rows[..., :10, :] = 1
-    parts = Segments(("upper", "lower"), torch.cat([rows, 1 - rows]), torch.zeros_like(rows))
-    found = fidelity(*pair, parts, networks())
+    parts = SegmentMasks(("upper", "lower"), torch.cat([rows, 1 - rows]), torch.zeros_like(rows))
+    found = measure_fidelity(*pair, parts, networks())
     shares = {"upper": 10 / SIZE, "lower": 1 - 10 / SIZE}
     for figure in ("l2", "perceptual"):  # the toy network looks at single pixels, so its distance adds up too
         total = sum(share * getattr(found.segments[name], figure) for name, share in shares.items())
@@ -54,28 +61,28 @@ def test_the_segments_errors_add_up_to_the_pictures_by_area(pair: tuple[Tensor, 
 
 
 def test_a_change_counts_only_where_it_is(pair: tuple[Tensor, Tensor]) -> None:
-    _, photo = pair
+    photo, _ = pair
     parts = pieces(SIZE)
     block = parts.masks[parts.names.index("block")][None]
-    found = fidelity(torch.where(block == 1, 0.5, photo), photo, parts, networks())
+    found = measure_fidelity(photo, torch.where(block == 1, 0.5, photo), parts, networks())
     assert found.segments["block"].l2 > 0 and found.segments["block"].perceptual > 0
     assert found.segments["band"] == SegmentFidelity(0.0, 0.0)
 
 
 def test_equal_pictures_have_no_distance(pair: tuple[Tensor, Tensor]) -> None:
     photo = pair[0]
-    found = fidelity(photo, photo.clone(), pieces(SIZE), networks())
+    found = measure_fidelity(photo, photo.clone(), pieces(SIZE), networks())
     assert (found.l2, found.perceptual) == (0.0, 0.0)
     assert found.identity == pytest.approx(0.0, abs=1e-6)
 
 
 def test_a_missing_network_is_said(pair: tuple[Tensor, Tensor]) -> None:
     with pytest.raises(InvalidInputError, match="perceptual and an identity network"):
-        fidelity(*pair, pieces(SIZE), LossNetworks(perceptual=Colours()))
+        measure_fidelity(*pair, pieces(SIZE), LossNetworks(perceptual=Colours()))
 
 
 def test_the_record_survives_json(pair: tuple[Tensor, Tensor]) -> None:
-    found = fidelity(*pair, pieces(SIZE), networks())
+    found = measure_fidelity(*pair, pieces(SIZE), networks())
     assert Fidelity.from_plain(json.loads(json.dumps(asdict(found)))) == found
 
 
@@ -86,19 +93,19 @@ def test_spread_is_mean_and_sample_deviation() -> None:
 
 
 def test_comparison_by_photo_and_of_the_means() -> None:
-    found = compare([1.0, 2.0, 9.0, 3.0], [2.0, 8.0, 6.0, 3.0])
-    assert found == Comparison(ratio_of_means=15 / 19, ratios=(0.5, 0.25, 1.5, 1.0))
+    found = compare_methods([1.0, 2.0, 9.0, 3.0], [2.0, 8.0, 6.0, 3.0])
+    assert found == MethodComparison(ratio_of_means=15 / 19, ratios=(0.5, 0.25, 1.5, 1.0))
     assert (found.better, found.worse, found.median, found.worst) == (2, 1, 0.75, 1.5)
 
 
 def test_comparison_with_perfect_pictures() -> None:
-    assert compare([0.0, 1.0], [0.0, 0.0]).ratios == (1.0, math.inf)
+    assert compare_methods([0.0, 1.0], [0.0, 0.0]).ratios == (1.0, math.inf)
 
 
 @pytest.mark.parametrize(("ours", "others"), [([1.0], [1.0, 2.0]), ([], [])])
 def test_a_comparison_needs_the_same_photos(ours: list[float], others: list[float]) -> None:
     with pytest.raises(InvalidInputError, match="same photos for both"):
-        compare(ours, others)
+        compare_methods(ours, others)
 
 
 def test_segments_beat_one_code_on_a_demo_photo(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,13 +12,17 @@ import torch
 from torch import Tensor
 
 from chunky_core.checkpoints.generators import load_generator
+from chunky_core.compositing.correction_mask import (
+    CorrectionPart,
+    connected_component_masks,
+    parse_correction_parts,
+)
 from chunky_core.compositing.fill import fill_region
-from chunky_core.compositing.fill_parts import FillPart, connected_parts, parse_parts
 from chunky_core.compositing.render import render
 from chunky_core.demo.shipped import load_shipped_photo
 from chunky_core.editing import load_directions
 from chunky_core.errors import InvalidInputError
-from chunky_core.evaluation.metrics import l2
+from chunky_core.evaluation.metrics import mse
 from chunky_core.generator.generator import Generator
 from chunky_core.generator.spaces import convert
 from chunky_core.inversion import (
@@ -66,12 +70,12 @@ def inversion(generator: Generator) -> Inversion:
 
 
 @pytest.fixture
-def parts(generator: Generator) -> list[FillPart]:
+def parts(generator: Generator) -> list[CorrectionPart]:
     """Beside the left eye: a free area that is taken and one that is only fitted."""
     size = generator.img_resolution
     return [
-        FillPart(area(size, 5, 24, 15, 32), fit=False),
-        FillPart(area(size, 16, 24, 20, 32), take=False),
+        CorrectionPart(area(size, 5, 24, 15, 32), fit=False),
+        CorrectionPart(area(size, 16, 24, 20, 32), take=False),
     ]
 
 
@@ -99,16 +103,16 @@ def glasses() -> Glasses:
 
 def test_glasses_go_on_beyond_their_segment_and_meet_the_photo() -> None:
     generator, inversion, lacking, ring = glasses()
-    taken = FillPart(lacking, fit=False)
+    taken = CorrectionPart(lacking, fit=False)
     pasted = fill_region(generator, inversion, "eyes", [taken])
     config = ProjectionConfig(num_steps=20, learning_rate=0.02)
-    filled = fill_region(generator, inversion, "eyes", [taken, FillPart(ring, take=False)], config)
+    filled = fill_region(generator, inversion, "eyes", [taken, CorrectionPart(ring, take=False)], config)
     assert inversion.photo is not None
     one, two = (drawn(generator, record, "eyes_fill") for record in (pasted, filled))
-    before, after = l2(one, inversion.photo, ring), l2(two, inversion.photo, ring)
+    before, after = mse(one, inversion.photo, ring), mse(two, inversion.photo, ring)
     assert after < 0.5 * before, (before, after)  # 0.027 -> 0.009: the ring is where a seam would show
     held = inversion.segments[0].mask
-    assert l2(two, one, held) < 0.25 * l2(one, drawn(generator, inversion.without_edit(0), "eyes"), held)
+    assert mse(two, one, held) < 0.25 * mse(one, drawn(generator, inversion.without_edit(0), "eyes"), held)
     cut, shown = render(generator, inversion), render(generator, filled)
     frames = [((p - inversion.photo).mean(1, True) < -0.25)[lacking > 0].sum() for p in (cut, shown)]
     assert frames[0] < 50 and frames[1] > 500, frames  # pixels
@@ -118,15 +122,15 @@ def test_glasses_go_on_beyond_their_segment_and_meet_the_photo() -> None:
 def test_a_hole_takes_what_the_photo_shows() -> None:
     generator, inversion, lacking, _ = glasses()
     config = ProjectionConfig(num_steps=15, learning_rate=0.05)
-    pasted = fill_region(generator, inversion, "eyes", [FillPart(lacking, fit=False)])
-    filled = fill_region(generator, inversion, "eyes", [FillPart(lacking)], config)
+    pasted = fill_region(generator, inversion, "eyes", [CorrectionPart(lacking, fit=False)])
+    filled = fill_region(generator, inversion, "eyes", [CorrectionPart(lacking)], config)
     assert inversion.photo is not None
-    before, after = (l2(render(generator, one), inversion.photo, lacking) for one in (pasted, filled))
+    before, after = (mse(render(generator, one), inversion.photo, lacking) for one in (pasted, filled))
     assert after < 0.2 * before, (before, after)  # 0.11 -> 0.008
 
 
 def test_without_a_part_to_fit_the_segment_just_goes_on(
-    generator: Generator, inversion: Inversion, parts: list[FillPart]
+    generator: Generator, inversion: Inversion, parts: list[CorrectionPart]
 ) -> None:
     filled = fill_region(generator, inversion, "right_eye", parts[:1])
     shown, own = render(generator, filled), drawn(generator, inversion, "right_eye")
@@ -141,12 +145,12 @@ def test_the_projection_sets_out_from_the_edited_tuned_picture_with_its_noise(
     picture = replace(inversion, photo=own)
     free = area(generator.img_resolution, 20, 20, 30, 30)
     config = ProjectionConfig(num_steps=1, learning_rate=1e-6)
-    filled = fill_region(generator, picture, "left_eye", [FillPart(free)], config)
+    filled = fill_region(generator, picture, "left_eye", [CorrectionPart(free)], config)
     assert filled.losses["left_eye_fill"][0] < 1e-8 * own.square().mean()
 
 
 def test_edits_hold_once_and_can_be_taken_away(
-    generator: Generator, inversion: Inversion, parts: list[FillPart]
+    generator: Generator, inversion: Inversion, parts: list[CorrectionPart]
 ) -> None:
     filled = fill_region(generator, inversion, "left_eye", parts, QUICK)
     assert [edit.segments for edit in filled.edits] == [
@@ -157,11 +161,11 @@ def test_edits_hold_once_and_can_be_taken_away(
 
 
 def test_an_edit_of_another_segment_stays_there(
-    generator: Generator, inversion: Inversion, parts: list[FillPart]
+    generator: Generator, inversion: Inversion, parts: list[CorrectionPart]
 ) -> None:
     filled = fill_region(generator, inversion, "skin", parts, QUICK)
     assert [edit.segments for edit in filled.edits] == [("eyes",), ("all",)]
-    elsewhere = FillPart(area(64, 40, 40, 44, 44), fit=False)
+    elsewhere = CorrectionPart(area(64, 40, 40, 44, 44), fit=False)
     again = fill_region(generator, filled, "skin", [elsewhere])
     assert again.names == ("left_eye", "right_eye", "skin", "skin_fill", "skin_fill_2")
     fills = replace(filled.edits[0], segments=("fills",))  # a plural that the new segment would join
@@ -169,7 +173,9 @@ def test_an_edit_of_another_segment_stays_there(
     assert kept.masks.resolve(kept.edits[0].segments) == ("skin_fill",)
 
 
-def test_only_taken_pixels_change(generator: Generator, inversion: Inversion, parts: list[FillPart]) -> None:
+def test_only_taken_pixels_change(
+    generator: Generator, inversion: Inversion, parts: list[CorrectionPart]
+) -> None:
     photo = inversion.photo
     assert photo is not None
     before = photo.clone(), [segment.mask.clone() for segment in inversion.segments]
@@ -183,7 +189,7 @@ def test_only_taken_pixels_change(generator: Generator, inversion: Inversion, pa
 
 
 def test_the_result_is_saved_and_read_again(
-    generator: Generator, inversion: Inversion, parts: list[FillPart], tmp_path: Path
+    generator: Generator, inversion: Inversion, parts: list[CorrectionPart], tmp_path: Path
 ) -> None:
     filled = fill_region(generator, inversion, "left_eye", parts, QUICK, feather=1.0)
     save_inversion(filled, tmp_path / "filled.safetensors")
@@ -193,13 +199,13 @@ def test_the_result_is_saved_and_read_again(
 
 
 def test_the_picture_as_target_asks_for_the_edits_of_others(
-    generator: Generator, inversion: Inversion, parts: list[FillPart]
+    generator: Generator, inversion: Inversion, parts: list[CorrectionPart]
 ) -> None:
     """The first value of the curve is the error of X_1 against the target."""
-    ring = FillPart(area(64, 20, 20, 30, 30), target="picture", take=False)
+    ring = CorrectionPart(area(64, 20, 20, 30, 30), target="picture", take=False)
     filled = fill_region(generator, inversion, "right_eye", [parts[0], ring], QUICK, hold=0.0)
     own, shown = drawn(generator, inversion, "right_eye"), render(generator, inversion)
-    assert filled.losses["right_eye_fill"][0] == pytest.approx(l2(own, shown, ring.mask), rel=1e-4)
+    assert filled.losses["right_eye_fill"][0] == pytest.approx(mse(own, shown, ring.mask), rel=1e-4)
 
 
 def test_works_without_a_photo_unless_it_is_the_target(generator: Generator, inversion: Inversion) -> None:
@@ -207,10 +213,10 @@ def test_works_without_a_photo_unless_it_is_the_target(generator: Generator, inv
         inversion, static_mask=inversion.static_mask * 0, segments=covering(inversion)
     ).without_photo()
     free = area(64, 20, 20, 30, 30)
-    filled = fill_region(generator, record, "left_eye", [FillPart(free, "picture")], QUICK)
+    filled = fill_region(generator, record, "left_eye", [CorrectionPart(free, "picture")], QUICK)
     assert filled.photo is None and filled.absent_photo == record.absent_photo
     with pytest.raises(InvalidInputError, match="without its photo"):
-        fill_region(generator, record, "left_eye", [FillPart(free)], QUICK)
+        fill_region(generator, record, "left_eye", [CorrectionPart(free)], QUICK)
 
 
 def covering(inversion: Inversion) -> tuple[SegmentCode, ...]:
@@ -220,7 +226,7 @@ def covering(inversion: Inversion) -> tuple[SegmentCode, ...]:
 
 
 def test_the_space_is_the_later_one(
-    generator: Generator, inversion: Inversion, parts: list[FillPart]
+    generator: Generator, inversion: Inversion, parts: list[CorrectionPart]
 ) -> None:
     free = replace(inversion, edits=())
     for name, space, expected in (("left_eye", "w", "w"), ("left_eye", "s", "s"), ("right_eye", "w", "s")):
@@ -229,7 +235,7 @@ def test_the_space_is_the_later_one(
 
 
 def test_inference_mode_leaves_ordinary_tensors(
-    generator: Generator, inversion: Inversion, parts: list[FillPart]
+    generator: Generator, inversion: Inversion, parts: list[CorrectionPart]
 ) -> None:
     with torch.inference_mode():
         filled = fill_region(generator, inversion, "left_eye", parts, QUICK)
@@ -242,10 +248,10 @@ def test_inference_mode_leaves_ordinary_tensors(
 
 
 def test_what_cannot_be_filled_is_told(
-    generator: Generator, inversion: Inversion, parts: list[FillPart]
+    generator: Generator, inversion: Inversion, parts: list[CorrectionPart]
 ) -> None:
-    eye = FillPart(area(64, 0, 0, 30, 64), fit=False)
-    wrong = FillPart(area(32, 0, 0, 8, 8))
+    eye = CorrectionPart(area(64, 0, 0, 30, 64), fit=False)
+    wrong = CorrectionPart(area(32, 0, 0, 8, 8))
     cases = [
         ("nose", parts, {}, "no segment 'nose'; expected one of left_eye"),
         ("ALL", parts, {}, "'ALL' means .*left_eye.*; name one of them"),
@@ -263,31 +269,31 @@ def test_what_cannot_be_filled_is_told(
 
 def test_words_describe_the_parts() -> None:
     masks = list(torch.ones(2, 1, 1, 4, 4))
-    read = parse_parts(masks, "take\n\nFit, picture")
+    read = parse_correction_parts(masks, "take\n\nFit, picture")
     assert [(part.fit, part.take, part.target) for part in read] == [
         (False, True, "photo"),
         (True, False, "picture"),
     ]
-    assert all(part.fit and part.take for part in parse_parts(masks, "fit take"))
+    assert all(part.fit and part.take for part in parse_correction_parts(masks, "fit take"))
     for text in ("fit take\nfit\ntake", "", "photo", "fit take hard", "fit photo picture"):
         with pytest.raises(InvalidInputError, match="expected|write one line"):
-            parse_parts(masks, text)
+            parse_correction_parts(masks, text)
 
 
 def test_bad_masks_are_refused() -> None:
     for mask in (torch.zeros(1, 1, 4, 4), torch.full((1, 1, 4, 4), torch.nan), torch.ones(4, 4)):
         with pytest.raises(InvalidInputError, match="part's mask"):
-            FillPart(mask)
+            CorrectionPart(mask)
     with pytest.raises(InvalidInputError, match="target is 'sky'"):
-        FillPart(torch.ones(1, 1, 4, 4), "sky")
+        CorrectionPart(torch.ones(1, 1, 4, 4), "sky")
 
 
 def test_connected_areas_are_parts_from_the_top() -> None:
     low, high = area(9, 6, 0, 9, 3) * 0.5, area(9, 0, 4, 2, 9)
     corner = area(9, 2, 3, 3, 4)  # touches `high` at a corner
-    first, second = connected_parts(low + high + corner)
+    first, second = connected_component_masks(low + high + corner)
     assert torch.equal(first, high + corner) and torch.equal(second, low)
-    assert connected_parts(torch.zeros(1, 1, 4, 4)) == []
+    assert connected_component_masks(torch.zeros(1, 1, 4, 4)) == []
 
 
 def test_x_2_is_x_1_before_the_first_step(generator: Generator, inversion: Inversion) -> None:
@@ -295,7 +301,7 @@ def test_x_2_is_x_1_before_the_first_step(generator: Generator, inversion: Inver
     nowhere = replace(QUICK, num_steps=1, learning_rate=1e-12)
     for segment in inversion.segments:
         filled = fill_region(
-            generator, inversion, segment.name, [FillPart(area(64, 40, 40, 44, 44))], nowhere
+            generator, inversion, segment.name, [CorrectionPart(area(64, 40, 40, 44, 44))], nowhere
         )
         code = filled.segments[-1].code
         expected = convert(generator, segment.code, code.space).tensor

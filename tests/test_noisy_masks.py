@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 
 from chunky_core.boxes import Box
-from chunky_core.compositing.fill_parts import connected_parts
+from chunky_core.compositing.correction_mask import connected_component_masks
 from chunky_core.errors import InvalidInputError
 from chunky_core.segments import mask_box, segments_from_masks
-from chunky_core.segments.masks import BLACK, check_reach, feather, without_noise
+from chunky_core.segments.masks import BLACK, check_extent, feather, without_noise
 
 SIZE = 128
 
@@ -40,7 +40,7 @@ def test_noise_is_nothing(kind: str) -> None:
     assert mask_box(without_noise(noisy)) == Box(40, 50, 70, 90) != mask_box(noisy)
     made = segments_from_masks({"a": noisy, "b": torch.maximum(square().roll(50, 0), noises()[kind])})
     assert torch.equal(made.masks[0, 0], square()) and mask_box(made.masks[1]) == Box(90, 50, 120, 90)
-    assert len(connected_parts(noisy[None, None])) == 1
+    assert len(connected_component_masks(noisy[None, None])) == 1
 
 
 @pytest.mark.parametrize("sigma", [0.7, 2.0, 6.0])
@@ -74,8 +74,8 @@ def test_a_segmenters_soft_output_still_covers_the_picture() -> None:
 
 
 def test_how_far_a_feather_may_reach() -> None:
-    check_reach(32, (64, 100), "it")
-    check_reach(4, (3, 3), "it")
+    check_extent(32, (64, 100), "it")
+    check_extent(4, (3, 3), "it")
     for pixels, size, most in (
         (33, (64, 100), 32),
         (-1, (64, 64), 32),
@@ -85,4 +85,4 @@ def test_how_far_a_feather_may_reach() -> None:
         with pytest.raises(
             InvalidInputError, match=f"it is .* in a picture of .*; expected pixels, 0 to {most} "
         ):
-            check_reach(pixels, size, "it")
+            check_extent(pixels, size, "it")

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from chunky_core.errors import InvalidInputError
-from chunky_core.visualization.curves import linear_ticks, log_ticks, loss_curves, step_ticks
+from chunky_core.visualization.curves import loss_curves
 
 INK = 0.35  # how far a colour's channels lie apart, to be told from the grey of axes and text
 
@@ -91,16 +91,24 @@ def test_long_titles_and_names_stay_inside() -> None:
     assert (picture[0, :, edge] == 1).all()
 
 
-def test_ticks_are_round_and_inside() -> None:
-    assert log_ticks(0.004, 0.3) == pytest.approx([0.005, 0.01, 0.02, 0.05, 0.1, 0.2])
-    assert linear_ticks(0.0, 1.0) == pytest.approx([0.0, 0.2, 0.4, 0.6, 0.8, 1.0])
-    assert step_ticks(100) == [1, 20, 40, 60, 80, 100]
-    assert [step_ticks(steps) for steps in (0, 1, 2)] == [[], [1], [1, 2]]
-    for low in (1e-200, 3e-7, 0.02, 5.0):
-        for high in (low * 1.5, low * 40, low * 1e9, low * 1e80):
-            ticks = log_ticks(low, high)
-            assert 2 <= len(ticks) <= 16 and ticks == sorted(ticks)
-            assert all(low * 0.999 <= tick <= high * 1.001 for tick in ticks)
+def lines_across(picture: Tensor) -> int:
+    """How many horizontal lines of the grid there are, where neither a curve nor a vertical line is."""
+    clear = ((picture[0, :, :, 80:110] + 1) * 127.5).round() == 0xDE
+    return int(clear.all(0).all(1).sum())
+
+
+@pytest.mark.parametrize("low", [1e-200, 3e-7, 0.02, 5.0])
+@pytest.mark.parametrize("factor", [1.5, 40, 1e9, 1e80])
+def test_any_range_of_losses_gets_a_few_lines(low: float, factor: float) -> None:
+    curve = {"a": [low, *[math.nan] * 500, low * factor]}
+    assert 2 <= lines_across(loss_curves(curve)) <= 16
+
+
+def test_names_are_drawn_as_they_are() -> None:
+    """Not as formulas, and with an underscore at the start."""
+    plain, formula, hidden = (loss_curves({name: [1.0, 0.5]}) for name in ("x^2", "$x^2$", "_x^2"))
+    inked = [(picture[0, :, :60, 600:] < 0).sum() for picture in (plain, formula, hidden)]
+    assert inked[1] > inked[0] and inked[2] > inked[0]
 
 
 def test_bad_input_is_refused() -> None:

@@ -8,7 +8,7 @@ from scipy.sparse.linalg import spsolve
 from torch import Tensor
 from torch.nn import functional as F
 
-from chunky_core.compositing import poisson_composite
+from chunky_core.compositing import poisson_blend
 from chunky_core.errors import InvalidInputError
 from chunky_core.images import from_uint8, to_uint8
 from chunky_core.segments import blend, mask_box, segments_from_masks
@@ -18,7 +18,7 @@ NEIGHBOURS = ((0, 1), (0, -1), (1, 0), (-1, 0))
 
 
 def oracle(
-    picture: Tensor, photo: Tensor, mask: Tensor, *, mixed: bool = False, rim: str = "picture"
+    picture: Tensor, photo: Tensor, mask: Tensor, *, mixed: bool = False, boundary: str = "picture"
 ) -> Tensor:
     """Perez et al. 2003, equation 7, pixel by pixel and solved directly. All [3,H,W], mask [H,W]."""
     g, f, weight = picture.double().numpy(), photo.double().numpy().copy(), mask.double().numpy()
@@ -34,9 +34,9 @@ def oracle(
                 continue
             own, of_photo = g[:, y, x] - g[:, v, u], f[:, y, x] - f[:, v, u]
             guide = np.where(abs(of_photo) > abs(own), of_photo, own) if mixed else own
-            if rim == "soft":
+            if boundary == "soft":
                 guide = of_photo if min(weight[y, x], weight[v, u]) < 1 - 1 / 512 else own
-            if rim == "photo" and not inside[v, u]:
+            if boundary == "photo" and not inside[v, u]:
                 guide = of_photo
             entries.append((p, p, 1.0))
             b[p] += guide
@@ -76,11 +76,13 @@ def region_of(kind: str, height: int, width: int) -> Tensor:
     "kind", ["disc", "ring", "corner", "bottom", "scattered", "all but a corner", "one pixel"]
 )
 @pytest.mark.parametrize(("height", "width"), [(48, 48), (37, 53)])
-@pytest.mark.parametrize("options", [{}, {"mixed": True}, {"rim": "photo"}], ids=["seamless", "mixed", "rim"])
+@pytest.mark.parametrize(
+    "options", [{}, {"mixed": True}, {"boundary": "photo"}], ids=["seamless", "mixed", "boundary"]
+)
 def test_agrees_with_a_sparse_direct_solver(kind: str, height: int, width: int, options: dict) -> None:
     picture, photo = scene(height, width, seed=height)
     region = region_of(kind, height, width)
-    result = poisson_composite(picture, photo, region[None, None].float(), **options)
+    result = poisson_blend(photo, picture, region[None, None].float(), **options)
     expected = oracle(picture[0], photo[0], region, **options)
     assert (result[0].double() - expected).abs().max() < 0.03 * GREY_LEVEL
 
@@ -88,8 +90,8 @@ def test_agrees_with_a_sparse_direct_solver(kind: str, height: int, width: int, 
 def test_soft_masks_agree_with_a_sparse_direct_solver() -> None:
     picture, photo = scene(48, 48, seed=11)
     mask = segments_from_masks({"face": region_of("disc", 48, 48).float()}, feather=2.0).masks
-    result = poisson_composite(picture, photo, mask, rim="soft")
-    expected = oracle(picture[0], photo[0], mask[0, 0], rim="soft")
+    result = poisson_blend(photo, picture, mask, boundary="soft")
+    expected = oracle(picture[0], photo[0], mask[0, 0], boundary="soft")
     assert (result[0].double() - expected).abs().max() < 0.03 * GREY_LEVEL
 
 
@@ -97,7 +99,7 @@ def test_large_region_reaches_the_image_border() -> None:
     """At 256 pixels, where a poor solver would stop far from the solution."""
     picture, photo = scene(256, 256, seed=1)
     region = region_of("bottom", 256, 256)
-    result = poisson_composite(picture, photo, region[None, None].float())
+    result = poisson_blend(photo, picture, region[None, None].float())
     assert (result[0].double() - oracle(picture[0], photo[0], region)).abs().max() < 0.05 * GREY_LEVEL
 
 
@@ -108,8 +110,8 @@ def test_static_pixels_and_inputs_stay_bit_for_bit(seed: int) -> None:
         torch.randn(1, 1, 5, 5, generator=torch.Generator().manual_seed(seed)), (33, 40)
     ).clamp(0, 1)
     before = [t.clone() for t in (picture, photo, mask)]
-    for options in ({}, {"mixed": True}, {"rim": "photo"}, {"band": 2}):
-        result = poisson_composite(picture, photo, mask, **options)
+    for options in ({}, {"mixed": True}, {"boundary": "photo"}, {"band": 2}):
+        result = poisson_blend(photo, picture, mask, **options)
         outside = (mask == 0).expand_as(photo)
         assert outside.any() and torch.equal(result[outside], photo[outside])
         assert result.isfinite().all()
@@ -123,64 +125,64 @@ def test_a_harmonic_photo_is_filled_in_exactly() -> None:
         1, 3, 40, 40
     )  # each term: discrete Laplacian 0
     mask = region_of("disc", 40, 40)[None, None].float()
-    result = poisson_composite(torch.full_like(harmonic, 0.3), harmonic, mask)
+    result = poisson_blend(harmonic, torch.full_like(harmonic, 0.3), mask)
     assert (result - harmonic).abs().max() < 1e-5
 
 
-@pytest.mark.parametrize("options", [{}, {"mixed": True}, {"rim": "photo"}])
+@pytest.mark.parametrize("options", [{}, {"mixed": True}, {"boundary": "photo"}])
 def test_a_constant_offset_disappears(options: dict) -> None:
     _, photo = scene(40, 40, seed=2)
     shift = torch.tensor([0.3, -0.2, 0.1])[:, None, None]
     mask = region_of("corner", 40, 40)[None, None].float()
-    assert (poisson_composite(photo + shift, photo, mask, **options) - photo).abs().max() < 1e-5
+    assert (poisson_blend(photo, photo + shift, mask, **options) - photo).abs().max() < 1e-5
 
 
 def test_rim_photo_removes_the_seam_of_a_blended_picture() -> None:
     _, photo = scene(40, 40, seed=2)
     mask = region_of("disc", 40, 40)[None, None].float()
     blended = photo + 0.3 * mask
-    assert (poisson_composite(blended, photo, mask, rim="photo") - photo).abs().max() < 1e-5
+    assert (poisson_blend(photo, blended, mask, boundary="photo") - photo).abs().max() < 1e-5
     assert (
-        poisson_composite(blended, photo, mask) - blended
+        poisson_blend(photo, blended, mask) - blended
     ).abs().max() < 1e-5  # the seam is among its differences
 
 
-@pytest.mark.parametrize("rim", ["photo", "soft"])
-def test_a_feathered_blend_loses_its_tint_only_without_the_cross_fade(rim: str) -> None:
-    """A cross-fade turns the jump of colours into a ramp, which counts as part of the picture, but for a soft rim."""
+@pytest.mark.parametrize("boundary", ["photo", "soft"])
+def test_a_feathered_blend_loses_its_tint_only_without_the_cross_fade(boundary: str) -> None:
+    """A cross-fade turns the jump of colours into a ramp, which counts as a part of it, but for a soft boundary."""
     _, photo = scene(48, 48, seed=9)
     segments = segments_from_masks({"face": region_of("disc", 48, 48).float()}, feather=2.0)
     box = mask_box(segments.masks)
     crops = [(photo + 0.3)[..., box.top : box.bottom, box.left : box.right]]
     left = [
-        (poisson_composite(picture, photo, 1 - segments.static, rim=rim) - photo).abs().max()
+        (poisson_blend(photo, picture, 1 - segments.static, boundary=boundary) - photo).abs().max()
         for picture in (blend(photo, segments, crops, [box], cross_fade=fade) for fade in (True, False))
     ]
-    assert (left[0] > 0.1 if rim == "photo" else left[0] < 2e-3) and left[1] < 2e-3
+    assert (left[0] > 0.1 if boundary == "photo" else left[0] < 2e-3) and left[1] < 2e-3
 
 
 def test_band_leaves_the_depth_of_the_region_alone() -> None:
     picture, photo = scene(60, 60, seed=4)
     region = region_of("disc", 60, 60)
     mask = region[None, None].float()
-    result = poisson_composite(picture, photo, mask, band=4)
+    result = poisson_blend(photo, picture, mask, band=4)
     deep = region & (F.max_pool2d(1 - mask, 11, 1, 5)[0, 0] == 0)
     assert deep.any() and torch.equal(result[..., deep], picture[..., deep])
-    wide = poisson_composite(picture, photo, mask, band=60)
-    assert (wide - poisson_composite(picture, photo, mask)).abs().max() < 0.01 * GREY_LEVEL
+    wide = poisson_blend(photo, picture, mask, band=60)
+    assert (wide - poisson_blend(photo, picture, mask)).abs().max() < 0.01 * GREY_LEVEL
     assert (result - wide).abs().max() > GREY_LEVEL
 
 
 def test_empty_region_gives_the_photo_and_a_full_one_its_mean() -> None:
     picture, photo = scene(20, 20, seed=5)
-    empty = poisson_composite(picture, photo, torch.zeros(1, 1, 20, 20))
+    empty = poisson_blend(photo, picture, torch.zeros(1, 1, 20, 20))
     assert torch.equal(empty, photo) and empty.data_ptr() != photo.data_ptr()
     full = torch.ones(1, 1, 20, 20)
-    shifted = poisson_composite(picture, photo, full)
+    shifted = poisson_blend(photo, picture, full)
     mean = (photo - picture).mean(dim=(2, 3), keepdim=True)
     assert (shifted - (picture + mean)).abs().max() < 1e-5
-    assert torch.equal(poisson_composite(picture, photo, full, band=2), picture)
-    mixed = poisson_composite(picture, photo, full, mixed=True)
+    assert torch.equal(poisson_blend(photo, picture, full, band=2), picture)
+    mixed = poisson_blend(photo, picture, full, mixed=True)
     assert torch.allclose(mixed.mean(dim=(2, 3)), photo.mean(dim=(2, 3)), atol=1e-5)
 
 
@@ -194,30 +196,30 @@ def test_a_picture_tied_at_one_pixel_converges(kind: str) -> None:
         offset = (photo - picture)[..., :1, :1]
     else:
         offset = (photo - picture).mean(dim=(2, 3), keepdim=True)
-    difference = poisson_composite(picture, photo, mask) - picture - offset
+    difference = poisson_blend(photo, picture, mask) - picture - offset
     assert difference.abs().max() < 0.1 * GREY_LEVEL
 
 
 def test_every_photo_of_a_batch_is_solved_with_its_own_mask() -> None:
     pictures, photos = (torch.cat(t) for t in zip(scene(24, 24, 6), scene(24, 24, 7), strict=True))
     masks = torch.stack([region_of("disc", 24, 24), region_of("corner", 24, 24)])[:, None].float()
-    both = poisson_composite(pictures, photos, masks)
+    both = poisson_blend(photos, pictures, masks)
     for i in range(2):
-        alone = poisson_composite(pictures[i : i + 1], photos[i : i + 1], masks[i : i + 1])
+        alone = poisson_blend(photos[i : i + 1], pictures[i : i + 1], masks[i : i + 1])
         assert torch.equal(both[i : i + 1], alone)
-    assert torch.equal(poisson_composite(pictures, photos, masks[:1])[:1], both[:1])
+    assert torch.equal(poisson_blend(photos, pictures, masks[:1])[:1], both[:1])
 
 
 def test_bad_input_is_named() -> None:
     picture, photo = scene(8, 8, seed=8)
     mask = torch.ones(1, 1, 8, 8)
     with pytest.raises(InvalidInputError, match="picture is a picture of 7x8, the photo a picture of 8x8"):
-        poisson_composite(picture[..., 1:], photo, mask)
+        poisson_blend(photo, picture[..., 1:], mask)
     with pytest.raises(InvalidInputError, match="mask is 7x8, the photo 8x8"):
-        poisson_composite(picture, photo, mask[..., 1:])
+        poisson_blend(photo, picture, mask[..., 1:])
     with pytest.raises(InvalidInputError, match="the picture contains NaN"):
-        poisson_composite(picture * torch.nan, photo, mask)
-    with pytest.raises(InvalidInputError, match="rim is 'edge'"):
-        poisson_composite(picture, photo, mask, rim="edge")  # type: ignore[arg-type]
+        poisson_blend(photo, picture * torch.nan, mask)
+    with pytest.raises(InvalidInputError, match="boundary is 'edge'"):
+        poisson_blend(photo, picture, mask, boundary="edge")  # type: ignore[arg-type]
     with pytest.raises(InvalidInputError, match="band is 0"):
-        poisson_composite(picture, photo, mask, band=0)
+        poisson_blend(photo, picture, mask, band=0)

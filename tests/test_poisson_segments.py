@@ -13,18 +13,18 @@ from torch import Tensor
 
 from chunky_core.boxes import Box
 from chunky_core.compositing import composite, render
-from chunky_core.compositing.between_segments import join_segments, shift_segments
+from chunky_core.compositing.segment_seams import poisson_blend_segments, shift_segment_colors
 from chunky_core.errors import InvalidInputError
 from chunky_core.generator.generator import Generator
 from chunky_core.inversion.record import Inversion
-from chunky_core.segments import Segments, mask_box, segments_from_masks
+from chunky_core.segments import SegmentMasks, mask_box, segments_from_masks
 from tests.inversion_tools import make_inversion
 from tests.test_poisson import GREY_LEVEL, NEIGHBOURS, scene
 
 HEIGHT, WIDTH = 30, 26
 
 
-def divided(static: bool = True, feather: float = 1.0) -> Segments:
+def divided(static: bool = True, feather: float = 1.0) -> SegmentMasks:
     """Left, right and a spot on their border, with a static frame above and on the left."""
     masks = {name: torch.zeros(HEIGHT, WIDTH) for name in ("left", "right", "spot", "keep")}
     masks["left"][:, :13], masks["right"][:, 13:], masks["spot"][10:17, 9:18] = 1, 1, 1
@@ -34,7 +34,7 @@ def divided(static: bool = True, feather: float = 1.0) -> Segments:
     return segments_from_masks(masks, static=("keep",) if static else (), feather=feather)
 
 
-def own_pictures(segments: Segments) -> tuple[list[Tensor], list[Box], Tensor]:
+def own_pictures(segments: SegmentMasks) -> tuple[list[Tensor], list[Box], Tensor]:
     """A crop and a box for every segment, and their whole pictures [N,3,H,W]."""
     wholes = torch.cat([scene(HEIGHT, WIDTH, seed)[0] for seed in range(len(segments.names))])
     boxes = [mask_box(mask, margin=1) for mask in segments.masks]
@@ -44,8 +44,8 @@ def own_pictures(segments: Segments) -> tuple[list[Tensor], list[Box], Tensor]:
     return crops, boxes, wholes
 
 
-def oracle(photo: Tensor, segments: Segments, wholes: Tensor, mixed: bool) -> Tensor:
-    """The equations of `join_segments` pixel by pixel, with scipy's direct solver."""
+def oracle(photo: Tensor, segments: SegmentMasks, wholes: Tensor, mixed: bool) -> Tensor:
+    """The equations of `poisson_blend_segments` pixel by pixel, with scipy's direct solver."""
     f, g = photo[0].double().numpy().copy(), wholes.double().numpy()
     static, masks = segments.static[0, 0].double().numpy(), segments.masks[:, 0].numpy()
     labels = np.where(static > 1 / 512, -1, masks.argmax(axis=0))
@@ -80,7 +80,7 @@ def oracle(photo: Tensor, segments: Segments, wholes: Tensor, mixed: bool) -> Te
 def test_agrees_with_a_direct_solver(mixed: bool, feather: float) -> None:
     segments, (_, photo) = divided(feather=feather), scene(HEIGHT, WIDTH, 9)
     crops, boxes, wholes = own_pictures(segments)
-    result = join_segments(photo, segments, crops, boxes, mixed=mixed)
+    result = poisson_blend_segments(photo, segments, crops, boxes, mixed=mixed)
     expected = oracle(photo, segments, wholes, mixed)
     assert (result[0].double() - expected).abs().max() < 0.05 * GREY_LEVEL
     static = segments.static[0, 0] == 1
@@ -97,7 +97,7 @@ def test_offsets_of_segments_disappear(shifted: bool) -> None:
         (photo + tint)[..., box.top : box.bottom, box.left : box.right]
         for tint, box in zip(tints, boxes, strict=True)
     ]
-    method = shift_segments if shifted else join_segments
+    method = shift_segment_colors if shifted else poisson_blend_segments
     assert (method(photo, segments, crops, boxes) - photo).abs().max() < 1e-3
 
 
@@ -106,19 +106,19 @@ def test_without_static_pixels_the_mean_colour_is_kept() -> None:
     crops, boxes, wholes = own_pictures(segments)
     hard = (wholes * segments.masks).sum(dim=0, keepdim=True)
     for band in (None, 2):
-        result = join_segments(photo, segments, crops, boxes, band=band)
+        result = poisson_blend_segments(photo, segments, crops, boxes, band=band)
         assert not torch.allclose(result, hard, atol=0.01)
         if band is None:
             assert torch.allclose(result.mean(dim=(2, 3)), hard.mean(dim=(2, 3)), atol=1e-5)
     tinted = [crop + 0.1 * index for index, crop in enumerate(crops)]
-    same = shift_segments(photo, segments, crops, boxes)
-    assert (shift_segments(photo, segments, tinted, boxes) - same - 0.1).abs().max() < 1e-4
+    same = shift_segment_colors(photo, segments, crops, boxes)
+    assert (shift_segment_colors(photo, segments, tinted, boxes) - same - 0.1).abs().max() < 1e-4
 
 
 def test_a_band_leaves_the_depth_of_segments_alone() -> None:
     segments, (_, photo) = divided(feather=0.0), scene(HEIGHT, WIDTH, 9)
     crops, boxes, wholes = own_pictures(segments)
-    result = join_segments(photo, segments, crops, boxes, band=2)
+    result = poisson_blend_segments(photo, segments, crops, boxes, band=2)
     assert torch.equal(result[..., 20:, 17:], wholes[1:2, :, 20:, 17:])
     assert not torch.equal(result[..., 20:, 12:14], wholes[1:2, :, 20:, 12:14])
 

@@ -17,7 +17,7 @@ from chunky_core.demo.portraits import (
     PALETTE,
     PARTS,
     SHARED_ATTRIBUTES,
-    render,
+    draw_portraits,
 )
 from chunky_core.errors import InvalidInputError
 
@@ -43,8 +43,8 @@ def test_vocabulary_is_complete() -> None:
 def test_same_numbers_give_the_same_picture_whatever_the_batch() -> None:
     u = people(9)
     before = u.clone()
-    image, labels = render(u, 128)
-    alone, alone_labels = render(u[5:6], 128)
+    image, labels = draw_portraits(u, 128)
+    alone, alone_labels = draw_portraits(u[5:6], 128)
     assert torch.equal(u, before)
     assert torch.equal(image[5:6], alone) and torch.equal(labels[5:6], alone_labels)
     assert image.shape == (9, 3, 128, 128) and image.dtype == torch.float32
@@ -53,14 +53,14 @@ def test_same_numbers_give_the_same_picture_whatever_the_batch() -> None:
 
 
 def test_every_part_has_its_label_and_no_other() -> None:
-    _, labels = render(people(24), 128)
+    _, labels = draw_portraits(people(24), 128)
     for name in ALWAYS_SEEN:
         assert bool((labels == LABEL[name]).flatten(1).any(1).all()), name
     assert set(labels.unique().tolist()) == {LABEL[name] for name in PARTS}
 
 
 def test_left_and_right_are_those_of_the_picture() -> None:
-    _, labels = render(people(8), 128)
+    _, labels = draw_portraits(people(8), 128)
     columns = torch.arange(128.0)
     for name in ("eye", "brow"):
         left, right = ((labels == LABEL[f"{side}_{name}"]).float() for side in ("left", "right"))
@@ -74,7 +74,7 @@ def test_glasses_are_labelled_only_where_they_show() -> None:
     seen = []
     for strength in (-1.5, 1.5):
         u[:, INDEX["glasses"]] = strength
-        seen.append(int((render(u, 128)[1] == LABEL["glasses"]).sum()))
+        seen.append(int((draw_portraits(u, 128)[1] == LABEL["glasses"]).sum()))
     assert seen[0] == 0 and seen[1] > 4 * 200
 
 
@@ -84,7 +84,7 @@ def test_attribute_acts_on_both_sides_of_its_mean(name: str) -> None:
     pictures = []
     for strength in (-1.5, 0.0, 1.5):
         u[:, INDEX[name]] = strength
-        pictures.append(render(u, 96)[0])
+        pictures.append(draw_portraits(u, 96)[0])
     below, above = (pictures[1] - pictures[0]).abs(), (pictures[2] - pictures[1]).abs()
     strongest = (pictures[2] - pictures[0]).abs().amax(1).flatten(1).topk(12).values.mean()
     assert float(strongest) > 0.09  # of 2: the pixels that change most change visibly
@@ -96,34 +96,34 @@ def test_attribute_acts_smoothly(name: str) -> None:
     """Halving a small step about halves the change: no jumps that a network could not learn."""
     u = people(4, seed=6, spread=0.7)
     u[:, INDEX[name]] = 0.1
-    centre = render(u, 96)[0]
+    centre = draw_portraits(u, 96)[0]
     changes = []
     for step in (0.02, 0.01):
         u[:, INDEX[name]] = 0.1 + step
-        changes.append(float((render(u, 96)[0] - centre).abs().mean()))
+        changes.append(float((draw_portraits(u, 96)[0] - centre).abs().mean()))
     assert 1.5 < changes[0] / changes[1] < 2.5
 
 
 def test_resolutions_agree() -> None:
     u = people(4)
-    image, labels = render(u, 256)
-    finer, finer_labels = render(u, 512)
+    image, labels = draw_portraits(u, 256)
+    finer, finer_labels = draw_portraits(u, 512)
     assert float((F.avg_pool2d(finer, 2) - image).abs().mean()) < 0.005
     assert float((finer_labels[:, ::2, ::2] == labels).float().mean()) > 0.98
 
 
 def test_equal_rows_per_part_are_one_person() -> None:
     u = people(3)
-    image, labels = render(u, 96)
-    image_by_part, labels_by_part = render(u[:, None].expand(-1, len(PARTS), -1), 96)
+    image, labels = draw_portraits(u, 96)
+    image_by_part, labels_by_part = draw_portraits(u[:, None].expand(-1, len(PARTS), -1), 96)
     assert torch.equal(image, image_by_part) and torch.equal(labels, labels_by_part)
 
 
 def test_a_part_reads_only_its_own_row_and_the_shared_attributes() -> None:
     u = people(2)[:, None].repeat(1, len(PARTS), 1)
-    image, labels = render(u, 128)
+    image, labels = draw_portraits(u, 128)
     u[:, LABEL["mouth"]] += 2.0  # shared attributes of this row are not read
-    changed = (render(u, 128)[0] - image).abs().amax(1) > 1e-6
+    changed = (draw_portraits(u, 128)[0] - image).abs().amax(1) > 1e-6
     near_mouth = F.max_pool2d((labels == LABEL["mouth"]).float()[:, None], 41, 1, 20)[:, 0] > 0
     assert bool(changed.any()) and not bool((changed & ~near_mouth).any())
 
@@ -131,14 +131,14 @@ def test_a_part_reads_only_its_own_row_and_the_shared_attributes() -> None:
 @pytest.mark.parametrize("shape", [(48,), (1, 47), (1, 12, 48), (0, 48), (1, 13, 48, 1)])
 def test_wrong_shapes_are_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(InvalidInputError, match="expected"):
-        render(torch.zeros(shape), 64)
+        draw_portraits(torch.zeros(shape), 64)
 
 
 def test_numbers_that_are_not_finite_and_tiny_pictures_are_refused() -> None:
     with pytest.raises(InvalidInputError, match="finite"):
-        render(torch.full((1, 48), torch.nan), 64)
+        draw_portraits(torch.full((1, 48), torch.nan), 64)
     with pytest.raises(InvalidInputError, match="resolution 8"):
-        render(torch.zeros(1, 48), 8)
+        draw_portraits(torch.zeros(1, 48), 8)
 
 
 def test_photo_is_seeded_and_of_eight_bits() -> None:
@@ -158,14 +158,14 @@ def test_photo_is_seeded_and_of_eight_bits() -> None:
 
 def test_plain_photo_is_the_render_of_its_attributes() -> None:
     photo = demo_photo(4, resolution=96, nuisances=False)
-    image, labels = render(photo.attributes[None], 96)
+    image, labels = draw_portraits(photo.attributes[None], 96)
     assert float((photo.image - image).abs().max()) < 1.01 / 255
     assert torch.equal(photo.labels, labels[0])
 
 
 def test_nuisances_and_deviating_parts_make_another_picture() -> None:
     photo = demo_photo(4, resolution=96)
-    assert float((photo.image - render(photo.attributes[None], 96)[0]).abs().mean()) > 0.02
+    assert float((photo.image - draw_portraits(photo.attributes[None], 96)[0]).abs().mean()) > 0.02
     own = [index for index, name in enumerate(ATTRIBUTES) if name not in SHARED_ATTRIBUTES]
     shared = [INDEX[name] for name in SHARED_ATTRIBUTES]
     assert float(photo.attributes[:, own].std(0).mean()) > 0.5
@@ -177,7 +177,7 @@ def test_nuisances_and_deviating_parts_make_another_picture() -> None:
 def test_extra_has_its_label_and_leaves_the_rest_alone(name: str) -> None:
     for seed in (1, 2):
         with_extra = demo_photo(seed, resolution=96, extras=(name,), nuisances=False)
-        without = render(with_extra.attributes[None], 96)[1][0]
+        without = draw_portraits(with_extra.attributes[None], 96)[1][0]
         mine = with_extra.labels == LABEL[name]
         assert int(mine.sum()) >= 8
         assert torch.equal(with_extra.labels[~mine], without[~mine])

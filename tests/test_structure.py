@@ -75,12 +75,13 @@ def test_importing_is_light_and_leaves_no_trace():
     code = (
         "import sys, json, torch; before = set(sys.modules); flags = torch.backends.cudnn.benchmark\n"
         "import chunky_core, chunky_core.inversion, chunky_core.compositing, chunky_core.segments\n"
-        "import chunky_core.checkpoints.generators\n"
+        "import chunky_core.checkpoints.generators, chunky_core.alignment, chunky_core.editing\n"
+        "import chunky_core.evaluation, chunky_core.visualization\n"
         "print(json.dumps([sorted(set(sys.modules) - before), flags == torch.backends.cudnn.benchmark]))"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     loaded, same_flags = json.loads(done.stdout)
-    heavy = {"cv2", "lpips", "torchvision", "scipy", "skimage"}
+    heavy = {"cv2", "lpips", "matplotlib", "torchvision", "scipy", "skimage"}
     assert same_flags
     assert not heavy & {name.split(".")[0] for name in loaded}
 

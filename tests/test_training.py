@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from chunky_core.demo.portraits import ATTRIBUTES, INDEX, render
+from chunky_core.demo.portraits import ATTRIBUTES, INDEX, draw_portraits
 from chunky_core.demo.training import renders
 from chunky_core.demo.training.losses import label_weights, portrait_loss
-from chunky_core.demo.training.muon import Muon, orthogonalise
+from chunky_core.demo.training.muon import Muon, orthogonalize
 from chunky_core.demo.training.quality import attribute_gain
 from chunky_core.demo.training.readout import W_DIM, Z_DIM, build_mapping, build_readout, fold
 from chunky_core.demo.training.trainer import Place, Trainer, TrainingConfig, new_network
@@ -69,9 +69,9 @@ def test_folding_onto_w_is_exact(readout):
 
 def test_orthogonalise_pulls_singular_values_to_one():
     matrix = torch.randn(24, 60, generator=torch.Generator().manual_seed(0))
-    values = torch.linalg.svdvals(orthogonalise(matrix))
+    values = torch.linalg.svdvals(orthogonalize(matrix))
     assert values.min() > 0.6 and values.max() < 1.3
-    assert torch.allclose(orthogonalise(matrix.T), orthogonalise(matrix).T, atol=1e-4)
+    assert torch.allclose(orthogonalize(matrix.T), orthogonalize(matrix).T, atol=1e-4)
 
 
 def test_muon_solves_a_linear_problem():
@@ -96,7 +96,7 @@ def test_loss_is_zero_only_for_the_target():
 
 def test_gain_of_the_renderer_itself_is_one():
     start = torch.randn(3, len(ATTRIBUTES), generator=torch.Generator().manual_seed(4))
-    gain, cosine = attribute_gain(lambda u: render(u, 64)[0], start, "smile")
+    gain, cosine = attribute_gain(lambda u: draw_portraits(u, 64)[0], start, "smile")
     assert math.isclose(gain, 1, abs_tol=1e-4) and math.isclose(cosine, 1, abs_tol=1e-4)
 
 

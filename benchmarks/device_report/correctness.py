@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from chunky_core.boxes import Box
-from chunky_core.compositing import COMPOSITE_MODES, composite, poisson_composite, render
+from chunky_core.compositing import COMPOSITE_MODES, composite, poisson_blend, render
 from chunky_core.generator import Generator
 from chunky_core.inversion import Inversion, LossConfig, ProjectionConfig, project
 from chunky_core.segments import mask_box
@@ -182,7 +182,7 @@ def mask_and_colour_checks(scene: Scene, device: torch.device) -> Iterator[dict[
     """What runs in float32 whatever the generator's dtype: Poisson's equation and the level set."""
     mask = scene.segments.masks[:1]
     picture = scene.photo.flip(3)
-    difference = largest_difference(poisson_composite, device, picture, scene.photo, mask) / GREY_LEVEL
+    difference = largest_difference(poisson_blend, device, scene.photo, picture, mask) / GREY_LEVEL
     yield check("poisson", "float32", difference, {"poisson": POISSON_BOUND}, "grey levels")
     top, left, bottom, right = mask_box(mask[0])
     speed = torch.zeros_like(mask)

@@ -25,7 +25,7 @@ from chunky_core.generator.spaces import Direction
 from chunky_core.generator.stylegan2 import SynthesisNetwork
 from chunky_core.images import from_uint8, to_uint8
 from chunky_core.inversion import Edit
-from chunky_core.segments import Segments, segments_from_label_map, segments_from_masks
+from chunky_core.segments import SegmentMasks, segments_from_label_map, segments_from_masks
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Scene:
 
     generator: Generator
     photo: Tensor
-    segments: Segments
+    segments: SegmentMasks
     edit: Edit
 
     @property
@@ -67,7 +67,7 @@ def large_scene() -> Scene:
     return _seeded_scene(seeded_network(1024), portrait_segments(1024))
 
 
-def _seeded_scene(synthesis: SynthesisNetwork, segments: Segments) -> Scene:
+def _seeded_scene(synthesis: SynthesisNetwork, segments: SegmentMasks) -> Scene:
     w_dim = synthesis.w_dim
     mapping = MappingNetwork(z_dim=w_dim, w_dim=w_dim, num_ws=synthesis.num_ws, num_layers=2)
     module, rng = GeneratorModule(mapping, synthesis), torch.Generator().manual_seed(0)

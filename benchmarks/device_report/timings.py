@@ -25,9 +25,9 @@ from memory import peak_of_tensors
 
 from chunky_core import Generator, load_generator
 from chunky_core.checkpoints.generators import save_generator
-from chunky_core.compositing import composite, poisson_composite
+from chunky_core.compositing import composite, poisson_blend
 from chunky_core.inversion import LossConfig, ProjectionConfig, project
-from chunky_core.segments import mask_box, single
+from chunky_core.segments import mask_box, single_segment
 from chunky_core.segments.level_set import evolve
 
 from .machine import GIB, memory
@@ -115,7 +115,7 @@ def step_timings(
     generator: Generator, scene: Scene, part: Part, dtype: str, title: str, losses: LossConfig
 ) -> Iterator[dict[str, Any]]:
     """Seconds per step of the whole photo with one code, of segments one by one, and of segments together."""
-    whole = single((scene.size, scene.size))
+    whole = single_segment((scene.size, scene.size))
     cases = {
         "global": (whole, "independent"),
         "independent": (scene.segments, "independent"),
@@ -156,7 +156,7 @@ def picture_timings(scene: Scene, part: Part) -> Iterator[dict[str, Any]]:
         scene.edit
     )
     arms: Arms = {
-        "Poisson composite": lambda: poisson_composite(picture, photo, mask),
+        "Poisson composite": lambda: poisson_blend(photo, picture, mask),
         "level set, 5 pixels": lambda: evolve(mask, speed, distance=5.0, sign=1),
         "composite of an edit": lambda: composite(generator, inversion),
     }

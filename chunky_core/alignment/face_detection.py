@@ -1,29 +1,23 @@
-"""Faces in a photo: found with OpenCV's detectors, chosen, and turned into the quads of their crops."""
+"""Faces in a photo, found with OpenCV's detectors."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from torch import Tensor
 
-from ..errors import InvalidInputError, MissingWeightsError, UnsupportedCheckpointError
+from ..errors import MissingWeightsError, UnsupportedCheckpointError
 from ..images import to_uint8
 from ..inversion.original_crop import Alignment
-from .face_crop import ffhq_quad, quad_from_box
-from .face_points import Box, FacePoints, points_from_landmarks
-from .perspective import Quad
+from .face_points import points_from_landmarks
+from .faces import BY_HAND, Face, sorted_faces
 
 YUNET = "face_detection_yunet_2023mar.onnx"
 FOLDER = "models/chunkygan/faces"
 SOURCE = (
     "from OpenCV's model zoo (opencv_zoo on GitHub, folder models/face_detection_yunet; 230 kB, MIT licence)"
-)
-BY_HAND = (
-    "say where the face is: points (both eyes, both corners of the mouth), a box, a mask painted over it, or "
-    "keypoints of another pack"
 )
 CASCADE = "haarcascade_frontalface_default.xml"
 
@@ -33,61 +27,17 @@ LEAST_SCORE, LARGEST_OVERLAP, MOST_FACES = 0.7, 0.3, 200
 FRONTAL = ((0.31, 0.39), (0.69, 0.39), (0.36, 0.79), (0.64, 0.79))
 
 
-@dataclass(frozen=True)
-class Face:
-    """box: left, top, width, height in pixels of the photo. points: None if only the box is known.
-
-    score: 0..1, the detector's confidence; 1 for faces given by hand.
-    """
-
-    box: Box
-    points: FacePoints | None = None
-    score: float = 1.0
-
-    @property
-    def quad(self) -> Quad:
-        """Its FFHQ crop; without points the square around the box."""
-        return quad_from_box(self.box) if self.points is None else ffhq_quad(self.points)
-
-
 def detect_faces(photo: Tensor, *, model: Path | None = None) -> tuple[Face, ...]:
     """The faces of a photo from left to right, () if there are none.
 
     photo: [1,3,H,W] in [-1,1]. model: a YuNet ONNX file (Wu et al. 2023) for OpenCV's FaceDetectorYN; None = the
     Haar cascade of frontal faces that OpenCV 4 ships (Viola and Jones 2001), which knows no rotation and whose
-    points are estimated from its box. Raises MissingWeightsError without either, UnsupportedCheckpointError if
+    points are estimated from its rectangle. Raises MissingWeightsError without either, UnsupportedCheckpointError if
     OpenCV cannot use the file.
     """
     pixels = np.ascontiguousarray(to_uint8(photo)[0].cpu().numpy()[:, :, ::-1])
     found = _with_cascade(pixels) if model is None else _with_yunet(pixels, model)
     return sorted_faces(found)
-
-
-def sorted_faces(faces: list[Face] | tuple[Face, ...]) -> tuple[Face, ...]:
-    """From left to right, by the middle of the box."""
-    return tuple(sorted(faces, key=lambda face: face.box[0] + face.box[2] / 2))
-
-
-def choose_face(faces: tuple[Face, ...], which: str | int = "largest") -> Face:
-    """One of several faces: "largest", "leftmost", or a number from 0, counted from left to right.
-
-    Raises InvalidInputError if there is no such face.
-    """
-    if not faces:
-        raise InvalidInputError(f"no face was found in the photo; {BY_HAND}")
-    if which == "largest":
-        return max(faces, key=lambda face: face.box[2] * face.box[3])
-    ordered, index = sorted_faces(faces), 0 if which == "leftmost" else which
-    if not isinstance(index, int) or not 0 <= index < len(ordered):
-        raise InvalidInputError(
-            f"face {index!r} was asked for; expected largest, leftmost or 0 to {len(ordered) - 1}"
-        )
-    return ordered[index]
-
-
-def face_alignment(face: Face, photo: Tensor) -> Alignment:
-    """The record of a face's crop out of a photo [1,C,H,W]."""
-    return Alignment(face.quad, (photo.shape[-2], photo.shape[-1]))
 
 
 def draw_quads(photo: Tensor, alignments: tuple[Alignment, ...]) -> Tensor:
@@ -134,7 +84,7 @@ def _with_yunet(pixels: np.ndarray, model: Path) -> list[Face]:
 
 
 def _face_of_row(row: list[float], scale: float) -> Face:
-    """One row of FaceDetectorYN: box, then eyes, nose, mouth corners as x, y, then the score."""
+    """One row of FaceDetectorYN: rectangle, then eyes, nose, mouth corners as x, y, then the score."""
     numbers = [number / scale for number in row[:14]]
     landmarks = list(zip(numbers[4::2], numbers[5::2], strict=True))
     left, top, width, height = numbers[:4]
@@ -144,10 +94,10 @@ def _face_of_row(row: list[float], scale: float) -> Face:
 def _with_cascade(pixels: np.ndarray) -> list[Face]:
     import cv2
 
-    grey = cv2.equalizeHist(cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY))
-    least = max(24, min(grey.shape) // 12)
-    boxes = _cascade().detectMultiScale(grey, 1.1, 6, minSize=(least, least))
-    return [_face_of_box([float(number) for number in box]) for box in boxes]
+    gray = cv2.equalizeHist(cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY))
+    least = max(24, min(gray.shape) // 12)
+    rows = _cascade().detectMultiScale(gray, 1.1, 6, minSize=(least, least))
+    return [_face_of_rectangle([float(number) for number in row]) for row in rows]
 
 
 def _cascade() -> Any:
@@ -162,8 +112,8 @@ def _cascade() -> Any:
     return cv2.CascadeClassifier(str(Path(folder) / CASCADE))
 
 
-def _face_of_box(box: list[float]) -> Face:
-    left, top, width, height = box
+def _face_of_rectangle(row: list[float]) -> Face:
+    left, top, width, height = row
     landmarks = [(left + x * width, top + y * height) for x, y in FRONTAL]
     return Face((left, top, width, height), points_from_landmarks(landmarks), 0.5)
 

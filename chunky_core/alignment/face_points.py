@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import math
 import re
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..deprecated import old_names
 from ..errors import InvalidInputError
 from ..inversion.original_crop import Point
 
-Box = tuple[float, float, float, float]  # left, top, width, height in pixels
+__getattr__ = old_names(__name__)
+
+FaceRectangle = tuple[float, float, float, float]  # left, top, width, height in pixels
 
 POINTS_EXAMPLE = "420,380 600,380 450,560 570,560"
 BOX_EXAMPLE = "300, 200, 400, 400"
@@ -50,12 +54,17 @@ class FacePoints:
         eyes, mouth = mean_point(self.eyes), mean_point(self.mouth)
         return (bx - ax, by - ay), (mouth[0] - eyes[0], mouth[1] - eyes[1])
 
-    def box(self) -> Box:
+    def rectangle(self) -> FaceRectangle:
         """The upright rectangle around the points, enlarged to about the face."""
         (ex, ey), (mx, my) = self.axes()
         side = 2.0 * max(math.hypot(ex, ey), math.hypot(mx, my))
         x, y = mean_point((*self.eyes, *self.mouth))
         return x - side / 2, y - side / 2, side, side
+
+    def box(self) -> FaceRectangle:
+        """The name of `rectangle` in version 0.1."""
+        warnings.warn("FacePoints.box is now FacePoints.rectangle", DeprecationWarning, stacklevel=2)
+        return self.rectangle()
 
 
 def mean_point(points: Sequence[Point]) -> Point:
@@ -88,9 +97,9 @@ def parse_points(text: str) -> tuple[FacePoints, ...]:
     return tuple(faces)
 
 
-def parse_boxes(text: str) -> tuple[Box, ...]:
-    """One box per line: 'left, top, width, height' in pixels. Raises InvalidInputError."""
-    boxes: list[Box] = []
+def parse_rectangles(text: str) -> tuple[FaceRectangle, ...]:
+    """One rectangle per line: 'left, top, width, height' in pixels. Raises InvalidInputError."""
+    rectangles: list[FaceRectangle] = []
     for line in _lines(text):
         row = _numbers(line, "box", BOX_MEANING)
         if len(row) != 4:
@@ -99,8 +108,8 @@ def parse_boxes(text: str) -> tuple[Box, ...]:
             raise InvalidInputError(
                 f"box is {_short(line)}, {row[2]:g} wide and {row[3]:g} high; expected {BOX_MEANING}"
             )
-        boxes.append((row[0], row[1], row[2], row[3]))
-    return tuple(boxes)
+        rectangles.append((row[0], row[1], row[2], row[3]))
+    return tuple(rectangles)
 
 
 def points_from_openpose(pose: Any, size: tuple[int, int]) -> tuple[FacePoints, ...]:

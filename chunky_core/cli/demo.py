@@ -8,7 +8,7 @@ import json
 from ..demo.shipped import LABEL_NAMES, load_shipped_photo
 from ..segments import segments_from_label_map
 from .job import run_job
-from .options import add_job_options, files_of_models, job_of
+from .options import add_job_options, job_from_options, model_files
 from .outputs import SHEET, check_inputs_stay
 
 STATIC = ("background",)
@@ -29,12 +29,12 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    check_inputs_stay(options.out, files_of_models(options))
+    check_inputs_stay(options.out, model_files(options))
     photo = load_shipped_photo(options.photo)
     options.edit = options.edit or EDITS
     segments = segments_from_label_map(
         photo.labels, LABEL_NAMES, static=STATIC, grow=options.grow, feather=options.feather
     )
-    job = job_of(options, photo.image, segments)
+    job = job_from_options(options, photo.image, segments)
     print(json.dumps(run_job(job, options.out), indent=1))
     print(f"pictures: {options.out / SHEET}")

@@ -15,15 +15,15 @@ from torch import Tensor
 from ..compositing import CompositeMode, KeepDetail, Replace, composite, render
 from ..editing.edits import check_direction
 from ..errors import SaveError
-from ..evaluation.metrics import l2
+from ..evaluation.metrics import mse
 from ..generator.generator import Generator
 from ..images import save_image, to_uint8
 from ..inversion import Edit, Inversion, ProjectionConfig
 from ..saving import save_bytes
-from ..segments import Segments, single
+from ..segments import SegmentMasks, single_segment
 from ..visualization.sheets import contact_sheet, heat_map, segment_overlay
 from .outputs import COMPOSITE, FIGURES, GLOBAL, INVERSION, RECONSTRUCTION, SHEET, prepare_folder
-from .projecting import Projecting
+from .projection_task import ProjectionTask
 from .signals import Stopped
 
 
@@ -37,7 +37,7 @@ class Job:
 
     generator: Generator
     photo: Tensor
-    segments: Segments
+    segments: SegmentMasks
     edits: tuple[Edit, ...]
     config: ProjectionConfig
     compare_global: bool = True
@@ -53,18 +53,18 @@ class Job:
             self.segments.resolve(edit.segments)
             check_direction(self.generator, edit.direction)
 
-    def room(self) -> int:
+    def needed_bytes(self) -> int:
         """Bytes that the results take, with the old inversion kept until the new one is complete."""
         masks, pictures = len(self.segments.names) + 1, 6
         return self.photo[0, 0].numel() * (2 * 4 * masks + 3 * pictures)
 
-    def projections(self, folder: Path) -> list[Projecting]:
+    def projections(self, folder: Path) -> list[ProjectionTask]:
         """The projection by segments and, where it is to be compared with, that by one code."""
         jobs = [("segments", self.segments, folder / INVERSION, self.edits)]
         if self.compare_global:
-            jobs.append(("global", single(self.segments.size), folder / GLOBAL, ()))
+            jobs.append(("global", single_segment(self.segments.size), folder / GLOBAL, ()))
         return [
-            Projecting(
+            ProjectionTask(
                 title=f"{name} ({self.config.space})",
                 generator=self.generator,
                 photo=self.photo,
@@ -88,13 +88,13 @@ def run_job(job: Job, folder: Path) -> dict:
     job.check_edits()
     projections = job.projections(folder)
     earlier = [one.earlier() for one in projections]
-    prepare_folder(folder, job.room())
+    prepare_folder(folder, job.needed_bytes())
     if job.resume and earlier[0] is None:
         print(f"there is no {projections[0].path} to go on with; the projection begins anew", file=sys.stderr)
     inversion = projections[0].run(earlier[0])
     try:
         others = [one.run(found) for one, found in zip(projections[1:], earlier[1:], strict=True)]
-        figures = draw(job, folder, inversion, others)
+        figures = write_pictures(job, folder, inversion, others)
         figures["seconds"] = round(monotonic() - start, 1)
         write_figures(folder, figures)
     except Stopped as stop:
@@ -103,16 +103,16 @@ def run_job(job: Job, folder: Path) -> dict:
     return figures
 
 
-def draw(job: Job, folder: Path, inversion: Inversion, others: Sequence[Inversion]) -> dict:
+def write_pictures(job: Job, folder: Path, inversion: Inversion, others: Sequence[Inversion]) -> dict:
     """Write the pictures; returns the figures."""
     reconstruction = render(job.generator, inversion, edited=False)
-    picture = composite(
+    edited = composite(
         job.generator, inversion, replace=job.replace, keep_detail=job.keep_detail, mode=job.mode
     )
-    global_pictures = [render(job.generator, other) for other in others]
+    global_renderings = [render(job.generator, other) for other in others]
     figures = {
-        **fit_figures(job, inversion, reconstruction, global_pictures),
-        **change_figures(job.photo, inversion, picture),
+        **fit_figures(job, inversion, reconstruction, global_renderings),
+        **change_figures(job.photo, inversion, edited),
         "edits": [f"{'+'.join(e.segments)}:{e.direction.name}={e.strength:g}" for e in job.edits],
         "steps": job.config.num_steps,
         "stopped": inversion.stopped,
@@ -121,25 +121,25 @@ def draw(job: Job, folder: Path, inversion: Inversion, others: Sequence[Inversio
     panels = [
         ("photo", job.photo),
         ("segments", segment_overlay(job.photo, job.segments)),
-        *((f"global {space}", one) for one in global_pictures),
+        *((f"global {space}", one) for one in global_renderings),
         (f"segmented {space}", reconstruction),
-        ("edited", picture),
-        (f"change: {figures['changed_pixels']:.1%} of pixels", heat_map(job.photo, picture)),
+        ("edited", edited),
+        (f"change: {figures['changed_pixels']:.1%} of pixels", heat_map(job.photo, edited)),
     ]
-    with complete_inversion(folder):
-        save_image(folder / COMPOSITE, picture, job.profile)
-        save_image(folder / RECONSTRUCTION, reconstruction, job.profile)
-        save_image(folder / SHEET, contact_sheet(panels))
+    with explain_save_errors(folder):
+        save_image(edited, folder / COMPOSITE, job.profile)
+        save_image(reconstruction, folder / RECONSTRUCTION, job.profile)
+        save_image(contact_sheet(panels), folder / SHEET)
     return figures
 
 
 def write_figures(folder: Path, figures: dict) -> None:
-    with complete_inversion(folder):
+    with explain_save_errors(folder):
         save_bytes(folder / FIGURES, (json.dumps(figures, indent=1) + "\n").encode())
 
 
 @contextmanager
-def complete_inversion(folder: Path) -> Iterator[None]:
+def explain_save_errors(folder: Path) -> Iterator[None]:
     """Within, a file that can't be written is an error that says how to get it."""
     try:
         yield
@@ -148,21 +148,21 @@ def complete_inversion(folder: Path) -> Iterator[None]:
 
 
 def fit_figures(
-    job: Job, inversion: Inversion, reconstruction: Tensor, global_pictures: list[Tensor]
+    job: Job, inversion: Inversion, reconstruction: Tensor, global_renderings: list[Tensor]
 ) -> dict:
     """How far the reconstructions are from the photo, outside the static mask: there nothing is to be won."""
     space = job.config.space.replace("+", "_plus")
     moving = 1 - inversion.static_mask
-    pictures = {f"segmented_{space}": reconstruction}
-    pictures |= {f"global_{space}": one for one in global_pictures}
-    return {name: {"l2": l2(picture, job.photo, moving)} for name, picture in pictures.items()}
+    renderings = {f"segmented_{space}": reconstruction}
+    renderings |= {f"global_{space}": one for one in global_renderings}
+    return {name: {"l2": mse(one, job.photo, moving)} for name, one in renderings.items()}
 
 
-def change_figures(photo: Tensor, inversion: Inversion, picture: Tensor) -> dict:
+def change_figures(photo: Tensor, inversion: Inversion, edited: Tensor) -> dict:
     """changed_pixels: share of the 8-bit pixels that differ from the photo's. static_pixels_changed: how many of
     those lie where the static mask is 1, which is 0 by construction.
     """
-    changed = (to_uint8(picture) != to_uint8(photo)).any(-1)[0].cpu()
+    changed = (to_uint8(edited) != to_uint8(photo)).any(-1)[0].cpu()
     static = (inversion.static_mask[0, 0] == 1).cpu()
     return {
         "changed_pixels": round(changed.cpu().double().mean().item(), 6),

@@ -11,16 +11,16 @@ from typing import TypeAlias, TypeVar
 from unicodedata import normalize
 
 from ..errors import InvalidInputError
-from ..images import Colour
+from ..images import Color
 from ..images.image_files import regular_content
 from ..segments.names import check_name
 
 Entries: TypeAlias = list[tuple[str, object]]
-Label = TypeVar("Label", int, Colour)
+Label = TypeVar("Label", int, Color)
 
 MOST_BYTES = 1 << 20
 HIGHEST = 65535  # what a picture of 16 bits can hold
-MOST_COLOURS = 256
+MOST_COLORS = 256
 _EXPECTED = 'expected {"0": "background", "1": "hair"}, or colours: {"#ff0000": "mouth"}'
 
 
@@ -30,7 +30,7 @@ class LabelTable:
 
     path: Path
     numbers: Mapping[int, str] = field(default_factory=dict)
-    colours: Mapping[Colour, str] = field(default_factory=dict)
+    colors: Mapping[Color, str] = field(default_factory=dict)
 
 
 def label_table(label_map: Path) -> LabelTable:
@@ -44,15 +44,15 @@ def label_table(label_map: Path) -> LabelTable:
     if not path.exists():
         raise InvalidInputError(f"the label map {label_map} has no names; put {path} beside it, {_EXPECTED}")
     entries = _entries(path)
-    colours = {key for key, _ in entries if key.startswith("#")}
-    others = [key for key, _ in entries if key not in colours]
-    if colours and others:
-        _check_no_bare_colour(path, others[0])
+    colors = {key for key, _ in entries if key.startswith("#")}
+    others = [key for key, _ in entries if key not in colors]
+    if colors and others:
+        _check_no_bare_color(path, others[0])
         raise InvalidInputError(f"{path} names colours and label numbers; {_EXPECTED}")
-    if len(colours) > MOST_COLOURS:
-        raise InvalidInputError(f"{path} has {len(colours)} colours; expected at most {MOST_COLOURS}")
-    if colours:
-        return LabelTable(path, colours=_named(path, entries, _colour))
+    if len(colors) > MOST_COLORS:
+        raise InvalidInputError(f"{path} has {len(colors)} colours; expected at most {MOST_COLORS}")
+    if colors:
+        return LabelTable(path, colors=_named(path, entries, _color))
     return LabelTable(path, numbers=_named(path, entries, _number))
 
 
@@ -85,7 +85,7 @@ class _Pairs(list[tuple[str, object]]):
     """A JSON object's entries, also those with equal keys."""
 
 
-def _check_no_bare_colour(path: Path, key: str) -> None:
+def _check_no_bare_color(path: Path, key: str) -> None:
     if re.fullmatch("(0x)?[0-9a-fA-F]{6}", key):
         raise InvalidInputError(
             f"{path} has the key {key!r}, which is no label number; if it is a colour, write it as '#{key[-6:]}'"
@@ -93,7 +93,7 @@ def _check_no_bare_colour(path: Path, key: str) -> None:
 
 
 def _number(path: Path, key: str, name: object) -> int:
-    _check_no_bare_colour(path, key)
+    _check_no_bare_color(path, key)
     if not re.fullmatch("[0-9]+", key):
         turned = not isinstance(name, bool) and re.fullmatch(r"\s*[0-9]+\s*", str(name))
         name = name.strip() if isinstance(name, str) else name
@@ -110,7 +110,7 @@ def _number(path: Path, key: str, name: object) -> int:
     return int(key)
 
 
-def _colour(path: Path, key: str, _name: object) -> Colour:
+def _color(path: Path, key: str, _name: object) -> Color:
     digits = key[1:] if len(key) != 4 else "".join(digit * 2 for digit in key[1:])
     if not re.fullmatch("[0-9a-fA-F]{6}", digits):
         raise InvalidInputError(f"{path} has the colour {key!r:.40}; write it as '#ff0000' or '#f00'")

@@ -12,11 +12,11 @@ import torch
 from torch import Tensor
 
 from ..errors import InvalidInputError
-from ..images import is_picture, open_picture, read_label_colours, read_label_map, read_mask
-from ..images.image_files import PictureFile
-from ..segments import Segments, segments_from_label_map, segments_from_masks
+from ..images import is_image_file, open_image, read_label_colors, read_label_map, read_mask
+from ..images.image_files import ImageFile
+from ..segments import SegmentMasks, segments_from_label_map, segments_from_masks
 from ..segments.fitting import fit_labels, fit_mask
-from ..segments.label_images import Palette, labels_of_colours
+from ..segments.label_images import Palette, labels_from_colors
 from ..segments.label_names import check_addressable, split_names
 from ..segments.odd_levels import odd_levels
 from ..wording import in_pixels
@@ -25,12 +25,12 @@ from .label_tables import LabelTable, label_table
 _NAMED = 8  # files that a note names
 
 
-def files_of_masks(path: Path) -> list[Path]:
+def mask_inputs(path: Path) -> list[Path]:
     """Everything that `load_segments` may read: the folder and what is in it, or the label map and its table."""
     return [path, *path.iterdir()] if path.is_dir() else [path, path.with_suffix(".json")]
 
 
-def load_segments(path: Path, photo: PictureFile, static: str, grow: int, feather: float) -> Segments:
+def load_segments(path: Path, photo: ImageFile, static: str, grow: int, feather: float) -> SegmentMasks:
     """Segments from a folder of masks or from a label map.
 
     path: a folder with one picture per segment, named after it (see `read_mask`), or a label map (see
@@ -44,15 +44,15 @@ def load_segments(path: Path, photo: PictureFile, static: str, grow: int, feathe
     if not path.is_dir():
         labels, table = _labels(path)
         labels = _fitted(fit_labels, labels, photo, f"the label map {path}")
-        _tell_unturned(photo, [path])
+        _note_orientations(photo, [path])
         return segments_from_label_map(labels, table, static=names, grow=grow, feather=feather, gaps="static")
     files, aside = _mask_files(path)
     read = {name: read_mask(file) for name, file in files.items()}
-    _tell_odd_levels(files, read)
+    _note_odd_levels(files, read)
     masks = {name: _fitted(fit_mask, mask, photo, f"the mask {files[name]}") for name, mask in read.items()}
-    _tell_unturned(photo, files.values())
+    _note_orientations(photo, files.values())
     if aside:
-        _tell(f"left aside in {path}, as they are no pictures: {_listed(aside)}")
+        _note(f"left aside in {path}, as they are no pictures: {_listed(aside)}")
     return segments_from_masks(masks, static=names, grow=grow, feather=feather, gaps="static")
 
 
@@ -62,7 +62,7 @@ def _mask_files(folder: Path) -> tuple[dict[str, Path], list[str]]:
     aside: list[str] = []
     known: dict[str, Path] = {}
     for file in sorted(folder.iterdir()):
-        if file.is_dir() or file.name.startswith(".") or not is_picture(file):
+        if file.is_dir() or file.name.startswith(".") or not is_image_file(file):
             aside.append(file.name + "/" * file.is_dir())
             continue
         name = normalize("NFC", file.stem).strip()
@@ -83,10 +83,10 @@ def _mask_files(folder: Path) -> tuple[dict[str, Path], list[str]]:
 
 def _labels(path: Path) -> tuple[Tensor, dict[int, str]]:
     """Labels [H,W] and the name of every one of them."""
-    file = open_picture(path)  # what is no picture needs no names
+    file = open_image(path)  # what is no picture needs no names
     table = label_table(path)
-    if table.colours:
-        labels, names = _labels_by_colour(file, table)
+    if table.colors:
+        labels, names = _labels_by_color(file, table)
     else:
         labels, names = read_label_map(path, legal=table.numbers), dict(table.numbers)
         _check_named(path, labels, table)
@@ -95,27 +95,27 @@ def _labels(path: Path) -> tuple[Tensor, dict[int, str]]:
     return labels, names
 
 
-def _labels_by_colour(file: PictureFile, table: LabelTable) -> tuple[Tensor, dict[int, str]]:
+def _labels_by_color(file: ImageFile, table: LabelTable) -> tuple[Tensor, dict[int, str]]:
     """Colours with a tolerance, as the node reads them, unless that would swallow an area of a colour of its own."""
-    pixels = read_label_colours(file.path)
-    palette = Palette(torch.tensor(list(table.colours), dtype=torch.uint8), tuple(table.colours.values()))
+    pixels = read_label_colors(file.path)
+    palette = Palette(torch.tensor(list(table.colors), dtype=torch.uint8), tuple(table.colors.values()))
     if not file.lossy:
-        _check_no_areas_beside(pixels, palette.colours, file.path, table.path)
+        _check_no_areas_beside(pixels, palette.colors, file.path, table.path)
     try:
-        labels = labels_of_colours(pixels[None], palette, adjustable=False)[0]
+        labels = labels_from_colors(pixels[None], palette, adjustable=False)[0]
     except InvalidInputError as error:
         raise InvalidInputError(f"{file.path}, by the colours of {table.path}: {error}") from error
     return labels.long(), dict(enumerate(palette.names))
 
 
-def _check_no_areas_beside(pixels: Tensor, colours: Tensor, path: Path, table: Path) -> None:
+def _check_no_areas_beside(pixels: Tensor, colors: Tensor, path: Path, table: Path) -> None:
     """Raise InvalidInputError where other colours than these were drawn, which fill 3x3 pixels somewhere.
 
     pixels: uint8 [H,W,3]; colours: uint8 [K,3]; path, table: of the label map and its colours, for the error.
     """
     packing = torch.tensor([65536, 256, 1], dtype=torch.int32)
     packed = (pixels.int() * packing).sum(dim=2, dtype=torch.int32)
-    known = (colours.int() * packing).sum(dim=1, dtype=torch.int32)
+    known = (colors.int() * packing).sum(dim=1, dtype=torch.int32)
     if min(packed.shape) < 3:
         return
     height, width = packed.shape[0] - 2, packed.shape[1] - 2
@@ -149,52 +149,52 @@ def _check_named(path: Path, labels: Tensor, table: LabelTable) -> None:
 
 
 def _fitted(
-    fit: Callable[[Tensor, tuple[int, int], str], Tensor], picture: Tensor, photo: PictureFile, what: str
+    fit: Callable[[Tensor, tuple[int, int], str], Tensor], image: Tensor, photo: ImageFile, what: str
 ) -> Tensor:
     """A mask or label map in the photo's size; says so where that changes it."""
-    if picture.shape[-2:] == photo.size:
-        return picture
+    if image.shape[-2:] == photo.size:
+        return image
     height, width = photo.size
     try:
-        fitted = fit(picture, photo.size, what)
+        fitted = fit(image, photo.size, what)
     except InvalidInputError as error:
-        if _fits(fit, picture.mT, photo):
+        if _fits(fit, image.mT, photo):
             raise InvalidInputError(
-                f"{what} is {in_pixels(picture)}, the photo is {width}x{height}: one of them is turned, as when a "
+                f"{what} is {in_pixels(image)}, the photo is {width}x{height}: one of them is turned, as when a "
                 "program drops a camera's EXIF orientation; save both upright"
             ) from error
         raise
-    _tell(f"{what} is {in_pixels(picture)} and was resized to the photo's {width}x{height}")
+    _note(f"{what} is {in_pixels(image)} and was resized to the photo's {width}x{height}")
     return fitted
 
 
-def _fits(fit: Callable[[Tensor, tuple[int, int], str], Tensor], picture: Tensor, photo: PictureFile) -> bool:
+def _fits(fit: Callable[[Tensor, tuple[int, int], str], Tensor], image: Tensor, photo: ImageFile) -> bool:
     try:
-        fit(picture, photo.size, "")
+        fit(image, photo.size, "")
     except InvalidInputError:
         return False
     return True
 
 
-def _tell_odd_levels(files: Mapping[str, Path], masks: Mapping[str, Tensor]) -> None:
+def _note_odd_levels(files: Mapping[str, Path], masks: Mapping[str, Tensor]) -> None:
     """Say of which masks white isn't 1 or black isn't 0, in one line."""
     odd = odd_levels(masks)
     notes = []
     if odd.faint:
         listed = _listed([files[name].name for name in odd.faint])
         notes.append(f"{listed}: nothing is above {odd.highest:.2g} of 1, so that the photo shows through")
-    if odd.grey:
-        listed = _listed([files[name].name for name in odd.grey])
+    if odd.gray:
+        listed = _listed([files[name].name for name in odd.gray])
         notes.append(f"{listed}: nothing is below {odd.lowest:.2g} of 1, so that all of the photo may change")
     if notes:
-        _tell(f"{'; '.join(notes)}; save white as 255 and black as 0 if that isn't meant")
+        _note(f"{'; '.join(notes)}; save white as 255 and black as 0 if that isn't meant")
 
 
-def _tell_unturned(photo: PictureFile, files: Iterable[Path]) -> None:
+def _note_orientations(photo: ImageFile, files: Iterable[Path]) -> None:
     """Whoever made a mask from a photo that is turned may have seen it upright or as it is stored."""
-    other = [file.name for file in files if open_picture(file).orientation != photo.orientation]
+    other = [file.name for file in files if open_image(file).orientation != photo.orientation]
     if other and photo.orientation != 1:
-        _tell(
+        _note(
             f"{photo.path} is turned by its EXIF orientation, {_listed(other)} not in the same way: masks are taken as "
             "they are seen, on the upright photo"
         )
@@ -204,5 +204,5 @@ def _listed(names: list[str]) -> str:
     return ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
 
 
-def _tell(note: str) -> None:
+def _note(note: str) -> None:
     print(note, file=sys.stderr)

@@ -14,7 +14,7 @@ from ..devices import usable_device
 from ..editing import load_directions, parse_edit
 from ..generator.spaces import SPACES
 from ..inversion import ProjectionConfig
-from ..segments import Segments
+from ..segments import SegmentMasks
 from .job import Job
 
 REPLACE: dict[str, Replace] = {"edited": "edited segments", "all": "all segments"}
@@ -103,13 +103,13 @@ def named_folder(text: str) -> Path:
     return Path(text)
 
 
-def files_of_models(options: argparse.Namespace) -> list[Path]:
+def model_files(options: argparse.Namespace) -> list[Path]:
     """The files that --generator and --directions name; "demo" is none."""
     return [Path(name) for name in (options.generator, options.directions) if name != "demo"]
 
 
-def job_of(
-    options: argparse.Namespace, photo: Tensor, segments: Segments, profile: bytes | None = None
+def job_from_options(
+    options: argparse.Namespace, photo: Tensor, segments: SegmentMasks, profile: bytes | None = None
 ) -> Job:
     """The job that the options describe on an open photo. Raises a ChunkyError for what can't be opened or done."""
     directions = load_directions(options.directions)

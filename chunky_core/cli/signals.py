@@ -32,26 +32,26 @@ def stop_on_signals() -> Iterator[None]:
 
 
 @contextmanager
-def signals_wait() -> Iterator[None]:
-    """Within, nothing interrupts; a signal that came meanwhile raises `Stopped` at the end."""
-    came: list[int] = []
-    with _handled_by(lambda number, _frame: came.append(number)):
+def delay_signals() -> Iterator[None]:
+    """Within, nothing interrupts; a signal that comes meanwhile raises `Stopped` at the end."""
+    received: list[int] = []
+    with _handled_by(lambda number, _frame: received.append(number)):
         yield
-    if came:
-        raise Stopped(came[0])
+    if received:
+        raise Stopped(received[0])
 
 
 @contextmanager
 def _handled_by(handler: Handler) -> Iterator[None]:
     """Only the main thread may set handlers, and a signal that is ignored (nohup) stays so."""
-    taken = {}
+    replaced = {}
     if threading.current_thread() is threading.main_thread():
         before = {number: signal.getsignal(number) for number in SIGNALS}
-        taken = {number: one for number, one in before.items() if one not in (signal.SIG_IGN, None)}
-    for number in taken:
+        replaced = {number: one for number, one in before.items() if one not in (signal.SIG_IGN, None)}
+    for number in replaced:
         signal.signal(number, handler)
     try:
         yield
     finally:
-        for number, one in taken.items():
+        for number, one in replaced.items():
             signal.signal(number, one)

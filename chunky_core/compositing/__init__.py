@@ -1,29 +1,35 @@
-"""Pixels -> picture: segments blended into the photo, seams removed."""
+"""Renderings to one image: segments blended into the photo, seams removed, boundaries refined, regions filled."""
 
 from __future__ import annotations
 
 from ..deprecated import old_modules, old_names
 from .composite import COMPOSITE_MODES, CompositeMode, composite
+from .correction_mask import CorrectionPart
 from .detail import KEEP_DETAIL, KeepDetail, with_detail
-from .modes import MODES, Mode, set_in
-from .poisson import poisson_composite
+from .fill import fill_region
+from .modes import CLONE_MODES, CloneMode, seamless_clone
+from .poisson import poisson_blend
+from .refine_boundaries import refine_boundaries
 from .render import render
-from .replaced import REPLACE, Replace, edited_segments
+from .replacement import REPLACE, Replace, edited_segments
 
 __all__ = [
     "COMPOSITE_MODES",
     "KEEP_DETAIL",
-    "MODES",
+    "CLONE_MODES",
     "REPLACE",
     "CompositeMode",
+    "CorrectionPart",
     "KeepDetail",
-    "Mode",
+    "CloneMode",
     "Replace",
     "composite",
     "edited_segments",
-    "poisson_composite",
+    "fill_region",
+    "poisson_blend",
+    "refine_boundaries",
     "render",
-    "set_in",
+    "seamless_clone",
     "with_detail",
 ]
 __path__.append(old_modules("compositing"))

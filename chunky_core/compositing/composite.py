@@ -1,4 +1,4 @@
-"""The finished picture of an inversion: what was edited, set into the photo without a seam."""
+"""The finished image of an inversion: what was edited, set into the photo without a seam."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from ..generator.generator import Generator
 from ..inversion.record import Inversion, check_generator
 from ..segments.blend import blend
 from ..segments.masks import SMALLEST_WEIGHT, grow, mask_box
-from ..segments.segment_masks import Segments
-from .between_segments import SoftRim, join_segments, shift_segments
+from ..segments.segment_masks import SegmentMasks
 from .detail import KeepDetail, check_keep_detail, with_detail
-from .modes import Mode, check_mode, set_in
-from .render import segment_picture, segment_pictures
-from .replaced import Replace, replaced_part
+from .modes import CloneMode, check_mode, seamless_clone
+from .render import render_segment, render_segments
+from .replacement import Replace, restrict_to_replaced
+from .segment_seams import SoftBoundary, poisson_blend_segments, shift_segment_colors
 
-CompositeMode = Literal[Mode, "soft blend"]
+CompositeMode = Literal[CloneMode, "soft blend"]
 COMPOSITE_MODES: tuple[CompositeMode, ...] = get_args(CompositeMode)
 
-_BEYOND = 1e-3  # the weight of a segment's picture beside its mask, where another one's mask may lie
-_CONTEXT = 12  # pixels of a picture of 256 around a segment, in which motion is looked for, too
+_BEYOND = 1e-3  # the weight of a segment's rendering beside its mask, where another one's mask may lie
+_CONTEXT = 12  # pixels of an image of 256 around a segment, in which motion is looked for, too
 
 
 @torch.no_grad()
@@ -49,97 +49,110 @@ def composite(
     photo. "all segments" replaces the unedited ones too. None: the first where there is a photo, else the second.
     keep_detail: the photo's detail that the generator can't draw is left out ("off"), added back in place ("keep") or
     carried along with what the edit moves; see `with_detail`. Without a photo there is none.
-    mode, mixed, band: see `set_in`; "soft blend" removes no seam. The narrow band of the default takes least of the
-    edit with the seam (docs/compositing.md). between: the borders between replaced segments
-    count, too: their seams are solved for together with that toward the photo (`join_segments`), or each segment's
-    colours are shifted by one offset so that they fit each other and the photo (`shift_segments`).
+    mode, mixed, band: see `seamless_clone`; "soft blend" removes no seam. The narrow band of the default takes least of
+    the edit with the seam (docs/compositing.md). between: the borders between replaced segments
+    count, too: their seams are solved for together with that toward the photo (`poisson_blend_segments`), or each
+    segment's colours are shifted by one offset so that they fit each other and the photo (`shift_segment_colors`).
     Where nothing is replaced the photo's numbers are returned as they are. Without a photo (see `render`) the
-    picture keeps its own colours, or its mean colour with `between` in full. Raises what `render` raises, and
+    result keeps its own colours, or its mean colour with `between` in full. Raises what `render` raises, and
     InvalidInputError for an unknown choice and a band under 1.
     """
     _check(mode, band, keep_detail)
     check_generator(inversion, generator)
-    part = replaced_part(inversion, replace)
+    part = restrict_to_replaced(inversion, replace)
     if part is None:
         return inversion.backdrop().clone()
     detailed = keep_detail != "off" and part.photo is not None
     if detailed:
-        crops, boxes = _detailed_pictures(generator, part, move=keep_detail == "keep and move")
+        renderings, boxes = _renderings_with_detail(generator, part, move=keep_detail == "keep and move")
     else:
-        crops, boxes = segment_pictures(generator, part, margin=1)
+        renderings, boxes = render_segments(generator, part, margin=1)
     if mode == "soft blend":
-        return blend(part.backdrop(), part.masks, crops, boxes)
-    seams = _Seams(mode, mixed and part.photo is not None, band, "half" if detailed else "soft")
+        return blend(part.backdrop(), part.masks, renderings, boxes)
+    removal = _SeamRemoval(mode, mixed and part.photo is not None, band, "half" if detailed else "soft")
     if between and len(part.segments) > 1:
-        return _joined(part, crops, boxes, seams)
-    return _set_in_photo(part, crops, boxes, seams)
+        return _blend_together(part, renderings, boxes, removal)
+    return _blend_into_photo(part, renderings, boxes, removal)
 
 
 @dataclass(frozen=True)
-class _Seams:
-    """How seams are removed, see `set_in`. rim: "half" for pictures with the photo's detail, which continue there."""
+class _SeamRemoval:
+    """How seams are removed, see `seamless_clone`.
 
-    mode: Mode
+    boundary: "half" for renderings with the photo's detail, which continue there.
+    """
+
+    mode: CloneMode
     mixed: bool
     band: int
-    rim: SoftRim
+    boundary: SoftBoundary
 
 
-def _joined(part: Inversion, crops: Sequence[Tensor], boxes: Sequence[Box], seams: _Seams) -> Tensor:
+def _blend_together(
+    part: Inversion, renderings: Sequence[Tensor], boxes: Sequence[Box], removal: _SeamRemoval
+) -> Tensor:
     """Seams between segments and toward the photo removed, all together."""
     backdrop, masks = part.backdrop(), part.masks
-    if seams.mode == "colour shift only":
-        return shift_segments(backdrop, masks, crops, boxes, mixed=seams.mixed, rim=seams.rim)
-    reach = seams.band if seams.mode == "seam only" else None
-    return join_segments(backdrop, masks, crops, boxes, mixed=seams.mixed, band=reach, rim=seams.rim)
+    if removal.mode == "colour shift only":
+        return shift_segment_colors(
+            backdrop, masks, renderings, boxes, mixed=removal.mixed, boundary=removal.boundary
+        )
+    band = removal.band if removal.mode == "seam only" else None
+    return poisson_blend_segments(
+        backdrop, masks, renderings, boxes, mixed=removal.mixed, band=band, boundary=removal.boundary
+    )
 
 
-def _set_in_photo(part: Inversion, crops: Sequence[Tensor], boxes: Sequence[Box], seams: _Seams) -> Tensor:
+def _blend_into_photo(
+    part: Inversion, renderings: Sequence[Tensor], boxes: Sequence[Box], removal: _SeamRemoval
+) -> Tensor:
     """Seams toward the photo removed, if there is one.
 
-    No cross-fade: the Poisson equation would keep the ramp from photo to picture as if it were detail.
+    No cross-fade: the Poisson equation would keep the ramp from photo to rendering as if it were detail.
     """
     backdrop, masks = part.backdrop(), part.masks
-    if seams.rim == "half":
-        picture = _continued(backdrop, masks, crops, boxes)
+    if removal.boundary == "half":
+        rendering = _extended(backdrop, masks, renderings, boxes)
     else:
-        picture = blend(backdrop, masks, crops, boxes, cross_fade=False)
+        rendering = blend(backdrop, masks, renderings, boxes, cross_fade=False)
     if part.photo is None:
-        return picture
-    return set_in(picture, backdrop, 1 - part.static_mask, **asdict(seams))
+        return rendering
+    return seamless_clone(backdrop, rendering, 1 - part.static_mask, **asdict(removal))
 
 
-def _detailed_pictures(
+def _renderings_with_detail(
     generator: Generator, inversion: Inversion, *, move: bool
 ) -> tuple[list[Tensor], list[Box]]:
-    """Every segment's edited picture with its photo's detail, and where it lies; without edits it is the photo."""
+    """Every segment's edited rendering with its photo's detail, and where it lies; without edits it is the photo."""
     photo, masks = inversion.backdrop(), inversion.masks
     scale = max(1.0, max(photo.shape[-2:]) / 256)
-    crops, boxes = [], []
+    renderings, boxes = [], []
     for segment in inversion.segments:
         box = mask_box(segment.mask, margin=round(_CONTEXT * scale))
-        shown = photo[..., box.top : box.bottom, box.left : box.right]
+        image = photo[..., box.top : box.bottom, box.left : box.right]
         edits = [edit for edit in applicable_edits(masks, segment.name, inversion.edits) if edit.strength]
         if edits:
-            plain = segment_picture(generator, inversion, segment, [], box).to(photo)
-            edited = segment_picture(generator, inversion, segment, edits, box).to(photo)
-            shown = with_detail(shown, plain, edited, move=move, scale=scale)
-        crops.append(shown)
+            plain = render_segment(generator, inversion, segment, [], box).to(photo)
+            edited = render_segment(generator, inversion, segment, edits, box).to(photo)
+            image = with_detail(image, plain, edited, move=move, scale=scale)
+        renderings.append(image)
         boxes.append(box)
-    return crops, boxes
+    return renderings, boxes
 
 
-def _continued(photo: Tensor, segments: Segments, crops: Sequence[Tensor], boxes: Sequence[Box]) -> Tensor:
-    """The segments' pictures without a cross-fade, [1,3,H,W], continued a little beyond their masks. There a picture
-    with the photo's detail is the photo but for what an edit changed.
+def _extended(
+    photo: Tensor, segments: SegmentMasks, renderings: Sequence[Tensor], boxes: Sequence[Box]
+) -> Tensor:
+    """The segments' renderings without a cross-fade, [1,3,H,W], continued a little beyond their masks. There a
+    rendering with the photo's detail is the photo but for what an edit changed.
     """
     masks = segments.masks.to(photo)
     weights = masks + _BEYOND * torch.stack([grow(mask, 2) for mask in masks])
-    picture, total = torch.zeros_like(photo), weights.sum(dim=0, keepdim=True)
-    for weight, crop, box in zip(weights, crops, boxes, strict=True):
+    image, total = torch.zeros_like(photo), weights.sum(dim=0, keepdim=True)
+    for weight, rendering, box in zip(weights, renderings, boxes, strict=True):
         top, left, bottom, right = box
-        picture[..., top:bottom, left:right] += weight[:, top:bottom, left:right] * crop
-    return torch.where(total > 0, picture / total.clamp(min=_BEYOND * SMALLEST_WEIGHT), photo)
+        image[..., top:bottom, left:right] += weight[:, top:bottom, left:right] * rendering
+    return torch.where(total > 0, image / total.clamp(min=_BEYOND * SMALLEST_WEIGHT), photo)
 
 
 def _check(mode: str, band: int, keep_detail: str) -> None:

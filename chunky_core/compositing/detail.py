@@ -1,4 +1,4 @@
-"""The photo's own detail in an edited picture: what the generator can't draw is added back where it belongs."""
+"""The photo's own detail in an edited rendering: what the generator can't draw is added back where it belongs."""
 
 from __future__ import annotations
 
@@ -10,26 +10,29 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ..deprecated import old_names
 from ..errors import InvalidInputError
 from ..wording import pictures
-from .flow import moved, optical_flow
+from .flow import backward_warp, optical_flow
+
+__getattr__ = old_names(__name__)
 
 KeepDetail = Literal["off", "keep", "keep and move"]
 KEEP_DETAIL: tuple[KeepDetail, ...] = get_args(KeepDetail)
 
-# Lengths in pixels of a picture of 256; larger ones scale them.
-SHADE = 4.0  # sigma of what counts as a change of shade, which detail survives
-PATCH = 1.5  # sigma of the neighbourhood that is compared
-CHOICE = 2.0  # sigma that softens where detail moves and where it stays
-RETURN = 3.0  # how far a motion there and back may end from its start, as a deviation
-# In units of pictures in [-1,1].
-TELLS = 0.01  # how much better the motion must explain the edit before detail moves
-DECIDES = 0.005  # the width of that decision
-UNLIKE = 0.2  # a mismatch of structure from which on detail as fine as the generator's pixels fades
+# Lengths in pixels of an image of 256; larger ones scale them.
+SHADE_SIGMA = 4.0  # sigma of what counts as a change of shade, which detail survives
+PATCH_SIGMA = 1.5  # sigma of the neighbourhood that is compared
+CHOICE_SIGMA = 2.0  # sigma that softens where detail moves and where it stays
+ROUND_TRIP_SIGMA = 3.0  # how far a motion there and back may end from its start, as a deviation
+# In units of images in [-1,1].
+MOTION_GAIN = 0.01  # how much better the motion must explain the edit before detail moves
+MOTION_GAIN_WIDTH = 0.005  # the width of that decision
+MISMATCH_SCALE = 0.2  # a mismatch of structure from which on detail as fine as the generator's pixels fades
 
 
 @dataclass(frozen=True)
-class Carrying:
+class DetailMotion:
     """What becomes of the detail under an edit: out(p) = E(p) + moving(p) r(p + flow(p)) + still(p) r(p).
 
     flow: [1,2,h,w] from the edit to where it came from, see `optical_flow`; moving, still: [1,1,h,w] in [0,1], together
@@ -45,50 +48,54 @@ class Carrying:
 def with_detail(
     photo: Tensor, reconstruction: Tensor, edited: Tensor, *, move: bool = True, scale: float = 1.0
 ) -> Tensor:
-    """The edited picture with the photo's detail, [1,3,h,w].
+    """The edited rendering with the photo's detail, [1,3,h,w].
 
     photo, reconstruction, edited: [1,3,h,w] in [-1,1], one part of a photo, how the generator draws it and how it
     draws it edited. scale: the photo's longer side in pixels / 256.
 
     The residual r = photo - reconstruction is what the generator can't draw: freckles, strands, grain. It is added to
-    the edited picture where it belongs. With move, it goes where the edit takes the face, by the flow from the edit to
-    the reconstruction; where stillness explains the edit as well, it stays in place. Its weight is high where the
-    reconstruction, so moved, has the structure of the edit (a change of shade is none), and fades to 0 elsewhere and
-    where the motion leads to something hidden: there the residual belongs to what is gone, and would be its ghost.
+    the edited rendering where it belongs. With move, it goes where the edit takes the face, by the flow from the
+    edit to the reconstruction; where stillness explains the edit as well, it stays in place. Its weight is high where
+    the reconstruction, so moved, has the structure of the edit (a change of shade is none), and fades to 0 elsewhere
+    and where the motion leads to something hidden: there the residual belongs to what is gone, and would be its ghost.
     Where the edit changes nothing the result is the photo. Raises InvalidInputError for a batch, for sizes that don't
     agree, for NaN and infinite values, and for a scale that isn't above 0.
     """
-    _check_parts(photo, reconstruction, edited, scale)
+    _check_images(photo, reconstruction, edited, scale)
     if torch.equal(edited, reconstruction):
         return photo.clone()
     residual = photo - reconstruction
     if not move:
-        likeness = _likeness(_mismatch(edited, reconstruction, scale))
-        return edited + _blurred(likeness, scale) * residual
-    carrying = detail_motion(reconstruction, edited, scale)
-    return edited + carrying.moving * moved(residual, carrying.flow) + carrying.still * residual
+        similarity = _similarity(_mismatch(edited, reconstruction, scale))
+        return edited + _gaussian_blur(similarity, scale) * residual
+    motion = detail_motion(reconstruction, edited, scale)
+    return edited + motion.moving * backward_warp(residual, motion.flow) + motion.still * residual
 
 
 @torch.no_grad()
-def detail_motion(before: Tensor, after: Tensor, scale: float = 1.0, *, unlike: float = UNLIKE) -> Carrying:
-    """How the detail of a picture [1,3,h,w] in [-1,1] goes along with what an edit made of it.
+def detail_motion(
+    before: Tensor, after: Tensor, scale: float = 1.0, *, mismatch_scale: float = MISMATCH_SCALE
+) -> DetailMotion:
+    """How the detail of an image [1,3,h,w] in [-1,1] goes along with what an edit made of it.
 
-    scale: as in `with_detail`. unlike: the mismatch of structure, in units of the pictures, from which on detail fades;
-    the finer it is, the less mismatch it bears.
+    scale: as in `with_detail`. mismatch_scale: the mismatch of structure, in units of the images, from which on detail
+    fades; the finer it is, the less mismatch it bears.
     """
     flow, back = optical_flow(after, before), optical_flow(before, after)
     at_rest = _mismatch(after, before, scale)
-    in_motion = _mismatch(after, moved(before, flow), scale)
-    moves = _blurred(torch.sigmoid((at_rest - in_motion - TELLS) / DECIDES), CHOICE * scale)
-    carried = _likeness(in_motion, unlike) * _visible(flow, back, scale).to(after)
-    return Carrying(
+    in_motion = _mismatch(after, backward_warp(before, flow), scale)
+    moves = _gaussian_blur(
+        torch.sigmoid((at_rest - in_motion - MOTION_GAIN) / MOTION_GAIN_WIDTH), CHOICE_SIGMA * scale
+    )
+    carried = _similarity(in_motion, mismatch_scale) * _consistency(flow, back, scale).to(after)
+    return DetailMotion(
         flow=flow.to(after),
-        moving=_blurred(moves * carried, scale),
-        still=_blurred((1 - moves) * _likeness(at_rest, unlike), scale),
+        moving=_gaussian_blur(moves * carried, scale),
+        still=_gaussian_blur((1 - moves) * _similarity(at_rest, mismatch_scale), scale),
     )
 
 
-def _check_parts(photo: Tensor, reconstruction: Tensor, edited: Tensor, scale: float) -> None:
+def _check_images(photo: Tensor, reconstruction: Tensor, edited: Tensor, scale: float) -> None:
     if (
         photo.ndim != 4
         or photo.shape[:2] != (1, 3)
@@ -113,23 +120,25 @@ def check_keep_detail(keep_detail: str) -> None:
 
 
 def _mismatch(one: Tensor, other: Tensor, scale: float) -> Tensor:
-    """[1,1,h,w]: by how much the structures of two pictures differ around each pixel, shades left out."""
+    """[1,1,h,w]: by how much the structures of two images differ around each pixel, shades left out."""
     difference = one - other
-    ragged = difference - _blurred(difference, SHADE * scale)
-    return _blurred(ragged.square().mean(dim=1, keepdim=True), PATCH * scale).sqrt()
+    ragged = difference - _gaussian_blur(difference, SHADE_SIGMA * scale)
+    return _gaussian_blur(ragged.square().mean(dim=1, keepdim=True), PATCH_SIGMA * scale).sqrt()
 
 
-def _likeness(mismatch: Tensor, unlike: float = UNLIKE) -> Tensor:
-    return torch.exp(-(mismatch / unlike).square())
+def _similarity(mismatch: Tensor, mismatch_scale: float = MISMATCH_SCALE) -> Tensor:
+    return torch.exp(-(mismatch / mismatch_scale).square())
 
 
-def _visible(flow: Tensor, back: Tensor, scale: float) -> Tensor:
-    """[1,1,h,w] in [0,1]: whether the motion there and back comes home. What was hidden has no way back."""
-    away = (flow + moved(back, flow)).square().sum(dim=1, keepdim=True)
-    return torch.exp(-away / (2 * (RETURN * scale) ** 2))
+def _consistency(flow: Tensor, back: Tensor, scale: float) -> Tensor:
+    """[1,1,h,w] in [0,1], forward-backward consistency: whether the motion there and back comes home. What was hidden
+    has no way back.
+    """
+    away = (flow + backward_warp(back, flow)).square().sum(dim=1, keepdim=True)
+    return torch.exp(-away / (2 * (ROUND_TRIP_SIGMA * scale) ** 2))
 
 
-def _blurred(image: Tensor, sigma: float) -> Tensor:
+def _gaussian_blur(image: Tensor, sigma: float) -> Tensor:
     """Gaussian blur of [1,C,h,w], cut at three sigma, continued by its border."""
     reach = math.ceil(3 * sigma)
     steps = torch.arange(-reach, reach + 1, device=image.device, dtype=image.dtype)

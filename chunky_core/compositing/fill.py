@@ -1,4 +1,4 @@
-"""Fill Region: a segment's picture carried beyond its border, where an edit has outgrown it (P2 = Subrtova et
+"""Fill Region: a segment's rendering carried beyond its border, where an edit has outgrown it (P2 = Subrtova et
 al. 2022, fig. 10).
 
 The edited code X_1 of one segment is refined to X_2 by the projection itself, so that G(X_2) stays what it is on
@@ -23,13 +23,13 @@ from ..generator.spaces import SPACES, LatentCode
 from ..generator.weight_deltas import tuned
 from ..inversion import Edit, Inversion, ProjectionConfig, SegmentCode, project
 from ..inversion.projector import Callback
-from ..segments.masks import check_reach, mask_box, without_noise
+from ..segments.masks import check_extent, mask_box, without_noise
 from ..segments.masks import feather as feathered
 from ..segments.names import resolve_one
-from ..segments.relayer import restacked
-from ..segments.segment_masks import Segments
-from .fill_parts import FillPart
-from .render import render, segment_picture
+from ..segments.relayer import relayer
+from ..segments.segment_masks import SegmentMasks
+from .correction_mask import CorrectionPart
+from .render import render, render_segment
 
 SUFFIX = "_fill"
 # X_1 is near its goal: the usual step size would first carry it away.
@@ -40,7 +40,7 @@ def fill_region(
     generator: Generator,
     inversion: Inversion,
     name: str,
-    parts: Sequence[FillPart],
+    parts: Sequence[CorrectionPart],
     config: ProjectionConfig | None = None,
     *,
     hold: float = 1.0,
@@ -51,7 +51,7 @@ def fill_region(
 ) -> Inversion:
     """`inversion` with one more segment, "<name>_fill", on top of the others on the parts that are taken.
 
-    Its code X_2 is segment `name`'s code with its edits, X_1, refined until the picture agrees with the target
+    Its code X_2 is segment `name`'s code with its edits, X_1, refined until its rendering agrees with the target
     on the parts to fit, and with G(X_1) on the segment, whose pixels count `hold` times (0 to 1) as much as a
     part's. Where parts overlap the later one's target counts. A part that isn't fitted is free, save that X_2
     sets out from X_1; with no part to fit, X_2 is X_1. The segment's edits hold for the new segment too, whose
@@ -61,7 +61,7 @@ def fill_region(
     feather: sigma in pixels that softens the new segment's border. config: of the projection; None = `DEFAULTS`.
     Its space is used, or that of X_1 where that comes later; mode, warm-up, dilation, feather, neighbourhood and
     refine_every don't count, because there is one code and the masks are taken as they are. callback,
-    preview_seconds, folders: as in `project`; the image is the picture with X_2 drawn over it.
+    preview_seconds, folders: as in `project`; the image is what `render` draws, with X_2 drawn over it.
 
     Raises InvalidInputError for an unknown name, no part that is taken, other sizes, a segment that vanishes
     below the new one, optimise_noise, and where the photo is needed and absent; otherwise what `render` and
@@ -72,26 +72,28 @@ def fill_region(
     _check(inversion, parts, config)
     if not 0 <= hold <= 1:
         raise InvalidInputError(f"hold is {hold}; expected a weight from 0 to 1")
-    check_reach(feather, inversion.masks.size, "feather")
+    check_extent(feather, inversion.masks.size, "feather")
     parts = [replace(part, mask=without_noise(part.mask)) for part in parts]
     with torch.inference_mode(False), torch.no_grad():
         segment = next(one for one in inversion.segments if one.name == name)
-        taken = feathered(
-            _strongest([part.mask for part in parts if part.take])[0, 0].cpu().double(), feather
+        shown_mask = feathered(
+            _union([part.mask for part in parts if part.take])[0, 0].cpu().double(), feather
         )
-        _with_fill(inversion, segment, segment.code, taken)  # what can't be laid on top is refused at once
+        _with_fill(
+            inversion, segment, segment.code, shown_mask
+        )  # what can't be laid on top is refused at once
         code, curve, stopped = segment.code, [], inversion.stopped
         if any(part.fit for part in parts):
-            own = _own_generator(generator, segment, inversion.noise)
+            own = _tuned_generator(generator, segment, inversion.noise)
             edits = applicable_edits(inversion.masks, name, inversion.edits)
-            start = _edited_alone(
+            start = _single_segment(
                 render(generator, inversion), own, segment, edits, _weights(segment, parts, hold)
             )
             refined = project(
                 own,
                 _target(own, start, segment.mask, parts, inversion.photo),
                 start.masks,
-                _for_one_code(config, start.segments[0].code),
+                _single_code_config(config, start.segments[0].code),
                 callback=callback,
                 preview_seconds=preview_seconds,
                 start=start,
@@ -99,7 +101,7 @@ def fill_region(
             )
             code = _without_edits(own, refined.segments[0].code, edits)
             curve, stopped = list(refined.losses[name]), refined.stopped or stopped
-        filled = _with_fill(inversion, segment, code, taken)
+        filled = _with_fill(inversion, segment, code, shown_mask)
         return replace(filled, losses={**inversion.losses, filled.names[-1]: curve}, stopped=stopped)
 
 
@@ -115,7 +117,7 @@ def fill_name(name: str, names: Sequence[str]) -> str:
     return found
 
 
-def _own_generator(generator: Generator, segment: SegmentCode, noise: Sequence[Tensor]) -> Generator:
+def _tuned_generator(generator: Generator, segment: SegmentCode, noise: Sequence[Tensor]) -> Generator:
     """The generator as it draws the segment: with its tuning, and with the inversion's noise maps as its own,
     because the projection takes no others that stand still.
     """
@@ -129,40 +131,44 @@ def _own_generator(generator: Generator, segment: SegmentCode, noise: Sequence[T
     return Generator(module, own.metadata, architecture=own.architecture)
 
 
-def _weights(segment: SegmentCode, parts: Sequence[FillPart], hold: float) -> Tensor:
+def _weights(segment: SegmentCode, parts: Sequence[CorrectionPart], hold: float) -> Tensor:
     """[1,1,H,W]: how much each pixel counts."""
-    fitted = _strongest([part.mask for part in parts if part.fit]).to(segment.mask)
+    fitted = _union([part.mask for part in parts if part.fit]).to(segment.mask)
     return torch.maximum(fitted, hold * segment.mask)
 
 
-def _edited_alone(
-    picture: Tensor, own: Generator, segment: SegmentCode, edits: Sequence[Edit], weights: Tensor
+def _single_segment(
+    rendering: Tensor, own: Generator, segment: SegmentCode, edits: Sequence[Edit], weights: Tensor
 ) -> Inversion:
-    """X_1 as an inversion of its own, from which the projection sets out; its photo is the picture as it is."""
+    """X_1 as an inversion of its own, from which the projection sets out; its photo is the rendering as it is."""
     code = LatentCode(segment.code.space, segment.code.tensor.to(own.device))
     alone = replace(segment, mask=weights, code=edited_code(own, code, edits), delta={})  # `own` is tuned
-    return Inversion(picture, (alone,), 1 - weights, own.fingerprint)
+    return Inversion(rendering, (alone,), 1 - weights, own.fingerprint)
 
 
 def _target(
-    own: Generator, start: Inversion, held: Tensor, parts: Sequence[FillPart], photo: Tensor | None
+    own: Generator,
+    start: Inversion,
+    segment_mask: Tensor,
+    parts: Sequence[CorrectionPart],
+    photo: Tensor | None,
 ) -> Tensor:
-    """[1,3,H,W]: what X_2 is to draw: on the segment `held` G(X_1), on the parts to fit their targets, else the
-    picture.
+    """[1,3,H,W]: what X_2 is to draw: G(X_1) where `segment_mask` is above 0, on the parts to fit their targets, else
+    the rendering of the inversion.
     """
-    picture, box = start.backdrop(), mask_box(held)
-    drawn = picture.clone()
-    shown = segment_picture(own, start, start.segments[0], [], box)
-    drawn[..., box.top : box.bottom, box.left : box.right] = shown.to(picture)
-    target = torch.where(held > 0, drawn, picture)
+    rendering, box = start.backdrop(), mask_box(segment_mask)
+    with_segment = rendering.clone()
+    segment = render_segment(own, start, start.segments[0], [], box)
+    with_segment[..., box.top : box.bottom, box.left : box.right] = segment.to(rendering)
+    target = torch.where(segment_mask > 0, with_segment, rendering)
     for part in parts:
         if part.fit:
-            shown = picture if part.target == "picture" else _present(photo)
-            target = torch.where(part.mask.to(picture) > 0, shown, target)
+            fitted_to = rendering if part.target == "picture" else _required(photo)
+            target = torch.where(part.mask.to(rendering) > 0, fitted_to, target)
     return target
 
 
-def _for_one_code(config: ProjectionConfig, code: LatentCode) -> ProjectionConfig:
+def _single_code_config(config: ProjectionConfig, code: LatentCode) -> ProjectionConfig:
     """The config, in the later of its space and the code's, with the masks as they are."""
     space = max(config.space, code.space, key=SPACES.index)
     still = replace(config, refine_every=0, refine=("all",), dilation=0, feather=0.0, neighborhood=0.0)
@@ -176,32 +182,32 @@ def _without_edits(own: Generator, code: LatentCode, edits: Sequence[Edit]) -> L
     return LatentCode(code.space, code.tensor - added.to(code.tensor))
 
 
-def _with_fill(inversion: Inversion, segment: SegmentCode, code: LatentCode, taken: Tensor) -> Inversion:
-    """The inversion with `segment` a second time, with that code, on top where `taken` [H,W] says."""
+def _with_fill(inversion: Inversion, segment: SegmentCode, code: LatentCode, shown_mask: Tensor) -> Inversion:
+    """The inversion with `segment` a second time, with that code, on top where `shown_mask` [H,W] says."""
     before, fill = inversion.masks, fill_name(segment.name, inversion.names)
-    after = restacked(before, {fill: taken}, enter_static=True)
+    after = relayer(before, {fill: shown_mask}, enter_static=True)
     codes = (*inversion.segments, replace(segment, name=fill, code=code, redrawn=True))
     return replace(
         inversion,
         segments=tuple(replace(one, mask=mask[None]) for one, mask in zip(codes, after.masks, strict=True)),
         static_mask=after.static,
-        edits=tuple(_carried(edit, before, after, segment.name) for edit in inversion.edits),
+        edits=tuple(_extend_edit(edit, before, after, segment.name) for edit in inversion.edits),
         state=None,
     )
 
 
-def _carried(edit: Edit, before: Segments, after: Segments, name: str) -> Edit:
+def _extend_edit(edit: Edit, before: SegmentMasks, after: SegmentMasks, name: str) -> Edit:
     """The edit for the segments that it was for, and for the new one, `after`'s last, if `name` is among them."""
-    meant = before.resolve(edit.segments)
-    wanted = (*meant, after.names[-1]) if name in meant else meant
+    targets = before.resolve(edit.segments)
+    wanted = (*targets, after.names[-1]) if name in targets else targets
     return edit if {*after.resolve(edit.segments)} == {*wanted} else replace(edit, segments=wanted)
 
 
-def _strongest(masks: Sequence[Tensor]) -> Tensor:
+def _union(masks: Sequence[Tensor]) -> Tensor:
     return torch.stack([mask.detach().float() for mask in masks]).amax(dim=0).clamp(max=1.0)
 
 
-def _present(photo: Tensor | None) -> Tensor:
+def _required(photo: Tensor | None) -> Tensor:
     if photo is None:
         raise InvalidInputError(
             "this inversion was saved without its photo, which a part is to fit; give it the photo, or choose "
@@ -210,7 +216,7 @@ def _present(photo: Tensor | None) -> Tensor:
     return photo
 
 
-def _check(inversion: Inversion, parts: Sequence[FillPart], config: ProjectionConfig) -> None:
+def _check(inversion: Inversion, parts: Sequence[CorrectionPart], config: ProjectionConfig) -> None:
     if not any(part.take for part in parts):
         raise InvalidInputError(
             f"none of the {len(parts)} parts is taken, so nothing would change; take at least one"

@@ -1,4 +1,4 @@
-"""Dense motion between two pictures, and pictures moved along it."""
+"""Dense optical flow between two images, and images warped by it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+from ..deprecated import old_names
+
+__getattr__ = old_names(__name__)
+
 
 _SMALLEST_SIDE = 32  # pixels; below about a dozen the search for motion has no patch to start from
 _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
@@ -24,11 +29,11 @@ def optical_flow(source: Tensor, target: Tensor) -> Tensor:
 
     height, width = source.shape[-2:]
     search: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    flow = search.calc(_grey(source), _grey(target), None)[:height, :width]
+    flow = search.calc(_gray(source), _gray(target), None)[:height, :width]
     return torch.from_numpy(flow.copy()).permute(2, 0, 1)[None]
 
 
-def moved(image: Tensor, flow: Tensor) -> Tensor:
+def backward_warp(image: Tensor, flow: Tensor) -> Tensor:
     """image(p + flow(p)), [1,C,h,w]; bicubic, continued by its border. flow: as `optical_flow` gives it."""
     height, width = image.shape[-2:]
     flow = flow.to(image)
@@ -38,10 +43,10 @@ def moved(image: Tensor, flow: Tensor) -> Tensor:
     return F.grid_sample(image, grid, mode="bicubic", padding_mode="border", align_corners=False)
 
 
-def _grey(image: Tensor) -> np.ndarray:
+def _gray(image: Tensor) -> np.ndarray:
     """uint8 [h,w], continued by its border to at least _SMALLEST_SIDE."""
     weights = image.new_tensor(_LUMA)[None, :, None, None]
-    grey = ((image * weights).sum(dim=1, keepdim=True).float().clamp(-1, 1) + 1) * 127.5
+    gray = ((image * weights).sum(dim=1, keepdim=True).float().clamp(-1, 1) + 1) * 127.5
     height, width = image.shape[-2:]
     missing = (0, max(0, _SMALLEST_SIDE - width), 0, max(0, _SMALLEST_SIDE - height))
-    return F.pad(grey, missing, mode="replicate")[0, 0].round().byte().cpu().numpy()
+    return F.pad(gray, missing, mode="replicate")[0, 0].round().byte().cpu().numpy()

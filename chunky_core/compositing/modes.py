@@ -1,4 +1,4 @@
-"""How far a picture may change where it is set into a photo: everywhere, at the seam, or in its colours only."""
+"""How far a rendering may change where it is set into a photo: everywhere, at the seam, or in its colours only."""
 
 from __future__ import annotations
 
@@ -6,39 +6,42 @@ from typing import Literal, get_args
 
 from torch import Tensor
 
+from ..deprecated import old_names
 from ..errors import InvalidInputError
-from .color_shift import colour_shift
-from .poisson import Rim, check_band, poisson_composite
+from .color_shift import shift_colors
+from .poisson import BoundaryGuidance, check_band, poisson_blend
 
-Mode = Literal["full", "seam only", "colour shift only"]
-MODES: tuple[Mode, ...] = get_args(Mode)
+__getattr__ = old_names(__name__)
+
+CloneMode = Literal["full", "seam only", "colour shift only"]
+CLONE_MODES: tuple[CloneMode, ...] = get_args(CloneMode)
 
 
-def set_in(
-    picture: Tensor,
+def seamless_clone(
     photo: Tensor,
+    rendering: Tensor,
     mask: Tensor,
     *,
-    mode: Mode = "full",
+    mode: CloneMode = "full",
     mixed: bool = False,
     band: int = 16,
-    rim: Rim = "picture",
+    boundary: BoundaryGuidance = "picture",
 ) -> Tensor:
-    """The picture in the photo without a seam, inside the mask: `poisson_composite` or `colour_shift`.
+    """The rendering in the photo without a seam, inside the mask: `poisson_blend` or `shift_colors`.
 
-    mode: "full" solves for the whole region; "seam only" within `band` pixels of its border; "colour shift only"
+    mode: "full" solves for the whole region; "seam only" within `band` pixels of its boundary; "colour shift only"
     adds a smooth offset and keeps every detail, so that mixed has no meaning. The rest, and what is raised: see
     those two; also InvalidInputError for an unknown mode.
     """
     check_mode(mode, band)
     if mode == "colour shift only":
-        return colour_shift(picture, photo, mask, rim=rim)
-    reach = band if mode == "seam only" else None
-    return poisson_composite(picture, photo, mask, mixed=mixed, rim=rim, band=reach)
+        return shift_colors(photo, rendering, mask, boundary=boundary)
+    width = band if mode == "seam only" else None
+    return poisson_blend(photo, rendering, mask, mixed=mixed, boundary=boundary, band=width)
 
 
 def check_mode(mode: str, band: int) -> None:
     """Raise InvalidInputError for an unknown mode and a band that isn't a whole number of at least 1."""
-    if mode not in MODES:
-        raise InvalidInputError(f"mode is {mode!r}; expected one of {', '.join(MODES)}")
+    if mode not in CLONE_MODES:
+        raise InvalidInputError(f"mode is {mode!r}; expected one of {', '.join(CLONE_MODES)}")
     check_band(band)

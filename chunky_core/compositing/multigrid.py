@@ -99,12 +99,12 @@ def solve_poisson(unknown: Tensor, right_hand_side: Tensor, tolerance: float = 1
 
 def _finest(unknown: Tensor) -> Grid:
     free = unknown.float()[None, None]
-    neighbours = torch.full_like(free, 4)
+    neighbors = torch.full_like(free, 4)
     for border in (0, -1):
-        neighbours[..., border, :] -= 1
-        neighbours[..., border] -= 1
+        neighbors[..., border, :] -= 1
+        neighbors[..., border] -= 1
     right, down = free[..., 1:] * free[..., :-1], free[..., 1:, :] * free[..., :-1, :]
-    return FinestGrid(right, down, neighbours * free, free)
+    return FinestGrid(right, down, neighbors * free, free)
 
 
 def _hierarchy(grid: Grid) -> list[Grid]:

@@ -1,4 +1,4 @@
-"""Boundaries of an inversion that follow its pictures (P1 = Futschik et al. 2021, section 2.3)."""
+"""Boundaries of an inversion that follow its renderings (P1 = Futschik et al. 2021, section 2.3)."""
 
 from __future__ import annotations
 
@@ -15,12 +15,46 @@ from ..errors import InvalidInputError
 from ..generator.generator import Generator
 from ..inversion.record import Inversion, SegmentCode, check_generator
 from ..losses.perceptual import PerceptualNetwork
-from ..segments.level_set import boundary_speed, feature_speed
-from ..segments.segment_masks import Segments
-from .render import segment_picture
+from ..segments.level_set import boundary_speed, feature_speed, refine_segments
+from ..segments.segment_masks import SegmentMasks
+from .render import render_segment
 
-Compared = Literal["edit", "photo"]
-Speed = Callable[[Tensor, Tensor], Tensor]  # two pictures [1,3,H,W] -> F [1,1,H,W] in [0,1]
+Reference = Literal["edit", "photo"]
+SpeedMeasure = Callable[[Tensor, Tensor], Tensor]  # two images [1,3,H,W] -> F [1,1,H,W] in [0,1]
+
+
+def refine_boundaries(
+    generator: Generator,
+    inversion: Inversion,
+    names: str | Sequence[str] = "all",
+    *,
+    distance: float = 12.0,
+    curvature: float = 0.3,
+    sign: Literal[1, -1] = 1,
+    compared: Reference = "edit",
+    speed: SpeedMeasure = boundary_speed,
+    enter_static: bool = True,
+) -> Inversion:
+    """The inversion with boundaries moved to where its renderings differ: `segment_speeds`, then a level set for each.
+
+    names: as `SegmentMasks.resolve` takes them. distance: pixels that a boundary moves where the difference is
+    greatest. curvature: bends with a smaller radius than this many pixels vanish; 0 = off. sign: 1 grows, -1 shrinks.
+    compared, speed: as in `segment_speeds`. enter_static: whether a growing segment may cover static pixels.
+
+    Codes, edits and noise stay; a projection can't be continued from the result (see `with_masks`). Raises what
+    `segment_speeds` and `refine_segments` raise.
+    """
+    wanted = [names] if isinstance(names, str) else names
+    speeds = segment_speeds(generator, inversion, wanted, compared=compared, speed=speed)
+    masks = refine_segments(
+        inversion.masks,
+        speeds,
+        distance=distance,
+        signs=sign,
+        curvature=curvature,
+        enter_static=enter_static,
+    )
+    return with_masks(inversion, masks, refined=speeds)
 
 
 @torch.no_grad()
@@ -29,14 +63,14 @@ def segment_speeds(
     inversion: Inversion,
     names: Sequence[str],
     *,
-    compared: Compared = "edit",
-    speed: Speed = boundary_speed,
+    compared: Reference = "edit",
+    speed: SpeedMeasure = boundary_speed,
 ) -> dict[str, Tensor]:
     """How fast the boundary of each segment moves at each pixel: F [1,1,H,W] in [0,1], by name.
 
-    names: as `Segments.resolve` takes them. compared: "edit" = the segment's own picture G(X_i) with its edits
+    names: as `SegmentMasks.resolve` takes them. compared: "edit" = the segment's own rendering G(X_i) with its edits
     and without them, so that the boundary moves where an edit changes something; "photo" = the photo and the
-    edited picture, F = |I - I_W| of P1. speed: what makes F of the two, `boundary_speed` or `by_features`.
+    edited rendering, F = |I - I_W| of P1. speed: what makes F of the two, `boundary_speed` or `by_features`.
     Where edits are compared, segments without any are left out. Raises InvalidInputError if none has any, or if
     the photo is needed and absent, and WrongGeneratorError.
     """
@@ -47,7 +81,7 @@ def segment_speeds(
     for name in masks.resolve(names):
         edits = [edit for edit in applicable_edits(masks, name, inversion.edits) if edit.strength]
         if edits or compared == "photo":
-            edited = segment_picture(generator, inversion, by_name[name], edits)
+            edited = render_segment(generator, inversion, by_name[name], edits)
             reference = _reference(generator, inversion, by_name[name], compared)
             speeds[name] = speed(reference.to(edited), edited).to(inversion.static_mask)
     if not speeds:
@@ -58,19 +92,19 @@ def segment_speeds(
     return speeds
 
 
-def by_features(network: PerceptualNetwork) -> Speed:
+def by_features(network: PerceptualNetwork) -> SpeedMeasure:
     """F from the differences of a network's features: blind to grain and small shifts of colour."""
 
     def speed(first: Tensor, second: Tensor) -> Tensor:
         height, width = first.shape[-2:]
         scale = max(1.0, network.smallest_side / min(height, width))
-        views = [F.interpolate(one, scale_factor=scale, mode="bilinear") for one in (first, second)]
-        return feature_speed(network.features(views[0]), network.features(views[1]), (height, width))
+        resized = [F.interpolate(one, scale_factor=scale, mode="bilinear") for one in (first, second)]
+        return feature_speed(network.features(resized[0]), network.features(resized[1]), (height, width))
 
     return speed
 
 
-def with_masks(inversion: Inversion, segments: Segments, refined: Collection[str] = ()) -> Inversion:
+def with_masks(inversion: Inversion, segments: SegmentMasks, refined: Collection[str] = ()) -> Inversion:
     """The inversion with other masks for its segments; codes, edits and everything else stay.
 
     refined: names of the segments whose boundary this was about; those whose mask is another one now count as
@@ -96,10 +130,10 @@ def _with_mask(segment: SegmentCode, mask: Tensor, refined: bool) -> SegmentCode
 
 
 def _reference(
-    generator: Generator, inversion: Inversion, segment: SegmentCode, compared: Compared
+    generator: Generator, inversion: Inversion, segment: SegmentCode, compared: Reference
 ) -> Tensor:
     if compared == "edit":
-        return segment_picture(generator, inversion, segment, [])
+        return render_segment(generator, inversion, segment, [])
     if inversion.photo is None:
         raise InvalidInputError(
             "this inversion was saved without its photo, which is to be compared; give it the photo, or compare "

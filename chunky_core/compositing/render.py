@@ -1,4 +1,4 @@
-"""The picture that an inversion stands for: O = S^X I + sum_i S_i G(X_i) (P2 = Subrtova et al. 2022, equation
+"""The image that an inversion stands for: O = S^X I + sum_i S_i G(X_i) (P2 = Subrtova et al. 2022, equation
 3).
 """
 
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ..boxes import Box
+from ..deprecated import old_names
 from ..editing.edits import applicable_edits, edited_code
 from ..errors import InvalidInputError
 from ..generator.generator import Generator
@@ -18,6 +19,8 @@ from ..generator.weight_deltas import tuned
 from ..inversion.record import Edit, Inversion, SegmentCode, check_generator
 from ..segments.blend import blend
 from ..segments.masks import mask_box
+
+__getattr__ = old_names(__name__)
 
 
 @torch.no_grad()
@@ -32,35 +35,35 @@ def render(
     inversion belongs to another generator, InvalidInputError if a direction, a delta or the noise doesn't fit
     it, or where the photo is needed and absent.
     """
-    crops, boxes = segment_pictures(generator, inversion, edited=edited)
-    return blend(inversion.backdrop(), inversion.masks, crops, boxes, cross_fade=cross_fade)
+    renderings, boxes = render_segments(generator, inversion, edited=edited)
+    return blend(inversion.backdrop(), inversion.masks, renderings, boxes, cross_fade=cross_fade)
 
 
 @torch.no_grad()
-def segment_pictures(
+def render_segments(
     generator: Generator, inversion: Inversion, *, edited: bool = True, margin: int = 0
 ) -> tuple[list[Tensor], list[Box]]:
-    """Every segment's own picture [1,3,h,w], on the photo's device, and where it lies: its mask's box with a
+    """Every segment's own rendering [1,3,h,w], on the photo's device, and where it lies: its mask's box with a
     margin in pixels. edited and what is raised: as in `render`.
     """
     check_generator(inversion, generator)
     backdrop, masks = inversion.backdrop(), inversion.masks
     boxes = [mask_box(segment.mask, margin=margin) for segment in inversion.segments]
-    crops = []
+    renderings = []
     for segment, box in zip(inversion.segments, boxes, strict=True):
         edits = applicable_edits(masks, segment.name, inversion.edits) if edited else []
-        crops.append(segment_picture(generator, inversion, segment, edits, box).to(backdrop))
-    return crops, boxes
+        renderings.append(render_segment(generator, inversion, segment, edits, box).to(backdrop))
+    return renderings, boxes
 
 
-def segment_picture(
+def render_segment(
     generator: Generator,
     inversion: Inversion,
     segment: SegmentCode,
     edits: Sequence[Edit],
     box: Box | None = None,
 ) -> Tensor:
-    """G(X_i) with edits, on the generator's device: the whole picture [1,3,H,W] and not only what its mask shows,
+    """G(X_i) with edits, on the generator's device: the whole image [1,3,H,W] and not only what its mask shows,
     or the pixels of a box of it. Raises InvalidInputError for a code that isn't finite.
     """
     own = tuned(generator, segment.delta)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from .portraits.attributes import LABEL
 from .portraits.head import Head
-from .portraits.raster_canvas import Canvas, Window, bump, smooth
+from .portraits.raster_canvas import RasterCanvas, Window, bump, smooth
 
 FRECKLES, MOLES = 90, 3
 BROWN = (0.45, 0.30, 0.22)
@@ -27,7 +27,7 @@ def choice(rng: torch.Generator, count: int) -> int:
     return int(torch.randint(count, (), generator=rng))
 
 
-def add_nuisances(canvas: Canvas, head: Head, rng: torch.Generator) -> None:
+def add_nuisances(canvas: RasterCanvas, head: Head, rng: torch.Generator) -> None:
     """Everything that lies on the things themselves, before extras come on top."""
     _add_spots(canvas, rng)
     _texture_background(canvas, rng)
@@ -35,7 +35,7 @@ def add_nuisances(canvas: Canvas, head: Head, rng: torch.Generator) -> None:
     _draw_strands(canvas, head, rng)
 
 
-def develop(canvas: Canvas, rng: torch.Generator) -> None:
+def develop(canvas: RasterCanvas, rng: torch.Generator) -> None:
     """What the camera does to everything: vignette, colour cast, contrast and grain."""
     window = canvas.window()
     edge = window.x.square() + window.y.square()
@@ -46,12 +46,12 @@ def develop(canvas: Canvas, rng: torch.Generator) -> None:
     canvas.image.add_(grain, alpha=uniform(rng, 0.008, 0.022))
 
 
-def _inside(canvas: Canvas, part: str) -> Tensor:
+def _inside(canvas: RasterCanvas, part: str) -> Tensor:
     """The pixels of a part, with softened borders [1,R,R]."""
     return F.avg_pool2d((canvas.labels == LABEL[part]).float(), 3, stride=1, padding=1)
 
 
-def _add_spots(canvas: Canvas, rng: torch.Generator) -> None:
+def _add_spots(canvas: RasterCanvas, rng: torch.Generator) -> None:
     """Freckles across the nose and the cheeks, and a few moles anywhere on the skin."""
     freckled = uniform(rng, 0.05, 0.45)
     for index in range(FRECKLES + MOLES):
@@ -65,7 +65,7 @@ def _add_spots(canvas: Canvas, rng: torch.Generator) -> None:
         window.shade(spot * (0.75 if mole else freckled), BROWN)
 
 
-def _texture_background(canvas: Canvas, rng: torch.Generator) -> None:
+def _texture_background(canvas: RasterCanvas, rng: torch.Generator) -> None:
     """Out-of-focus lights, wallpaper or drifting clouds."""
     background = _inside(canvas, "background")
     textures: tuple[Callable[[Window, torch.Generator], Tensor], ...] = (_lights, _wallpaper, _clouds)
@@ -97,7 +97,7 @@ def _clouds(window: Window, rng: torch.Generator) -> Tensor:
     return F.interpolate(coarse, size, mode="bicubic", align_corners=False)[:, 0]
 
 
-def _pattern_clothes(canvas: Canvas, rng: torch.Generator) -> None:
+def _pattern_clothes(canvas: RasterCanvas, rng: torch.Generator) -> None:
     """Stripes, checks or dots."""
     window = canvas.window(-1.0, 1.0, 0.66, 1.0)
     frequency = uniform(rng, 24.0, 44.0)
@@ -108,7 +108,7 @@ def _pattern_clothes(canvas: Canvas, rng: torch.Generator) -> None:
     window.shade(pattern * uniform(rng, 0.4, 0.9), tint)
 
 
-def _draw_strands(canvas: Canvas, head: Head, rng: torch.Generator) -> None:
+def _draw_strands(canvas: RasterCanvas, head: Head, rng: torch.Generator) -> None:
     """Fine bright and dark strands that fall along the hair."""
     window = canvas.window()
     x = head.hair_x(window.x) / (1.0 + 0.35 * (window.y + 0.5).clamp(min=0.0))

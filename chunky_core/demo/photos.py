@@ -28,7 +28,7 @@ from .portraits.attributes import (
 )
 from .portraits.head import build_head
 from .portraits.painting import check_resolution, paint_portrait
-from .portraits.raster_canvas import Canvas
+from .portraits.raster_canvas import RasterCanvas
 
 PERSON_SPREAD = 0.8  # with the parts' own deviation of 0.8 on top, about the spread of the generator's people
 GAZE_SHARE = 0.4  # of the deviation: eyes that look in quite different directions are no portrait
@@ -89,7 +89,7 @@ def paint_photos(
     extras: Sequence[str],
     disturbances: torch.Generator | None,
     things: torch.Generator,
-) -> Canvas:
+) -> RasterCanvas:
     """Photos of the people `attributes` [B,P,K]; the image of the canvas is in [0,1].
 
     disturbances: draws the nuisances, the same ones for the whole batch; None = none. things: draws the extras;

@@ -17,7 +17,7 @@ import torch
 
 from ..losses.feature_network import FeatureNetwork, FeatureSizes, Trunk, save_feature_network
 from ..saving import save_bytes
-from .training.channel_weights import agreement, compare, fit_weights, perceptual_network
+from .training.channel_weights import agreement, fit_weights, measure_triplets, perceptual_network
 from .training.identity_figures import identity_figures
 from .training.identity_head import last_maps, train_identity
 from .training.loop import train
@@ -118,8 +118,11 @@ def make_perceptual(config: NetworksConfig, trunk: Trunk) -> tuple[FeatureNetwor
     before = new_task(config).requires_grad_(False).trunk
     fitted = [some for some in draw_triplets(config.seed + 1, config.rounds) if is_trained(some.kind)]
     held_out = draw_triplets(config.seed + 2, config.held_out_rounds)
-    weights, others = fit_weights(compare(trunk, fitted)), fit_weights(compare(before, fitted))
-    table = agreement(compare(trunk, held_out), weights, compare(before, held_out), others)
+    weights, others = (
+        fit_weights(measure_triplets(trunk, fitted)),
+        fit_weights(measure_triplets(before, fitted)),
+    )
+    table = agreement(measure_triplets(trunk, held_out), weights, measure_triplets(before, held_out), others)
     count = sum(len(triplets.reference) for triplets in held_out)
     network = perceptual_network(trunk, FeatureSizes("perceptual"), weights)
     return network, {"triplets": count, "agreement": table}

@@ -16,6 +16,7 @@ from typing import Any
 from .names import MOVED, RENAMED
 
 ROOT = __name__.rpartition(".")[0]  # the package may lie in a folder of any name
+OLD_CALLS = "deprecated.old_calls"
 
 
 def old_modules(room: str) -> str:
@@ -36,9 +37,8 @@ def old_names(module: str) -> Callable[[str], Any]:
             found = getattr(import_module(f"{ROOT}.{home}"), new)
         except AttributeError:
             raise AttributeError(f"module {module!r} has no attribute {name!r}") from None
-        message = (
-            f"chunky_core.{place}.{name} is now chunky_core.{home}.{new}; the old name goes with version 0.3"
-        )
+        now = found.__doc__ if home == OLD_CALLS else f"chunky_core.{home}.{new}"
+        message = f"chunky_core.{place}.{name} is now {now}; the old name goes with version 0.3"
         warnings.warn(message, DeprecationWarning, stacklevel=2)
         return found
 

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from .directions import load_directions
-from .edits import edited_code, parse_edit
+from .edits import edit, edited_code, parse_edit
 
-__all__ = ["edited_code", "load_directions", "parse_edit"]
+__all__ = ["edit", "edited_code", "load_directions", "parse_edit"]

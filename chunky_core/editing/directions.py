@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
+from safetensors import safe_open
 from torch import Tensor
 
 from ..errors import InvalidInputError, MissingWeightsError, UnsupportedCheckpointError
@@ -37,6 +38,18 @@ def load_directions(source: str | Path) -> dict[str, Direction]:
     directions = {name: _direction(name, tensor, path) for name, tensor in vectors.items()}
     known = {short: directions[name] for short, name in ALIASES.items() if name in directions}
     return known | directions
+
+
+def directions_of(fingerprint: str) -> dict[str, Direction]:
+    """The directions that come with a generator, by its fingerprint. Raises InvalidInputError where none do."""
+    with safe_open(DEMO_DIRECTIONS, "pt") as file:
+        made_for = file.metadata()["generator"]
+    if made_for != fingerprint:
+        raise InvalidInputError(
+            f"no directions come with generator {fingerprint[:12]}; read them with load_directions from a file that "
+            "was made for it"
+        )
+    return load_directions("demo")
 
 
 def _direction(name: str, tensor: Tensor, path: Path) -> Direction:

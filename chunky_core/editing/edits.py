@@ -11,8 +11,9 @@ from torch import Tensor
 from ..errors import InvalidInputError
 from ..generator.generator import Generator
 from ..generator.spaces import SPACES, Direction, LatentCode, convert
-from ..inversion.record import Edit
-from ..segments.segment_masks import Segments
+from ..inversion.record import Edit, Inversion
+from ..segments.segment_masks import SegmentMasks
+from .directions import directions_of
 
 STRONGEST = 100  # standard deviations; pictures break up above about 3
 
@@ -37,7 +38,34 @@ def edited_code(generator: Generator, code: LatentCode, edits: Iterable[Edit]) -
     return LatentCode(space, tensor)
 
 
-def applicable_edits(segments: Segments, name: str, edits: Sequence[Edit]) -> list[Edit]:
+def edit(
+    inversion: Inversion,
+    direction: Direction | str,
+    strength: float,
+    segments: str | Sequence[str] = "all",
+    *,
+    directions: Mapping[str, Direction] | None = None,
+) -> Inversion:
+    """The inversion with one more edit: strength x direction is added to the codes of some segments.
+
+    direction: a `Direction`, or the name of one of `directions`; None = those that come with the inversion's generator,
+    which today the demo generator has alone. strength: in standard deviations of the direction, up to 100. segments:
+    names, a plural such as "eyes", or "all", as `SegmentMasks.resolve` takes them.
+    The edit can be changed, moved and removed later (`Inversion.without_edit`). Raises InvalidInputError for what is
+    unknown or out of range. Whether the direction fits the generator is checked where both meet (`check_direction`).
+    """
+    if isinstance(direction, str):
+        known = directions_of(inversion.fingerprint) if directions is None else directions
+        direction = _named(direction, known, "")
+    if not abs(strength) <= STRONGEST:  # NaN fails, too
+        raise InvalidInputError(
+            f"the strength is {strength}; expected a number from -{STRONGEST} to {STRONGEST}"
+        )
+    names = (segments,) if isinstance(segments, str) else tuple(segments)
+    return inversion.with_edits(Edit(direction, strength, names))
+
+
+def applicable_edits(segments: SegmentMasks, name: str, edits: Sequence[Edit]) -> list[Edit]:
     """The edits, in order, whose segments include `name`."""
     return [edit for edit in edits if name in segments.resolve(edit.segments)]
 
@@ -68,13 +96,18 @@ def parse_edit(text: str, directions: Mapping[str, Direction]) -> Edit:
         raise InvalidInputError(
             f"edit {text!r} can't be read; write SEGMENT+SEGMENT:DIRECTION=STRENGTH, as mouth:smile=2"
         )
+    return Edit(_named(name, directions, f" of edit {text!r}"), _strength(text, number), segments)
+
+
+def _named(name: str, directions: Mapping[str, Direction], where: str) -> Direction:
+    """The direction of a name in any Unicode form."""
     forms = {normalize("NFC", known): known for known in directions}
     name = name if name in directions else forms.get(normalize("NFC", name), name)
     if name not in directions:
         raise InvalidInputError(
-            f"direction {name!r} of edit {text!r} is unknown; there are {', '.join(sorted(directions))}"
+            f"direction {name!r}{where} is unknown; there are {', '.join(sorted(directions))}"
         )
-    return Edit(directions[name], _strength(text, number), segments)
+    return directions[name]
 
 
 def _strength(text: str, number: str) -> float:

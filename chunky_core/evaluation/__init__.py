@@ -1,8 +1,19 @@
-"""Pictures to figures."""
+"""Images to figures: distances from a target, fidelity by segment, how visible seams are."""
 
 from __future__ import annotations
 
 from ..deprecated import old_modules, old_names
+from . import metrics
+from .fidelity import Fidelity, compare_methods, measure_fidelity
+from .seam_visibility import interior_gradient_error, seam_gradient_error
 
+__all__ = [
+    "Fidelity",
+    "compare_methods",
+    "interior_gradient_error",
+    "measure_fidelity",
+    "metrics",
+    "seam_gradient_error",
+]
 __path__.append(old_modules("evaluation"))
 __getattr__ = old_names(__name__)

@@ -1,4 +1,4 @@
-"""How faithful reconstructions are: figures of one picture against its photo, and what many of them say together
+"""How faithful reconstructions are: figures of one rendering against its photo, and what many of them say together
 (the numbers of P2, Table 1; P2 = Subrtova et al. 2022).
 """
 
@@ -12,10 +12,13 @@ from typing import Any
 
 from torch import Tensor
 
+from ..deprecated import old_names
 from ..errors import InvalidInputError
 from ..losses import LossNetworks
-from ..segments.segment_masks import Segments
-from .metrics import identity_distance, l2, perceptual
+from ..segments.segment_masks import SegmentMasks
+from .metrics import identity_distance, lpips_distance, mse
+
+__getattr__ = old_names(__name__)
 
 FIGURES = ("perceptual", "identity", "l2")
 
@@ -23,7 +26,7 @@ FIGURES = ("perceptual", "identity", "l2")
 @dataclass(frozen=True)
 class SegmentFidelity:
     """l2: mean squared difference over the segment's mask. perceptual: distance of the photo with only this
-    segment replaced, divided by the mask's share of the picture.
+    segment replaced, divided by the mask's share of the image.
     """
 
     l2: float
@@ -32,7 +35,7 @@ class SegmentFidelity:
 
 @dataclass(frozen=True)
 class Fidelity:
-    """Distances of a whole picture from its photo, 0 = equal, and of its segments by name.
+    """Distances of a whole rendering from its photo, 0 = equal, and of its segments by name.
 
     perceptual: of a perceptual network. identity: 1 - cosine of the embeddings. l2: mean squared difference of
     values in [-1,1].
@@ -50,8 +53,10 @@ class Fidelity:
         return cls(**{name: float(plain[name]) for name in FIGURES}, segments=segments)
 
 
-def fidelity(picture: Tensor, photo: Tensor, segments: Segments, networks: LossNetworks) -> Fidelity:
-    """Figures of `picture` against `photo`, [1,3,H,W] in [-1,1] each, whole and by segment.
+def measure_fidelity(
+    photo: Tensor, rendering: Tensor, segments: SegmentMasks, networks: LossNetworks
+) -> Fidelity:
+    """Figures of `rendering` against `photo`, [1,3,H,W] in [-1,1] each, whole and by segment.
 
     Raises InvalidInputError if the sizes differ, or a network is missing: both are needed.
     """
@@ -61,11 +66,13 @@ def fidelity(picture: Tensor, photo: Tensor, segments: Segments, networks: LossN
         )
     network = networks.perceptual
     by_name = {
-        name: SegmentFidelity(l2(picture, photo, mask[None]), perceptual(picture, photo, network, mask[None]))
+        name: SegmentFidelity(
+            mse(rendering, photo, mask[None]), lpips_distance(rendering, photo, network, mask[None])
+        )
         for name, mask in zip(segments.names, segments.masks, strict=True)
     }
-    identity = identity_distance(picture, photo, networks.identity)
-    return Fidelity(perceptual(picture, photo, network), identity, l2(picture, photo), by_name)
+    identity = identity_distance(rendering, photo, networks.identity)
+    return Fidelity(lpips_distance(rendering, photo, network), identity, mse(rendering, photo), by_name)
 
 
 @dataclass(frozen=True)
@@ -85,8 +92,8 @@ class Spread:
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """One way against another on the same photos: what is below 1 is better.
+class MethodComparison:
+    """One method against another on the same photos, pair by pair: what is below 1 is better.
 
     ratio_of_means: mean of the one over mean of the other. ratios: photo by photo, in their order.
     """
@@ -115,8 +122,8 @@ class Comparison:
         return max(self.ratios)
 
 
-def compare(ours: Sequence[float], others: Sequence[float]) -> Comparison:
-    """Distances of two ways on the same photos, at least one; two distances of 0 have ratio 1.
+def compare_methods(ours: Sequence[float], others: Sequence[float]) -> MethodComparison:
+    """Distances of two methods on the same photos, at least one; two distances of 0 have ratio 1.
 
     Raises InvalidInputError for different numbers of them, or none.
     """
@@ -126,7 +133,7 @@ def compare(ours: Sequence[float], others: Sequence[float]) -> Comparison:
             "expected the same photos for both, at least one"
         )
     ratios = tuple(_ratio(one, other) for one, other in zip(ours, others, strict=True))
-    return Comparison(_ratio(mean(ours), mean(others)), ratios)
+    return MethodComparison(_ratio(mean(ours), mean(others)), ratios)
 
 
 def _ratio(one: float, other: float) -> float:

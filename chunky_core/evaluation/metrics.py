@@ -1,4 +1,4 @@
-"""How far a picture is from its target, in plain figures."""
+"""Distances of an image from its target: plain functions of tensors that return floats."""
 
 from __future__ import annotations
 
@@ -7,13 +7,16 @@ import math
 import torch
 from torch import Tensor
 
+from ..deprecated import old_names
 from ..devices import float64_device
 from ..errors import InvalidInputError
 from ..losses import IdentityNetwork, PerceptualNetwork, perceptual_distance
 from ..losses.resize import resize, seen_size
 
+__getattr__ = old_names(__name__)
 
-def l2(image: Tensor, target: Tensor, mask: Tensor | None = None) -> float:
+
+def mse(image: Tensor, target: Tensor, mask: Tensor | None = None) -> float:
     """Mean squared difference of images [B,3,H,W] in [-1,1] (0 ... 4), over the mask [B or 1,1,H,W] if one is
     given.
 
@@ -31,19 +34,19 @@ def l2(image: Tensor, target: Tensor, mask: Tensor | None = None) -> float:
 
 
 def psnr(image: Tensor, target: Tensor, mask: Tensor | None = None) -> float:
-    """Peak signal-to-noise ratio in dB, 10 log10(2^2 / l2) as the images span 2; infinite for equal ones."""
-    error = l2(image, target, mask)
+    """Peak signal-to-noise ratio in dB, 10 log10(2^2 / mse) as the images span 2; infinite for equal ones."""
+    error = mse(image, target, mask)
     return math.inf if error == 0.0 else 10.0 * math.log10(4.0 / error)
 
 
 @torch.no_grad()
-def perceptual(
+def lpips_distance(
     image: Tensor, target: Tensor, network: PerceptualNetwork, mask: Tensor | None = None
 ) -> float:
-    """Perceptual distance of images [B,3,H,W] in [-1,1], mean over the batch; 0 = equal.
+    """LPIPS (Zhang et al. 2018) of images [B,3,H,W] in [-1,1] of any perceptual network, mean of the batch; 0 = equal.
 
     With a mask [B or 1,1,H,W]: of the image laid over the target with the mask, divided by the mask's share of
-    the picture, as LPIPS counts in the projection. Pictures smaller than the network's smallest side are
+    the image, as LPIPS counts in the projection. Images smaller than the network's smallest side are
     enlarged. Raises InvalidInputError if the sizes differ or the mask is empty.
     """
     _check_sizes(image, target)

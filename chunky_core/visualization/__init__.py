@@ -1,1 +1,9 @@
-"""Pictures for the eye: sheets, captions, outlines and curves."""
+"""Images for the eye: sheets, overlays, heat maps, captions, outlines, curves."""
+
+from __future__ import annotations
+
+from .curves import loss_curves
+from .outlines import draw_outlines
+from .sheets import contact_sheet, heat_map, segment_overlay
+
+__all__ = ["contact_sheet", "draw_outlines", "heat_map", "loss_curves", "segment_overlay"]

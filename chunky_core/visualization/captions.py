@@ -23,7 +23,7 @@ PADDING = 2  # pixels around a text, which its dark rim needs
 
 
 @dataclass(frozen=True)
-class Label:
+class Caption:
     """A text and where it stands: left, top, width, height in pixels; anchor: what it names; scale: of the font."""
 
     text: str
@@ -40,7 +40,7 @@ class Label:
         return round(min(max(x, self.left), right)), round(min(max(y, self.top), bottom))
 
 
-def place_labels(texts: Sequence[str], anchors: Sequence[Place], size: tuple[int, int]) -> list[Label]:
+def place_captions(texts: Sequence[str], anchors: Sequence[Place], size: tuple[int, int]) -> list[Caption]:
     """A rectangle for each text, inside a picture of (height, width) pixels, none overlapping another.
 
     anchors: (column, row) of what each text names. In the given order each takes the free place nearest to its
@@ -52,19 +52,19 @@ def place_labels(texts: Sequence[str], anchors: Sequence[Place], size: tuple[int
         check_name(text)
     scale = max(LEGIBLE, min(size) / WIDTH_OF_FULL_SCALE)
     while True:
-        labels = _placed(texts, anchors, size, scale)
-        if len(labels) == len(texts) or scale <= SMALLEST:
-            return labels
+        captions = _placed(texts, anchors, size, scale)
+        if len(captions) == len(texts) or scale <= SMALLEST:
+            return captions
         scale = max(SMALLEST, scale * SHRINK)
 
 
-def draw_labels(image: Tensor, labels: Sequence[Label]) -> Tensor:
+def draw_captions(image: Tensor, captions: Sequence[Caption]) -> Tensor:
     """`image` [1,3,H,W] in [-1,1] with white, dark-rimmed texts, and lines and dots where they stand elsewhere."""
     canvas = to_uint8(image)[0].cpu().numpy()
     lines, texts = (np.zeros(canvas.shape[:2], np.uint8) for _ in range(2))
-    for label in labels:
-        _draw_leader(lines, label)
-        _draw_text(texts, label)
+    for caption in captions:
+        _draw_leader(lines, caption)
+        _draw_text(texts, caption)
     for ink in (lines, texts):
         canvas = _stamped(canvas, ink)
     return torch.from_numpy(canvas).permute(2, 0, 1)[None].to(image) / 127.5 - 1
@@ -72,23 +72,23 @@ def draw_labels(image: Tensor, labels: Sequence[Label]) -> Tensor:
 
 def _placed(
     texts: Sequence[str], anchors: Sequence[Place], size: tuple[int, int], scale: float
-) -> list[Label]:
-    """As many labels in one size as find a place."""
-    labels: list[Label] = []
+) -> list[Caption]:
+    """As many captions in one size as find a place."""
+    captions: list[Caption] = []
     for index, (text, anchor) in enumerate(zip(texts, anchors, strict=True)):
         height, width = _ink(text, scale).shape
         others = [other for i, other in enumerate(anchors) if i != index]
-        corner = _free_corner(anchor, (height, width), size, labels, others)
+        corner = _free_corner(anchor, (height, width), size, captions, others)
         if corner is not None:
-            labels.append(Label(text, *corner, width, height, anchor, scale))
-    return labels
+            captions.append(Caption(text, *corner, width, height, anchor, scale))
+    return captions
 
 
 def _free_corner(
     anchor: Place,
     extent: tuple[int, int],
     size: tuple[int, int],
-    taken: Sequence[Label],
+    placed: Sequence[Caption],
     others: Sequence[Place],
 ) -> tuple[int, int] | None:
     """Left and top of the free place for a rectangle (height, width) whose middle is nearest to the anchor."""
@@ -97,14 +97,14 @@ def _free_corner(
         return None
     left = _stops(anchor[0] - width / 2, columns - width, max(1, height // 4))[None, :]
     top = _stops(anchor[1] - height / 2, rows - height, max(1, height // 4))[:, None]
-    way = np.hypot(left + width / 2 - anchor[0], top + height / 2 - anchor[1])
+    distance = np.hypot(left + width / 2 - anchor[0], top + height / 2 - anchor[1])
     for x, y in others:
-        way += width * ((left <= x) & (x < left + width) & (top <= y) & (y < top + height))
-    for label in taken:
-        beside = (left >= label.left + label.width) | (left + width <= label.left)
-        way[~(beside | (top >= label.top + label.height) | (top + height <= label.top))] = np.inf
-    best = np.unravel_index(int(way.argmin()), way.shape)
-    return (int(left[0, best[1]]), int(top[best[0], 0])) if np.isfinite(way[best]) else None
+        distance += width * ((left <= x) & (x < left + width) & (top <= y) & (y < top + height))
+    for caption in placed:
+        beside = (left >= caption.left + caption.width) | (left + width <= caption.left)
+        distance[~(beside | (top >= caption.top + caption.height) | (top + height <= caption.top))] = np.inf
+    best = np.unravel_index(int(distance.argmin()), distance.shape)
+    return (int(left[0, best[1]]), int(top[best[0], 0])) if np.isfinite(distance[best]) else None
 
 
 def _stops(wanted: float, last: int, step: int) -> NDArray[np.int64]:
@@ -128,24 +128,27 @@ def _ink(text: str, scale: float) -> Pixels:
     return np.pad(sheet[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1], PADDING)
 
 
-def _draw_leader(ink: Pixels, label: Label) -> None:
+def _draw_leader(ink: Pixels, caption: Caption) -> None:
     import cv2
 
-    start, end = label.nearest(), (round(label.anchor[0]), round(label.anchor[1]))
+    start, end = caption.nearest(), (round(caption.anchor[0]), round(caption.anchor[1]))
     if start != end:
         cv2.line(ink, start, end, 255, 1, cv2.LINE_AA)
         cv2.circle(ink, end, 2, 255, -1, cv2.LINE_AA)
 
 
-def _draw_text(ink: Pixels, label: Label) -> None:
-    place = slice(label.top, label.top + label.height), slice(label.left, label.left + label.width)
-    ink[place] = _ink(label.text, label.scale)
+def _draw_text(ink: Pixels, caption: Caption) -> None:
+    place = (
+        slice(caption.top, caption.top + caption.height),
+        slice(caption.left, caption.left + caption.width),
+    )
+    ink[place] = _ink(caption.text, caption.scale)
 
 
 def _stamped(canvas: Pixels, ink: Pixels) -> Pixels:
     """The canvas [H,W,3] with the ink [H,W] in white, on a black rim of one pixel around it."""
     import cv2
 
-    rim = cv2.dilate(ink, np.ones((3, 3), np.uint8))
-    lit, shaded = (layer[..., None] / 255 for layer in (ink, rim))
+    outline = cv2.dilate(ink, np.ones((3, 3), np.uint8))
+    lit, shaded = (layer[..., None] / 255 for layer in (ink, outline))
     return np.round(canvas * (1 - shaded) * (1 - lit) + 255 * lit).astype(np.uint8)

@@ -4,32 +4,38 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, TypeAlias
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from ..errors import InvalidInputError
-from .sheets import segment_colours
+from .sheets import segment_colors
 
 if TYPE_CHECKING:
-    from PIL.ImageDraw import ImageDraw
+    from matplotlib.axes import Axes
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.font_manager import FontProperties
+
+Losses = Mapping[str, Sequence[float]]
 
 SCALES = ("log", "linear")
+RGB: TypeAlias = tuple[float, float, float]
 SMALLEST_SIDE = 160  # pixels
-_FINER = 2  # drawn this many times as large, then reduced: the library draws jagged lines
-_LINE_HEIGHT, _EDGE = 16, 14  # pixels
+# pixels
+_EDGE, _FONT, _LINE_HEIGHT = 14, 12, 16
+_LEFT, _TOP, _BOTTOM = _EDGE + 52, _EDGE + 24, _EDGE + 34  # from the picture's sides to the axes
 _LONGEST_TEXT = 200  # characters; names come from files, and measuring takes time
-_INK, _GRID, _WHITE = (40, 40, 40), (222, 222, 222), (255, 255, 255)
+_INK, _GRID = "#282828", "#dedede"
 _HALF_DECADE = 10**0.25  # factor around a curve that hardly moves
-
-Span = tuple[float, float]
+_DPI = 64  # a power of two: sizes in inches are exact
+_PIXEL = 72 / _DPI  # in points
 
 
 def loss_curves(
-    losses: Mapping[str, Sequence[float]],
+    losses: Losses,
     title: str = "",
     *,
     scale: str = "log",
@@ -43,49 +49,44 @@ def loss_curves(
     above 0 on a logarithmic scale) leaves a gap; without any value the axes are empty and say so.
     Raises InvalidInputError for an unknown scale, and for a side below 160 pixels.
     """
-    from PIL import Image, ImageDraw
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from matplotlib.font_manager import FontProperties
 
     if scale not in SCALES:
         raise InvalidInputError(f"the scale is {scale!r}; expected one of {', '.join(SCALES)}")
     if min(width, height) < SMALLEST_SIDE:
         raise InvalidInputError(f"the plot is {width}x{height}; expected at least {SMALLEST_SIDE} a side")
-    image = Image.new("RGB", (width * _FINER, height * _FINER), _WHITE)
-    pen = _Pen(ImageDraw.Draw(image))
-    plot = _Plot(losses, scale, _frame(pen, losses, width, height), width - _EDGE)
-    pen.text(plot.frame.left, _EDGE + _LINE_HEIGHT / 2, pen.shortened(title, width - 2 * _EDGE - 50), "lm")
-    plot.draw(pen)
-    pixels = torch.frombuffer(bytearray(image.reduce(_FINER).tobytes()), dtype=torch.uint8)
-    return pixels.view(1, height, width, 3).movedim(-1, 1).float() / 127.5 - 1
+    canvas = FigureCanvasAgg(Figure((width / _DPI, height / _DPI), dpi=_DPI, facecolor="white"))
+    font = FontProperties(family="DejaVu Sans", size=_FONT * _PIXEL)
+    ruler = _Ruler(canvas, font)
+    legend = min(max((ruler.length(name) for name in losses), default=-30) + 30, width / 3)
+    sides = (_LEFT, _BOTTOM, width - _EDGE - legend - _LEFT, height - _TOP - _BOTTOM)
+    left, bottom, across, up = (side / whole for side, whole in zip(sides, (width, height) * 2, strict=True))
+    axes = canvas.figure.add_axes((left, bottom, across, up), facecolor="white")
+    colors = [(r, g, b) for r, g, b in ((segment_colors(max(len(losses), 1)) + 1) * 0.4).tolist()]
+    _draw_axes(axes, losses, scale, font)
+    _draw_curves(axes, losses, scale, colors)
+    names = [ruler.shortened(name, legend - 27) for name in losses]
+    _draw_legend(axes, names, colors, font)
+    heading = ruler.shortened(title, width - 2 * _EDGE - 50)
+    canvas.figure.text(
+        _LEFT / width, 1 - (_EDGE + _LINE_HEIGHT / 2) / height, heading, va="center", font=font, color=_INK
+    ).set_parse_math(False)
+    canvas.draw()
+    pixels = torch.from_numpy(np.array(canvas.buffer_rgba())[..., :3])
+    return pixels[None].movedim(-1, 1).float() / 127.5 - 1
 
 
-@dataclass(frozen=True)
-class _Box:
-    left: float
-    top: float
-    right: float
-    bottom: float
+class _Ruler:
+    """Measures texts in pixels, and cuts them."""
 
-
-class _Pen:
-    """Draws in pixels of the finished picture."""
-
-    def __init__(self, canvas: ImageDraw) -> None:
-        from PIL import ImageFont
-
-        self.canvas, self.font = canvas, ImageFont.load_default(12 * _FINER)
-
-    def line(self, points: Sequence[tuple[float, float]], colour: tuple[int, ...], width: float = 1) -> None:
-        scaled = [(x * _FINER, y * _FINER) for x, y in points]
-        self.canvas.line(scaled, fill=colour, width=round(width * _FINER), joint="curve")
-
-    def dot(self, x: float, y: float, colour: tuple[int, ...]) -> None:
-        self.canvas.circle((x * _FINER, y * _FINER), 1.5 * _FINER, fill=colour)
-
-    def text(self, x: float, y: float, text: str, anchor: str) -> None:
-        self.canvas.text((x * _FINER, y * _FINER), text, fill=_INK, font=self.font, anchor=anchor)
+    def __init__(self, canvas: FigureCanvasAgg, font: FontProperties) -> None:
+        self.renderer, self.font = canvas.get_renderer(), font
 
     def length(self, text: str) -> float:
-        return self.canvas.textlength(text, font=self.font) / _FINER
+        line = " ".join(text[:_LONGEST_TEXT].split())
+        return self.renderer.get_text_width_height_descent(line, self.font, False)[0] if line else 0.0
 
     def shortened(self, text: str, room: float) -> str:
         """The text on one line, cut to `room` pixels."""
@@ -96,116 +97,85 @@ class _Pen:
         return line[:fitting] + "..."
 
 
-def _frame(pen: _Pen, names: Collection[str], width: int, height: int) -> _Box:
-    """Where the curves go: the legend at the right takes what its names need, up to a third."""
-    longest = max((pen.length(name[:_LONGEST_TEXT]) for name in names), default=-30)
-    legend = min(longest + 30, width / 3)
-    return _Box(_EDGE + 52, _EDGE + 24, width - _EDGE - legend, height - _EDGE - 34)
+def _drawable(curve: Sequence[float], scale: str) -> np.ndarray:
+    """The curve with NaN for what the scale can't show."""
+    values = np.asarray(curve, dtype=float)
+    return np.where(np.isfinite(values) & ((values > 0) | (scale != "log")), values, np.nan)
 
 
-class _Plot:
-    """The axes and what is drawn on them; the legend reaches to `right`."""
-
-    def __init__(self, losses: Mapping[str, Sequence[float]], scale: str, frame: _Box, right: float) -> None:
-        self.losses, self.frame, self.right, self.logarithmic = losses, frame, right, scale == "log"
-        self.steps = max((len(curve) for curve in losses.values()), default=0)
-        self.values = [value for curve in losses.values() for value in curve if self.drawable(value)]
-        self.span = self._span()
-
-    def drawable(self, value: float) -> bool:
-        return math.isfinite(value) and (value > 0 or not self.logarithmic)
-
-    def _span(self) -> Span:
-        """What the upright axis shows: all values, and some room where they hardly differ."""
-        if not self.values:
-            return (0.1, 1.0)
-        low, high = min(self.values), max(self.values)
-        if self.logarithmic:
-            middle = math.sqrt(low) * math.sqrt(high)
-            return min(low, middle / _HALF_DECADE), max(high, middle * _HALF_DECADE)
-        low = min(low, 0.0)
-        return low, high if high > low else low + 1.0
-
-    def x(self, step: float) -> float:
-        share = (step - 1) / max(self.steps - 1, 1)
-        return self.frame.left + share * (self.frame.right - self.frame.left)
-
-    def y(self, value: float) -> float:
-        low, high = self.span
-        if self.logarithmic:
-            share = (math.log(value) - math.log(low)) / (math.log(high) - math.log(low))
-        else:
-            share = (value - low) / (high - low)
-        return self.frame.bottom - share * (self.frame.bottom - self.frame.top)
-
-    def draw(self, pen: _Pen) -> None:
-        self._axes(pen)
-        colours = ((segment_colours(max(len(self.losses), 1)) + 1) * 0.4 * 255).round().int().tolist()
-        for row, (name, curve) in enumerate(self.losses.items()):
-            self._curve(pen, curve, tuple(colours[row]))
-            self._legend(pen, row, name, tuple(colours[row]))
-        if not self.values:
-            frame = self.frame
-            middle = ((frame.left + frame.right) / 2, (frame.top + frame.bottom) / 2)
-            pen.text(*middle, "no losses were recorded", "mm")
-
-    def _axes(self, pen: _Pen) -> None:
-        frame = self.frame
-        for value in (log_ticks if self.logarithmic else linear_ticks)(*self.span):
-            pen.line([(frame.left, self.y(value)), (frame.right, self.y(value))], _GRID)
-            pen.text(frame.left - 6, self.y(value), f"{value:.4g}", "rm")
-        for step in step_ticks(self.steps):
-            pen.line([(self.x(step), frame.top), (self.x(step), frame.bottom)], _GRID)
-            pen.text(self.x(step), frame.bottom + 6, str(step), "mt")
-        pen.line([(frame.left, frame.top), (frame.left, frame.bottom), (frame.right, frame.bottom)], _INK)
-        pen.text((frame.left + frame.right) / 2, frame.bottom + 24, "step", "mt")
-
-    def _curve(self, pen: _Pen, curve: Sequence[float], colour: tuple[int, ...]) -> None:
-        for run in drawable_runs(curve, self.drawable):
-            points = [(self.x(step), self.y(value)) for step, value in run]
-            pen.line(points, colour, 1.5) if len(points) > 1 else pen.dot(*points[0], colour)
-
-    def _legend(self, pen: _Pen, row: int, name: str, colour: tuple[int, ...]) -> None:
-        left, middle = self.frame.right + 8, self.frame.top + _LINE_HEIGHT * (row + 0.5)
-        if middle > self.frame.bottom + 24:  # no room for more names
-            return
-        pen.line([(left, middle), (left + 14, middle)], colour, 3)
-        pen.text(left + 19, middle, pen.shortened(name, self.right - left - 19), "lm")
+def _span(losses: Losses, scale: str) -> tuple[float, float] | None:
+    """What the upright axis shows: all values, and some room where they hardly differ; None without any."""
+    values = np.concatenate([_drawable(curve, scale) for curve in losses.values()] or [np.empty(0)])
+    values = values[~np.isnan(values)]
+    if not len(values):
+        return None
+    low, high = float(values.min()), float(values.max())
+    if scale == "log":
+        middle = math.sqrt(low) * math.sqrt(high)
+        return min(low, middle / _HALF_DECADE), max(high, middle * _HALF_DECADE)
+    low = min(low, 0.0)
+    return low, high if high > low else low + 1.0
 
 
-def drawable_runs(curve: Sequence[float], drawable: Callable[[float], bool]) -> list[list[tuple[int, float]]]:
-    """(step, value) of the unbroken stretches of a curve, steps counted from 1."""
-    runs: list[list[tuple[int, float]]] = [[]]
-    for step, value in enumerate(curve, 1):
-        if drawable(value):
-            runs[-1].append((step, value))
-        elif runs[-1]:
-            runs.append([])
-    return [run for run in runs if run]
+def _draw_axes(axes: Axes, losses: Losses, scale: str, font: FontProperties) -> None:
+    """Scales, grid and numbers; words where there is nothing else to draw."""
+    from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
+
+    steps = max(map(len, losses.values()), default=0)
+    span = _span(losses, scale)
+    axes.set_yscale(scale)
+    axes.set(xlim=(1, max(steps, 2)), ylim=span or (0.1, 1.0))
+    digits = (1, 2, 5) if span and span[1] / 1e4 < span[0] else (1,)
+    axes.yaxis.set_major_locator(LogLocator(subs=digits) if scale == "log" else MaxNLocator(6))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.4g}"))
+    ticks = MaxNLocator(6, integer=True).tick_values(1, max(steps, 2))
+    axes.xaxis.set_major_locator(
+        FixedLocator([1, *(t for t in ticks if 1 + steps / 20 < t <= steps)][:steps])
+    )
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda step, _: f"{step:.0f}"))
+    axes.grid(color=_GRID, linewidth=_PIXEL)
+    axes.set_axisbelow(True)
+    axes.tick_params(length=0, pad=6 * _PIXEL, colors=_INK)
+    for label in (*axes.get_xticklabels(), *axes.get_yticklabels()):
+        label.set_fontproperties(font)
+    for side, spine in axes.spines.items():
+        spine.set(visible=side in ("left", "bottom"), color=_INK, linewidth=_PIXEL)
+    axes.set_xlabel("step", font=font, color=_INK)
+    if span is None:
+        axes.text(
+            0.5, 0.5, "no losses were recorded", transform=axes.transAxes, ha="center", va="center", font=font
+        )
 
 
-def log_ticks(low: float, high: float) -> list[float]:
-    """Round values within [low, high]: 1, 2 and 5 of every decade, over many decades fewer of them."""
-    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    every = -(-len(decades) // 8)
-    digits = (1, 2, 5) if len(decades) <= 4 else (1,)
-    ticks = [digit * 10.0**decade for decade in decades[::every] for digit in digits]
-    kept = [tick for tick in ticks if low <= tick <= high]
-    return kept if len(kept) > 1 else linear_ticks(low, high)
+def _draw_curves(axes: Axes, losses: Losses, scale: str, colors: Sequence[RGB]) -> None:
+    for curve, color in zip(losses.values(), colors, strict=False):
+        values = _drawable(curve, scale)
+        steps = np.arange(1, len(values) + 1)
+        axes.plot(steps, values, color=color, linewidth=1.5 * _PIXEL, solid_capstyle="butt", clip_on=False)
+        gaps = np.isnan(np.pad(values, 1, constant_values=np.nan))
+        alone = gaps[:-2] & gaps[2:]  # a line would not show them
+        axes.plot(steps[alone], values[alone], "o", color=color, markersize=3 * _PIXEL, clip_on=False)
 
 
-def linear_ticks(low: float, high: float, most: int = 6) -> list[float]:
-    """At most about `most` equally spaced round values within [low, high]."""
-    rough = (high - low) / most
-    size = 10.0 ** math.floor(math.log10(rough))
-    spacing = next(digit * size for digit in (1, 2, 5, 10) if digit * size >= rough)
-    first, last = math.ceil(low / spacing - 1e-9), math.floor(high / spacing + 1e-9)
-    return [index * spacing for index in range(first, last + 1)]
+def _draw_legend(axes: Axes, names: Sequence[str], colors: Sequence[RGB], font: FontProperties) -> None:
+    """As many names as there is room for, at the right of the axes."""
+    from matplotlib.lines import Line2D
 
-
-def step_ticks(steps: int) -> list[int]:
-    """Round step numbers from 1 to `steps`, the first among them."""
-    if steps <= 1:
-        return [1] * steps
-    ticks = [round(tick) for tick in linear_ticks(1, steps) if abs(tick - round(tick)) < 1e-9]
-    return [1, *(tick for tick in ticks if tick > 1 + steps / 20)]
+    rows = int((axes.bbox.height + 24) // _LINE_HEIGHT)
+    lines = [Line2D([], [], color=color, linewidth=3 * _PIXEL) for color in colors[: min(rows, len(names))]]
+    legend = axes.legend(
+        lines,
+        [" "] * len(lines),  # set below: a name with an underscore at its start would be left out
+        loc="upper left",
+        bbox_to_anchor=(1, 1),
+        borderpad=0,
+        borderaxespad=8 / _FONT,
+        handlelength=14 / _FONT,
+        handletextpad=5 / _FONT,
+        labelspacing=(_LINE_HEIGHT - _FONT) / _FONT,
+        frameon=False,
+        prop=font,
+    )
+    for text, name in zip(legend.get_texts(), names, strict=False):
+        text.set(text=name, color=_INK, parse_math=False)

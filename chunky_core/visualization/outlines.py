@@ -22,18 +22,18 @@ def outline(mask: Tensor, width: float = 1.0) -> Tensor:
     return (width / 2 + 0.5 - distance).clamp(0, 1)
 
 
-def draw_curves(photo: Tensor, before: Sequence[Tensor], after: Sequence[Tensor], scale: int = 1) -> Tensor:
+def draw_outlines(photo: Tensor, before: Sequence[Tensor], after: Sequence[Tensor], scale: int = 1) -> Tensor:
     """The photo, enlarged by `scale`, with the boundaries before (blue) and after (orange) on top.
 
     photo: [1,3,H,W] in [-1,1]; before, after: masks [1,1,H,W] in [0,1]. Returns [1,3,H·scale,W·scale].
     """
-    picture = _enlarged(photo, scale)
-    for masks, colour in ((before, BEFORE), (after, AFTER)):
-        ink = torch.tensor(colour).to(picture)[:, None, None]
+    image = _enlarged(photo, scale)
+    for masks, color in ((before, BEFORE), (after, AFTER)):
+        ink = torch.tensor(color).to(image)[:, None, None]
         for mask in masks:
-            line = outline(_enlarged(mask.to(picture), scale), 2.0)
-            picture = picture + line * (ink - picture)
-    return picture
+            line = outline(_enlarged(mask.to(image), scale), 2.0)
+            image = image + line * (ink - image)
+    return image
 
 
 def _enlarged(image: Tensor, scale: int) -> Tensor:

@@ -10,49 +10,49 @@ import torch
 from torch import Tensor
 
 from ..images import to_uint8
-from ..segments import Segments
+from ..segments import SegmentMasks
 from ..segments.names import check_name
-from .captions import draw_labels, place_labels
+from .captions import draw_captions, place_captions
 
 TITLE_HEIGHT = 22  # pixels above every picture of a contact sheet
 
 
 def tile(images: Tensor, columns: int) -> Tensor:
     """[B,3,H,W] in [-1,1] -> one sheet [1,3,rows·H,columns·W]; missing places are white."""
-    count, channels, height, width = images.shape
-    rows = -(-count // columns)
-    sheet = torch.ones(rows * columns, channels, height, width)
-    sheet[:count] = images.cpu()
-    grid = sheet.view(rows, columns, channels, height, width).permute(2, 0, 3, 1, 4)
-    return grid.reshape(1, channels, rows * height, columns * width)
+    from torchvision.utils import make_grid  # type: ignore[import-untyped]
+
+    missing = torch.ones(-len(images) % columns, *images.shape[1:])
+    return make_grid(torch.cat([images.cpu(), missing]), nrow=columns, padding=0)[None]
 
 
-def segment_colours(count: int) -> Tensor:
+def segment_colors(count: int) -> Tensor:
     """[count,3] in [-1,1]: well separated hues, alternating in brightness."""
-    colours = [colorsys.hsv_to_rgb((0.61803 * i) % 1, 0.75, 0.95 - 0.25 * (i % 2)) for i in range(count)]
-    return torch.tensor(colours) * 2 - 1
+    colors = [colorsys.hsv_to_rgb((0.61803 * i) % 1, 0.75, 0.95 - 0.25 * (i % 2)) for i in range(count)]
+    return torch.tensor(colors) * 2 - 1
 
 
-def segment_overlay(photo: Tensor, segments: Segments, opacity: float = 0.55, names: bool = True) -> Tensor:
+def segment_overlay(
+    photo: Tensor, segments: SegmentMasks, opacity: float = 0.55, names: bool = True
+) -> Tensor:
     """The photo [1,3,H,W] tinted by its segments; static pixels keep their colour.
 
     names: write each at its centre, or where there is room, with a line to the centre. Raises InvalidInputError for
     a photo of another size than the segments.
     """
     segments.check_photo(photo)
-    colours = segment_colours(len(segments.names)).to(photo)
-    tint = (segments.masks.to(photo) * colours[:, :, None, None]).sum(0, keepdim=True)
+    colors = segment_colors(len(segments.names)).to(photo)
+    tint = (segments.masks.to(photo) * colors[:, :, None, None]).sum(0, keepdim=True)
     covered = 1 - segments.static.to(photo)
-    picture = photo * (1 - opacity * covered) + opacity * tint
+    image = photo * (1 - opacity * covered) + opacity * tint
     if not names:
-        return picture
-    return draw_labels(picture, place_labels(*segment_anchors(segments), segments.size))
+        return image
+    return draw_captions(image, place_captions(*segment_anchors(segments), segments.size))
 
 
-def segment_anchors(segments: Segments) -> tuple[list[str], list[tuple[float, float]]]:
+def segment_anchors(segments: SegmentMasks) -> tuple[list[str], list[tuple[float, float]]]:
     """Names and centres (column, row), small segments first: these have no other place for their name."""
     by_size = sorted(range(len(segments.names)), key=lambda i: segments.masks[i].sum().item())
-    return [segments.names[i] for i in by_size], [_centre(segments.masks[i, 0]) for i in by_size]
+    return [segments.names[i] for i in by_size], [_center(segments.masks[i, 0]) for i in by_size]
 
 
 def heat_map(before: Tensor, after: Tensor, full_scale: float = 0.25) -> Tensor:
@@ -60,9 +60,9 @@ def heat_map(before: Tensor, after: Tensor, full_scale: float = 0.25) -> Tensor:
     import cv2
 
     change = (after - before).abs().mean(1)[0] / 2 / full_scale
-    grey = (change.clamp(0, 1) * 255).round().byte().cpu().numpy()
-    colour = cv2.cvtColor(cv2.applyColorMap(grey, cv2.COLORMAP_INFERNO), cv2.COLOR_BGR2RGB)
-    return torch.from_numpy(colour).permute(2, 0, 1)[None].float() / 127.5 - 1
+    gray = (change.clamp(0, 1) * 255).round().byte().cpu().numpy()
+    color = cv2.cvtColor(cv2.applyColorMap(gray, cv2.COLORMAP_INFERNO), cv2.COLOR_BGR2RGB)
+    return torch.from_numpy(color).permute(2, 0, 1)[None].float() / 127.5 - 1
 
 
 def contact_sheet(panels: Sequence[tuple[str, Tensor]], columns: int = 3) -> Tensor:
@@ -78,7 +78,7 @@ def contact_sheet(panels: Sequence[tuple[str, Tensor]], columns: int = 3) -> Ten
     return tile(torch.cat(framed), columns)
 
 
-def _centre(mask: Tensor) -> tuple[float, float]:
+def _center(mask: Tensor) -> tuple[float, float]:
     """(column, row) of the pixel deepest inside the mask: the centre of mass may lie outside a ring."""
     import cv2
 

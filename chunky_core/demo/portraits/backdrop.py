@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from .attributes import LABEL, Traits
-from .colors import shadow_colour, skin_colour
+from .colors import shadow_color, skin_color
 from .head import FACE_Y, Head
-from .raster_canvas import Canvas, bump, ellipse, mix, ramp, smooth
+from .raster_canvas import RasterCanvas, bump, ellipse, mix, ramp, smooth
 
 BACKGROUNDS = (
     (0.86, 0.45, 0.42), (0.90, 0.66, 0.38), (0.62, 0.72, 0.38),
@@ -20,7 +20,7 @@ CLOTHES = (
 )  # fmt: skip
 
 
-def paint_background(canvas: Canvas, traits: Traits) -> None:
+def paint_background(canvas: RasterCanvas, traits: Traits) -> None:
     """A soft glow behind the head, darker towards the corners."""
     window = canvas.window()
     hue, lightness = traits.between("background_hue"), traits.between("background_lightness")
@@ -32,13 +32,13 @@ def paint_background(canvas: Canvas, traits: Traits) -> None:
     window.paint_between(torch.ones(1, 1, 1), outer, inner, 1.0 - far, LABEL["background"])
 
 
-def _lightened(colour: Tensor, amount: Tensor) -> Tensor:
+def _lightened(color: Tensor, amount: Tensor) -> Tensor:
     """Towards white for positive amounts, towards black for negative ones."""
-    toward = (amount > 0.0).to(colour.dtype)
-    return mix(colour, toward, amount.abs() * 0.85)
+    toward = (amount > 0.0).to(color.dtype)
+    return mix(color, toward, amount.abs() * 0.85)
 
 
-def paint_neck(canvas: Canvas, traits: Traits, head: Head) -> None:
+def paint_neck(canvas: RasterCanvas, traits: Traits, head: Head) -> None:
     window = canvas.window(-1.0, 1.0, 0.30, 1.0)
     x = window.x + 0.45 * head.half_width * head.sine
     half_width = 0.27 + 0.4 * (head.half_width - 0.56) + head.traits.between("jaw", -0.015, 0.03)
@@ -46,12 +46,12 @@ def paint_neck(canvas: Canvas, traits: Traits, head: Head) -> None:
     chin = ellipse(head.face_x(window.x), window.y - FACE_Y - 0.10, head.half_width * 0.9, 0.80)
     under_chin = smooth(0.13, -0.10, chin)
     tone = (0.80 + 0.3 * head.ray[0] * x / half_width).clamp(0.3, 1.15) * (1.0 - 0.7 * under_chin)
-    skin = skin_colour(traits)
+    skin = skin_color(traits)
     shape = window.cover(x.abs() - half_width - slope)
-    window.paint_between(shape, shadow_colour(skin), skin, tone, LABEL["neck"])
+    window.paint_between(shape, shadow_color(skin), skin, tone, LABEL["neck"])
 
 
-def paint_cloth(canvas: Canvas, traits: Traits, head: Head) -> None:
+def paint_cloth(canvas: RasterCanvas, traits: Traits, head: Head) -> None:
     window = canvas.window(-1.0, 1.0, 0.66, 1.0)
     x = window.x + 0.45 * head.half_width * head.sine
     depth = traits.between("collar", 0.86, 1.06)
@@ -59,7 +59,7 @@ def paint_cloth(canvas: Canvas, traits: Traits, head: Head) -> None:
     shoulder = 0.82 + 0.26 * (x.abs() - 0.33)
     top = torch.maximum(neckline, shoulder)
     lightness = traits.between("cloth_lightness", -0.75, 0.75)[:, None]
-    colour = _lightened(ramp(traits.between("cloth_hue"), CLOTHES), lightness)
+    color = _lightened(ramp(traits.between("cloth_hue"), CLOTHES), lightness)
     hem = bump(window.y - top - 0.03, 0.026) * smooth(0.50, 0.34, x.abs())
     tone = 0.90 + 0.25 * head.ray[0] * x - 0.30 * hem
-    window.paint(window.cover(top - window.y), colour, tone, LABEL["cloth"])
+    window.paint(window.cover(top - window.y), color, tone, LABEL["cloth"])

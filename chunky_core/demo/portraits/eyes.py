@@ -8,15 +8,15 @@ import torch
 from torch import Tensor
 
 from .attributes import LABEL, Traits
-from .colors import brow_colour, youth
+from .colors import brow_color, youth
 from .head import EYE_Y, SIDES, Head
-from .raster_canvas import Canvas, Window, bump, mix, ramp, rgb, smooth
+from .raster_canvas import RasterCanvas, Window, bump, mix, ramp, rgb, smooth
 
 IRIS = ((0.22, 0.12, 0.07), (0.42, 0.25, 0.12), (0.40, 0.44, 0.20), (0.30, 0.55, 0.44), (0.28, 0.52, 0.80))
 EYE_WHITE, PUPIL, MAKEUP = (0.97, 0.965, 0.96), (0.03, 0.03, 0.04), (0.46, 0.28, 0.52)
 
 
-def _eye_window(canvas: Canvas, sign: int) -> Window:
+def _eye_window(canvas: RasterCanvas, sign: int) -> Window:
     return canvas.window(*((-0.64, 0.02) if sign < 0 else (-0.02, 0.64)), -0.52, 0.12)
 
 
@@ -30,7 +30,7 @@ class Opening:
     coverage: Tensor
 
 
-def paint_eye(canvas: Canvas, traits: Traits, head: Head, sign: int, side: str) -> None:
+def paint_eye(canvas: RasterCanvas, traits: Traits, head: Head, sign: int, side: str) -> None:
     window = _eye_window(canvas, sign)
     smile = traits.between("smile", -0.25, 1.2).clamp(min=0.0)
     height = traits.between("eye_size", 0.085, 0.121) * (1.0 + 0.07 * youth(traits))
@@ -49,7 +49,7 @@ def paint_eye(canvas: Canvas, traits: Traits, head: Head, sign: int, side: str) 
     shadow = 0.95 - 0.22 * across.square() - 0.25 * smooth(0.3, 1.0, -y / height)
     window.paint(opening.coverage, rgb(*EYE_WHITE), shadow, LABEL[f"{side}_eye"])
     _paint_iris(window, traits, head, opening)
-    line = brow_colour(traits) * 0.30
+    line = brow_color(traits) * 0.30
     window.paint(bump(y - upper + 0.004, 0.020) * smooth(1.12, 0.92, across.abs()) * 0.92, line)
     window.shade(bump(y - lower - 0.004, 0.014) * ends * 0.45, (0.60, 0.42, 0.40))
     window.shade(bump(y - upper + 0.055, 0.018) * lid_ends * 0.40, (0.68, 0.50, 0.47))
@@ -62,14 +62,14 @@ def _paint_iris(window: Window, traits: Traits, head: Head, opening: Opening) ->
     distance = (x.square() + y.square()).add_(1e-8).sqrt_()
     rim = (distance / radius).square_()
     tone = (1.35 - 0.85 * rim + 0.35 * y / radius).clamp_(0.20, 1.6)
-    colour = ramp(traits.between("eye_colour"), IRIS)
-    window.paint(window.cover(distance - radius) * opening.coverage, colour, tone)
+    color = ramp(traits.between("eye_colour"), IRIS)
+    window.paint(window.cover(distance - radius) * opening.coverage, color, tone)
     window.paint(window.cover(distance - radius * 0.48) * opening.coverage, rgb(*PUPIL))
     spot = ((x + 0.022 - 0.02 * head.light).square() + (y + 0.030).square()).add_(1e-8).sqrt_()
     window.paint(window.cover(spot - 0.023) * opening.coverage * 0.95, rgb(1.0, 1.0, 1.0))
 
 
-def paint_brow(canvas: Canvas, traits: Traits, head: Head, sign: int, side: str) -> None:
+def paint_brow(canvas: RasterCanvas, traits: Traits, head: Head, sign: int, side: str) -> None:
     window = _eye_window(canvas, sign)
     half_width = 0.205 * head.eye_squeeze[side]
     along = (window.x - head.eye_x[side] - sign * 0.02) / half_width
@@ -84,11 +84,11 @@ def paint_brow(canvas: Canvas, traits: Traits, head: Head, sign: int, side: str)
     distance = torch.maximum((window.y - middle).abs() - thickness, (along.abs() - 1.0) * half_width)
     brow = smooth(0.016, -0.014, distance)
     strength = 0.92 - 0.22 * youth(traits)
-    window.paint(brow * strength, brow_colour(traits))
+    window.paint(brow * strength, brow_color(traits))
     window.mark(brow > 0.5, LABEL[f"{side}_brow"])
 
 
-def paint_glasses(canvas: Canvas, traits: Traits, head: Head) -> None:
+def paint_glasses(canvas: RasterCanvas, traits: Traits, head: Head) -> None:
     """Frames that fade in as thin wires and grow thick; labelled where they are at least half visible."""
     window = canvas.window(-0.85, 0.85, -0.42, 0.18)
     visible = smooth(0.26, 0.68, traits.between("glasses"))
@@ -110,5 +110,5 @@ def paint_glasses(canvas: Canvas, traits: Traits, head: Head) -> None:
     rim = torch.maximum(rim, window.cover(torch.maximum((y + 0.03).abs() - 0.018, gap)))
     window.paint(lens * visible, rgb(1.0, 1.0, 1.0))
     rim = rim * visible
-    window.paint(rim * 0.95, mix(rgb(0.10, 0.09, 0.11), brow_colour(traits), torch.tensor(0.2)))
+    window.paint(rim * 0.95, mix(rgb(0.10, 0.09, 0.11), brow_color(traits), torch.tensor(0.2)))
     window.mark(rim >= 0.5, LABEL["glasses"])

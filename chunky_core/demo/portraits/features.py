@@ -8,16 +8,16 @@ import torch
 from torch import Tensor
 
 from .attributes import LABEL, Traits
-from .colors import skin_colour
+from .colors import skin_color
 from .head import MOUTH_Y, NOSE_Y, SIDES, Head
-from .raster_canvas import Canvas, Window, bump, ellipse, mix, rgb, smooth
+from .raster_canvas import RasterCanvas, Window, bump, ellipse, mix, rgb, smooth
 
 NOSE_SHADE, NOSTRIL = (0.76, 0.58, 0.54), (0.40, 0.26, 0.24)
 INSIDE, TEETH, TONGUE = (0.26, 0.06, 0.08), (0.97, 0.95, 0.91), (0.80, 0.38, 0.40)
 LIPSTICK = (0.82, 0.16, 0.26)
 
 
-def paint_nose(canvas: Canvas, traits: Traits, head: Head) -> None:
+def paint_nose(canvas: RasterCanvas, traits: Traits, head: Head) -> None:
     window = canvas.window(-0.32, 0.32, -0.28, 0.40)
     width = traits.between("nose_width", 0.085, 0.145)
     tip_y = NOSE_Y + traits.between("nose_length", -0.045, 0.045)
@@ -57,17 +57,17 @@ class Lips:
     opening: Tensor  # [B,1,1]: 0 pressed, 1 wide open
 
 
-def paint_mouth(canvas: Canvas, traits: Traits, head: Head) -> None:
+def paint_mouth(canvas: RasterCanvas, traits: Traits, head: Head) -> None:
     window = canvas.window(-0.42, 0.42, 0.24, 0.84)
     lips = _shape_lips(window, traits)
     makeup = traits.between("lip_colour", 0.0, 0.85)[:, None]
-    colour = mix(skin_colour(traits) * rgb(0.90, 0.62, 0.60), rgb(*LIPSTICK), makeup)
-    _paint_inside(window, lips, colour)
+    color = mix(skin_color(traits) * rgb(0.90, 0.62, 0.60), rgb(*LIPSTICK), makeup)
+    _paint_inside(window, lips, color)
     lit = head.ray[0] * lips.across
-    window.paint(window.band(lips.top, lips.upper) * lips.inside, colour, 0.84 + 0.12 * lit)
+    window.paint(window.band(lips.top, lips.upper) * lips.inside, color, 0.84 + 0.12 * lit)
     depth = ((window.y - lips.lower) / (lips.bottom - lips.lower + 1e-3)).clamp_(0.0, 1.0)
     lower_lip = window.band(lips.lower, lips.bottom) * lips.inside
-    window.paint(lower_lip, colour, 1.06 + 0.10 * lit - 0.24 * depth)
+    window.paint(lower_lip, color, 1.06 + 0.10 * lit - 0.24 * depth)
     window.glow(bump(lips.across - 0.3 * head.light, 0.32) * bump(depth - 0.4, 0.26) * lower_lip * 0.14)
     seam = 0.5 * (lips.upper + lips.lower)
     closed = 1.0 - smooth(0.01, 0.10, lips.lower - lips.upper)
@@ -102,8 +102,8 @@ def _shape_lips(window: Window, traits: Traits) -> Lips:
     )
 
 
-def _paint_inside(window: Window, lips: Lips, colour: Tensor) -> None:
-    window.paint(window.band(lips.top, lips.bottom) * lips.inside, colour * 0.72, label=LABEL["mouth"])
+def _paint_inside(window: Window, lips: Lips, color: Tensor) -> None:
+    window.paint(window.band(lips.top, lips.bottom) * lips.inside, color * 0.72, label=LABEL["mouth"])
     cavity = window.band(lips.upper, lips.lower) * lips.inside
     window.paint(cavity, rgb(*INSIDE))
     edge = torch.minimum(lips.lower, lips.upper + 0.034 + 0.045 * lips.opening)

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from .attributes import LABEL, Traits
-from .colors import hair_colour
+from .colors import hair_color
 from .head import Head
-from .raster_canvas import Canvas, Window, bump, ellipse, mix, round_union, smooth
+from .raster_canvas import RasterCanvas, Window, bump, ellipse, mix, round_union, smooth
 
 CROWN_Y = -0.10  # the widest line of the dome of hair
 
@@ -23,10 +23,10 @@ class HairShape:
     strand: Tensor  # soft stripes in -1..1 [B,R,R]
     end: Tensor  # height at which the hair ends
     half_width: Tensor
-    colour: Tensor
+    color: Tensor
 
 
-def shape_hair(canvas: Canvas, traits: Traits, head: Head) -> HairShape:
+def shape_hair(canvas: RasterCanvas, traits: Traits, head: Head) -> HairShape:
     window = canvas.window()
     x, y = head.hair_x(window.x), window.y
     end = traits.between("hair_length", -0.25, 1.12)
@@ -40,7 +40,7 @@ def shape_hair(canvas: Canvas, traits: Traits, head: Head) -> HairShape:
     dome = ellipse(x, fall, half_width, 0.85 + 0.6 * volume)
     outside = torch.where(fall < 0.0, dome, _curtain(x, y, side, end.clamp(min=0.05)))
     phase = 22.0 * x / (1.0 + 0.35 * (y + 0.5).clamp(min=0.0)) + (0.3 + 1.5 * wave) * torch.sin(5.0 * y)
-    return HairShape(outside, phase.sin_(), end, half_width, hair_colour(traits))
+    return HairShape(outside, phase.sin_(), end, half_width, hair_color(traits))
 
 
 def _curtain(x: Tensor, y: Tensor, half_width: Tensor, bottom: Tensor, rounding: float = 0.14) -> Tensor:
@@ -51,13 +51,13 @@ def _curtain(x: Tensor, y: Tensor, half_width: Tensor, bottom: Tensor, rounding:
     return corner.add_(torch.maximum(across, down).clamp_(max=0.0)).sub_(rounding)
 
 
-def paint_back_hair(canvas: Canvas, shape: HairShape, head: Head) -> None:
+def paint_back_hair(canvas: RasterCanvas, shape: HairShape, head: Head) -> None:
     window = canvas.window()
     tone = (0.52 + 0.22 * head.ray[0] * head.hair_x(window.x) / shape.half_width) + 0.08 * shape.strand
-    window.paint(window.cover(shape.outside), shape.colour, tone, LABEL["hair"])
+    window.paint(window.cover(shape.outside), shape.color, tone, LABEL["hair"])
 
 
-def paint_front_hair(canvas: Canvas, shape: HairShape, traits: Traits, head: Head) -> None:
+def paint_front_hair(canvas: RasterCanvas, shape: HairShape, traits: Traits, head: Head) -> None:
     """Fringe, parting and the locks at the sides, with a soft shadow on the face and a band of shine."""
     window = canvas.window()
     x, y = head.hair_x(window.x), window.y
@@ -78,7 +78,7 @@ def paint_front_hair(canvas: Canvas, shape: HairShape, traits: Traits, head: Hea
     seam = bump(parting, 0.045) * smooth(-0.45, -0.62, y) * (1.0 - 0.8 * fringe)
     tone = (tone - 0.22 * seam) + 0.10 * shape.strand
     tone = tone * mix(1.0, 0.66, smooth(sideburn - 0.45, sideburn, y))  # runs into the hair behind
-    window.paint(hair, shape.colour, tone.add_(shine, alpha=0.30).clamp_(0.15, 1.6), LABEL["hair"])
+    window.paint(hair, shape.color, tone.add_(shine, alpha=0.30).clamp_(0.15, 1.6), LABEL["hair"])
     window.glow(shine.mul_(hair), (0.05, 0.05, 0.05))
 
 

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from .attributes import LABEL, Traits
-from .colors import ageing, shadow_colour, skin_colour, youth
-from .raster_canvas import Canvas, Window, bump, ellipse, mix, smooth
+from .colors import aging, shadow_color, skin_color, youth
+from .raster_canvas import RasterCanvas, Window, bump, ellipse, mix, smooth
 
 EYE_Y, NOSE_Y, MOUTH_Y = -0.12, 0.20, 0.47  # fixed mean heights of the parts
 FACE_Y, FACE_TOP = -0.03, 0.80  # the widest line of the face and the height of the skull above it
@@ -70,7 +70,7 @@ def build_head(traits: Traits) -> Head:
     )
 
 
-def paint_face(canvas: Canvas, traits: Traits, head: Head) -> None:
+def paint_face(canvas: RasterCanvas, traits: Traits, head: Head) -> None:
     """The bare face with its soft shading; fills `canvas.face`."""
     window = canvas.window(-0.85, 0.85, -0.90, 0.90)
     face_x, face_y = head.face_x(window.x), window.y - FACE_Y
@@ -85,9 +85,9 @@ def paint_face(canvas: Canvas, traits: Traits, head: Head) -> None:
     right, up, front = head.ray
     turned = front + 0.3 * head.sine * right
     lit = (0.93 * right * across).add_(0.75 * up * down).add_(turned * depth)
-    skin = skin_colour(traits)
+    skin = skin_color(traits)
     tone = smooth(-0.15, 0.95, lit)
-    window.paint_between(window.face, shadow_colour(skin), skin * 1.04, tone, LABEL["skin"])
+    window.paint_between(window.face, shadow_color(skin), skin * 1.04, tone, LABEL["skin"])
     _tint_cheeks(window, traits, head)
     _paint_wrinkles(window, traits, head)
 
@@ -108,7 +108,7 @@ def _tint_cheeks(window: Window, traits: Traits, head: Head) -> None:
 
 
 def _paint_wrinkles(window: Window, traits: Traits, head: Head) -> None:
-    old = ageing(traits)
+    old = aging(traits)
     smile = traits.between("smile", -0.3, 1.0).clamp(min=0.0)
     x, y, face = window.x, window.y, window.face
     lines = 0.8 * bump(y - EYE_Y + 0.33 + 0.10 * x.square(), 0.022) * smooth(0.38, 0.10, x.abs())
@@ -125,9 +125,9 @@ def _paint_wrinkles(window: Window, traits: Traits, head: Head) -> None:
     window.shade(folds * (0.04 + 0.34 * old + 0.14 * smile), (0.55, 0.42, 0.40))
 
 
-def paint_ears(canvas: Canvas, traits: Traits, head: Head) -> None:
+def paint_ears(canvas: RasterCanvas, traits: Traits, head: Head) -> None:
     size = traits.between("ear_size", 0.78, 1.30)
-    skin = skin_colour(traits)
+    skin = skin_color(traits)
     for sign, _ in SIDES:
         window = canvas.window(*((-1.0, -0.25) if sign < 0 else (0.25, 1.0)), -0.30, 0.34)
         x = head.hair_x(window.x) - sign * head.half_width * 0.99
@@ -138,7 +138,7 @@ def paint_ears(canvas: Canvas, traits: Traits, head: Head) -> None:
         window.paint(window.cover(ellipse(x, y, width, 0.155 * size)), skin, tone, LABEL["ears"])
 
 
-def paint_beard(canvas: Canvas, traits: Traits, head: Head, colour: Tensor) -> None:
+def paint_beard(canvas: RasterCanvas, traits: Traits, head: Head, color: Tensor) -> None:
     """From clean over stubble to a full beard, on the face only; it keeps the label of the skin."""
     window = canvas.window(-0.75, 0.75, -0.10, 0.90)
     x, y = window.x, window.y
@@ -152,4 +152,4 @@ def paint_beard(canvas: Canvas, traits: Traits, head: Head, colour: Tensor) -> N
     moustache = bump(y - 0.352 - 0.5 * x.square() + 0.03 * smile, 0.042)
     moustache = moustache * smooth(width * 1.2, width * 0.7, x.abs())
     tone = mix(0.78, 1.15, (0.5 + 0.9 * head.ray[0] * x).clamp(0.0, 1.0))
-    window.paint(torch.maximum(jaw, 0.95 * moustache) * window.face * (amount * 0.92), colour, tone)
+    window.paint(torch.maximum(jaw, 0.95 * moustache) * window.face * (amount * 0.92), color, tone)

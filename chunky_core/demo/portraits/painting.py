@@ -7,22 +7,25 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from ...deprecated import old_names
 from ...errors import InvalidInputError
 from .attributes import ATTRIBUTES, PARTS, Traits, fractions_of, traits_by_part
 from .backdrop import paint_background, paint_cloth, paint_neck
-from .colors import brow_colour
+from .colors import brow_color
 from .eyes import paint_brow, paint_eye, paint_glasses
 from .features import paint_mouth, paint_nose
 from .hair import paint_back_hair, paint_front_hair, shape_hair
 from .head import SIDES, build_head, paint_beard, paint_ears, paint_face
-from .raster_canvas import Canvas
+from .raster_canvas import RasterCanvas
+
+__getattr__ = old_names(__name__)
 
 CHUNK_PIXELS = 4 * 256 * 256  # pictures are painted a few at a time, so that their planes stay in the cache
 MIN_RESOLUTION = 16
 
 
 @torch.no_grad()
-def render(u: Tensor, resolution: int = 256) -> tuple[Tensor, Tensor]:
+def draw_portraits(u: Tensor, resolution: int = 256) -> tuple[Tensor, Tensor]:
     """Portraits of people who are given by standard normal numbers.
 
     u: [B,K], or [B,P,K] with one row for each of PARTS (SHARED_ATTRIBUTES are read from the row of "skin").
@@ -58,9 +61,9 @@ def check_resolution(resolution: int) -> None:
         )
 
 
-def paint_portrait(traits: Mapping[str, Traits], resolution: int) -> Canvas:
+def paint_portrait(traits: Mapping[str, Traits], resolution: int) -> RasterCanvas:
     """The portraits of a batch, on a canvas that others may paint on. Fractions may leave 0..1 a little."""
-    canvas = Canvas(len(traits["skin"].fractions), resolution)
+    canvas = RasterCanvas(len(traits["skin"].fractions), resolution)
     head = build_head(traits["skin"])
     hair = shape_hair(canvas, traits["hair"], head)
     paint_background(canvas, traits["background"])
@@ -69,7 +72,7 @@ def paint_portrait(traits: Mapping[str, Traits], resolution: int) -> Canvas:
     paint_cloth(canvas, traits["cloth"], head)
     paint_ears(canvas, traits["ears"], head)
     paint_face(canvas, traits["skin"], head)
-    paint_beard(canvas, traits["skin"], head, brow_colour(traits["skin"]))
+    paint_beard(canvas, traits["skin"], head, brow_color(traits["skin"]))
     paint_mouth(canvas, traits["mouth"], head)
     paint_nose(canvas, traits["nose"], head)
     for sign, side in SIDES:

@@ -10,10 +10,15 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from ...deprecated import old_names
+
+__getattr__ = old_names(__name__)
+
+
 EDGE_PIXELS = 1.3  # width of an anti-aliased edge
 
 
-class Canvas:
+class RasterCanvas:
     """Pictures in [0, 1] [B,3,R,R], label maps uint8 [B,R,R] and the coverage of the bare face [B,R,R]."""
 
     def __init__(self, batch: int, resolution: int) -> None:
@@ -31,15 +36,15 @@ class Canvas:
 class Window:
     """A rectangle of a canvas; `x` [1,1,W] and `y` [1,H,1] are the coordinates of its pixel centres."""
 
-    def __init__(self, canvas: Canvas, left: float, right: float, top: float, bottom: float) -> None:
+    def __init__(self, canvas: RasterCanvas, left: float, right: float, top: float, bottom: float) -> None:
         resolution = canvas.resolution
         pixel = 2.0 / resolution
         first_row, last_row, first_column, last_column = (
             max(0, min(resolution, round((edge + 1.0) / pixel))) for edge in (top, bottom, left, right)
         )
         rows, columns = slice(first_row, last_row), slice(first_column, last_column)
-        centres = (torch.arange(resolution) + 0.5) * pixel - 1.0
-        self.y, self.x = centres[None, rows, None], centres[None, None, columns]
+        centers = (torch.arange(resolution) + 0.5) * pixel - 1.0
+        self.y, self.x = centers[None, rows, None], centers[None, None, columns]
         self.edge = EDGE_PIXELS * pixel
         self.image, self.labels = canvas.image[:, :, rows, columns], canvas.labels[:, rows, columns]
         self.face = canvas.face[:, rows, columns]
@@ -53,11 +58,11 @@ class Window:
         return self.cover(top - self.y).mul_(self.cover(self.y - bottom))
 
     def paint(
-        self, coverage: Tensor, colour: Tensor, tone: Tensor | None = None, label: int | None = None
+        self, coverage: Tensor, color: Tensor, tone: Tensor | None = None, label: int | None = None
     ) -> None:
-        """Blend in `colour` [B|1,3,1,1], times `tone` [B,H,W] if given; write the label where it covers."""
+        """Blend in `color` [B|1,3,1,1], times `tone` [B,H,W] if given; write the label where it covers."""
         for channel in range(3):
-            value = colour[:, channel] if tone is None else tone * colour[:, channel]
+            value = color[:, channel] if tone is None else tone * color[:, channel]
             plane = self.image[:, channel]
             plane.lerp_(value.expand_as(plane), coverage.expand_as(plane))
         if label is not None:
@@ -80,9 +85,9 @@ class Window:
             plane = self.image[:, channel]
             plane.addcmul_(plane, amount, value=factor - 1.0)
 
-    def glow(self, amount: Tensor, colour: Sequence[float] = (1.0, 1.0, 1.0)) -> None:
+    def glow(self, amount: Tensor, color: Sequence[float] = (1.0, 1.0, 1.0)) -> None:
         """Add light of a colour."""
-        for channel, factor in enumerate(colour):
+        for channel, factor in enumerate(color):
             self.image[:, channel].add_(amount, alpha=factor)
 
     def mark(self, inside: Tensor, label: int) -> None:
@@ -126,7 +131,7 @@ def rgb(red: float, green: float, blue: float) -> Tensor:
 
 def ramp(position: Tensor, stops: Sequence[Sequence[float]]) -> Tensor:
     """Colour [B,3,1,1] at `position` [B,1,1] in [0, 1] on a piecewise linear scale of colours."""
-    colours = torch.tensor(stops)
+    colors = torch.tensor(stops)
     place = position.flatten().clamp(0.0, 1.0) * (len(stops) - 1)
     below = place.floor().clamp_(max=len(stops) - 2).long()
-    return torch.lerp(colours[below], colours[below + 1], (place - below)[:, None])[:, :, None, None]
+    return torch.lerp(colors[below], colors[below + 1], (place - below)[:, None])[:, :, None, None]

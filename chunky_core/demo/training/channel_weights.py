@@ -9,10 +9,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ...deprecated import old_names
 from ...losses.feature_network import FeatureNetwork, FeatureSizes, Trunk, unit_length
-from ..portraits import render
+from ..portraits import draw_portraits
 from .people import draw_rows
 from .triplets import KINDS, Triplets, is_of_equal_error, is_trained, squared_error
+
+__getattr__ = old_names(__name__)
 
 SHARPNESS = 4.0  # of the sigmoid on the ratio of the two distances
 PULL = 2e-3  # towards equal weights
@@ -22,7 +25,7 @@ FITTING_STEPS = 400
 
 
 @dataclass(frozen=True)
-class Comparisons:
+class TripletDistances:
     """near, far: [N,C] squared differences of the unit features, a mean over the pixels; kinds: [N] into KINDS.
 
     l2_near, l2_far: [N] squared errors of the pictures.
@@ -45,14 +48,14 @@ def channel_distances(a: Sequence[Tensor], b: Sequence[Tensor]) -> Tensor:
 
 
 @torch.no_grad()
-def compare(trunk: Trunk, triplets: Sequence[Triplets]) -> Comparisons:
+def measure_triplets(trunk: Trunk, triplets: Sequence[Triplets]) -> TripletDistances:
     """What the fit and the count need to know about the triplets."""
     filled = [t for t in triplets if len(t.reference)]
     near, far = zip(*(_both(trunk, t) for t in filled), strict=True)
     l2_near = torch.cat([squared_error(t.reference, t.near) for t in filled])
     l2_far = torch.cat([squared_error(t.reference, t.far) for t in filled])
     kinds = torch.cat([torch.full((len(t.reference),), KINDS.index(t.kind)) for t in filled])
-    return Comparisons(torch.cat(near), torch.cat(far), l2_near, l2_far, kinds)
+    return TripletDistances(torch.cat(near), torch.cat(far), l2_near, l2_far, kinds)
 
 
 def _both(trunk: Trunk, triplets: Triplets) -> tuple[Tensor, Tensor]:
@@ -62,7 +65,7 @@ def _both(trunk: Trunk, triplets: Triplets) -> tuple[Tensor, Tensor]:
     return channel_distances(reference, near), channel_distances(reference, far)
 
 
-def fit_weights(data: Comparisons) -> Tensor:
+def fit_weights(data: TripletDistances) -> Tensor:
     """[C] positive: the weights with which the far picture is the farther one, every kind counting alike."""
     counts = torch.bincount(data.kinds, minlength=len(KINDS)).clamp(min=1)
     share = 1 / (counts[data.kinds] * len(KINDS))
@@ -95,7 +98,7 @@ def accuracy(near: Tensor, far: Tensor, kinds: Tensor) -> dict[str, float]:
 
 def perceptual_network(trunk: Trunk, sizes: FeatureSizes, weights: Tensor) -> FeatureNetwork:
     """The network with these weights, scaled so that two people are PEOPLE_APART on average."""
-    images = render(draw_rows(torch.Generator().manual_seed(5), 32), 128)[0]
+    images = draw_portraits(draw_rows(torch.Generator().manual_seed(5), 32), 128)[0]
     with torch.no_grad():
         a, b = (unit_features(trunk, some) for some in images.chunk(2))
         scale = PEOPLE_APART / (channel_distances(a, b) @ weights).mean()
@@ -107,7 +110,7 @@ def perceptual_network(trunk: Trunk, sizes: FeatureSizes, weights: Tensor) -> Fe
 
 
 def agreement(
-    trained: Comparisons, weights: Tensor, untrained: Comparisons, others: Tensor
+    trained: TripletDistances, weights: Tensor, untrained: TripletDistances, others: Tensor
 ) -> dict[str, dict]:
     """`accuracy` of L2, and of the untrained and the trained trunk with equal and with fitted weights.
 

@@ -13,7 +13,7 @@ from ...generator.architecture import GeneratorModule
 from ...generator.generator import Generator
 from ...generator.stylegan2 import SynthesisNetwork
 from ...saving import save_bytes, save_tensors
-from ..portraits import ATTRIBUTES, INDEX, render
+from ..portraits import ATTRIBUTES, INDEX, draw_portraits
 from .quality import gain_table, held_out_quality
 from .readout import Z_DIM, build_mapping, build_readout, fold
 
@@ -67,7 +67,9 @@ def measure(generator: Generator, readout_weight: Tensor, readout_bias: Tensor, 
 
     images, labels = (
         torch.cat(parts)
-        for parts in zip(*(render(u, generator.img_resolution) for u in attributes.split(16)), strict=True)
+        for parts in zip(
+            *(draw_portraits(u, generator.img_resolution) for u in attributes.split(16)), strict=True
+        )
     )
     made = torch.cat([generator.synthesis(part) for part in w.split(16)])
     figures: dict = {key: round(value, 2) for key, value in held_out_quality(made, images, labels).items()}

@@ -52,8 +52,8 @@ def photos_beside_generated(seed: int, people: int) -> tuple[Tensor, Tensor]:
     whole = rows[:, 0, None].expand(-1, len(PARTS), -1)
     photos = [paint_photos(some, 256, (), rng, rng).image * 2 - 1 for some in whole.split(TOGETHER)]
     readout, generator = load_file(DIRECTIONS), load_generator("demo")
-    centred = rows[:, 1] - readout["readout/bias"]
-    codes = torch.linalg.solve(readout["readout/weight"], centred.T).T
+    centered = rows[:, 1] - readout["readout/bias"]
+    codes = torch.linalg.solve(readout["readout/weight"], centered.T).T
     return torch.cat(photos), torch.cat([generator.synthesis(some) for some in codes.split(TOGETHER)])
 
 

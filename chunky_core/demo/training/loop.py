@@ -40,9 +40,9 @@ def train(
     began = monotonic()
     losses: list[float] = []
     for step in range(first, steps):
-        for optimiser, rate in ((muon, muon_rate), (adam, adam_rate)):
-            optimiser.param_groups[0]["lr"] = rate * rate_at(step, steps)
-            optimiser.zero_grad(set_to_none=True)
+        for optimizer, rate in ((muon, muon_rate), (adam, adam_rate)):
+            optimizer.param_groups[0]["lr"] = rate * rate_at(step, steps)
+            optimizer.zero_grad(set_to_none=True)
         loss = loss_at(step)
         loss.backward()
         muon.step()
@@ -57,17 +57,17 @@ def train(
             _store(checkpoint, step + 1, module, muon, adam)
 
 
-def _store(path: Path, step: int, module: nn.Module, *optimisers: torch.optim.Optimizer) -> None:
-    state = {"step": step, "module": module.state_dict(), "optimisers": [o.state_dict() for o in optimisers]}
+def _store(path: Path, step: int, module: nn.Module, *optimizers: torch.optim.Optimizer) -> None:
+    state = {"step": step, "module": module.state_dict(), "optimisers": [o.state_dict() for o in optimizers]}
     with replacing(path) as new:
         torch.save(state, new)
 
 
-def _restore(path: Path, module: nn.Module, *optimisers: torch.optim.Optimizer) -> int:
+def _restore(path: Path, module: nn.Module, *optimizers: torch.optim.Optimizer) -> int:
     if not path.exists():
         return 0
     state = torch.load(path, map_location="cpu", weights_only=True)
     module.load_state_dict(state["module"])
-    for optimiser, stored in zip(optimisers, state["optimisers"], strict=True):
-        optimiser.load_state_dict(stored)
+    for optimizer, stored in zip(optimizers, state["optimisers"], strict=True):
+        optimizer.load_state_dict(stored)
     return int(state["step"])

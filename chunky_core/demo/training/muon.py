@@ -11,10 +11,15 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
+from ...deprecated import old_names
+
+__getattr__ = old_names(__name__)
+
+
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)  # the quintic of the reference
 
 
-def orthogonalise(matrix: Tensor, steps: int = 5) -> Tensor:
+def orthogonalize(matrix: Tensor, steps: int = 5) -> Tensor:
     """matrix: [m, n] -> the same shape with singular values near one; works on the smaller Gram matrix."""
     tall = matrix.shape[0] > matrix.shape[1]
     x = matrix.T if tall else matrix
@@ -56,4 +61,4 @@ class Muon(torch.optim.Optimizer):
             state["scale"] = (weight.norm() / min(weight.shape[0], weight[0].numel()) ** 0.5).clone()
         state["momentum"].lerp_(gradient, 1 - momentum)
         direction = torch.lerp(gradient, state["momentum"], momentum).reshape(len(weight), -1)
-        weight.sub_(orthogonalise(direction).view_as(weight) * state["scale"], alpha=lr)
+        weight.sub_(orthogonalize(direction).view_as(weight) * state["scale"], alpha=lr)

@@ -13,7 +13,7 @@ from torch import Tensor
 from ...evaluation.metrics import psnr
 from ...images import save_image
 from ...visualization.sheets import tile
-from ..portraits import INDEX, LABELS, render
+from ..portraits import INDEX, LABELS, draw_portraits
 
 PARTS = {
     "eyes": ("left_eye", "right_eye"),
@@ -72,7 +72,7 @@ def attribute_gain(
     step = torch.zeros_like(start)
     step[:, INDEX[name]] = move
     resolution = generate(start[:1]).shape[-1]
-    true = render(start + step, resolution)[0] - render(start - step, resolution)[0]
+    true = draw_portraits(start + step, resolution)[0] - draw_portraits(start - step, resolution)[0]
     made = generate(start + step) - generate(start - step)
     product = (made * true).sum()
     return float(product / true.square().sum()), float(product / (made.norm() * true.norm()))
@@ -89,4 +89,4 @@ def save_samples(path: Path, targets: Tensor, made: Tensor) -> None:
     """Targets (left) beside samples (right), eight pictures a row; samples are enlarged to the targets' size."""
     if made.shape[-1] != targets.shape[-1]:
         made = F.interpolate(made, size=targets.shape[-2:], mode="nearest")
-    save_image(path, tile(torch.stack([targets, made], 1).flatten(0, 1), 8))
+    save_image(tile(torch.stack([targets, made], 1).flatten(0, 1), 8), path)

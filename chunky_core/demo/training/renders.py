@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..portraits import render
+from ..portraits import draw_portraits
 from .readout import Z_DIM, build_mapping, build_readout
 
 SHARD = 1024
@@ -35,7 +35,7 @@ def render_shard(folder: Path, seed: int, shard: int, resolution: int, count: in
     images = np.lib.format.open_memmap(partial, "w+", np.uint8, (count, 3, resolution, resolution))
     labels = np.empty((count, resolution, resolution), np.uint8)
     for start in range(0, count, 16):
-        image, label = render(attributes[start : start + 16], resolution)
+        image, label = draw_portraits(attributes[start : start + 16], resolution)
         images[start : start + 16] = (image * 127.5 + 128).clamp(0, 255).byte().numpy()
         labels[start : start + 16] = label.numpy()
     np.save(folder / f"labels_{shard:04d}.npy", labels)

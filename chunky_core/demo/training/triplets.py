@@ -173,15 +173,15 @@ def _of_equal_error(rng: torch.Generator, reference: Tensor, other: Tensor) -> I
         return
     draws = torch.rand(len(reference), 8, generator=rng)
     for name in PERSON_KEPT:
-        yield _equalised(f"{name} < another person", DISTURBANCES[name], reference, other, draws)
+        yield _equalized(f"{name} < another person", DISTURBANCES[name], reference, other, draws)
     soft = blur(reference, torch.rand(len(reference), 1, 1, 1, generator=rng) * 0.6 + 0.2, draws)
     for name in MILDER_THAN_BLUR:
-        yield _equalised(f"{name} < blur", DISTURBANCES[name], reference, soft, draws)
+        yield _equalized(f"{name} < blur", DISTURBANCES[name], reference, soft, draws)
     for name, disturbance in NEVER_TRAINED.items():
-        yield _equalised(f"{name} < another person", disturbance, reference, other, draws)
+        yield _equalized(f"{name} < another person", disturbance, reference, other, draws)
 
 
-def _equalised(
+def _equalized(
     kind: str, disturbance: Disturbance, reference: Tensor, far: Tensor, draws: Tensor
 ) -> Triplets:
     """Finds the strength at which the disturbance has the squared error of `far`; leaves out where none does."""

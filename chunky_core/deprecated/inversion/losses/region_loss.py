@@ -1,4 +1,4 @@
-"""Now `chunky_core.losses.region_loss`."""
+"""Moved: see `chunky_core.deprecated`."""
 
 from ...deprecated import old_names
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -13,20 +13,20 @@ from ..errors import InvalidInputError
 from ..segments.masks import without_noise
 
 TARGETS = ("photo", "picture")
-WORDS = ("fit", "take", *TARGETS)
+KEYWORDS = ("fit", "take", *TARGETS)
 
 
 @dataclass(frozen=True, eq=False)
-class FillPart:
+class CorrectionPart:
     """One part of a correction mask.
 
     mask: [1,1,H,W] in [0,1]. fit: whether the new picture must agree with the target there; each pixel counts
     as much as the mask says. take: whether the new segment is shown there. target: "photo", or "picture",
-    which is what the inversion shows now, its edits included. Raises InvalidInputError for another target or
+    which is what the inversion draws now, its edits included. Raises InvalidInputError for another target or
     shape, and for a mask that is empty or holds anything but numbers in [0,1].
     """
 
-    mask: Tensor
+    mask: Tensor = field(repr=False)
     target: str = "photo"
     fit: bool = True
     take: bool = True
@@ -43,7 +43,7 @@ class FillPart:
             )
 
 
-def parse_parts(masks: Sequence[Tensor], text: str) -> tuple[FillPart, ...]:
+def parse_correction_parts(masks: Sequence[Tensor], text: str) -> tuple[CorrectionPart, ...]:
     """A part for each of the masks [1,1,H,W] from one line of words for each, or from one line for all.
 
     Each line holds "fit", "take" or both, and "photo" or "picture" where it is to fit; "photo" if neither is
@@ -57,26 +57,25 @@ def parse_parts(masks: Sequence[Tensor], text: str) -> tuple[FillPart, ...]:
             f"{len(lines)} lines describe {len(masks)} parts; write one line for each part, or one for all, such "
             'as "fit take"'
         )
-    return tuple(_described(mask, words) for mask, words in zip(masks, lines, strict=True))
+    return tuple(_parsed(mask, words) for mask, words in zip(masks, lines, strict=True))
 
 
-def connected_parts(mask: Tensor) -> list[Tensor]:
-    """The connected areas > 0 of a mask [1,1,H,W], corners included, as masks of their own; topmost first. Noise of its
-    black is no area.
+def connected_component_masks(mask: Tensor) -> list[Tensor]:
+    """The connected components > 0 of a mask [1,1,H,W], corners included, as masks of their own; topmost first.
 
-    An empty mask has none.
+    Noise of its black is no component. An empty mask has none.
     """
     from scipy.ndimage import label
 
     labels, count = label((without_noise(mask)[0, 0] > 0).cpu().numpy(), structure=np.ones((3, 3)))
-    areas = torch.from_numpy(labels).to(mask.device)
-    return [mask * (areas == number) for number in range(1, count + 1)]
+    components = torch.from_numpy(labels).to(mask.device)
+    return [mask * (components == number) for number in range(1, count + 1)]
 
 
-def _described(mask: Tensor, words: Sequence[str]) -> FillPart:
-    said, targets = set(words), [target for target in TARGETS if target in words]
-    if not said <= set(WORDS) or not said & {"fit", "take"} or len(targets) > 1:
+def _parsed(mask: Tensor, words: Sequence[str]) -> CorrectionPart:
+    given, targets = set(words), [target for target in TARGETS if target in words]
+    if not given <= set(KEYWORDS) or not given & {"fit", "take"} or len(targets) > 1:
         raise InvalidInputError(
             f'a part is described as "{" ".join(words)}"; expected fit, take or both, and photo or picture'
         )
-    return FillPart(mask, targets[0] if targets else TARGETS[0], "fit" in said, "take" in said)
+    return CorrectionPart(mask, targets[0] if targets else TARGETS[0], "fit" in given, "take" in given)

@@ -13,15 +13,14 @@ from ..errors import ChunkyError, InvalidInputError
 from ..generator.generator import Generator
 from ..inversion import Edit, Inversion, ProjectionConfig, load_inversion, project, save_inversion
 from ..inversion.config import plain_settings
-from ..inversion.resume import check_resumable
-from ..inversion.validation import segment_spaces
-from ..segments import Segments
+from ..inversion.validation import check_resumable, segment_spaces
+from ..segments import SegmentMasks
 from .progress import progress_bar
-from .signals import Stopped, signals_wait
+from .signals import Stopped, delay_signals
 
 
 @dataclass(frozen=True)
-class Projecting:
+class ProjectionTask:
     """What is projected, and the file that its result, finished or not, is kept in.
 
     photo: [1,3,H,W] in [-1,1] of the generator's resolution. edits: what the file and the result get. resume: go on
@@ -31,7 +30,7 @@ class Projecting:
     title: str
     generator: Generator
     photo: Tensor
-    segments: Segments
+    segments: SegmentMasks
     config: ProjectionConfig
     path: Path
     edits: tuple[Edit, ...] = ()
@@ -58,22 +57,23 @@ class Projecting:
 
     def run(self, earlier: Inversion | None) -> Inversion:
         """Project, or go on with what `earlier` returned. `Stopped` comes back with advice how to go on."""
-        keeper = _Keeper(self.path, earlier)
+        result_file = _ResultFile(self.path, earlier)
         try:
-            inversion = project(
-                self.generator,
-                self.photo,
-                self.segments,
-                self.config,
-                callback=progress_bar(self.title),
-                start=earlier,
-                resume=earlier is not None,
-                autosave=lambda unfinished: keeper(replace(unfinished, edits=self.edits)),
-            )
+            with progress_bar(self.title) as show_progress:
+                inversion = project(
+                    self.generator,
+                    self.photo,
+                    self.segments,
+                    self.config,
+                    callback=show_progress,
+                    start=earlier,
+                    resume=earlier is not None,
+                    autosave=lambda unfinished: result_file.keep(replace(unfinished, edits=self.edits)),
+                )
             inversion = replace(inversion, edits=self.edits)
-            keeper.finish(inversion)
+            result_file.finish(inversion)
         except Stopped as stop:
-            stop.advice = keeper.advice()
+            stop.advice = result_file.advice()
             raise
         if inversion.stopped:
             print(f"{self.title}: {inversion.stopped}", file=sys.stderr)
@@ -100,8 +100,8 @@ class Projecting:
             )
 
 
-class _Keeper:
-    """Writes the unfinished projection; a finished one that lies under its name is set aside until the end."""
+class _ResultFile:
+    """Writes the projection, finished or not; a finished one that lies under its name is set aside until the end."""
 
     def __init__(self, path: Path, earlier: Inversion | None) -> None:
         self.path = path
@@ -110,10 +110,13 @@ class _Keeper:
         self.replaces = earlier is None and path.exists()
         self.kept, self.problem = earlier is not None, ""
 
-    def __call__(self, inversion: Inversion) -> None:
-        """A disk that is full now may have room at the end: the run goes on, and says so once."""
+    def keep(self, inversion: Inversion) -> None:
+        """Write what isn't finished yet.
+
+        A disk that is full now may have room at the end: the run goes on, and says so once.
+        """
         try:
-            with signals_wait():
+            with delay_signals():
                 self._set_aside()
                 save_inversion(inversion, self.path)
             self.kept = True
@@ -124,7 +127,7 @@ class _Keeper:
 
     def finish(self, inversion: Inversion) -> None:
         """Write the result. Raises InvalidInputError where that can't be."""
-        with signals_wait():
+        with delay_signals():
             save_inversion(inversion, self.path)
             self.kept = True
             self.previous.unlink(missing_ok=True)

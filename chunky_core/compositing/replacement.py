@@ -27,7 +27,7 @@ def edited_segments(inversion: Inversion) -> tuple[str, ...]:
     )
 
 
-def replaced_part(inversion: Inversion, replace: Replace | None) -> Inversion | None:
+def restrict_to_replaced(inversion: Inversion, replace: Replace | None) -> Inversion | None:
     """The inversion with only the segments that are to be replaced, the others given to its static part.
 
     replace: None = "edited segments" where there is a photo, else "all segments". None is returned if there is nothing
@@ -48,16 +48,16 @@ def replaced_part(inversion: Inversion, replace: Replace | None) -> Inversion | 
     names = edited_segments(inversion)
     if len(names) == len(inversion.segments):
         return inversion
-    return _restricted(inversion, names) if names else None
+    return _only(inversion, names) if names else None
 
 
-def _restricted(inversion: Inversion, names: Collection[str]) -> Inversion:
+def _only(inversion: Inversion, names: Collection[str]) -> Inversion:
     kept = tuple(segment for segment in inversion.segments if segment.name in names)
     others = torch.stack([segment.mask for segment in inversion.segments if segment.name not in names])
     static = inversion.static_mask + others.sum(dim=0)
     # Where nothing kept has any weight the photo stays to the bit, whatever the sum's last digit is.
     static = torch.where(torch.stack([one.mask for one in kept]).sum(dim=0) > 0, static.clamp(max=1), 1.0)
-    edits = tuple(_limited(edit, inversion, names) for edit in inversion.edits)
+    edits = tuple(_edit_of(edit, inversion, names) for edit in inversion.edits)
     return with_changes(
         inversion,
         segments=kept,
@@ -68,6 +68,6 @@ def _restricted(inversion: Inversion, names: Collection[str]) -> Inversion:
     )
 
 
-def _limited(edit: Edit, inversion: Inversion, names: Collection[str]) -> Edit:
-    meant = inversion.masks.resolve(edit.segments)
-    return with_changes(edit, segments=tuple(name for name in meant if name in names))
+def _edit_of(edit: Edit, inversion: Inversion, names: Collection[str]) -> Edit:
+    targets = inversion.masks.resolve(edit.segments)
+    return with_changes(edit, segments=tuple(name for name in targets if name in names))

@@ -1,0 +1,100 @@
+"""Faces of a photo, which of them is meant, and the quads that are cut out around them."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from dataclasses import dataclass
+
+from ..errors import InvalidInputError
+from .face_points import FacePoints, FaceRectangle, mean_point
+from .perspective import Quad
+
+BY_HAND = (
+    "say where the face is: points (both eyes, both corners of the mouth), a box, a mask painted over it, or "
+    "keypoints of another pack"
+)
+
+
+@dataclass(frozen=True)
+class Face:
+    """rectangle: left, top, width, height in pixels of the photo. points: None if only the rectangle is known.
+
+    score: 0..1, the detector's confidence; 1 for faces given by hand.
+    """
+
+    rectangle: FaceRectangle
+    points: FacePoints | None = None
+    score: float = 1.0
+
+    @property
+    def quad(self) -> Quad:
+        """Its FFHQ crop; without points the square around the rectangle."""
+        return quad_from_rectangle(self.rectangle) if self.points is None else ffhq_quad(self.points)
+
+    @property
+    def box(self) -> FaceRectangle:
+        """The name of `rectangle` in version 0.1."""
+        warnings.warn("Face.box is now Face.rectangle", DeprecationWarning, stacklevel=2)
+        return self.rectangle
+
+
+def sorted_faces(faces: list[Face] | tuple[Face, ...]) -> tuple[Face, ...]:
+    """From left to right, by the middle of the rectangle."""
+    return tuple(sorted(faces, key=lambda face: face.rectangle[0] + face.rectangle[2] / 2))
+
+
+def choose_face(faces: tuple[Face, ...], which: str | int = "largest") -> Face:
+    """One of several faces: "largest", "leftmost", or a number from 0, counted from left to right.
+
+    Raises InvalidInputError if there is no such face.
+    """
+    if not faces:
+        raise InvalidInputError(f"no face was found in the photo; {BY_HAND}")
+    if which == "largest":
+        return max(faces, key=lambda face: face.rectangle[2] * face.rectangle[3])
+    ordered, index = sorted_faces(faces), 0 if which == "leftmost" else which
+    if not isinstance(index, int) or not 0 <= index < len(ordered):
+        raise InvalidInputError(
+            f"face {index!r} was asked for; expected largest, leftmost or 0 to {len(ordered) - 1}"
+        )
+    return ordered[index]
+
+
+def ffhq_quad(points: FacePoints) -> Quad:
+    """The square in which FFHQ shows a face (Karras et al. 2019, appendix A), as `Alignment.quad`.
+
+    It stands upright on the face, whatever the rotation in the photo, and is at least 4 eye distances or 3.6
+    distances from the eyes to the mouth wide. It may leave the photo.
+    """
+    (ex, ey), (mx, my) = points.axes()
+    if ex * my - ey * mx < 0:  # the pair came in the other order; a mirrored face has its points mirrored too
+        ex, ey = -ex, -ey
+    xx, xy = ex + my, ey - mx
+    half = max(2 * math.hypot(ex, ey), 1.8 * math.hypot(mx, my)) / math.hypot(xx, xy)
+    xx, xy = xx * half, xy * half
+    x, y = mean_point(points.eyes)
+    return _square((x + 0.1 * mx, y + 0.1 * my), (xx, xy))
+
+
+def quad_from_rectangle(rectangle: FaceRectangle, scale: float = 1.0) -> Quad:
+    """The smallest upright square around a rectangle, `scale` times as large, as `Alignment.quad`.
+
+    Raises InvalidInputError for one without area.
+    """
+    left, top, width, height = rectangle
+    if not (width > 0 and height > 0 and scale > 0):
+        raise InvalidInputError(f"the box is {width} x {height} pixels; expected a width and height above 0")
+    return _square((left + width / 2, top + height / 2), (max(width, height) * scale / 2, 0.0))
+
+
+def _square(center: tuple[float, float], half: tuple[float, float]) -> Quad:
+    """half: from the centre to the middle of the right side."""
+    (cx, cy), (xx, xy) = center, half
+    yx, yy = -xy, xx
+    return (
+        (cx - xx - yx, cy - xy - yy),
+        (cx - xx + yx, cy - xy + yy),
+        (cx + xx + yx, cy + xy + yy),
+        (cx + xx - yx, cy + xy - yy),
+    )
