@@ -23,7 +23,6 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from portrait import CHANNEL_BASE, SEGMENTS, seeded_network
 
 from chunky_core.boxes import Box, full_box
-from chunky_core.generator.region_plan import cost
 from chunky_core.generator.stylegan2 import SynthesisNetwork
 
 AREAS = (0.50, 0.25, 0.10, 0.05, 0.01)
@@ -52,7 +51,7 @@ def area_table(network: SynthesisNetwork, ws: Tensor, rounds: int) -> str:
     everything = {"whole": full_box(size), **boxes}
     forward, both = timed(network, ws, everything, rounds)
     saved = {name: saved_bytes(network, ws, box) for name, box in everything.items()}
-    whole = cost(network)
+    whole = network.cost()
     lines = [
         f"Centred squares at {size}: ratio to the whole picture",
         "",
@@ -60,7 +59,7 @@ def area_table(network: SynthesisNetwork, ws: Tensor, rounds: int) -> str:
         "|---|---|---|---|---|",
     ]
     for name, box in boxes.items():
-        macs = cost(network, box).macs / whole.macs
+        macs = network.cost(box).macs / whole.macs
         memory = saved[name] / saved["whole"]
         lines.append(f"| {name} | {macs:.3f} | {ratio(forward, name)} | {ratio(both, name)} | {memory:.3f} |")
     seconds = statistics.median(forward["whole"]), statistics.median(both["whole"])
@@ -102,7 +101,7 @@ def centred_square(size: int, area: float) -> Box:
 
 def fewer(network: SynthesisNetwork, boxes: Mapping[str, Box]) -> float:
     """Multiply-adds of as many whole pictures over those of the boxes."""
-    return len(boxes) * cost(network).macs / sum(cost(network, box).macs for box in boxes.values())
+    return len(boxes) * network.cost().macs / sum(network.cost(box).macs for box in boxes.values())
 
 
 def timed(

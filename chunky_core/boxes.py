@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from .errors import InvalidInputError
 
@@ -127,6 +127,16 @@ def check_region(box: BoxOrBoxes | AnyBox, resolution: int) -> BoxOrBoxes:
 def full_box(size: int) -> Box:
     """The box of a whole square image of `size` pixels."""
     return Box(0, 0, size, size)
+
+
+def crop(image: Any, box: Box) -> Any:
+    """The pixels `box` of an image [...,H,W], a tensor or an array: a view, or `image` itself where that is all.
+
+    The box lies inside the image.
+    """
+    if (box.height, box.width) == tuple(image.shape[-2:]):
+        return image
+    return image[..., box.top : box.bottom, box.left : box.right]
 
 
 def check_box(box: AnyBox, resolution: int) -> Box:

@@ -8,6 +8,8 @@ import pytest
 import torch
 
 from chunky_core import errors
+from chunky_core.checks import check_shape
+from chunky_core.errors import InvalidInputError
 from chunky_core.wording import in_pixels, pictures
 from tests.pack_on_double import Pack, pack  # noqa: F401  # pack is a fixture
 
@@ -40,3 +42,12 @@ def test_sizes_in_words() -> None:
     assert pictures(torch.zeros(1, 1, 8, 9)) == "a picture of 9x8 with 1 channel"
     assert pictures(torch.zeros(3)) == "a tensor of shape [3]"
     assert in_pixels(torch.zeros(3)) == "of shape [3]"
+
+
+def test_a_wrong_shape_is_named_with_the_expected_one() -> None:
+    check_shape(torch.zeros(3, 14, 512), "ws", ("B", 14, 512))
+    check_shape(torch.zeros(()), "a scalar", ())
+    for shape in ((14, 512), (3, 14, 511), (3, 14, 512, 1)):
+        with pytest.raises(InvalidInputError) as caught:
+            check_shape(torch.zeros(shape), "ws", ("B", 14, 512), "convert it")
+        assert str(caught.value) == f"ws has shape {list(shape)}; expected [B,14,512]; convert it"

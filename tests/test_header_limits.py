@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import torch
 
-from chunky_core.checkpoints.checkpoint import Draft
+from chunky_core.checkpoints.checkpoint import PartialCheckpoint
 from chunky_core.checkpoints.completion import complete, draw_noise
 from chunky_core.errors import UnsupportedCheckpointError
 from chunky_core.generator.architecture import StyleGAN2Architecture, architecture_from
@@ -103,8 +103,8 @@ def test_every_network_that_is_built_has_bounded_layers_and_comes_back_from_its_
         assert max(signal.size for signal in signals) <= resolution + 4 * max(resolution, 16)
         assert all(max(shape) <= MAX_TAPS for name, shape in shapes.items() if name.endswith("_filter"))
         header = architecture.as_metadata()
-        hints = StyleGAN3Architecture.metadata_hints(header)
-        found = architecture_from(shapes, hints)
+        config_hints = StyleGAN3Architecture.metadata_hints(header)
+        found = architecture_from(shapes, config_hints)
         assert replace(found, channel_max=architecture.channel_max) == architecture
     assert built > 20
 
@@ -125,31 +125,35 @@ def test_widths_of_no_real_network_are_refused(wide: str) -> None:
 
 
 def test_noise_that_a_file_lacks_takes_no_memory_until_the_network_is_known() -> None:
-    draft = Draft("test", {"synthesis.b4096.conv1.weight": torch.ones(1, 1, 3, 3)})
-    complete(draft)
-    assert draft.state["synthesis.b4096.conv1.noise_const"].is_meta
-    draft = Draft("test", {f"synthesis.b{size}.conv1.weight": torch.ones(1, 1, 3, 3) for size in (4, 8)})
-    complete(draft)
-    draw_noise(draft.state)
+    partial = PartialCheckpoint("test", {"synthesis.b4096.conv1.weight": torch.ones(1, 1, 3, 3)})
+    complete(partial)
+    assert partial.state["synthesis.b4096.conv1.noise_const"].is_meta
+    partial = PartialCheckpoint(
+        "test", {f"synthesis.b{size}.conv1.weight": torch.ones(1, 1, 3, 3) for size in (4, 8)}
+    )
+    complete(partial)
+    draw_noise(partial.state)
     rng = torch.Generator().manual_seed(0)
     for size in (4, 8):
         expected = torch.randn(size, size, generator=rng)
-        assert torch.equal(draft.state[f"synthesis.b{size}.conv1.noise_const"], expected)
+        assert torch.equal(partial.state[f"synthesis.b{size}.conv1.noise_const"], expected)
 
 
 @pytest.mark.parametrize(
     "kernel", [[1.0] * 17, [1.0] * 10**6, [], [0.0, 0.0], [float("nan")], [-1.0, 3.0], ["1"], "1331", 4, {}]
 )
 def test_a_resampling_filter_that_is_none_is_refused(kernel: object) -> None:
-    draft = Draft("test", {"synthesis.b8.conv0.weight": torch.ones(1, 1, 3, 3)}, {"resample_filter": kernel})
+    partial = PartialCheckpoint(
+        "test", {"synthesis.b8.conv0.weight": torch.ones(1, 1, 3, 3)}, {"resample_filter": kernel}
+    )
     with pytest.raises(UnsupportedCheckpointError, match="resample_filter"):
-        complete(draft)
+        complete(partial)
 
 
 def test_a_resampling_filter_of_other_taps_is_used() -> None:
-    draft = Draft(
+    partial = PartialCheckpoint(
         "test", {"synthesis.b8.conv0.weight": torch.ones(1, 1, 3, 3)}, {"resample_filter": (1, 2, 2, 1)}
     )
-    complete(draft)
+    complete(partial)
     taps = torch.tensor([1.0, 2.0, 2.0, 1.0]) / 6
-    assert torch.allclose(draft.state["synthesis.b8.conv0.resample_filter"], torch.outer(taps, taps))
+    assert torch.allclose(partial.state["synthesis.b8.conv0.resample_filter"], torch.outer(taps, taps))

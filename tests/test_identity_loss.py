@@ -10,7 +10,7 @@ from torch import nn
 
 from chunky_core.boxes import Box, full_box
 from chunky_core.errors import InvalidInputError
-from chunky_core.losses import LossConfig, RegionLoss, load_networks
+from chunky_core.losses import LossConfig, MaskedLoss, load_networks
 from chunky_core.losses.feature_network import (
     FeatureNetwork,
     FeatureSizes,
@@ -56,7 +56,7 @@ def test_an_onnx_file_states_the_size_of_its_pictures(tmp_path: Path) -> None:
 def test_the_identity_loss_pulls_a_segment_towards_the_person(tmp_path: Path) -> None:
     config = LossConfig(l2=0, identity=1, identity_net=str(onnx_file(tmp_path / "net.onnx", embedder())))
     photo, box = faces(1, 64), Box(10, 12, 50, 52)
-    loss = RegionLoss(config, load_networks(config), photo, box, torch.ones(1, 1, 40, 40))
+    loss = MaskedLoss(config, load_networks(config), photo, box, torch.ones(1, 1, 40, 40))
     crop = faces(2, 40)[1:].requires_grad_()
     before = loss(crop)
     (gradient,) = torch.autograd.grad(before, crop)
@@ -78,7 +78,7 @@ def test_a_feature_network_file_serves_as_either_network(tmp_path: Path) -> None
         expected = load_feature_network(paths["identity"]).embed(faces())
         expected = nn.functional.normalize(expected, dim=1)
         assert torch.allclose(networks.identity.embed(faces()), expected, atol=1e-6)
-    loss = RegionLoss(config, networks, faces(1, 64), full_box(64), torch.ones(1, 1, 64, 64))
+    loss = MaskedLoss(config, networks, faces(1, 64), full_box(64), torch.ones(1, 1, 64, 64))
     assert loss(faces(1, 64)).item() == pytest.approx(0, abs=1e-5)
     assert loss(-faces(1, 64)).item() > 0.01
     with pytest.raises(InvalidInputError, match="kind 'identity'; expected 'perceptual'"):
@@ -88,5 +88,5 @@ def test_a_feature_network_file_serves_as_either_network(tmp_path: Path) -> None
 def test_the_demo_networks_come_with_the_package() -> None:
     config = LossConfig(lpips=1, lpips_net="demo", identity=1, identity_net="demo")
     networks = load_networks(config)
-    loss = RegionLoss(config, networks, faces(1, 64), full_box(64), torch.ones(1, 1, 64, 64))
+    loss = MaskedLoss(config, networks, faces(1, 64), full_box(64), torch.ones(1, 1, 64, 64))
     assert loss(-faces(1, 64)) > loss(faces(1, 64)) + 0.1

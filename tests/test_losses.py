@@ -15,11 +15,11 @@ from chunky_core.losses import (
     MS_SSIM_WEIGHTS,
     LossConfig,
     LossNetworks,
-    RegionLoss,
+    MaskedLoss,
     ms_ssim,
     perceptual_distance,
 )
-from chunky_core.losses.resize import resize, seen_size
+from chunky_core.losses.resize import input_size, resize
 from tests.toy_networks import Colours, Means, networks, only, picture
 
 
@@ -65,8 +65,8 @@ def test_ms_ssim_is_one_for_identical_pictures_and_less_otherwise() -> None:
     assert ms_ssim(x, -x).item() < 0.5
 
 
-def whole(config: LossConfig, photo: Tensor, mask: Tensor) -> RegionLoss:
-    return RegionLoss(config, networks(), photo, Box(0, 0, *photo.shape[-2:]), mask)
+def whole(config: LossConfig, photo: Tensor, mask: Tensor) -> MaskedLoss:
+    return MaskedLoss(config, networks(), photo, Box(0, 0, *photo.shape[-2:]), mask)
 
 
 EVERY = ("l2", "l1", "ms_ssim", "lpips", "identity")
@@ -100,14 +100,14 @@ def test_nothing_outside_of_the_mask_has_a_gradient_or_a_say(name: str, resoluti
     mask = torch.zeros(1, 1, 42, 44, dtype=torch.float64)
     mask[..., 12:25, 10:30] = 1
     mask[..., 12, :] *= 0.5
-    loss = RegionLoss(only(name, resolution=resolution), networks(), photo, box, mask)
-    prediction = picture(5, 42, 44).requires_grad_()
-    (gradient,) = torch.autograd.grad(loss(prediction), prediction)
+    loss = MaskedLoss(only(name, resolution=resolution), networks(), photo, box, mask)
+    rendering = picture(5, 42, 44).requires_grad_()
+    (gradient,) = torch.autograd.grad(loss(rendering), rendering)
     outside = (mask == 0).expand_as(gradient)
     assert gradient[outside].abs().max() == 0
     assert gradient[~outside].abs().max() > 0
-    altered = prediction.detach() + 5 * (mask == 0)
-    assert loss(altered).item() == pytest.approx(loss(prediction).item(), rel=1e-12)
+    altered = rendering.detach() + 5 * (mask == 0)
+    assert loss(altered).item() == pytest.approx(loss(rendering).item(), rel=1e-12)
     assert loss(photo[..., 8:50, 10:54]).item() == pytest.approx(0, abs=1e-12)
 
 
@@ -137,8 +137,8 @@ def test_ms_ssim_judges_a_small_segment_like_a_large_one() -> None:
 
 def test_ms_ssim_keeps_gradients_bounded_for_opposite_pictures() -> None:
     x = picture(9, 48, 48)
-    prediction = (-x).requires_grad_()
-    (gradient,) = torch.autograd.grad(1 - ms_ssim(prediction, x), prediction)
+    rendering = (-x).requires_grad_()
+    (gradient,) = torch.autograd.grad(1 - ms_ssim(rendering, x), rendering)
     assert torch.isfinite(gradient).all() and gradient.abs().max() < 1
 
 
@@ -148,13 +148,13 @@ def test_identity_sees_the_whole_photo_with_the_segment_set_into_it() -> None:
     composite = photo.clone()
     composite[..., 8:50, 10:54] += mask * (crop - photo[..., 8:50, 10:54])
     expected = 1 - (Means().embed(composite) * Means().embed(photo)).sum()
-    loss = RegionLoss(only("identity"), networks(), photo, box, mask)
+    loss = MaskedLoss(only("identity"), networks(), photo, box, mask)
     assert loss(crop).item() == pytest.approx(expected.item(), rel=1e-9)
 
 
 def test_the_photo_is_looked_at_once() -> None:
     parts = networks()
-    loss = RegionLoss(
+    loss = MaskedLoss(
         LossConfig(lpips=1, identity=1),
         parts,
         picture(1, 40, 40),
@@ -179,11 +179,11 @@ def test_the_photo_is_looked_at_once() -> None:
 def test_the_networks_see_the_crop_at_the_resolution_asked_for(
     size: tuple[int, int], longest: int, smallest: int, expected: tuple[int, int]
 ) -> None:
-    assert seen_size(size, longest, smallest) == expected
+    assert input_size(size, longest, smallest) == expected
     config = only("lpips", resolution=longest)
     parts = networks()
     photo = picture(1, *size)
-    RegionLoss(config, parts, photo, Box(0, 0, *size), torch.ones(1, 1, *size))(photo)
+    MaskedLoss(config, parts, photo, Box(0, 0, *size), torch.ones(1, 1, *size))(photo)
     assert set(parts.perceptual.sizes) == {expected}  # type: ignore[union-attr]
 
 
@@ -197,20 +197,20 @@ def test_a_region_loss_works_on_tensors_of_inference_mode_and_changes_none() -> 
     with torch.inference_mode():
         photo, mask = picture(1, 40, 40).float(), torch.ones(1, 1, 40, 40)
     before = photo.clone()
-    loss = RegionLoss(LossConfig(ms_ssim=1, lpips=1, identity=1), networks(), photo, full_box(40), mask)
-    prediction = picture(2, 40, 40).float().requires_grad_()
-    (gradient,) = torch.autograd.grad(loss(prediction), prediction)
+    loss = MaskedLoss(LossConfig(ms_ssim=1, lpips=1, identity=1), networks(), photo, full_box(40), mask)
+    rendering = picture(2, 40, 40).float().requires_grad_()
+    (gradient,) = torch.autograd.grad(loss(rendering), rendering)
     assert gradient.isfinite().all() and torch.equal(photo, before)
 
 
 def test_impossible_regions_are_refused() -> None:
     photo, box = picture(1, 40, 40), Box(0, 0, 20, 30)
-    with pytest.raises(InvalidInputError, match=r"\(1, 1, 20, 30\)"):
-        RegionLoss(LossConfig(), LossNetworks(), photo, box, torch.ones(1, 1, 30, 20))
+    with pytest.raises(InvalidInputError, match=r"\[1,1,20,30\]"):
+        MaskedLoss(LossConfig(), LossNetworks(), photo, box, torch.ones(1, 1, 30, 20))
     with pytest.raises(InvalidInputError, match="empty"):
-        RegionLoss(LossConfig(), LossNetworks(), photo, box, torch.zeros(1, 1, 20, 30))
+        MaskedLoss(LossConfig(), LossNetworks(), photo, box, torch.zeros(1, 1, 20, 30))
     with pytest.raises(InvalidInputError, match="LPIPS .* isn't loaded"):
-        RegionLoss(LossConfig(lpips=1), LossNetworks(), photo, box, torch.ones(1, 1, 20, 30))
+        MaskedLoss(LossConfig(lpips=1), LossNetworks(), photo, box, torch.ones(1, 1, 20, 30))
 
 
 @pytest.mark.parametrize(

@@ -20,13 +20,13 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from chunky_core.checkpoints.formats.known_tools import (
+from chunky_core.checkpoints.formats.tool_signatures import (
     refusal_of_global,
     tool_beside_generator,
     tool_of_tensors,
 )
 from chunky_core.checkpoints.generators import load_generator, read_checkpoint
-from chunky_core.checkpoints.pickles.known_globals import find
+from chunky_core.checkpoints.pickles.allowed_globals import find
 from chunky_core.checkpoints.pickles.rebuild import Known, Record
 from chunky_core.errors import UnsupportedCheckpointError
 from chunky_core.generator.generator import Generator

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from chunky_core.boxes import full_box
 from chunky_core.errors import InvalidInputError, MissingWeightsError, UnsupportedCheckpointError
 from chunky_core.evaluation import metrics
-from chunky_core.losses import LossConfig, LossNetworks, RegionLoss, load_networks, perceptual_distance
+from chunky_core.losses import LossConfig, LossNetworks, MaskedLoss, load_networks, perceptual_distance
 from chunky_core.losses.resize import resize
 from tests.embedders import exported
 from tests.toy_networks import Colours, Means, only, picture
@@ -163,9 +163,9 @@ def test_lpips_has_finite_gradients_everywhere(trunks: Path) -> None:
     with torch.inference_mode():
         parts = load_networks(only("lpips", lpips_net="squeeze"), "cpu", [trunks])
     photo = torch.zeros(1, 3, 64, 64)
-    loss = RegionLoss(only("lpips"), parts, photo, full_box(64), torch.ones(1, 1, 64, 64))
-    prediction = torch.full_like(photo, -1.0).requires_grad_()
-    (gradient,) = torch.autograd.grad(loss(prediction), prediction)
+    loss = MaskedLoss(only("lpips"), parts, photo, full_box(64), torch.ones(1, 1, 64, 64))
+    rendering = torch.full_like(photo, -1.0).requires_grad_()
+    (gradient,) = torch.autograd.grad(loss(rendering), rendering)
     assert gradient.isfinite().all() and gradient.abs().max() > 0
 
 

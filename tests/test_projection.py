@@ -14,7 +14,7 @@ from chunky_core.compositing.render import render
 from chunky_core.errors import InvalidInputError, MissingWeightsError, WrongGeneratorError
 from chunky_core.generator.generator import Generator
 from chunky_core.inversion import LossConfig, ProjectionConfig, project, projector
-from chunky_core.losses import RegionLoss
+from chunky_core.losses import MaskedLoss
 from chunky_core.segments import SegmentMasks, single_segment
 from tests.projection_tools import assert_same, codes, photo_of_parts, pieces
 
@@ -175,15 +175,15 @@ def test_a_nan_stops_with_the_last_good_codes(
     generator: Generator, photo: Tensor, segments: SegmentMasks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls = 0
-    healthy = RegionLoss.__call__
+    healthy = MaskedLoss.__call__
 
-    def failing(self: RegionLoss, prediction: Tensor) -> Tensor:
+    def failing(self: MaskedLoss, prediction: Tensor) -> Tensor:
         nonlocal calls
         calls += 1
         loss = healthy(self, prediction)
         return loss * float("nan") if calls == 20 else loss
 
-    monkeypatch.setattr(RegionLoss, "__call__", failing)
+    monkeypatch.setattr(MaskedLoss, "__call__", failing)
     inversion = project(generator, photo, segments, replace(SHORT, warmup=0.0))
     # 3 segments: call 20 is the second one of step 7.
     assert inversion.stopped is not None

@@ -12,7 +12,7 @@ from torch import Tensor
 from chunky_core.boxes import Box, full_box
 from chunky_core.errors import InvalidInputError
 from chunky_core.generator.generator import Generator
-from chunky_core.generator.region_plan import cost, plan_region
+from chunky_core.generator.region_plan import plan_region
 from tests.devices import tolerance
 
 SIZE = 64
@@ -199,12 +199,12 @@ def test_cost_counts_a_whole_picture_by_hand(make_generator: Callable[..., Gener
     network = make_generator(resolution=8, channel_base=32, channel_max=4).module.synthesis
     four = 9 * 4 * 4 * 16 + 3 * 4 * 16
     eight = 9 * 4 * 4 * 16 + 16 * 4 * 64 + 9 * 4 * 4 * 64 + 3 * 4 * 64
-    assert cost(network) == cost(network, full_box(8)) == (four + eight, 4 * 16 + 2 * 4 * 64)
+    assert network.cost() == network.cost(full_box(8)) == (four + eight, 4 * 16 + 2 * 4 * 64)
 
 
 def test_cost_falls_with_the_area(make_generator: Callable[..., Generator]) -> None:
     network = make_generator(resolution=256, channel_base=2048, channel_max=32).module.synthesis
-    costs = [cost(network, Box(0, 0, side, side)) for side in (256, 180, 128, 64, 16)]
+    costs = [network.cost(Box(0, 0, side, side)) for side in (256, 180, 128, 64, 16)]
     assert costs == sorted(costs, reverse=True)
     assert costs[3].activations < 0.15 * costs[0].activations
 
@@ -227,5 +227,5 @@ def test_memory_follows_the_area(make_generator: Callable[..., Generator]) -> No
             tensor.untyped_storage().data_ptr() for tensor in (*network.parameters(), *network.buffers())
         }
         kept = sum(size for address, size in saved.items() if address not in weights)
-        assert kept < 1.1 * generator.dtype.itemsize * cost(network, box).activations + 2**16
+        assert kept < 1.1 * generator.dtype.itemsize * network.cost(box).activations + 2**16
         assert image.requires_grad

@@ -15,7 +15,7 @@ from chunky_core.boxes import Box, Boxes, full_box
 from chunky_core.errors import InvalidInputError
 from chunky_core.generator.architecture import architecture_from, build_module
 from chunky_core.generator.generator import Generator
-from chunky_core.generator.region_plan import plan_region
+from chunky_core.generator.region_plan import SynthesisPlan, plan_region, plan_synthesis
 from chunky_core.generator.stylegan2 import BLOCKS, SynthesisNetwork
 from tests.devices import tolerance
 
@@ -197,15 +197,15 @@ def test_small_boxes_are_united_and_large_ones_not(make_generator: Callable[...,
     assert generator.batches([]) == ()
 
 
-def test_cost_and_effort(make_generator: Callable[..., Generator]) -> None:
+def test_cost_and_relative_cost(make_generator: Callable[..., Generator]) -> None:
     generator = make_generator(resolution=256, channel_base=4096, channel_max=192)
     boxes = [Box(0, 0, side, side) for side in (256, 180, 128, 64, 16, 1)]
-    costs, efforts = [generator.cost(box) for box in boxes], [generator.effort(box) for box in boxes]
-    assert costs == sorted(costs, reverse=True) and efforts == sorted(efforts, reverse=True)
-    assert generator.cost() == costs[0] and efforts[0] == 1
-    assert efforts[-1] > 2 * costs[-1].macs / costs[0].macs  # because of what a pass takes at any size
+    costs, relative = [generator.cost(box) for box in boxes], [generator.relative_cost(box) for box in boxes]
+    assert costs == sorted(costs, reverse=True) and relative == sorted(relative, reverse=True)
+    assert generator.cost() == costs[0] and relative[0] == 1
+    assert relative[-1] > 2 * costs[-1].macs / costs[0].macs  # because of what a pass takes at any size
     assert generator.cost(out_resolution=64) == generator.cost(full_box(64), 64) < generator.cost()
-    assert generator.effort(full_box(64), 64) == 1
+    assert generator.relative_cost(full_box(64), 64) == 1
 
 
 @pytest.mark.float64
@@ -221,7 +221,7 @@ def test_stylegan3_makes_whole_pictures(device: torch.device) -> None:
     boxes = [Box(0, 3, 9, 8), Box(7, 11, 16, 16)]
     assert generator.noise_layout == ()
     assert [batch.members for batch in generator.batches(boxes)] == [(0,), (1,)]
-    assert generator.effort(boxes[0]) == 1 and generator.cost(boxes[0]) == generator.cost()
+    assert generator.relative_cost(boxes[0]) == 1 and generator.cost(boxes[0]) == generator.cost()
     together, whole = generator.synthesis_boxes(ws, boxes, noise=()), generator.synthesis(ws)
     assert torch.equal(together, torch.stack([cut(whole[i], box) for i, box in enumerate(boxes)]))
     with pytest.raises(InvalidInputError, match="no noise"):
@@ -240,3 +240,38 @@ def test_stylegan3_makes_whole_pictures(device: torch.device) -> None:
 def test_boxes_that_form_no_batch_are_refused(generator: Generator, boxes: list[Box], message: str) -> None:
     with pytest.raises(InvalidInputError, match=message):
         generator.synthesis_boxes(torch.zeros(2, generator.w_dim), boxes)
+
+
+@pytest.mark.parametrize("size", [None, 16])
+def test_a_plan_stands_for_its_boxes(exact: Generator, ws: Tensor, size: int | None) -> None:
+    boxes = placed(7, 9, 5, random.Random(2), size=size or SIZE)
+    plan = exact.plan(boxes, size)
+    for _ in range(2):
+        assert torch.equal(
+            exact.synthesis_boxes(ws, plan), exact.synthesis_boxes(ws, boxes, out_resolution=size)
+        )
+    whole = plan_synthesis(SIZE, None)
+    assert torch.equal(exact.module.synthesis(exact.styles(ws), whole), exact.synthesis(ws))
+
+
+def test_a_planned_pass_works_nothing_out_about_boxes(
+    exact: Generator, ws: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = exact.plan(placed(7, 9, 5, random.Random(2)))
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("box geometry in a planned pass")
+
+    for name in ("grow", "halved", "doubled", "clip", "within", "resized"):
+        monkeypatch.setattr(Box, name, refuse)
+    exact.synthesis_boxes(ws.clone().requires_grad_(), plan).sum().backward()
+
+
+def test_a_plan_of_another_size_is_refused(exact: Generator, ws: Tensor) -> None:
+    plan = exact.plan(placed(7, 9, 5, random.Random(2), size=16), 16)
+    with pytest.raises(InvalidInputError, match="out_resolution is 32 and the plan is for 16"):
+        exact.synthesis_boxes(ws, plan, out_resolution=32)
+    with pytest.raises(InvalidInputError, match="out_resolution is 24"):
+        exact.plan([Box(0, 0, 4, 4)], 24)
+    with pytest.raises(InvalidInputError, match="another generator's"):
+        exact.synthesis_boxes(ws, SynthesisPlan(SIZE, plan.boxes))

@@ -13,7 +13,7 @@ from chunky_core.errors import InvalidInputError
 from chunky_core.generator.architecture import build_module
 from chunky_core.generator.generator import Generator
 from chunky_core.generator.spaces import LatentCode, convert, synthesis_input
-from chunky_core.generator.weight_deltas import tuned
+from chunky_core.generator.weight_deltas import with_weight_deltas
 from chunky_core.inversion.record import Inversion, SegmentCode
 from tests.devices import tolerance
 from tests.inversion_tools import TUNED, make_inversion
@@ -78,8 +78,8 @@ def test_a_tuned_generator_in_inference_mode_can_be_differentiated_through(
     generator: Generator, whole: Inversion
 ) -> None:
     with torch.inference_mode():
-        own = tuned(generator, {TUNED: torch.ones_like(generator.module.state_dict()[TUNED])})
-    assert own.fingerprint != generator.fingerprint and tuned(generator, {}) is generator
+        own = with_weight_deltas(generator, {TUNED: torch.ones_like(generator.module.state_dict()[TUNED])})
+    assert own.fingerprint != generator.fingerprint and with_weight_deltas(generator, {}) is generator
     code = whole.segments[0].code.tensor.clone().requires_grad_()
     own.synthesis(code, box=(0, 0, 8, 8)).sum().backward()
     assert code.grad is not None and code.grad.isfinite().all()
@@ -90,7 +90,7 @@ def test_a_tuned_generator_in_inference_mode_can_be_differentiated_through(
     [
         ("synthesis.b9.conv0.weight", (1,), 0.0, "the parameter 'synthesis.b9.conv0.weight'.*doesn't have"),
         ("mapping.w_avg", (32,), 0.0, "doesn't have"),
-        (TUNED, (3, 3), 0.0, r"is \[3, 3\]; expected"),
+        (TUNED, (3, 3), 0.0, r"has shape \[3, 3\]; expected"),
         ("synthesis.b8.conv0.bias", (64,), float("nan"), "NaN or infinity"),
     ],
 )

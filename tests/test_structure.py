@@ -95,3 +95,12 @@ def test_the_pack_can_be_imported_without_a_host():
         [sys.executable, "-c", code], cwd=ROOT.parent, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "False"
+
+
+def test_plans_and_costs_know_no_network():
+    """Geometry, cost and batching stand below the networks, which import them; not even a type goes the other way."""
+    room = CORE / "generator"
+    for name in ("region_plan", "cost", "batches"):
+        for module in imported_modules(room / f"{name}.py"):
+            if module[:2] == ("chunky_core", "generator"):
+                assert module[2] in ("region_plan", "cost", "batches"), f"{name} imports {'.'.join(module)}"

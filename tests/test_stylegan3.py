@@ -194,7 +194,7 @@ def test_header_brings_back_every_setting(small: Generator) -> None:
     assert isinstance(changed, StyleGAN3Architecture)
     tensors = {name: tuple(t.shape) for name, t in changed.empty_module().state_dict().items()}
     assert architecture_from(tensors, metadata_hints(changed.as_metadata())) == changed
-    assert architecture_from(tensors, changed.hints()) == changed
+    assert architecture_from(tensors, changed.config_hints()) == changed
 
 
 def test_tensors_of_another_architecture_are_named(recorded: dict[str, Tensor]) -> None:
@@ -210,8 +210,9 @@ def test_tensors_of_another_architecture_are_named(recorded: dict[str, Tensor]) 
 
 
 @pytest.mark.parametrize(
-    "hints", [{"margin_size": 1e9}, {"conv_clamp": "much"}, {"num_critical": 14}, {"first_cutoff": math.nan}]
+    "config_hints",
+    [{"margin_size": 1e9}, {"conv_clamp": "much"}, {"num_critical": 14}, {"first_cutoff": math.nan}],
 )
-def test_senseless_hints_are_refused(recorded: dict[str, Tensor], hints: dict) -> None:
-    with pytest.raises(UnsupportedCheckpointError, match=next(iter(hints))):
-        architecture_from(shapes(weights(recorded)), hints)
+def test_senseless_hints_are_refused(recorded: dict[str, Tensor], config_hints: dict) -> None:
+    with pytest.raises(UnsupportedCheckpointError, match=next(iter(config_hints))):
+        architecture_from(shapes(weights(recorded)), config_hints)

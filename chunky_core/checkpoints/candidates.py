@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from . import dotless, tensor_names
-from .checkpoint import MAX_NAME, Draft, Weights, fields, weights_of
+from . import lit_ema, tensor_names
+from .checkpoint import MAX_NAME, PartialCheckpoint, Weights, fields, weights_of
 from .formats import nvlabs, tensorflow
 from .pickles.rebuild import Record
 
@@ -61,7 +61,7 @@ class Candidate:
         return [*path, *self.keys[len(path) :]]
 
 
-def find(value: object) -> list[Candidate]:
+def find_candidates(value: object) -> list[Candidate]:
     """The generators in a file's contents, the one that is meant first."""
     found = []
     for candidate in _walk(value, (), (), 0):
@@ -78,25 +78,25 @@ def _rank(candidate: Candidate) -> int:
     return min((HOLDERS.index(name) for name in names if name in HOLDERS), default=len(HOLDERS))
 
 
-def tell_choice(found: list[Candidate], draft: Draft) -> None:
+def note_choice(found: list[Candidate], partial: PartialCheckpoint) -> None:
     """Notes which weights of several, averaged or raw, are used."""
     chosen, others = found[0], found[1:]
     name = ".".join(chosen.keys)[:MAX_NAME]
     alike = [".".join(other.keys)[:40] or "its own" for other in others if other.averaged == chosen.averaged]
     if alike:
-        draft.notes.append(
+        partial.notes.append(
             f"the file holds {len(alike) + 1} generators; {name or 'its own'} is used, not {alike[0]}"
         )
     if chosen.averaged:
         raw = [".".join(other.keys)[:40] for other in others if not other.averaged]
         if chosen.keys[-1:] not in (("G_ema",), ("g_ema",)):
             used = f"weights {name} are used" if name else "weights are used, which a counter tells"
-            draft.notes.append(f"the averaged {used}" + (f", not {raw[0]}" if raw and raw[0] else ""))
+            partial.notes.append(f"the averaged {used}" + (f", not {raw[0]}" if raw and raw[0] else ""))
         return
     last = chosen.keys[-1] if chosen.keys else ""
     unmatched = _dotless_prefixes(chosen)
     if unmatched:
-        draft.notes.append(
+        partial.notes.append(
             f"the average ({unmatched[0][:40]}) is stored without dots, doesn't match the raw weights and is not used; "
             f"{last[:40] or 'its own'} is used"
         )
@@ -105,16 +105,16 @@ def tell_choice(found: list[Candidate], draft: Draft) -> None:
         for entries in chosen.around
         for other in (entries, *entries.values())
     ):
-        draft.notes.append(
+        partial.notes.append(
             f"the average (shadow_params) is stored without names and not used; {last[:40]} is used"
         )
     elif last.lower() in UNAVERAGED and not alike:
-        draft.notes.append(f"there is no average of the weights ({last[:40]}_ema); {last[:40]} is used")
+        partial.notes.append(f"there is no average of the weights ({last[:40]}_ema); {last[:40]} is used")
 
 
 def _dotless_prefixes(chosen: Candidate) -> list[str]:
-    places = [dotless.prefixes(map(str, entries)) for entries in chosen.around]
-    places += [dotless.prefixes(dotless.flattened(entries)) for entries in chosen.around]
+    places = [lit_ema.prefixes(map(str, entries)) for entries in chosen.around]
+    places += [lit_ema.prefixes(lit_ema.flattened(entries)) for entries in chosen.around]
     return [prefix.rstrip(".") for prefixes in places for prefix in prefixes]
 
 
@@ -130,7 +130,7 @@ def _walk(
     else:
         entries = dict(enumerate(value)) if isinstance(value, tuple | list) else fields(value)
         yield from _among_tensors(entries, path, around)
-        yield from _without_dots(dotless.flattened(entries), path, (*around, entries))
+        yield from _without_dots(lit_ema.flattened(entries), path, (*around, entries))
         if depth < MAX_NESTING:
             for key, inner in entries.items():
                 if isinstance(inner, Mapping | Record | tuple | list):
@@ -145,7 +145,7 @@ def _among_tensors(
         tensor_names.without_wrappers(name).endswith((".fc0.weight", "style.1.weight")) for name in weights
     ):
         return
-    clean: Weights = tensor_names.unwrapped(dotless.without(weights))
+    clean: Weights = tensor_names.unwrapped(lit_ema.without(weights))
     for prefix in tensor_names.generator_prefixes(clean):
         yield Candidate(path, clean, (*around, entries), prefix)
     yield from _without_dots(weights, path, (*around, entries))
@@ -154,7 +154,7 @@ def _among_tensors(
 def _without_dots(
     weights: Weights, path: tuple[str, ...], around: tuple[Entries, ...]
 ) -> Iterator[Candidate]:
-    for prefix, source in dotless.averages(weights):
+    for prefix, source in lit_ema.averages(weights):
         yield Candidate(path, source, around, prefix, told=True)
 
 

@@ -40,15 +40,15 @@ class Checkpoint:
 
 
 @dataclass
-class Draft:
+class PartialCheckpoint:
     """A checkpoint before its dimensions are known.
 
-    hints: settings that the weights' shapes cannot tell, e.g. conv_clamp.
+    config_hints: settings that the weights' shapes cannot tell, e.g. conv_clamp.
     """
 
     format: str
     state: dict[str, Tensor]
-    hints: dict[str, Any] = field(default_factory=dict)
+    config_hints: dict[str, Any] = field(default_factory=dict)
     ignored: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 

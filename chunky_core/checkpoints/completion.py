@@ -11,7 +11,7 @@ from torch import Tensor
 from ..errors import UnsupportedCheckpointError
 from ..generator.architecture import Architecture
 from ..generator.module import MAX_RESOLUTION
-from .checkpoint import Draft
+from .checkpoint import PartialCheckpoint
 
 SAMPLES = 10_000
 _CHUNK = 1_000
@@ -19,32 +19,32 @@ MAX_TAPS = 16
 _LAYER = re.compile(r"synthesis\.b(\d{1,4})\.(conv[01]|skip)\.weight")
 
 
-def complete(draft: Draft) -> bool:
-    """Adds what is missing and can be; True where w_avg is a placeholder that `mean_code` has to replace.
+def complete(partial: PartialCheckpoint) -> bool:
+    """Adds what is missing and can be; True where w_avg is a placeholder that `estimate_w_avg` has to replace.
 
     Noise is added without its values, which `draw_noise` gives once the network is known to be one.
     Raises UnsupportedCheckpointError where the resampling filter is none.
     """
-    if "synthesis.input.freqs" not in draft.state:
-        _add_filters(draft)
-        _add_noise(draft)
-    first = draft.state.get("mapping.fc0.weight")
-    if first is None or first.ndim != 2 or "mapping.w_avg" in draft.state:
+    if "synthesis.input.freqs" not in partial.state:
+        _add_filters(partial)
+        _add_noise(partial)
+    first = partial.state.get("mapping.fc0.weight")
+    if first is None or first.ndim != 2 or "mapping.w_avg" in partial.state:
         return False
-    draft.state["mapping.w_avg"] = torch.zeros(first.shape[0])
-    draft.notes.append(f"the file has no mean of w; w_avg is the mean of {SAMPLES} seeded samples")
+    partial.state["mapping.w_avg"] = torch.zeros(first.shape[0])
+    partial.notes.append(f"the file has no mean of w; w_avg is the mean of {SAMPLES} seeded samples")
     return True
 
 
-def _add_filters(draft: Draft) -> None:
+def _add_filters(partial: PartialCheckpoint) -> None:
     """Adds the resampling filters that a format stores as settings, if at all."""
-    kernel = _kernel(draft.hints.get("resample_filter", [1.0, 3.0, 3.0, 1.0]))
+    kernel = _kernel(partial.config_hints.get("resample_filter", [1.0, 3.0, 3.0, 1.0]))
     square = torch.outer(kernel, kernel)
-    for name in list(draft.state):
+    for name in list(partial.state):
         match = _LAYER.fullmatch(name)
         if match:
             for owner in (f"synthesis.b{match[1]}", f"synthesis.b{match[1]}.{match[2]}"):
-                draft.state.setdefault(f"{owner}.resample_filter", square / square.sum())
+                partial.state.setdefault(f"{owner}.resample_filter", square / square.sum())
 
 
 def _kernel(found: object) -> Tensor:
@@ -58,22 +58,22 @@ def _kernel(found: object) -> Tensor:
     return torch.tensor([float(tap) for tap in taps])
 
 
-def _add_noise(draft: Draft) -> None:
+def _add_noise(partial: PartialCheckpoint) -> None:
     """Adds silent noise where no layer has any, and seeded noise where only its strength is stored."""
-    layers = [match for match in map(_LAYER.fullmatch, list(draft.state)) if match and match[2] != "skip"]
+    layers = [match for match in map(_LAYER.fullmatch, list(partial.state)) if match and match[2] != "skip"]
     known = [(f"synthesis.b{m[1]}.{m[2]}", int(m[1])) for m in layers if _is_resolution(int(m[1]))]
-    silent = not any(name.endswith(("noise_strength", "noise_const")) for name in draft.state)
-    missing = [(layer, size) for layer, size in known if f"{layer}.noise_const" not in draft.state]
+    silent = not any(name.endswith(("noise_strength", "noise_const")) for name in partial.state)
+    missing = [(layer, size) for layer, size in known if f"{layer}.noise_const" not in partial.state]
     if not missing:
         return
     for layer, size in missing:
-        draft.state[f"{layer}.noise_const"] = torch.empty(size, size, device="meta")
+        partial.state[f"{layer}.noise_const"] = torch.empty(size, size, device="meta")
         if silent:
-            draft.state[f"{layer}.noise_strength"] = torch.zeros(())
+            partial.state[f"{layer}.noise_strength"] = torch.zeros(())
     kind = (
         "its layers have no noise" if silent else f"{len(missing)} layers store no noise; drawn with seed 0"
     )
-    draft.notes.append(kind)
+    partial.notes.append(kind)
 
 
 def draw_noise(state: dict[str, Tensor]) -> None:
@@ -84,7 +84,7 @@ def draw_noise(state: dict[str, Tensor]) -> None:
             state[name] = torch.randn(tensor.shape, generator=rng)
 
 
-def mean_code(architecture: Architecture, state: dict[str, Tensor]) -> Tensor:
+def estimate_w_avg(architecture: Architecture, state: dict[str, Tensor]) -> Tensor:
     """The mean of w [w_dim] over seeded draws of z, and of a class where there are classes."""
     mapping = architecture.empty_module().mapping
     weights = {name.removeprefix("mapping."): tensor for name, tensor in state.items()}

@@ -84,7 +84,7 @@ def describe(value: object, names: Iterable[str]) -> str:
     return f"a {nvlabs.class_name(value)[:40] or type(value).__name__}"
 
 
-def own_file(format_: str) -> str | None:
+def native_file(format_: str) -> str | None:
     """What another file of this package is, by the format in its header."""
     known = _OWN_FORMATS.get(format_)
     return None if known is None else f"it holds {known}"

@@ -8,80 +8,88 @@ from typing import Any
 import numpy as np
 
 from ..errors import UnsupportedCheckpointError
-from . import candidates, tensor_names
-from . import stored_means as mean
+from . import candidates, stored_w_avg, tensor_names
 from .candidates import Candidate
-from .checkpoint import MAX_NAME, Draft, Weight, Weights, fields, is_weight, summary, text, weights_of
+from .checkpoint import (
+    MAX_NAME,
+    PartialCheckpoint,
+    Weight,
+    Weights,
+    fields,
+    is_weight,
+    summary,
+    text,
+    weights_of,
+)
 from .containers.content import Content
-from .contents_summary import EXPECTED, describe, names_in, own_file
-from .formats import native as own
-from .formats import nvlabs, paddle, rosinality, tensorflow
-from .formats.known_tools import tool_beside_generator, tool_of_tensors
+from .contents_summary import EXPECTED, describe, names_in, native_file
+from .formats import native, nvlabs, paddle, rosinality, tensorflow
+from .formats.tool_signatures import tool_beside_generator, tool_of_tensors
 from .pickles.rebuild import TensorRef
 
 MAX_LISTED = 50
-_UNLISTED = (*mean.NAMES, paddle.NAMES)
+_UNLISTED = (*stored_w_avg.NAMES, paddle.NAMES)
 
 
-def find_draft(content: Content, limit: int) -> Draft:
+def find_generator(content: Content, limit: int) -> PartialCheckpoint:
     """The generator in a file's contents: of several the averaged one, else the first; notes say which was taken.
 
     limit: the most bytes that its tensors may have together. Tensors can share their bytes, so a small file
     could otherwise ask for any amount of memory.
     Raises UnsupportedCheckpointError saying what the file holds where that is no generator.
     """
-    if own.is_own(content.metadata):
-        return own.draft_of(_checked(weights_of(content.value), limit), content.metadata)
-    found = candidates.find(content.value)
+    if native.is_native(content.metadata):
+        return native.partial_checkpoint(_checked(weights_of(content.value), limit), content.metadata)
+    found = candidates.find_candidates(content.value)
     if not found:
         raise UnsupportedCheckpointError(_refusal(content))
-    draft = _draft_of(found[0], limit)
-    candidates.tell_choice(found, draft)
-    draft.format += " (.safetensors)" if content.container == "safetensors" else ""
-    return draft
+    partial = _partial_checkpoint(found[0], limit)
+    candidates.note_choice(found, partial)
+    partial.format += " (.safetensors)" if content.container == "safetensors" else ""
+    return partial
 
 
 def _refusal(content: Content) -> str:
-    named = own_file(content.metadata.get("format", ""))
+    named = native_file(content.metadata.get("format", ""))
     if named:
         return named
     names = names_in(content.value)
     return tool_of_tensors(names) or f"it holds {describe(content.value, names)}; {EXPECTED}"
 
 
-def _draft_of(candidate: Candidate, limit: int) -> Draft:
+def _partial_checkpoint(candidate: Candidate, limit: int) -> PartialCheckpoint:
     if isinstance(candidate.source, list | tuple):
-        draft = _tensorflow(candidate.source, limit)
+        partial = _tensorflow(candidate.source, limit)
     elif isinstance(candidate.source, dict):
-        draft = _state_dict(candidate, limit)
+        partial = _state_dict(candidate, limit)
     else:
-        draft = _module(candidate, limit)
+        partial = _module(candidate, limit)
     outer = candidate.around[: len(candidate.path)]
     if any(len(entries) > 1 for entries in outer):
         for alone, among_others in (" object", " pickle"), (" state dict", " checkpoint"):
-            if draft.format.endswith(alone):
-                draft.format = draft.format.removesuffix(alone) + among_others
+            if partial.format.endswith(alone):
+                partial.format = partial.format.removesuffix(alone) + among_others
     for key, entries in zip(candidate.path, outer, strict=True):
         others = {str(name)[:MAX_NAME]: other for name, other in entries.items() if other is not None}
         listed = [_named(name, other) for name, other in others.items() if name not in (key, *_UNLISTED)]
-        draft.ignored += listed[:MAX_LISTED]
-    return draft
+        partial.ignored += listed[:MAX_LISTED]
+    return partial
 
 
-def _tensorflow(networks: list[object] | tuple[object, ...], limit: int) -> Draft:
+def _tensorflow(networks: list[object] | tuple[object, ...], limit: int) -> PartialCheckpoint:
     """The last generator of a (G, D, Gs) tuple: Gs is the average, which makes the better images."""
     chosen = [index for index, network in enumerate(networks) if tensorflow.is_generator(network)][-1]
     variables = tensorflow.variables_of(networks[chosen])
     _checked(dict(variables), limit)
-    draft = tensorflow.draft_of(networks[chosen], variables)
+    partial = tensorflow.partial_checkpoint(networks[chosen], variables)
     others = [other for index, other in enumerate(networks) if index != chosen]
-    draft.ignored += [
+    partial.ignored += [
         f"{text(fields(other).get('name'))} (TensorFlow network)" for other in others[:MAX_LISTED]
     ]
-    return draft
+    return partial
 
 
-def _module(candidate: Candidate, limit: int) -> Draft:
+def _module(candidate: Candidate, limit: int) -> PartialCheckpoint:
     """A whole network object."""
     found, attributes = nvlabs.walk(candidate.source)
     weights = tensor_names.unwrapped(found)
@@ -90,27 +98,27 @@ def _module(candidate: Candidate, limit: int) -> Draft:
         raise UnsupportedCheckpointError(f"it holds a {name[:40]} without a generator's layers; {EXPECTED}")
     modules = {tensor_names.without_wrappers(name): entries for name, entries in attributes.items()}
     chosen = tensor_names.under("", weights)
-    draft = _among_names(chosen, modules, candidate.around, limit)
-    draft.format += " object"
-    draft.ignored += summary([name for name in weights if name not in chosen])[:MAX_LISTED]
-    return draft
+    partial = _among_names(chosen, modules, candidate.around, limit)
+    partial.format += " object"
+    partial.ignored += summary([name for name in weights if name not in chosen])[:MAX_LISTED]
+    return partial
 
 
-def _state_dict(candidate: Candidate, limit: int) -> Draft:
+def _state_dict(candidate: Candidate, limit: int) -> PartialCheckpoint:
     """The generator among named tensors, which may share its prefix with nothing else."""
     weights: Weights = candidate.source
     chosen = tensor_names.under(candidate.prefix, weights)
-    draft = _among_names(chosen, {}, candidate.around, limit, weights)
-    draft.format += " state dict"
+    partial = _among_names(chosen, {}, candidate.around, limit, weights)
+    partial.format += " state dict"
     used = {candidate.prefix + name for name in chosen}
     left = [name for name in weights if name not in used]
     if any(name.startswith("encoder.") for name in left):
         options = next((entries["opts"] for entries in reversed(candidate.around) if "opts" in entries), None)
         kind = rosinality.encoder_kind(weights, options)
-        draft.format = f"{kind} checkpoint"
-        draft.notes.append(f"the encoder is {kind}'s; only its decoder is used")
-    draft.ignored += summary([name for name in left if name not in mean.NAMES])[:MAX_LISTED]
-    return draft
+        partial.format = f"{kind} checkpoint"
+        partial.notes.append(f"the encoder is {kind}'s; only its decoder is used")
+    partial.ignored += summary([name for name in left if name not in stored_w_avg.NAMES])[:MAX_LISTED]
+    return partial
 
 
 def _among_names(
@@ -119,22 +127,22 @@ def _among_names(
     around: tuple[Mapping[Any, Any], ...],
     limit: int,
     beside: Weights | None = None,
-) -> Draft:
-    """A draft from a generator's tensors under their own names; beside: all tensors that it was among."""
+) -> PartialCheckpoint:
+    """A partial from a generator's tensors under their own names; beside: all tensors that it was among."""
     tool = tool_beside_generator({**(beside or {}), **chosen})
     if tool:
         raise UnsupportedCheckpointError(tool)
-    own_names = {name: value for name, value in chosen.items() if name not in mean.NAMES}
+    own_names = {name: value for name, value in chosen.items() if name not in stored_w_avg.NAMES}
     _checked(own_names, limit)
     if "style.1.weight" in chosen:
-        draft = rosinality.draft_of(own_names, around[-1:])
+        partial = rosinality.partial_checkpoint(own_names, around[-1:])
     else:
-        draft = nvlabs.draft_of(own_names, modules)
-    average = mean.find((chosen, beside or {}, *reversed(around)))
+        partial = nvlabs.partial_checkpoint(own_names, modules)
+    average = stored_w_avg.find_w_avg((chosen, beside or {}, *reversed(around)))
     if average and is_weight(average[1]):
         _checked({**own_names, average[0]: average[1]}, limit)  # type: ignore[dict-item]
-    mean.add(draft, average)
-    return draft
+    stored_w_avg.add_w_avg(partial, average)
+    return partial
 
 
 def _checked(weights: Weights, limit: int) -> Weights:

@@ -20,14 +20,14 @@ from ..generator.architecture import architecture_from, build_module
 from ..generator.generator import Generator, weights_fingerprint
 from ..generator.module import shapes_of
 from ..saving import save_tensors
-from .checkpoint import Checkpoint, Draft
-from .completion import complete, draw_noise, mean_code
+from .checkpoint import Checkpoint, PartialCheckpoint
+from .completion import complete, draw_noise, estimate_w_avg
 from .containers.content import Content, open_content
 from .containers.mapped_file import one_line
-from .detect import find_draft
-from .formats import native as own
+from .detect import find_generator
+from .formats import native
 from .formats.native import FORMAT, VERSION
-from .plausible import check
+from .supported import check_supported
 
 DEMO = Path(__file__).parent.parent / "demo" / "assets" / "generator.safetensors"
 MARGIN = 64 << 20  # bytes that a small file's tensors may need beyond twice its size
@@ -103,29 +103,29 @@ def _file(path: str | os.PathLike[str]) -> Path:
 
 
 def _interpreted(file: Path, content: Content) -> Checkpoint:
-    draft = find_draft(content, 2 * file.stat().st_size + MARGIN)
-    native = own.is_own(content.metadata)
-    check(draft, size_of_z_is_known=native)
-    estimate = not native and complete(draft)
-    architecture = architecture_from(shapes_of(draft.state), draft.hints)
+    partial = find_generator(content, 2 * file.stat().st_size + MARGIN)
+    is_native = native.is_native(content.metadata)
+    check_supported(partial, size_of_z_is_known=is_native)
+    estimate = not is_native and complete(partial)
+    architecture = architecture_from(shapes_of(partial.state), partial.config_hints)
     if architecture.img_channels != 3:
         raise UnsupportedCheckpointError(
             f"it makes images of {architecture.img_channels} channels; expected 3"
         )
-    if native:
-        own.check_header(content.metadata, architecture)
-    draw_noise(draft.state)
+    if is_native:
+        native.check_header(content.metadata, architecture)
+    draw_noise(partial.state)
     if estimate:
-        draft.state["mapping.w_avg"] = mean_code(architecture, draft.state)
-    metadata = dict(content.metadata) if native else _metadata(file, draft, architecture.as_metadata())
+        partial.state["mapping.w_avg"] = estimate_w_avg(architecture, partial.state)
+    metadata = dict(content.metadata) if is_native else _metadata(file, partial, architecture.as_metadata())
     return Checkpoint(
-        draft.format, architecture, draft.state, tuple(draft.ignored), tuple(draft.notes), metadata
+        partial.format, architecture, partial.state, tuple(partial.ignored), tuple(partial.notes), metadata
     )
 
 
-def _metadata(file: Path, draft: Draft, dimensions: Mapping[str, str]) -> dict[str, str]:
-    notes = {"notes": "; ".join(draft.notes)} if draft.notes else {}
-    return {**dimensions, "format": draft.format, "source": file.name, **notes}
+def _metadata(file: Path, partial: PartialCheckpoint, dimensions: Mapping[str, str]) -> dict[str, str]:
+    notes = {"notes": "; ".join(partial.notes)} if partial.notes else {}
+    return {**dimensions, "format": partial.format, "source": file.name, **notes}
 
 
 def _warn_if_not_finite(file: Path, state: Mapping[str, Tensor]) -> None:

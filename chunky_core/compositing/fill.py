@@ -20,7 +20,7 @@ from ..errors import InvalidInputError
 from ..generator.architecture import build_module
 from ..generator.generator import Generator
 from ..generator.spaces import SPACES, LatentCode
-from ..generator.weight_deltas import tuned
+from ..generator.weight_deltas import with_weight_deltas
 from ..inversion import Edit, Inversion, ProjectionConfig, SegmentCode, project
 from ..inversion.projector import Callback
 from ..segments.masks import check_extent, mask_box, without_noise
@@ -121,7 +121,7 @@ def _tuned_generator(generator: Generator, segment: SegmentCode, noise: Sequence
     """The generator as it draws the segment: with its tuning, and with the inversion's noise maps as its own,
     because the projection takes no others that stand still.
     """
-    own = tuned(generator, segment.delta)
+    own = with_weight_deltas(generator, segment.delta)
     if not noise:
         return own
     state = dict(own.module.state_dict())

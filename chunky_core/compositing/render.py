@@ -15,7 +15,7 @@ from ..editing.edits import applicable_edits, edited_code
 from ..errors import InvalidInputError
 from ..generator.generator import Generator
 from ..generator.spaces import LatentCode, synthesis_input
-from ..generator.weight_deltas import tuned
+from ..generator.weight_deltas import with_weight_deltas
 from ..inversion.record import Edit, Inversion, SegmentCode, check_generator
 from ..segments.blend import blend
 from ..segments.masks import mask_box
@@ -66,7 +66,7 @@ def render_segment(
     """G(X_i) with edits, on the generator's device: the whole image [1,3,H,W] and not only what its mask shows,
     or the pixels of a box of it. Raises InvalidInputError for a code that isn't finite.
     """
-    own = tuned(generator, segment.delta)
+    own = with_weight_deltas(generator, segment.delta)
     noise = [values.to(own.device, own.dtype) for values in inversion.noise] or None
     code = LatentCode(segment.code.space, segment.code.tensor.to(own.device))
     moved = edited_code(own, code, edits)

@@ -11,7 +11,7 @@ from ..deprecated import old_names
 from ..devices import float64_device
 from ..errors import InvalidInputError
 from ..losses import IdentityNetwork, PerceptualNetwork, perceptual_distance
-from ..losses.resize import resize, seen_size
+from ..losses.resize import input_size, resize
 
 __getattr__ = old_names(__name__)
 
@@ -54,7 +54,7 @@ def lpips_distance(
     if mask is not None:
         weights = _weights(mask, image).to(image)
         image, share = target + weights * (image - target), weights.mean()
-    size = seen_size((image.shape[-2], image.shape[-1]), 0, network.smallest_side)
+    size = input_size((image.shape[-2], image.shape[-1]), 0, network.smallest_side)
     features, others = (network.features(resize(t, size)) for t in (image, target))
     return (perceptual_distance(features, others).mean() / share).item()
 

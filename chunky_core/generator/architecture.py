@@ -60,14 +60,16 @@ class StyleGAN2Architecture:
     lr_multiplier: float = LR_MULTIPLIER
 
     @classmethod
-    def from_shapes(cls, shapes: Shapes, hints: Mapping[str, Any] | None = None) -> StyleGAN2Architecture:
+    def from_shapes(
+        cls, shapes: Shapes, config_hints: Mapping[str, Any] | None = None
+    ) -> StyleGAN2Architecture:
         """The dimensions behind a state dict's names and shapes.
 
-        hints: what these can't tell, "conv_clamp" and "lr_multiplier"; NVlabs' defaults where absent.
+        config_hints: what these can't tell, "conv_clamp" and "lr_multiplier"; NVlabs' defaults where absent.
         Raises UnsupportedCheckpointError where a tensor is missing, left over or of another shape than this
         architecture's, or where a hint makes no sense.
         """
-        known = checked(SHARED, hints or {})
+        known = checked(SHARED, config_hints or {})
         found = (re.match(r"synthesis\.b([0-9]{1,5})\.", name) for name in shapes)
         resolutions = {4, *(int(match[1]) for match in found if match)}
         largest = max(resolutions)
@@ -127,7 +129,7 @@ class StyleGAN2Architecture:
 
     @staticmethod
     def metadata_hints(metadata: Mapping[str, str]) -> dict[str, Any]:
-        """The hints for `from_shapes` in what `as_metadata` wrote.
+        """The config_hints for `from_shapes` in what `as_metadata` wrote.
 
         Raises UnsupportedCheckpointError where one is malformed.
         """
@@ -137,26 +139,26 @@ class StyleGAN2Architecture:
         return f"stylegan2-{self.block}"
 
 
-def architecture_from(shapes: Shapes, hints: Mapping[str, Any] | None = None) -> Architecture:
+def architecture_from(shapes: Shapes, config_hints: Mapping[str, Any] | None = None) -> Architecture:
     """The architecture behind a state dict's names and shapes, told apart by the names.
 
-    hints: what the shapes can't tell, see the architectures' `from_shapes`.
+    config_hints: what the shapes can't tell, see the architectures' `from_shapes`.
     Raises UnsupportedCheckpointError where they fit none.
     """
     if any(_STYLEGAN3_NAME.match(name) for name in shapes):
         from .stylegan3 import StyleGAN3Architecture
 
-        return StyleGAN3Architecture.from_shapes(shapes, hints or {})
-    return StyleGAN2Architecture.from_shapes(shapes, hints or {})
+        return StyleGAN3Architecture.from_shapes(shapes, config_hints or {})
+    return StyleGAN2Architecture.from_shapes(shapes, config_hints or {})
 
 
 def architecture_of(module: GeneratorModule) -> Architecture:
     """The architecture of given networks."""
-    return architecture_from(shapes_of(module.state_dict()), module.hints())
+    return architecture_from(shapes_of(module.state_dict()), module.config_hints())
 
 
 def metadata_hints(metadata: Mapping[str, str]) -> dict[str, Any]:
-    """The hints for `architecture_from` in a file's header, which an architecture's `as_metadata` wrote.
+    """The config_hints for `architecture_from` in a file's header, which an architecture's `as_metadata` wrote.
 
     Raises UnsupportedCheckpointError where one is malformed.
     """

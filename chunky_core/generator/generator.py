@@ -10,10 +10,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..boxes import AnyBox, check_boxes
+from ..checks import check_shape
 from ..errors import InvalidInputError
 from .architecture import Architecture, GeneratorModule, architecture_of, build_module
 from .batches import Batch
-from .region_plan import Cost
+from .cost import Cost
+from .region_plan import SynthesisPlan
 
 
 class Generator:
@@ -96,8 +98,7 @@ class Generator:
         many of the num_ws vectors (None: all). Raises InvalidInputError for a wrong shape, and for classes
         that are missing, out of range or given where there are none.
         """
-        if z.ndim != 2 or z.shape[1] != self.z_dim:
-            raise InvalidInputError(f"z is {tuple(z.shape)}; expected [B,{self.z_dim}]")
+        check_shape(z, "z", ("B", self.z_dim))
         labels = self._labels(c, z.shape[0])
         return self.module.mapping(z.to(self.w_avg.dtype), labels, truncation_psi, truncation_cutoff)
 
@@ -132,7 +133,7 @@ class Generator:
     def synthesis_boxes(
         self,
         codes: Tensor | Sequence[Tensor],
-        boxes: Sequence[AnyBox],
+        boxes: Sequence[AnyBox] | SynthesisPlan,
         noise: Sequence[Tensor] | None = None,
         out_resolution: int | None = None,
         noise_mode: str = "const",
@@ -140,17 +141,30 @@ class Generator:
     ) -> Tensor:
         """Makes boxes[b] of sample b in one pass: [B,3,h,w], nominally in [-1,1].
 
-        boxes: one per sample, all of one size, such as a Batch of `batches` has. The rest: see `synthesis`;
-        each sample equals `synthesis` of its box alone. Without `supports_boxes` the whole pictures are made
-        and cropped. Raises InvalidInputError as `synthesis` does, and for boxes of several sizes.
+        boxes: one per sample, all of one size, such as a Batch of `batches` has; or their `plan`, which has the
+        resolution, too. The rest: see `synthesis`; each sample equals `synthesis` of its box alone. Without
+        `supports_boxes` the whole images are made and cropped. Raises InvalidInputError as `synthesis` does, and
+        for boxes of several sizes.
         """
         styles = self._styles_of(codes)
-        if len(boxes) != styles[0].shape[0]:
-            found = f"{len(boxes)} boxes and codes of {styles[0].shape[0]} samples were given"
+        given = boxes.boxes if isinstance(boxes, SynthesisPlan) else boxes
+        if len(given) != styles[0].shape[0]:
+            found = f"{len(given)} boxes and codes of {styles[0].shape[0]} samples were given"
             raise InvalidInputError(f"{found}; expected one box per sample")
+        plan = boxes if isinstance(boxes, SynthesisPlan) else self.plan(boxes, out_resolution)
+        if out_resolution not in (None, plan.resolution):
+            found = f"out_resolution is {out_resolution} and the plan is for {plan.resolution}"
+            raise InvalidInputError(f"{found} pixels; make a plan for each resolution")
+        return self.module.synthesis(styles, plan, noise_mode, rng, noise=noise)
+
+    def plan(self, boxes: Sequence[AnyBox], out_resolution: int | None = None) -> SynthesisPlan:
+        """What `synthesis_boxes` takes in place of `boxes`, to be made once where they are drawn many times.
+
+        It belongs to the architecture, not to the weights. Raises InvalidInputError for a bad box, several sizes
+        and a resolution that the generator doesn't make.
+        """
         resolution = self.img_resolution if out_resolution is None else out_resolution
-        checked = check_boxes(boxes, resolution)
-        return self.module.synthesis(styles, checked, noise_mode, rng, out_resolution, noise=noise)
+        return self.module.synthesis.plan(check_boxes(boxes, resolution), resolution)
 
     def batches(self, boxes: Sequence[AnyBox], out_resolution: int | None = None) -> tuple[Batch, ...]:
         """Groups boxes to be made by one `synthesis_boxes` each, such that the estimated time is least."""
@@ -160,9 +174,9 @@ class Generator:
         """Multiply-adds and feature values of making `box` (None: everything) of one sample, forward only."""
         return self.module.synthesis.cost(box, out_resolution)
 
-    def effort(self, box: AnyBox, out_resolution: int | None = None) -> float:
+    def relative_cost(self, box: AnyBox, out_resolution: int | None = None) -> float:
         """The estimated time of making `box` alone, with what a pass takes at any size; 1 = the whole."""
-        return self.module.synthesis.effort(box, out_resolution)
+        return self.module.synthesis.relative_cost(box, out_resolution)
 
     def _styles_of(self, codes: Tensor | Sequence[Tensor]) -> list[Tensor]:
         return self.styles(codes) if isinstance(codes, Tensor) else self._checked_styles(codes)

@@ -7,24 +7,26 @@ convolution and by the demodulation factors after it, which is the same function
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import torch
 from torch import Tensor, nn
 
-from ..boxes import BoxOrBoxes
 from .mapping import FullyConnectedLayer
 from .ops import (
+    LRELU_GAIN,
     conv3x3,
     convolve,
     demodulation,
     drawn,
+    scale_channels,
     scaled_leaky_relu,
     upsample_rgb,
     upsampling_conv3x3,
     weight_energy,
 )
+from .region_plan import Window
 
 _TAPS = (1.0, 3.0, 3.0, 1.0)
 
@@ -43,6 +45,8 @@ class SynthesisLayer(nn.Module):
     resample_filter: Tensor
     noise_const: Tensor
     energy: Tensor | None
+    scaled_bias: Tensor | None
+    scaled_noise: Tensor | None
 
     def __init__(
         self,
@@ -57,35 +61,43 @@ class SynthesisLayer(nn.Module):
     ) -> None:
         super().__init__()
         self.resolution, self.up, self.frozen = resolution, up, False
-        self.gain, self.clamp = gain, None if conv_clamp is None else conv_clamp * gain
+        self.gain, self.leaky_gain = gain, gain * LRELU_GAIN
+        self.clamp = None if conv_clamp is None else conv_clamp * gain
         self.in_channels, self.out_channels = in_channels, out_channels
         self.weight_gain = 1 / math.sqrt(in_channels * 9)
         self.affine = FullyConnectedLayer(w_dim, in_channels, bias_init=1.0)
         self.weight = nn.Parameter(drawn(out_channels, in_channels, 3, 3))
         self.noise_strength = nn.Parameter(torch.zeros([]))
         self.bias = nn.Parameter(torch.zeros(out_channels))
-        self.register_buffer("energy", None, persistent=False)
+        for constant in ("energy", "scaled_bias", "scaled_noise"):
+            self.register_buffer(constant, None, persistent=False)
         self.register_buffer("noise_const", drawn(resolution, resolution))
         self.register_buffer("resample_filter", fir_filter())
 
-    def forward(
-        self, x: Tensor, styles: Tensor, noise: Tensor | None, source: BoxOrBoxes, target: BoxOrBoxes
-    ) -> Tensor:
-        """x: [B,in_channels,..], the input's pixels `source`; styles: [B,in_channels]; noise: [1 or B,1,h,w]
+    def forward(self, x: Tensor, styles: Tensor, noise: Tensor | None, window: Window) -> Tensor:
+        """x: [B,in_channels,..]; styles: [B,in_channels]; noise: [1 or B,1,h,w], see `scale_noise`
 
-        -> [B,out_channels,h,w], the pixels `target`, which `noise` covers too.
+        -> [B,out_channels,h,w], made from `window` of x, or of x doubled where the layer doubles it.
         """
         scaled = styles * self.weight_gain
         if x.dtype == torch.float16:  # keeps the convolution in range; demodulation takes it out again
             scaled = scaled / scaled.abs().amax(dim=1, keepdim=True)
-        x = x * scaled[:, :, None, None]
+        x = scale_channels(x, scaled)
         if self.up:
-            x = upsampling_conv3x3(x, self.weight, self.resample_filter, source, target)
+            x = upsampling_conv3x3(x, self.weight, self.resample_filter, window)
         else:
-            x = conv3x3(x, self.weight, source, target)
-        noise = None if noise is None else noise * self.noise_strength
-        factors = demodulation(scaled, self._weight_energy())
-        return scaled_leaky_relu(x, factors, self.bias, noise, self.gain, self.clamp)
+            x = conv3x3(x, self.weight, window)
+        factors = demodulation(scaled, self._constant("energy", lambda: weight_energy(self.weight)))
+        bias = self._constant("scaled_bias", lambda: self.bias * self.leaky_gain)
+        return scaled_leaky_relu(x, factors * self.leaky_gain, bias, noise, self.clamp)
+
+    def scale_noise(self, noise: Tensor) -> Tensor:
+        """Noise of any shape as `forward` takes it."""
+        return noise * self.noise_strength * self.leaky_gain
+
+    def stored_noise(self) -> Tensor:
+        """The stored noise of the whole resolution, [r,r], as `forward` takes it."""
+        return self._constant("scaled_noise", lambda: self.scale_noise(self.noise_const))
 
     def freeze(self) -> None:
         """Lets it keep what depends on the weights only; until then they may change from call to call."""
@@ -93,15 +105,18 @@ class SynthesisLayer(nn.Module):
         if self.up:  # the same values, laid out as the transposed convolution reads them
             weight = weight.transpose(0, 1).contiguous().transpose(0, 1)
         self.weight = nn.Parameter(weight, requires_grad=False)
-        self.frozen, self.energy = True, None
+        self.frozen = True
+        self.energy = self.scaled_bias = self.scaled_noise = None
 
-    def _weight_energy(self) -> Tensor:
+    def _constant(self, name: str, make: Callable[[], Tensor]) -> Tensor:
+        """What `make` gives: kept in the buffer `name` once the weights are frozen."""
         if not self.frozen:
-            return weight_energy(self.weight)
-        if self.energy is None:
+            return make()
+        if getattr(self, name) is None:
             with torch.inference_mode(False):  # autograd can't save what inference mode makes
-                self.energy = weight_energy(self.weight)
-        return self.energy
+                setattr(self, name, make())
+        kept: Tensor = getattr(self, name)
+        return kept
 
 
 class ToRGBLayer(nn.Module):
@@ -137,10 +152,10 @@ class SkipLayer(nn.Module):
         self.weight = nn.Parameter(drawn(out_channels, in_channels, 1, 1))
         self.register_buffer("resample_filter", fir_filter())
 
-    def forward(self, x: Tensor, source: BoxOrBoxes, target: BoxOrBoxes) -> Tensor:
-        """x: [B,in_channels,..], the input's pixels `source` -> [B,out_channels,h,w], the pixels `target`."""
+    def forward(self, x: Tensor, window: Window) -> Tensor:
+        """x: [B,in_channels,..] -> [B,out_channels,h,w], the pixels `window` of it doubled."""
         x = convolve(x, self.weight * self.weight_gain)
-        return upsample_rgb(x, self.resample_filter, source, target)
+        return upsample_rgb(x, self.resample_filter, window)
 
 
 class SynthesisBlock(nn.Module):

@@ -59,7 +59,7 @@ class MappingNetwork(nn.Module):
             in_features = w_dim
         self.register_buffer("w_avg", torch.zeros(w_dim))
 
-    def hints(self) -> dict[str, Any]:
+    def config_hints(self) -> dict[str, Any]:
         """What the tensors' shapes don't tell."""
         return {"lr_multiplier": self.lr_multiplier}
 
@@ -75,9 +75,9 @@ class MappingNetwork(nn.Module):
         -> ws: [B,num_ws,w_dim]. truncation_psi: 1 leaves w as it is, 0 gives w_avg; truncation_cutoff: only
         the first that many of the num_ws vectors are truncated (None: all).
         """
-        x = _normalised(z)
+        x = _normalized(z)
         if c is not None:
-            x = torch.cat([x, _normalised(self.embed(c))], dim=1)
+            x = torch.cat([x, _normalized(self.embed(c))], dim=1)
         for index in range(self.num_layers):
             x = leaky_relu(self.get_submodule(f"fc{index}")(x))
         ws = x.unsqueeze(1).expand(-1, self.num_ws, -1)
@@ -101,6 +101,6 @@ def mapping_dimensions(shapes: Mapping[str, Sequence[int]]) -> dict[str, int]:
     return {"z_dim": z_dim, "w_dim": w_dim, "c_dim": c_dim, "mapping_layers": layers}
 
 
-def _normalised(x: Tensor) -> Tensor:
+def _normalized(x: Tensor) -> Tensor:
     """Rows of x: [B,C] scaled to a mean square of 1."""
     return x * (x.square().mean(dim=1, keepdim=True) + 1e-8).rsqrt()

@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from ..boxes import AnyBox, BoxOrBoxes
 from ..errors import UnsupportedCheckpointError
 from .batches import Batch
+from .cost import Cost
 from .mapping import MappingNetwork
-from .region_plan import Cost
+from .region_plan import SynthesisPlan
 
 MAX_RESOLUTION = 4096
 MAX_MAPPING_LAYERS = 64  # StyleGAN's networks have 2 to 8
@@ -47,7 +48,7 @@ class Synthesis(Protocol):
     def out_resolutions(self) -> tuple[int, ...]:
         """Where it can stop, from the lowest up to img_resolution."""
 
-    def hints(self) -> dict[str, Any]:
+    def config_hints(self) -> dict[str, Any]:
         """What its tensors' shapes don't tell, for `architecture_from`."""
 
     def styles(self, ws: Tensor) -> list[Tensor]:
@@ -58,19 +59,24 @@ class Synthesis(Protocol):
     def freeze(self) -> Any:
         """Makes the weights constants."""
 
+    def plan(
+        self, box: BoxOrBoxes | AnyBox | SynthesisPlan | None, out_resolution: int | None
+    ) -> SynthesisPlan:
+        """What a call takes in place of `box`, made once for many calls; `box` itself where it is one."""
+
     def batches(self, boxes: Sequence[AnyBox], out_resolution: int | None) -> tuple[Batch, ...]:
         """Groups of boxes that cost least when each is made in one pass."""
 
     def cost(self, box: AnyBox | None, out_resolution: int | None) -> Cost:
         """Multiply-adds and feature values of making `box` (None: everything)."""
 
-    def effort(self, box: AnyBox, out_resolution: int | None) -> float:
-        """The estimated time of making `box`; 1 = the whole picture."""
+    def relative_cost(self, box: AnyBox, out_resolution: int | None) -> float:
+        """The estimated time of making `box`; 1 = the whole image."""
 
     def __call__(
         self,
         styles: Sequence[Tensor],
-        box: BoxOrBoxes | AnyBox | None = None,
+        box: BoxOrBoxes | AnyBox | SynthesisPlan | None = None,
         noise_mode: str = "const",
         rng: torch.Generator | None = None,
         out_resolution: int | None = None,
@@ -90,9 +96,9 @@ class GeneratorModule(nn.Module):
         self.synthesis = synthesis
         self.mapping = mapping
 
-    def hints(self) -> dict[str, Any]:
+    def config_hints(self) -> dict[str, Any]:
         """What the tensors' shapes don't tell, for `architecture_from`."""
-        return {**self.mapping.hints(), **self.synthesis.hints()}
+        return {**self.mapping.config_hints(), **self.synthesis.config_hints()}
 
 
 class Architecture(Protocol):

@@ -7,10 +7,12 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ..boxes import Boxes, BoxOrBoxes
+from ..boxes import Box
+from ..checks import check_shape
 from ..errors import InvalidInputError
 from .layers import SynthesisLayer
-from .ops import crop
+from .ops import cut
+from .region_plan import Window
 
 NOISE_MODES = ("const", "none", "random")
 NoiseLayout = tuple[tuple[str, int], ...]
@@ -26,22 +28,25 @@ class NoiseSource:
         self.mode, self.rng = mode, rng
         self.maps = iter(maps) if maps else None
 
-    def take(self, layer: SynthesisLayer, batch: int, box: BoxOrBoxes) -> Tensor | None:
-        """The noise of the next layer's pixels `box`: [1 or B,1,h,w], or None."""
+    def take(self, layer: SynthesisLayer, batch: int, window: Window) -> Tensor | None:
+        """The noise of the next layer's pixels `window`: [1 or B,1,h,w] as the layer takes it, or None."""
         if self.mode == "none":
             return None
-        noise = self._whole(layer, batch)
-        if isinstance(box, Boxes) and len(set(box)) > 1:
-            return crop(noise.expand(batch, -1, -1, -1), box)
-        return crop(noise, box[0] if isinstance(box, Boxes) else box)
+        if self.mode == "const" and self.maps is None:
+            return _cut(layer.stored_noise()[None, None], batch, window)
+        return layer.scale_noise(_cut(self._whole(layer, batch), batch, window))
 
     def _whole(self, layer: SynthesisLayer, batch: int) -> Tensor:
-        if self.mode == "random" and self.rng is not None:  # drawn whole, so a box has the same noise
-            size = layer.resolution
-            drawn = torch.randn(batch, 1, size, size, generator=self.rng, device=self.rng.device)
-            return drawn.to(layer.noise_const)
-        noise = layer.noise_const if self.maps is None else next(self.maps).to(layer.noise_const)
-        return noise[None, None]
+        if self.maps is not None:
+            return next(self.maps).to(layer.noise_const)[None, None]
+        assert self.rng is not None  # see check_noise
+        size = layer.resolution  # drawn whole, so that a box has the same noise
+        drawn = torch.randn(batch, 1, size, size, generator=self.rng, device=self.rng.device)
+        return drawn.to(layer.noise_const)
+
+
+def _cut(noise: Tensor, batch: int, window: Window) -> Tensor:
+    return cut(noise if isinstance(window.box, Box) else noise.expand(batch, -1, -1, -1), window)
 
 
 def check_noise(
@@ -72,7 +77,4 @@ def _check_shapes(maps: Sequence[Tensor], layout: NoiseLayout) -> None:
             f"{len(maps)} noise maps were given; expected {len(layout)}, see noise_layout"
         )
     for noise, (name, size) in zip(maps, layout, strict=True):
-        if noise.shape != (size, size):
-            raise InvalidInputError(
-                f"the noise map of {name} is {tuple(noise.shape)}; expected {(size, size)}"
-            )
+        check_shape(noise, f"the noise map of {name}", (size, size))

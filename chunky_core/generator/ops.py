@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -11,7 +10,9 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from ..boxes import Box, Boxes, BoxOrBoxes, within
+from ..boxes import Box, crop
+from ..deprecated import old_names
+from .region_plan import Overlap, Window
 
 LRELU_SLOPE = 0.2
 LRELU_GAIN = math.sqrt(2.0)
@@ -32,22 +33,41 @@ def leaky_relu(x: Tensor) -> Tensor:
     return functional.leaky_relu(x, LRELU_SLOPE) * LRELU_GAIN
 
 
-def scaled_leaky_relu(
-    x: Tensor,
-    factors: Tensor,
-    bias: Tensor,
-    noise: Tensor | None,
-    gain: float = 1.0,
-    clamp: float | None = None,
-) -> Tensor:
-    """gain * leaky_relu(x * factors + bias + noise), clamped to +-clamp (None: not at all).
+def scale_channels(x: Tensor, factors: Tensor) -> Tensor:
+    """x: [B,C,H,W] times factors: [B,C]. Differentiable once."""
+    return _ScaleChannels.apply(x, factors[:, :, None, None])
 
-    x: [B,C,H,W], factors: [B,C], bias: [C], noise: [1 or B,1,H,W]. Only the result is kept for the backward
-    pass: the activation can be inverted, and where it is clamped the gradient is zero. Differentiable once.
+
+class _ScaleChannels(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, factors: Tensor) -> Tensor:
+        ctx.save_for_backward(x if ctx.needs_input_grad[1] else None, factors)
+        return x * factors
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        x, factors = ctx.saved_tensors
+        product = grad_factors = None
+        if x is not None:
+            product = grad * x
+            grad_factors = product.sum(dim=(2, 3), keepdim=True)
+        if not ctx.needs_input_grad[0]:
+            return None, grad_factors
+        # into the product's memory, which costs less than new one
+        return torch.mul(grad, factors, out=product), grad_factors
+
+
+def scaled_leaky_relu(
+    x: Tensor, factors: Tensor, bias: Tensor, noise: Tensor | None, clamp: float | None = None
+) -> Tensor:
+    """Leaky ReLU with slope 0.2 of x * factors + bias + noise, clamped to +-clamp (None: not at all).
+
+    x: [B,C,H,W], overwritten by the result, which spares memory; factors: [B,C], bias: [C], noise: [1 or B,1,H,W];
+    a gain of the result is a factor of these three. Only the result is kept for the backward pass: the activation
+    can be inverted, and where it is clamped the gradient is zero. Differentiable once.
     """
-    gain *= LRELU_GAIN
-    noise = None if noise is None else noise * gain
-    return _ScaledLeakyRelu.apply(x, (factors * gain)[:, :, None, None], bias * gain, noise, clamp)
+    return _ScaledLeakyRelu.apply(x, factors[:, :, None, None], bias, noise, clamp)
 
 
 class _ScaledLeakyRelu(torch.autograd.Function):
@@ -55,7 +75,8 @@ class _ScaledLeakyRelu(torch.autograd.Function):
     def forward(
         ctx: Any, x: Tensor, factors: Tensor, bias: Tensor, noise: Tensor | None, clamp: float | None
     ) -> Tensor:
-        result = torch.addcmul(bias[:, None, None], x, factors)
+        result = torch.addcmul(bias[:, None, None], x, factors, out=x)
+        ctx.mark_dirty(x)
         if noise is not None:
             result += noise
         functional.leaky_relu_(result, LRELU_SLOPE)
@@ -71,29 +92,23 @@ class _ScaledLeakyRelu(torch.autograd.Function):
         factors, bias, noise, result = ctx.saved_tensors
         if ctx.clamp is not None:
             grad = grad.masked_fill(result.abs() >= ctx.clamp, 0.0)
-        grad_sum = torch.ops.aten.leaky_relu_backward(grad, result, LRELU_SLOPE, True)
+        # one piece of memory for the product and then the sum's gradient, which costs less than two
+        memory = grad * result if ctx.needs_input_grad[1] else torch.empty_like(grad)
+        correlation = memory.flatten(2).sum(dim=2) if ctx.needs_input_grad[1] else None
+        grad_sum = torch.ops.aten.leaky_relu_backward.grad_input(
+            grad, result, LRELU_SLOPE, True, grad_input=memory
+        )
         per_channel = grad_sum.sum(dim=(2, 3), keepdim=True)
         grad_factors = grad_noise = None
-        if ctx.needs_input_grad[1]:
+        if correlation is not None:
             # slope * grad * (result / slope - bias - noise), where the slopes cancel
-            product = _inner(grad, result) - per_channel * bias[:, None, None]
+            product = correlation[..., None, None] - per_channel * bias[:, None, None]
             if noise is not None:
-                product -= _inner(grad_sum, noise)
+                product -= (grad_sum.flatten(2) @ noise.flatten(2).mT)[..., None]
             grad_factors = product / factors
         if ctx.needs_input_grad[3]:
             grad_noise = grad_sum.sum_to_size(noise.shape)
         return grad_sum.mul_(factors), grad_factors, per_channel.sum(dim=(0, 2, 3)), grad_noise, None
-
-
-def _inner(x: Tensor, y: Tensor) -> Tensor:
-    """Sum of x * y over the pixels, without storing the product: x [B,C,H,W], y [B,C,H,W] or [1 or B,1,H,W]
-
-    -> [B,C,1,1].
-    """
-    x, y = x.flatten(2), y.flatten(2)
-    if y.shape[1] == 1:
-        return (x @ y.mT)[..., None]
-    return torch.linalg.vecdot(x, y)[..., None, None]
 
 
 def convolve(
@@ -147,26 +162,23 @@ def demodulation(styles: Tensor, energy: Tensor) -> Tensor:
     return (styles.to(energy.dtype).square() @ energy.t() + 1e-8).rsqrt().to(styles.dtype)
 
 
-def crop(x: Tensor, box: BoxOrBoxes) -> Tensor:
-    """The pixels `box` of x: [...,H,W]; x itself where that is everything. Boxes: of each sample of x."""
-    if (box.height, box.width) == x.shape[-2:]:
-        return x
-    if isinstance(box, Boxes):
-        return windows(x, box)
-    return x[..., box.top : box.bottom, box.left : box.right]
+def cut(x: Tensor, window: Window) -> Tensor:
+    """The window of x: [B,C,H,W], which doesn't leave it where it is one for all samples -> [B,C,h,w]."""
+    return crop(x, window.box) if isinstance(window.box, Box) else cut_each(x, window)
 
 
-def windows(x: Tensor, boxes: Boxes) -> Tensor:
+def cut_each(x: Tensor, window: Window) -> Tensor:
     """Each sample's own box of x: [B,C,H,W], with zeros beyond x -> [B,C,h,w]. Differentiable once."""
-    return _Windows.apply(x, boxes)
+    return _CutEach.apply(x, (window.box.height, window.box.width), window.overlaps)
 
 
-class _Windows(torch.autograd.Function):
+class _CutEach(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, boxes: Boxes) -> Tensor:
-        ctx.shape, ctx.boxes = x.shape, boxes
-        result = x.new_zeros(*x.shape[:2], boxes.height, boxes.width)
-        for index, (inside, place) in enumerate(_overlaps(boxes, x)):
+    def forward(ctx: Any, x: Tensor, size: tuple[int, int], overlaps: tuple[Overlap, ...]) -> Tensor:
+        ctx.shape, ctx.overlaps = x.shape, overlaps
+        inside_only = all((place.height, place.width) == size for _, place in overlaps)
+        result = (x.new_empty if inside_only else x.new_zeros)((*x.shape[:2], *size))
+        for index, (inside, place) in enumerate(overlaps):
             crop(result[index], place).copy_(crop(x[index], inside))
         return result
 
@@ -174,46 +186,31 @@ class _Windows(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         result = grad.new_zeros(ctx.shape)
-        for index, (inside, place) in enumerate(_overlaps(ctx.boxes, result)):
+        for index, (inside, place) in enumerate(ctx.overlaps):
             crop(result[index], inside).copy_(crop(grad[index], place))
-        return result, None
+        return result, None, None
 
 
-def _overlaps(boxes: Boxes, x: Tensor) -> Iterator[tuple[Box, Box]]:
-    """The part of each box that lies in x: [B,C,H,W], in the coordinates of x and of the box."""
-    height, width = x.shape[-2:]
-    for box in boxes:
-        inside = Box(max(box.top, 0), max(box.left, 0), min(box.bottom, height), min(box.right, width))
-        yield inside, inside.within(box)
-
-
-def conv3x3(x: Tensor, weight: Tensor, source: BoxOrBoxes, target: BoxOrBoxes) -> Tensor:
-    """3x3 convolution with zeros beyond the image; x: pixels `source`, the result: pixels `target`."""
-    x, padding = _pad_to(x, within(target.grow(1, 1), source))
+def conv3x3(x: Tensor, weight: Tensor, window: Window) -> Tensor:
+    """3x3 convolution of a window of x, which holds one more pixel each way than the result."""
+    x, padding = _padded(x, window)
     return convolve(x, weight, padding)
 
 
-def upsampling_conv3x3(
-    x: Tensor, weight: Tensor, fir: Tensor, source: BoxOrBoxes, target: BoxOrBoxes
-) -> Tensor:
-    """Transposed 3x3 convolution with stride 2, then the FIR filter (gain 4).
+def upsampling_conv3x3(x: Tensor, weight: Tensor, fir: Tensor, window: Window) -> Tensor:
+    """Transposed 3x3 convolution with stride 2, then the FIR filter (gain 4) on a window of its output.
 
-    x: pixels `source` of the lower resolution; the result: pixels `target` of the doubled one.
-    On rows [lo, hi) the transposed convolution covers [2 lo, 2 hi + 1); its outermost entries are complete
-    only at the image's border, and nothing but the border's lie within the FIR's reach of `target`.
+    Pixels [lo, hi) of x become [2 lo, 2 hi + 1); the window holds one more pixel before and two more after than
+    the result.
     """
     x = convolve(x, weight.transpose(0, 1), double=True)
-    x, padding = _pad_to(x, within(target.grow(1, 2), source.doubled(after=1)))
+    x, padding = _padded(x, window)
     return convolve(x, _fir_kernel(fir, x), padding, groups=x.shape[1])
 
 
-def upsample_rgb(rgb: Tensor, fir: Tensor, source: BoxOrBoxes, target: BoxOrBoxes) -> Tensor:
-    """Doubles an image by zero-stuffing and the FIR filter: bilinear, with zeros beyond the image.
-
-    rgb: pixels `source` of the lower resolution; the result: pixels `target` of the doubled one.
-    """
-    rgb = convolve(rgb, _fir_kernel(fir, rgb), (1, 1), double=True, groups=rgb.shape[1])
-    return crop(rgb, within(target, source.doubled()))
+def upsample_rgb(rgb: Tensor, fir: Tensor, window: Window) -> Tensor:
+    """Doubles an image by zero-stuffing and the FIR filter: bilinear, with zeros beyond it; a window of that."""
+    return cut(convolve(rgb, _fir_kernel(fir, rgb), (1, 1), double=True, groups=rgb.shape[1]), window)
 
 
 def _fir_kernel(fir: Tensor, x: Tensor) -> Tensor:
@@ -221,13 +218,14 @@ def _fir_kernel(fir: Tensor, x: Tensor) -> Tensor:
     return (fir * 4).to(x.dtype).expand(x.shape[1], 1, 4, 4)
 
 
-def _pad_to(x: Tensor, edges: BoxOrBoxes) -> tuple[Tensor, tuple[int, int]]:
-    """x: [B,C,H,W] cut or zero-padded to `edges`, given in x's coordinates.
+def _padded(x: Tensor, window: Window) -> tuple[Tensor, tuple[int, int]]:
+    """x: [B,C,H,W] cut or zero-padded to `window`.
 
     Returns a tensor and the padding that is left for the convolution to add, which spares a copy.
     """
-    if isinstance(edges, Boxes):
-        return windows(x, edges), (0, 0)
+    edges = window.box
+    if not isinstance(edges, Box):
+        return cut_each(x, window), (0, 0)
     height, width = x.shape[2:]
     top, left, bottom, right = -edges.top, -edges.left, edges.bottom - height, edges.right - width
     if top == bottom >= 0 and left == right >= 0:
@@ -235,3 +233,6 @@ def _pad_to(x: Tensor, edges: BoxOrBoxes) -> tuple[Tensor, tuple[int, int]]:
     if max(top, left, bottom, right) <= 0:
         return crop(x, edges), (0, 0)
     return functional.pad(x, (left, right, top, bottom)), (0, 0)
+
+
+__getattr__ = old_names(__name__)

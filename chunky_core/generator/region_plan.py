@@ -7,28 +7,28 @@ at true image borders. Boxes of equal size are planned together, so that one bat
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass
+from typing import NamedTuple
 
-from ..boxes import Box, Boxes, BoxOrBoxes, check_box, check_region, full_box
+from ..boxes import AnyBox, Box, Boxes, BoxOrBoxes, check_region, full_box, within
+from ..deprecated import old_names
 
-__all__ = [
-    "BlockCost",
-    "BlockPlan",
-    "BlockShape",
-    "Box",
-    "Boxes",
-    "Cost",
-    "BoxOrBoxes",
-    "RegionPlan",
-    "block_cost",
-    "check_box",
-    "cost",
-    "full_box",
-    "plan_region",
-]
 
-if TYPE_CHECKING:
-    from .stylegan2 import SynthesisNetwork
+class Overlap(NamedTuple):
+    """The part of a window that lies in the tensor read: in the tensor's coordinates and in the window's."""
+
+    inside: Box
+    place: Box
+
+
+class Window(NamedTuple):
+    """The pixels that an operation reads of its input, in the input's coordinates; zeros lie beyond the input.
+
+    box: one for all samples, or Boxes, one per sample; these have `overlaps`.
+    """
+
+    box: BoxOrBoxes
+    overlaps: tuple[Overlap, ...] = ()
 
 
 class BlockPlan(NamedTuple):
@@ -46,38 +46,50 @@ class BlockPlan(NamedTuple):
     rgb: BoxOrBoxes
 
 
-class Cost(NamedTuple):
-    """macs: multiply-adds of the convolutions; activations: feature values, kept for a backward pass."""
-
-    macs: int
-    activations: int
-
-
-class BlockShape(NamedTuple):
-    """The channels of one resolution: of the features below (0 at 4x4), of its own, of its RGB output (0: none).
-
-    skip: whether it has a residual block's other way.
-    """
-
-    below: int
-    channels: int
-    rgb: int
-    skip: bool
-
-
-class BlockCost(NamedTuple):
-    """What the layers of one resolution take: multiply-adds, feature values, weights and convolutions."""
-
-    macs: int
-    activations: int
-    weights: int
-    calls: int
-
-
 RegionPlan = tuple[BlockPlan, ...]
 
 
-def plan_region(resolution: int, box: BoxOrBoxes | tuple[int, int, int, int]) -> RegionPlan:
+class BlockWindows(NamedTuple):
+    """What the operations of one resolution read.
+
+    conv0: of the doubled features, conv1: of conv0's output, shortcut: of the doubled residual path, rgb: of the
+    image that toRGB makes of the features, rgb_below: of the doubled image of the resolution before; at_conv0,
+    at_conv1: the pixels of these layers' outputs in a map of the whole resolution, such as the noise.
+    None at 4x4 where there is nothing below.
+    """
+
+    conv0: Window | None
+    conv1: Window
+    shortcut: Window | None
+    rgb: Window
+    rgb_below: Window | None
+    at_conv0: Window
+    at_conv1: Window
+
+
+@dataclass(frozen=True, eq=False)
+class SynthesisPlan:
+    """Everything about one pass of synthesis that depends on its boxes alone, to be made once for many passes.
+
+    resolution: of the output; boxes: its pixels that are made; blocks, windows: of every resolution from 4x4
+    up, () for a network whose boxes are cut from whole images.
+    """
+
+    resolution: int
+    boxes: BoxOrBoxes
+    blocks: RegionPlan = ()
+    windows: tuple[BlockWindows, ...] = ()
+
+
+def plan_synthesis(resolution: int, box: BoxOrBoxes | AnyBox | None) -> SynthesisPlan:
+    """The plan of a pass that makes output pixels `box` (None: all); see `plan_region`."""
+    checked = full_box(resolution) if box is None else check_region(box, resolution)
+    blocks = plan_region(resolution, checked)
+    below = (None, *blocks[:-1])
+    return SynthesisPlan(resolution, checked, blocks, tuple(map(_windows, blocks, below)))
+
+
+def plan_region(resolution: int, box: BoxOrBoxes | AnyBox) -> RegionPlan:
     """The boxes of every layer, from 4x4 up to `resolution`, that output pixels `box` depend on.
 
     resolution: a power of two, at least 4; box: (top, left, bottom, right), half-open, inside the image; or
@@ -99,33 +111,39 @@ def plan_region(resolution: int, box: BoxOrBoxes | tuple[int, int, int, int]) ->
     return tuple(reversed(blocks))
 
 
-def cost(
-    network: SynthesisNetwork,
-    box: Box | tuple[int, int, int, int] | None = None,
-    out_resolution: int | None = None,
-) -> Cost:
-    """Multiply-adds and feature values of making `box` (None: everything) of one sample, forward only.
-
-    out_resolution: where synthesis stops (None: at the image's); `box` counts its pixels.
+def _windows(block: BlockPlan, below: BlockPlan | None) -> BlockWindows:
+    """On rows [lo, hi) the transposed convolution covers [2 lo, 2 hi + 1); its outermost entries are complete
+    only at the image's border, and nothing but the border's lie within the FIR's reach of conv0's pixels.
     """
-    resolution = network.img_resolution if out_resolution is None else out_resolution
-    plan = plan_region(resolution, full_box(resolution) if box is None else box)
-    found = [
-        block_cost(
-            shape, boxes.features_in.area if boxes.features_in else 0, boxes.conv0.area, boxes.conv1.area
+    whole = full_box(block.resolution)
+    conv0 = shortcut = rgb_below = None
+    if block.features_in is not None and below is not None:
+        conv0 = window(block.conv0.grow(1, 2), block.features_in.doubled(after=1))
+        shortcut = window(block.conv1, block.features_in.doubled())
+        rgb_below = window(block.rgb, below.rgb.doubled())
+    return BlockWindows(
+        conv0,
+        window(block.conv1.grow(1, 1), block.conv0),
+        shortcut,
+        window(block.rgb, block.conv1),
+        rgb_below,
+        window(block.conv0, whole),
+        window(block.conv1, whole),
+    )
+
+
+def window(target: BoxOrBoxes, source: BoxOrBoxes) -> Window:
+    """The pixels `target` in a tensor that holds the pixels `source`."""
+    box = within(target, source)
+    if isinstance(box, Box):
+        return Window(box)
+    overlaps = []
+    for own in box:
+        inside = Box(
+            max(own.top, 0), max(own.left, 0), min(own.bottom, source.height), min(own.right, source.width)
         )
-        for shape, boxes in zip(network.block_shapes, plan, strict=False)
-    ]
-    return Cost(sum(block.macs for block in found), sum(block.activations for block in found))
+        overlaps.append(Overlap(inside, inside.within(own)))
+    return Window(box, tuple(overlaps))
 
 
-def block_cost(shape: BlockShape, features_in: int, conv0: int, conv1: int) -> BlockCost:
-    """What one resolution's layers take, forward only, for one sample; the numbers of pixels as in BlockPlan."""
-    below, channels = shape.below, shape.channels
-    macs = (9 * channels + shape.rgb) * channels * conv1
-    if not below:
-        return BlockCost(macs, channels * conv1, 9 * channels**2, 1)
-    macs += 9 * below * channels * features_in + 16 * channels * conv0
-    if shape.skip:
-        macs += below * channels * features_in + 4 * channels * conv1
-    return BlockCost(macs, channels * (conv0 + conv1), 9 * channels * (channels + below), 2)
+__getattr__ = old_names(__name__)

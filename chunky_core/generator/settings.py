@@ -21,12 +21,14 @@ class Range(NamedTuple):
 SHARED = {"conv_clamp": Range(1e-6, 1e30, optional=True), "lr_multiplier": Range(1e-6, 1e6)}
 
 
-def checked(ranges: Mapping[str, Range], hints: Mapping[str, Any]) -> dict[str, Any]:
-    """The hints that count, as floats, ints and None.
+def checked(ranges: Mapping[str, Range], config_hints: Mapping[str, Any]) -> dict[str, Any]:
+    """The config_hints that count, as floats, ints and None.
 
     Raises UnsupportedCheckpointError for what is no number or out of its range.
     """
-    return {key: _checked(key, hints[key], range_) for key, range_ in ranges.items() if key in hints}
+    return {
+        key: _checked(key, config_hints[key], range_) for key, range_ in ranges.items() if key in config_hints
+    }
 
 
 def _checked(key: str, value: object, allowed: Range) -> float | None:
@@ -49,7 +51,7 @@ def _short(value: object) -> str:
 
 
 def from_header(ranges: Mapping[str, Range], metadata: Mapping[str, str]) -> dict[str, Any]:
-    """The hints in a file's header. Raises UnsupportedCheckpointError as `checked` does."""
+    """The config_hints in a file's header. Raises UnsupportedCheckpointError as `checked` does."""
     return checked(ranges, {key: _parsed(key, metadata[key]) for key in ranges if key in metadata})
 
 

@@ -115,8 +115,8 @@ def draw_codes(generator: Generator, samples: int, seed: int) -> tuple[Tensor, T
 
 def _mean_and_covariance(w: Tensor) -> tuple[Tensor, Tensor]:
     mean = w.mean(dim=0)
-    centred = w - mean
-    return mean, centred.t() @ centred / len(w)
+    centered = w - mean
+    return mean, centered.t() @ centered / len(w)
 
 
 def _read(file: Path, generator: Generator) -> GeneratorStatistics:

@@ -11,13 +11,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..boxes import AnyBox, Box, BoxOrBoxes, full_box, within
+from ..boxes import AnyBox, BoxOrBoxes
+from ..checks import check_shape
 from ..errors import InvalidInputError
-from .batches import Batch, batches, effort
+from .batches import Batch, batches
+from .cost import BlockShape, Cost, relative_cost, synthesis_cost
 from .layers import SynthesisBlock, SynthesisLayer, ToRGBLayer
 from .noise import NoiseLayout, NoiseSource, check_noise
-from .ops import crop, upsample_rgb
-from .region_plan import BlockPlan, BlockShape, Cost, cost, plan_region
+from .ops import cut, upsample_rgb
+from .region_plan import BlockWindows, SynthesisPlan, plan_synthesis
 
 BLOCKS = ("skip", "resnet", "orig")
 
@@ -100,21 +102,34 @@ class SynthesisNetwork(nn.Module):
         """Where it can stop: wherever there is an RGB image."""
         return tuple(self.block_resolutions) if self.block == "skip" else (self.img_resolution,)
 
-    def hints(self) -> dict[str, Any]:
+    def config_hints(self) -> dict[str, Any]:
         """What the tensors' shapes don't tell."""
         return {"conv_clamp": self.conv_clamp}
 
+    def plan(
+        self, box: BoxOrBoxes | AnyBox | SynthesisPlan | None, out_resolution: int | None = None
+    ) -> SynthesisPlan:
+        """What `forward` takes in place of `box`, made once for many passes; `box` itself where it is one.
+
+        Raises InvalidInputError for a bad box and for a resolution where it can't stop.
+        """
+        if isinstance(box, SynthesisPlan):
+            return box
+        resolution = self._resolution(out_resolution)
+        self._check_resolution(resolution)
+        return plan_synthesis(resolution, box)
+
     def batches(self, boxes: Sequence[AnyBox], out_resolution: int | None = None) -> tuple[Batch, ...]:
-        """Groups of boxes that cost least when each is made in one pass; see `batching`."""
-        return batches(boxes, out_resolution or self.img_resolution, self)
+        """Groups of boxes that cost least when each is made in one pass; see `generator.batches`."""
+        return batches(boxes, self._resolution(out_resolution), self.block_shapes)
 
     def cost(self, box: AnyBox | None = None, out_resolution: int | None = None) -> Cost:
         """Multiply-adds and feature values of making `box` (None: everything) of one sample, forward only."""
-        return cost(self, box, out_resolution)
+        return synthesis_cost(self.block_shapes, self._resolution(out_resolution), box)
 
-    def effort(self, box: AnyBox, out_resolution: int | None = None) -> float:
-        """The estimated time of making `box`; 1 = the whole picture."""
-        return effort(self, out_resolution or self.img_resolution, box)
+    def relative_cost(self, box: AnyBox, out_resolution: int | None = None) -> float:
+        """The estimated time of making `box`; 1 = the whole image."""
+        return relative_cost(self.block_shapes, self._resolution(out_resolution), box)
 
     def freeze(self) -> SynthesisNetwork:
         """Makes the weights constants, which spares each pass some work on them. For good: build anew to train."""
@@ -129,8 +144,7 @@ class SynthesisNetwork(nn.Module):
         b4.torgb, b8.conv0, b8.conv1, b8.torgb, ... (see `styled_layers`). A toRGB layer
         and the convolution after it read the same w.
         """
-        if ws.ndim != 3 or ws.shape[1:] != (self.num_ws, self.w_dim):
-            raise InvalidInputError(f"ws is {tuple(ws.shape)}; expected [B,{self.num_ws},{self.w_dim}]")
+        check_shape(ws, "ws", ("B", self.num_ws, self.w_dim))
         result, index = [], 0
         for _, layer in self.styled_layers():
             result.append(layer.affine(ws[:, index]))
@@ -140,7 +154,7 @@ class SynthesisNetwork(nn.Module):
     def forward(
         self,
         styles: Sequence[Tensor],
-        box: BoxOrBoxes | AnyBox | None = None,
+        box: BoxOrBoxes | AnyBox | SynthesisPlan | None = None,
         noise_mode: str = "const",
         rng: torch.Generator | None = None,
         out_resolution: int | None = None,
@@ -150,61 +164,60 @@ class SynthesisNetwork(nn.Module):
         """Makes the image [B,img_channels,h,w], nominally in [-1,1], from `styles` (see `styles()`).
 
         box: (top, left, bottom, right), half-open output pixels; just these are made, equal to the crop of
-        the whole image; or Boxes of one size, one per sample. noise_mode: "const" (the stored noise), "none"
-        or "random" (drawn from `rng`; the same seed gives a box and the whole image the same noise).
-        out_resolution: stop at this resolution and return the RGB image there; `box` counts its pixels.
-        pyramid: return the RGB images of all resolutions that have one, from the lowest up; with a box, the
-        pixels of each that the box depends on. noise: maps [r,r] in place of the stored ones, one per entry
-        of `noise_layout`; None or empty: the stored ones.
+        the whole image; or Boxes of one size, one per sample; or the `plan` of either. noise_mode: "const" (the
+        stored noise), "none" or "random" (drawn from `rng`; the same seed gives a box and the whole image the
+        same noise). out_resolution: stop at this resolution and return the RGB image there; `box` counts its
+        pixels. pyramid: return the RGB images of all resolutions that have one, from the lowest up; with a
+        box, the pixels of each that the box depends on. noise: maps [r,r] in place of the stored ones, one per
+        entry of `noise_layout`; None or empty: the stored ones.
         Raises InvalidInputError for a bad box, noise mode, resolution, or number of styles or maps.
         """
-        resolution = self.img_resolution if out_resolution is None else out_resolution
-        self._check(styles, resolution)
+        plan = self.plan(box, out_resolution)
+        self._check(styles, plan)
         check_noise(noise_mode, rng, noise, self.noise_layout)
         source = NoiseSource(noise_mode, rng, noise)
-        plan = plan_region(resolution, full_box(resolution) if box is None else box)
         remaining = iter(styles)
-        features = rgb = None
+        features: Tensor | None = None
         images: list[Tensor] = []
-        shown: BoxOrBoxes = Box(0, 0, 0, 0)
-        for block, boxes in zip(self.blocks(), plan, strict=False):
-            features = self._features(block, boxes, features, remaining, source)
+        for block, windows in zip(self.blocks(), plan.windows, strict=False):
+            features = self._features(block, windows, features, remaining, source)
             if block.torgb is None:
                 continue
             # cropping the image afterwards spares a copy of the features
-            image = crop(block.torgb(features, next(remaining)), within(boxes.rgb, boxes.conv1))
-            if rgb is not None:
-                image = image + upsample_rgb(rgb, block.resample_filter, shown, boxes.rgb)
-            rgb, shown = image, boxes.rgb
+            image = cut(block.torgb(features, next(remaining)), windows.rgb)
+            if images and windows.rgb_below is not None:
+                image = image + upsample_rgb(images[-1], block.resample_filter, windows.rgb_below)
             images.append(image)
         return images if pyramid else images[-1]
 
     def _features(
         self,
         block: SynthesisBlock,
-        boxes: BlockPlan,
-        features: Tensor | None,
+        windows: BlockWindows,
+        below: Tensor | None,
         styles: Iterator[Tensor],
         noise: NoiseSource,
     ) -> Tensor:
-        """The pixels `boxes.conv1` of a block's features from those of the block before."""
-        skipped = None
-        first = next(styles)
-        batch = first.shape[0]
-        if boxes.features_in is None:
-            features = crop(block.const.expand(batch, -1, -1, -1), boxes.conv0)
-            second = first
+        """A block's features from those `below` it, None at 4x4."""
+        style = next(styles)
+        batch = style.shape[0]
+        shortcut = None
+        if below is None or windows.conv0 is None or windows.shortcut is None:
+            features = cut(block.const.expand(batch, -1, -1, -1), windows.at_conv0)
         else:
             if block.skip is not None:
-                skipped = block.skip(features, boxes.features_in, boxes.conv1)
-            drawn = noise.take(block.conv0, batch, boxes.conv0)
-            features = block.conv0(features, first, drawn, boxes.features_in, boxes.conv0)
-            second = next(styles)
-        drawn = noise.take(block.conv1, batch, boxes.conv1)
-        features = block.conv1(features, second, drawn, boxes.conv0, boxes.conv1)
-        return features if skipped is None else features + skipped
+                shortcut = block.skip(below, windows.shortcut)
+            drawn = noise.take(block.conv0, batch, windows.at_conv0)
+            features = block.conv0(below, style, drawn, windows.conv0)
+            style = next(styles)
+        drawn = noise.take(block.conv1, batch, windows.at_conv1)
+        features = block.conv1(features, style, drawn, windows.conv1)
+        return features if shortcut is None else features + shortcut
 
-    def _check(self, styles: Sequence[Tensor], resolution: int) -> None:
+    def _resolution(self, out_resolution: int | None) -> int:
+        return self.img_resolution if out_resolution is None else out_resolution
+
+    def _check_resolution(self, resolution: int) -> None:
         if resolution not in self.block_resolutions:
             message = f"out_resolution is {resolution}; expected one of {self.block_resolutions}"
             raise InvalidInputError(message)
@@ -213,6 +226,13 @@ class SynthesisNetwork(nn.Module):
                 f"out_resolution is {resolution}; this generator makes {self.img_resolution} pixels only"
             )
             raise InvalidInputError(message)
-        needed = sum(block.resolution <= resolution for block in self.blocks() for _ in block.styled_layers())
+
+    def _check(self, styles: Sequence[Tensor], plan: SynthesisPlan) -> None:
+        if not plan.windows or plan.resolution not in self.out_resolutions:
+            found = f"the plan is another generator's ({plan.resolution} pixels)"
+            raise InvalidInputError(f"{found}; make it with this one's `plan`")
+        made = [block for block in self.blocks() if block.resolution <= plan.resolution]
+        needed = sum(len(list(block.styled_layers())) for block in made)
         if len(styles) < needed:
-            raise InvalidInputError(f"{len(styles)} styles given; expected {needed} for {resolution} pixels")
+            found = f"{len(styles)} styles given"
+            raise InvalidInputError(f"{found}; expected {needed} for {plan.resolution} pixels")

@@ -14,14 +14,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..boxes import AnyBox, BoxOrBoxes, check_box, check_region
+from ..boxes import AnyBox, BoxOrBoxes, check_box, check_region, full_box
+from ..checks import check_shape
 from ..errors import InvalidInputError, UnsupportedCheckpointError
 from .batches import Batch
+from .cost import Cost
 from .mapping import LR_MULTIPLIER, mapping_dimensions
 from .module import GeneratorModule, Shapes, check_shapes, check_widths, new_mapping, shape_of
 from .noise import NoiseLayout, check_noise
-from .ops import crop
-from .region_plan import Cost
+from .ops import cut
+from .region_plan import SynthesisPlan, window
 from .settings import checked, from_header
 from .stylegan3_layers import FilteredLayer, FourierFeatures, OutputLayer, Signal
 from .stylegan3_limits import HINTED, check_bands, check_filters
@@ -63,10 +65,12 @@ class StyleGAN3Architecture:
     lr_multiplier: float = LR_MULTIPLIER
 
     @classmethod
-    def from_shapes(cls, shapes: Shapes, hints: Mapping[str, Any] | None = None) -> StyleGAN3Architecture:
+    def from_shapes(
+        cls, shapes: Shapes, config_hints: Mapping[str, Any] | None = None
+    ) -> StyleGAN3Architecture:
         """The dimensions behind a state dict's names and shapes.
 
-        hints: what these can't tell, e.g. "margin_size" and "conv_clamp"; NVlabs' defaults where absent.
+        config_hints: what these can't tell, e.g. "margin_size" and "conv_clamp"; NVlabs' defaults where absent.
         Raises UnsupportedCheckpointError where a tensor is missing, left over or of another shape than this
         architecture's, or where a hint makes no sense.
         """
@@ -77,7 +81,7 @@ class StyleGAN3Architecture:
             raise UnsupportedCheckpointError(message)
         shape_of(shapes, "mapping.fc0.weight", 2)
         weight = shape_of(shapes, f"{names[0][0]}weight", 4)
-        known = checked(HINTED, hints or {})
+        known = checked(HINTED, config_hints or {})
         channels = [int(names[index][3]) for index in range(count)]
         resolution = int(names[count][2])
         known.setdefault("channel_base", channels[-1] * resolution)
@@ -135,13 +139,13 @@ class StyleGAN3Architecture:
 
     @staticmethod
     def metadata_hints(metadata: Mapping[str, str]) -> dict[str, Any]:
-        """The hints for `from_shapes` in what `as_metadata` wrote.
+        """The config_hints for `from_shapes` in what `as_metadata` wrote.
 
         Raises UnsupportedCheckpointError where one is malformed.
         """
         return from_header(HINTED, metadata)
 
-    def hints(self) -> dict[str, Any]:
+    def config_hints(self) -> dict[str, Any]:
         """What `from_shapes` cannot read off the shapes."""
         return {key: value for key, value in asdict(self).items() if key in HINTED}
 
@@ -150,7 +154,7 @@ class StyleGAN3Architecture:
 
     def _check_dimensions(self) -> None:
         """Before anything is made, since the settings decide how large it would be."""
-        checked(HINTED, self.hints())
+        checked(HINTED, self.config_hints())
         check_bands(
             self.img_resolution,
             self.num_layers,
@@ -220,9 +224,24 @@ class StyleGAN3Synthesis(nn.Module):
         """Its own only: the layers in between aren't pictures."""
         return (self.img_resolution,)
 
-    def hints(self) -> dict[str, Any]:
+    def config_hints(self) -> dict[str, Any]:
         """What the tensors' shapes don't tell."""
-        return {k: v for k, v in self.architecture.hints().items() if k != "lr_multiplier"}
+        return {k: v for k, v in self.architecture.config_hints().items() if k != "lr_multiplier"}
+
+    def plan(
+        self, box: BoxOrBoxes | AnyBox | SynthesisPlan | None, out_resolution: int | None = None
+    ) -> SynthesisPlan:
+        """What `forward` takes in place of `box`; `box` itself where it is one.
+
+        Raises InvalidInputError for a bad box and for any resolution but the image's.
+        """
+        if isinstance(box, SynthesisPlan):
+            return box
+        size = self.img_resolution
+        if out_resolution not in (None, size):
+            found = f"out_resolution is {out_resolution}"
+            raise InvalidInputError(f"{found}; this generator makes {size} pixels only")
+        return SynthesisPlan(size, full_box(size) if box is None else check_region(box, size))
 
     def batches(self, boxes: Sequence[AnyBox], out_resolution: int | None = None) -> tuple[Batch, ...]:
         """Each box by itself: whole pictures have no cost that a batch would share."""
@@ -237,8 +256,8 @@ class StyleGAN3Synthesis(nn.Module):
         activations = sum(layer.out_channels * layer.sizes[1] ** 2 for layer in convolutions)
         return Cost(macs + output.weight.numel() * self.img_resolution**2, activations)
 
-    def effort(self, box: AnyBox, out_resolution: int | None = None) -> float:
-        """1, the whole picture, whatever the box."""
+    def relative_cost(self, box: AnyBox, out_resolution: int | None = None) -> float:
+        """1, the whole image, whatever the box."""
         check_box(box, out_resolution or self.img_resolution)
         return 1.0
 
@@ -254,14 +273,13 @@ class StyleGAN3Synthesis(nn.Module):
         """ws: [B,num_ws,w_dim] -> the affine layers' outputs, in the order of `styled_layers`: [B,4] for the
         Fourier features, [B,in_channels] for each layer; every one reads a w of its own.
         """
-        if ws.ndim != 3 or ws.shape[1:] != (self.num_ws, self.w_dim):
-            raise InvalidInputError(f"ws is {tuple(ws.shape)}; expected [B,{self.num_ws},{self.w_dim}]")
+        check_shape(ws, "ws", ("B", self.num_ws, self.w_dim))
         return [layer.affine(ws[:, index]) for index, (_, layer) in enumerate(self.styled_layers())]
 
     def forward(
         self,
         styles: Sequence[Tensor],
-        box: BoxOrBoxes | AnyBox | None = None,
+        box: BoxOrBoxes | AnyBox | SynthesisPlan | None = None,
         noise_mode: str = "const",
         rng: torch.Generator | None = None,
         out_resolution: int | None = None,
@@ -271,28 +289,23 @@ class StyleGAN3Synthesis(nn.Module):
         """Makes the image [B,img_channels,h,w], nominally in [-1,1], from `styles` (see `styles()`).
 
         box: (top, left, bottom, right), half-open output pixels, cut from the whole image; or Boxes of one
-        size, one per sample. noise_mode, rng: without effect, there is no noise. out_resolution: none but the
-        image's. pyramid: return [image]. noise: None or empty.
+        size, one per sample; or the `plan` of either. noise_mode, rng: without effect, there is no noise.
+        out_resolution: none but the image's. pyramid: return [image]. noise: None or empty.
         Raises InvalidInputError for a bad box, noise mode, resolution or number of styles, and for noise.
         """
-        self._check(styles, out_resolution)
+        plan = self.plan(box, out_resolution)
+        self._check(styles, plan)
         check_noise(noise_mode, rng, noise, self.noise_layout)
-        if box is not None:
-            box = check_region(box, self.img_resolution)
         x = self.input(styles[0])
         for name, style in zip(self.layer_names, styles[1:], strict=True):
             x = self.get_submodule(name)(x, style)
-        image = x * self.architecture.output_scale
-        if box is not None:
-            image = crop(image, box)
+        image = cut(x * self.architecture.output_scale, window(plan.boxes, full_box(self.img_resolution)))
         return [image] if pyramid else image
 
-    def _check(self, styles: Sequence[Tensor], resolution: int | None) -> None:
-        if resolution not in (None, self.img_resolution):
-            message = (
-                f"out_resolution is {resolution}; this generator makes {self.img_resolution} pixels only"
-            )
-            raise InvalidInputError(message)
+    def _check(self, styles: Sequence[Tensor], plan: SynthesisPlan) -> None:
+        if plan.resolution != self.img_resolution:
+            found = f"the plan is another generator's ({plan.resolution} pixels)"
+            raise InvalidInputError(f"{found}; make it with this one's `plan`")
         if len(styles) != self.num_ws:
             raise InvalidInputError(f"{len(styles)} styles given; expected {self.num_ws}")
 

@@ -7,12 +7,14 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from ..checks import check_shape
+from ..deprecated import old_names
 from ..errors import InvalidInputError
 from .architecture import build_module
 from .generator import Generator
 
 
-def tuned(generator: Generator, delta: Mapping[str, Tensor]) -> Generator:
+def with_weight_deltas(generator: Generator, delta: Mapping[str, Tensor]) -> Generator:
     """`generator` with delta added to its weights: itself where delta is empty, otherwise a copy.
 
     delta: by the parameter's name ("synthesis.b8.conv0.weight"), in any floating dtype and on any device.
@@ -35,10 +37,10 @@ def tuned(generator: Generator, delta: Mapping[str, Tensor]) -> Generator:
 
 
 def _sum(name: str, weight: Tensor, added: Tensor) -> Tensor:
-    if added.shape != weight.shape:
-        raise InvalidInputError(
-            f"the delta of {name} is {list(added.shape)}; expected {list(weight.shape)}, the parameter's shape"
-        )
+    check_shape(added, f"the delta of {name}", tuple(weight.shape), "load the generator it was tuned for")
     if not added.is_floating_point() or not added.isfinite().all():
         raise InvalidInputError(f"the delta of {name} holds {added.dtype}, NaN or infinity; expected numbers")
     return weight + added.to(weight)
+
+
+__getattr__ = old_names(__name__)

@@ -9,9 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..boxes import Box
+from ..boxes import Box, crop
 from ..generator.generator import Generator
-from ..losses import LossNetworks, RegionLoss
+from ..losses import LossNetworks, MaskedLoss
 from ..segments.masks import check_extent, feather, grow, mask_box
 from ..segments.segment_masks import SegmentMasks
 from ..segments.tiles import tile_mask
@@ -60,7 +60,7 @@ class LossRegion:
 
     box: Box
     tiles: tuple[Box, ...]
-    loss: RegionLoss
+    loss: MaskedLoss
 
 
 def loss_mask(masks: Tensor, config: ProjectionConfig) -> Tensor:
@@ -106,7 +106,7 @@ def image_region(level: PyramidLevel, config: ProjectionConfig, networks: LossNe
     """
     moving = (level.masks.static < 1).to(level.photo)
     box = mask_box(moving, config.loss.margin)
-    return LossRegion(box, (box,), RegionLoss(config.loss, networks, level.photo, box, crop(moving, box)))
+    return LossRegion(box, (box,), MaskedLoss(config.loss, networks, level.photo, box, crop(moving, box)))
 
 
 def synthesis_tiles(generator: Generator, mask: Tensor, resolution: int) -> tuple[Box, ...]:
@@ -114,17 +114,12 @@ def synthesis_tiles(generator: Generator, mask: Tensor, resolution: int) -> tupl
     if not generator.supports_boxes:
         return (mask_box(mask),)
     size = None if resolution == generator.img_resolution else resolution
-    return tile_mask(mask, lambda box: generator.effort(box, size))
-
-
-def crop(image: Tensor, box: Box) -> Tensor:
-    """The pixels `box` of an image [...,H,W]."""
-    return image[..., box.top : box.bottom, box.left : box.right]
+    return tile_mask(mask, lambda box: generator.relative_cost(box, size))
 
 
 def _region(
     generator: Generator, level: PyramidLevel, mask: Tensor, config: ProjectionConfig, networks: LossNetworks
 ) -> LossRegion:
     box = mask_box(mask, config.loss.margin if config.loss.is_structural else 0)
-    loss = RegionLoss(config.loss, networks, level.photo, box, crop(mask, box))
+    loss = MaskedLoss(config.loss, networks, level.photo, box, crop(mask, box))
     return LossRegion(box, synthesis_tiles(generator, mask, level.resolution), loss)

@@ -10,16 +10,18 @@ from torch import Tensor
 
 from ..boxes import Box
 from ..generator.generator import Generator
+from ..generator.region_plan import SynthesisPlan
 from ..generator.spaces import LatentCode, synthesis_input
 
 
 @dataclass(frozen=True)
 class Pass:
-    """One pass of the generator: for each sample its segment, the tile wanted of it, and the box made."""
+    """One pass of the generator: for each sample its segment, the tile wanted of it, and the box made; its plan."""
 
     segments: tuple[int, ...]
     tiles: tuple[Box, ...]
     boxes: tuple[Box, ...]
+    plan: SynthesisPlan
 
 
 @dataclass(frozen=True)
@@ -55,9 +57,7 @@ class SegmentSynthesizer:
         for one in group.passes:
             each = [self._styles(codes[segment]) for segment in one.segments]
             styles = [torch.cat(layer) for layer in zip(*each, strict=True)]
-            images = self.generator.synthesis_boxes(
-                styles, one.boxes, noise=noise or None, out_resolution=self.out_resolution
-            )
+            images = self.generator.synthesis_boxes(styles, one.plan, noise=noise or None)
             for image, segment, tile, box in zip(images, one.segments, one.tiles, one.boxes, strict=True):
                 top, left, bottom, right = tile.within(box)
                 pieces[segment].append((tile, image[None, :, top:bottom, left:right]))
@@ -77,7 +77,12 @@ class SegmentSynthesizer:
 
     def _passes(self, segments: Sequence[int], tiles: Sequence[Box]) -> list[Pass]:
         return [
-            Pass(tuple(segments[i] for i in one.members), tuple(tiles[i] for i in one.members), one.boxes)
+            Pass(
+                tuple(segments[i] for i in one.members),
+                tuple(tiles[i] for i in one.members),
+                one.boxes,
+                self.generator.plan(one.boxes, self.out_resolution),
+            )
             for one in self.generator.batches(tiles, self.out_resolution)
         ]
 

@@ -1,12 +1,12 @@
-"""What compares a picture with the photo."""
+"""What compares a rendering with the photo."""
 
 from .identity import IdentityNetwork
 from .loss_config import LossConfig
+from .masked_loss import MaskedLoss
 from .ms_ssim import MS_SSIM_WEIGHTS, ms_ssim
 from .networks import LossNetworks, load_networks
 from .perceptual import LPIPS_NETWORKS, PerceptualNetwork, perceptual_distance
 from .pixel import l1_loss, l2_loss
-from .region_loss import RegionLoss
 
 __all__ = [
     "LPIPS_NETWORKS",
@@ -15,7 +15,7 @@ __all__ = [
     "LossConfig",
     "LossNetworks",
     "PerceptualNetwork",
-    "RegionLoss",
+    "MaskedLoss",
     "l1_loss",
     "l2_loss",
     "load_networks",

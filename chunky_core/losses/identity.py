@@ -14,7 +14,7 @@ from ..errors import InvalidInputError, MissingWeightsError, UnsupportedCheckpoi
 from .onnx.files import load_onnx
 from .perceptual import load_own_network
 from .pytorch_files import is_onnx_file, refused, renamed_onnx
-from .resize import Size, resize, seen_size
+from .resize import Size, input_size, resize
 from .trial_run import try_network
 
 DEMO_FILE = Path(__file__).parents[1] / "demo" / "assets" / "identity.safetensors"
@@ -87,7 +87,7 @@ class _Own:
     def embed(self, images: Tensor) -> Tensor:
         """See IdentityNetwork."""
         smallest = self.network.smallest_side
-        seen = resize(images.float(), seen_size((images.shape[-2], images.shape[-1]), 0, smallest))
+        seen = resize(images.float(), input_size((images.shape[-2], images.shape[-1]), 0, smallest))
         return F.normalize(self.network.embed(seen), dim=1)
 
 

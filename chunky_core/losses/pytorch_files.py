@@ -6,8 +6,8 @@ from pathlib import Path
 
 from ..checkpoints.containers.archive import Archive
 from ..checkpoints.containers.content import open_content
-from ..checkpoints.containers.foreign_files import is_onnx
 from ..checkpoints.containers.mapped_file import mapped, naming
+from ..checkpoints.containers.unsupported_files import is_onnx
 from ..errors import ChunkyError, UnsupportedCheckpointError
 from .onnx.checks import BEST_OPSET
 

@@ -1,4 +1,4 @@
-"""The size at which a network or a window sees a picture."""
+"""The size at which a network or a window sees an image."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from torch import Tensor
 Size = tuple[int, int]
 
 
-def seen_size(size: Size, longest: int, smallest: int) -> Size:
-    """(height, width) of a picture brought to at most `longest` pixels (0 = any) but at least `smallest`.
+def input_size(size: Size, longest: int, smallest: int) -> Size:
+    """(height, width) of an image brought to at most `longest` pixels (0 = any) but at least `smallest`.
 
-    The proportions stay, so a long and thin picture may remain longer than `longest`.
+    The proportions stay, so a long and thin image may remain longer than `longest`.
     """
     scale = min(1.0, longest / max(size)) if longest else 1.0
     scale = max(scale, smallest / min(size))

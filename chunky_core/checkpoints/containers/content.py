@@ -11,11 +11,11 @@ from typing import Any
 
 from ...errors import MissingWeightsError, UnsupportedCheckpointError
 from ..pickles.stack_machine import Budget
-from . import folders, foreign_files
-from .foreign_text import LOOKED_AT
+from . import folders, unsupported_files
 from .mapped_file import mapped, naming
 from .safetensors_files import is_safetensors, read_safetensors
 from .torch_files import is_legacy, read_archive, read_bare, read_legacy
+from .unsupported_text import LOOKED_AT
 
 UNFINISHED = (".crdownload", ".part", ".partial", ".download", ".aria2", ".tmp")
 
@@ -75,7 +75,7 @@ def _content(file: Path, data: memoryview) -> Content:
         return Content("torch legacy", read_legacy(data, budget))
     if start[:1] == b"\x80" or _is_text_pickle(start, bytes(data[-1:])):
         return Content("pickle", read_bare(data, budget))
-    raise UnsupportedCheckpointError(folders.of_storage(file) or foreign_files.described(data, file.name))
+    raise UnsupportedCheckpointError(folders.of_storage(file) or unsupported_files.described(data, file.name))
 
 
 def _is_text_pickle(start: bytes, end: bytes) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from .foreign_files import WEIGHTS
+from .unsupported_files import WEIGHTS
 
 MAX_LISTED = 1_000
 

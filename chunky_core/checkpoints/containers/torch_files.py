@@ -10,7 +10,7 @@ from ...errors import UnsupportedCheckpointError
 from ..pickles.rebuild import Known, Storage, cut_off, damaged
 from ..pickles.restricted_pickle import read_pickle
 from ..pickles.stack_machine import Budget, Rules
-from . import foreign_files
+from . import unsupported_files
 from .archive import Archive
 
 MAGIC = 0x1950A86A20F9469CFC6C
@@ -46,18 +46,18 @@ def _other_archive(archive: Archive) -> str:
     names = list(archive.members)
     if names and all(name.endswith(".npy") for name in names):
         starts = {name.removesuffix(".npy"): bytes(archive.read(name)[:1024]) for name in names[:5]}
-        return foreign_files.of_arrays(
+        return unsupported_files.of_arrays(
             starts, "a NumPy archive", [name.removesuffix(".npy") for name in names]
         )
     if {"config.json", "model.weights.h5"} <= set(names):
-        return f"it is a Keras model; {foreign_files.EXPECTED}"
+        return f"it is a Keras model; {unsupported_files.EXPECTED}"
     if any(
         name.rpartition("/")[2] in ("archive_format", "serialized_exported_program.json") for name in names
     ):
         return f"it is a program of torch.export; {_WEIGHTS_OF_PROGRAM}"
     if any(name.endswith((".data/extern_modules", ".data/version")) for name in names):
         return f"it is a program of torch.package; {_WEIGHTS_OF_PROGRAM}"
-    return foreign_files.held_in(names, "zip archive")
+    return unsupported_files.held_in(names, "zip archive")
 
 
 _WEIGHTS_OF_PROGRAM = (

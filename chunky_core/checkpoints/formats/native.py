@@ -6,25 +6,25 @@ from collections.abc import Mapping
 
 from ...errors import UnsupportedCheckpointError
 from ...generator.architecture import Architecture, metadata_hints
-from ..checkpoint import Draft, Weights, as_tensor
+from ..checkpoint import PartialCheckpoint, Weights, as_tensor
 
 FORMAT = "chunkygan-generator"
 VERSION = 1
 
 
-def is_own(metadata: Mapping[str, str]) -> bool:
+def is_native(metadata: Mapping[str, str]) -> bool:
     """Whether a header says that the file was written by this package."""
     return metadata.get("format") == FORMAT
 
 
-def draft_of(weights: Weights, metadata: Mapping[str, str]) -> Draft:
-    """A draft from a file of this package. Raises UnsupportedCheckpointError for a newer version."""
+def partial_checkpoint(weights: Weights, metadata: Mapping[str, str]) -> PartialCheckpoint:
+    """A partial checkpoint from a file of this package. Raises UnsupportedCheckpointError for a newer version."""
     version = metadata.get("version", "")
     if not (version.isascii() and version.isdecimal()) or len(version) > 9 or int(version) > VERSION:
         message = f"it has version {version[:20]!r}; expected at most {VERSION}; update this package"
         raise UnsupportedCheckpointError(message)
     state = {name: as_tensor(name, value) for name, value in weights.items()}
-    return Draft(FORMAT, state, metadata_hints(metadata))
+    return PartialCheckpoint(FORMAT, state, metadata_hints(metadata))
 
 
 def check_header(metadata: Mapping[str, str], architecture: Architecture) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...errors import UnsupportedCheckpointError
-from ..checkpoint import MAX_NAME, Draft, Weights, as_tensor, fields, is_weight, number, text
+from ..checkpoint import MAX_NAME, PartialCheckpoint, Weights, as_tensor, fields, is_weight, number, text
 from ..pickles.rebuild import Record
 
 PERSISTENT = "torch_utils.persistence._reconstruct_persistent_obj"
@@ -55,21 +55,21 @@ def walk(root: object) -> tuple[Weights, Modules]:
     return weights, modules
 
 
-def draft_of(weights: Weights, modules: Modules) -> Draft:
-    """A draft from weights under NVlabs' names; `modules` is empty for a plain state dict."""
+def partial_checkpoint(weights: Weights, modules: Modules) -> PartialCheckpoint:
+    """A partial checkpoint from weights under NVlabs' names; `modules` is empty for a plain state dict."""
     state = {name: as_tensor(name, value) for name, value in weights.items()}
     third = "synthesis.input.freqs" in state
     source = "stylegan3" if third else "stylegan2-ada-pytorch"
-    draft = Draft(f"NVlabs {source}", state)
+    partial = PartialCheckpoint(f"NVlabs {source}", state)
     if modules:
         _check_activations(modules)
-        draft.hints = _hints(modules)
-        halves = draft.hints.get("num_fp16_res")
+        partial.config_hints = _hints(modules)
+        halves = partial.config_hints.get("num_fp16_res")
         if isinstance(halves, int) and halves > 0:
-            draft.notes.append(
+            partial.notes.append(
                 f"{halves} resolutions ran in float16 originally; here the dtype is your choice"
             )
-    return draft
+    return partial
 
 
 def _meta(record: Record) -> Mapping[Any, Any]:
@@ -107,13 +107,13 @@ def _hints(modules: Modules) -> dict[str, Any]:
     sources = [root, fields(root.get("synthesis_kwargs"))]
     synthesis = modules.get("synthesis", {})
     sources += [fields(synthesis.get("_init_kwargs")), synthesis]
-    hints = {k: v for source in sources for k, v in source.items() if _is_setting(k, v)}
-    hints.pop("conv_clamp", None)  # the layers' own attribute counts
-    hints.update(_layer_settings(modules))
+    config_hints = {k: v for source in sources for k, v in source.items() if _is_setting(k, v)}
+    config_hints.pop("conv_clamp", None)  # the layers' own attribute counts
+    config_hints.update(_layer_settings(modules))
     multiplier = _multiplier(modules, fields(root.get("mapping_kwargs")))
     if multiplier is not None:
-        hints["lr_multiplier"] = multiplier
-    return hints
+        config_hints["lr_multiplier"] = multiplier
+    return config_hints
 
 
 def _is_setting(name: object, value: object) -> bool:

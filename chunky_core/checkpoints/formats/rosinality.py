@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from ...errors import UnsupportedCheckpointError
-from ..checkpoint import Draft, Weights, as_tensor, fields, shape_of
+from ..checkpoint import PartialCheckpoint, Weights, as_tensor, fields, shape_of
 from . import paddle
 
 ENCODERS = {
@@ -25,8 +25,8 @@ ENCODERS = {
 MAX_SCALES = 16
 
 
-def draft_of(weights: Weights, around: Iterable[Mapping[Any, Any]] = ()) -> Draft:
-    """A draft from a generator's weights under rosinality's names, PyTorch's or PaddleGAN's.
+def partial_checkpoint(weights: Weights, around: Iterable[Mapping[Any, Any]] = ()) -> PartialCheckpoint:
+    """A partial checkpoint from a generator's weights under rosinality's names, PyTorch's or PaddleGAN's.
 
     around: the dicts that they lie in.
     Raises UnsupportedCheckpointError for a name that such a generator does not have.
@@ -39,15 +39,15 @@ def draft_of(weights: Weights, around: Iterable[Mapping[Any, Any]] = ()) -> Draf
             )
             raise UnsupportedCheckpointError(message)
     _refuse_gpen(weights)
-    draft = Draft("rosinality stylegan2-pytorch", {})
+    partial = PartialCheckpoint("rosinality stylegan2-pytorch", {})
     if paddle.is_paddle(weights):
         weights, note = paddle.in_pytorch_layout(weights, around)
-        draft.format = "PaddleGAN StyleGAN2"
-        draft.notes.append(note)
-    draft.state = {
+        partial.format = "PaddleGAN StyleGAN2"
+        partial.notes.append(note)
+    partial.state = {
         names[name]: _reshaped(name, names[name], as_tensor(name, t)) for name, t in weights.items()
     }
-    return draft
+    return partial
 
 
 def _refuse_gpen(weights: Weights) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import UnsupportedCheckpointError
-from ..checkpoint import MAX_NAME, Draft, as_tensor, fields, number, text
+from ..checkpoint import MAX_NAME, PartialCheckpoint, as_tensor, fields, number, text
 from ..pickles.rebuild import Record
 
 NETWORK = "Network"
@@ -28,8 +28,8 @@ def is_generator(value: object) -> bool:
     return {"mapping", "synthesis"} <= set(fields(fields(value).get("components")))
 
 
-def draft_of(network: object, variables: Mapping[str, np.ndarray]) -> Draft:
-    """A draft from a TensorFlow generator and its `variables_of`.
+def partial_checkpoint(network: object, variables: Mapping[str, np.ndarray]) -> PartialCheckpoint:
+    """A partial checkpoint from a TensorFlow generator and its `variables_of`.
 
     Raises UnsupportedCheckpointError for StyleGAN1, configs A to D and other label or activation kinds.
     """
@@ -41,9 +41,9 @@ def draft_of(network: object, variables: Mapping[str, np.ndarray]) -> Draft:
         target = _target(_at_resolution(name, resolution))
         if target is not None:
             state[target] = as_tensor(name, _converted(name, array))
-    draft = Draft("NVlabs stylegan2 (TensorFlow) pickle", state)
-    draft.hints = _hints(settings)
-    return draft
+    partial = PartialCheckpoint("NVlabs stylegan2 (TensorFlow) pickle", state)
+    partial.config_hints = _hints(settings)
+    return partial
 
 
 _BLOCK = re.compile(r"synthesis/(\d{1,5})x\1/")
@@ -148,14 +148,14 @@ def _converted(name: str, array: np.ndarray) -> np.ndarray:
 
 
 def _hints(settings: Mapping[Any, Any]) -> dict[str, Any]:
-    hints: dict[str, Any] = {}
+    config_hints: dict[str, Any] = {}
     for source, target in (("conv_clamp", "conv_clamp"), ("mapping_lrmul", "lr_multiplier")):
         value = number(settings.get(source))
         if value is not None:
-            hints[target] = value
+            config_hints[target] = value
     if type(settings.get("latent_size")) is int:
-        hints["z_dim"] = settings["latent_size"]
+        config_hints["z_dim"] = settings["latent_size"]
     kernel = settings.get("resample_kernel")
     if kernel is not None:
-        hints["resample_filter"] = kernel
-    return hints
+        config_hints["resample_filter"] = kernel
+    return config_hints

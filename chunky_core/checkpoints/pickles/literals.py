@@ -12,7 +12,7 @@ MAX_LINE = 1 << 28
 MAX_INTEGER_BYTES = 1024
 
 
-class Source(Protocol):
+class ByteReader(Protocol):
     """Where literals are read from; `data` is the whole file, `position` the next byte."""
 
     data: memoryview
@@ -25,7 +25,7 @@ class Source(Protocol):
     def spend_text(self, count: int) -> None: ...
 
 
-def line(source: Source) -> bytes:
+def line(source: ByteReader) -> bytes:
     """The bytes up to the next line feed, which is skipped."""
     length = 128
     while True:
@@ -40,17 +40,17 @@ def line(source: Source) -> bytes:
         length *= 4
 
 
-def text_line(source: Source) -> str:
+def text_line(source: ByteReader) -> str:
     """A line of UTF-8 text."""
     return line(source).decode()
 
 
-def _bytes(form: str) -> Callable[[Source], memoryview]:
+def _bytes(form: str) -> Callable[[ByteReader], memoryview]:
     return lambda source: source.take(source.number(form))
 
 
-def _text(form: str, encoding: str = "utf-8") -> Callable[[Source], str]:
-    def read(source: Source) -> str:
+def _text(form: str, encoding: str = "utf-8") -> Callable[[ByteReader], str]:
+    def read(source: ByteReader) -> str:
         view = source.take(source.number(form))
         source.spend_text(len(view))
         return str(view, encoding, "surrogatepass" if encoding == "utf-8" else "strict")
@@ -58,8 +58,8 @@ def _text(form: str, encoding: str = "utf-8") -> Callable[[Source], str]:
     return read
 
 
-def _integer(form: str) -> Callable[[Source], int]:
-    def read(source: Source) -> int:
+def _integer(form: str) -> Callable[[ByteReader], int]:
+    def read(source: ByteReader) -> int:
         count = source.number(form)
         if count > MAX_INTEGER_BYTES:
             raise damaged(f"it has an integer of {count} bytes")
@@ -68,22 +68,22 @@ def _integer(form: str) -> Callable[[Source], int]:
     return read
 
 
-def _number(form: str) -> Callable[[Source], int]:
+def _number(form: str) -> Callable[[ByteReader], int]:
     return lambda source: source.number(form)
 
 
-def _float(source: Source) -> float:
+def _float(source: ByteReader) -> float:
     return float(struct.unpack(">d", source.take(8))[0])
 
 
-def _integer_line(source: Source) -> int | bool:
+def _integer_line(source: ByteReader) -> int | bool:
     digits = line(source)
     if digits in (b"00", b"01"):
         return digits == b"01"
     return int(digits.removesuffix(b"L"))
 
 
-def _quoted_line(source: Source) -> str:
+def _quoted_line(source: ByteReader) -> str:
     """Python 2's bytes, as text of the same code points."""
     quoted = line(source)
     if len(quoted) < 2 or quoted[:1] != quoted[-1:] or quoted[:1] not in (b"'", b'"'):
@@ -91,11 +91,11 @@ def _quoted_line(source: Source) -> str:
     return quoted[1:-1].decode("unicode_escape")
 
 
-def _constant(value: Any) -> Callable[[Source], Any]:
+def _constant(value: Any) -> Callable[[ByteReader], Any]:
     return lambda source: value
 
 
-LITERALS: dict[int, Callable[[Source], Any]] = {
+LITERALS: dict[int, Callable[[ByteReader], Any]] = {
     ord("N"): _constant(None),
     0x88: _constant(True),
     0x89: _constant(False),

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from ...errors import UnsupportedCheckpointError
-from ..formats.known_tools import WEIGHTS_ALONE, refusal_of_global
+from ..formats.tool_signatures import WEIGHTS_ALONE, refusal_of_global
 
 MAX_DIMENSIONS = 16
 MAX_REPEATED = 1 << 22  # elements of a tensor that shows the same numbers again and again

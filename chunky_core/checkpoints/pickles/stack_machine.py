@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .known_globals import find
+from .allowed_globals import find
 from .rebuild import EmptyArray, Known, as_key, cut_off, damaged, refused
 
 MAX_GLOBAL = 400  # characters of a function's name

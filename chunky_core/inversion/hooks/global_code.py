@@ -13,9 +13,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ...boxes import crop
 from ...generator.spaces import SPACES, LatentCode, convert
 from ..latents import GLOBAL_CODE, LatentOptimizer, pack, unpack
-from ..loss_regions import PyramidLevel, crop, segment_regions
+from ..loss_regions import PyramidLevel, segment_regions
 from ..objectives import IndependentObjective, LossAndGrads, shared_objective
 from ..optimizers import AdamStep
 from ..projection import Hook, Projection

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ...boxes import Box
-from ..loss_regions import PyramidLevel, crop
+from ...boxes import Box, crop
+from ..loss_regions import PyramidLevel
 from ..objectives import LossAndGrads
 from ..projection import Hook, Projection
 

@@ -5,26 +5,26 @@ from __future__ import annotations
 import re
 
 from ..errors import UnsupportedCheckpointError
-from .checkpoint import Draft
+from .checkpoint import PartialCheckpoint
 
 _BLOCK = re.compile(r"synthesis\.b(\d{1,5})\.")
 _HUMAN_LAYER = re.compile(r"synthesis\.L0_18_\d+\.")
 
 
-def check(draft: Draft, size_of_z_is_known: bool) -> None:
+def check_supported(partial: PartialCheckpoint, size_of_z_is_known: bool) -> None:
     """Raises UnsupportedCheckpointError for a rectangular generator, and for a conditional one without its embedding.
 
     size_of_z_is_known: whether the file says how many numbers z has, so that more of them can't be a class.
     """
-    _check_square(draft)
+    _check_square(partial)
     if not size_of_z_is_known:
-        _check_embedding(draft)
+        _check_embedding(partial)
 
 
-def _check_square(draft: Draft) -> None:
-    start = draft.state.get("synthesis.b4.const")
-    halved = draft.hints.get("margin_size", 10) == 10 and any(map(_HUMAN_LAYER.match, draft.state))
-    if draft.hints.get("square") is False or halved:
+def _check_square(partial: PartialCheckpoint) -> None:
+    start = partial.state.get("synthesis.b4.const")
+    halved = partial.config_hints.get("margin_size", 10) == 10 and any(map(_HUMAN_LAYER.match, partial.state))
+    if partial.config_hints.get("square") is False or halved:
         shape = tuple(start.shape) if start is not None else ()
         if len(shape) != 3 or shape[1] == shape[2]:
             raise UnsupportedCheckpointError(
@@ -33,7 +33,7 @@ def _check_square(draft: Draft) -> None:
     if start is None or start.ndim not in (3, 4):
         return
     height, width = start.shape[-2:]
-    largest = max((int(match[1]) for match in map(_BLOCK.match, draft.state) if match), default=4)
+    largest = max((int(match[1]) for match in map(_BLOCK.match, partial.state) if match), default=4)
     high, wide = height * largest // 4, width * largest // 4
     if height != width:
         raise UnsupportedCheckpointError(
@@ -47,19 +47,19 @@ def _check_square(draft: Draft) -> None:
         )
 
 
-def _check_embedding(draft: Draft) -> None:
-    first = draft.state.get("mapping.fc0.weight")
-    if first is None or first.ndim != 2 or "mapping.embed.weight" in draft.state:
+def _check_embedding(partial: PartialCheckpoint) -> None:
+    first = partial.state.get("mapping.fc0.weight")
+    if first is None or first.ndim != 2 or "mapping.embed.weight" in partial.state:
         return
     width, inputs = first.shape
-    stated, classes = draft.hints.get("z_dim"), draft.hints.get("c_dim")
+    stated, classes = partial.config_hints.get("z_dim"), partial.config_hints.get("c_dim")
     conditional = type(classes) is int and classes > 0
     if type(stated) is int and stated > 0:
         conditional |= inputs != stated
     elif inputs > width:
-        rosinality = draft.format.startswith(("rosinality", "PaddleGAN"))  # there z is as wide as w
+        rosinality = partial.format.startswith(("rosinality", "PaddleGAN"))  # there z is as wide as w
         conditional |= inputs >= 2 * width if rosinality else inputs == 2 * width
-        draft.notes.append(f"z has {inputs} numbers, w {width}; a class's embedding may be missing")
+        partial.notes.append(f"z has {inputs} numbers, w {width}; a class's embedding may be missing")
     if conditional:
         raise UnsupportedCheckpointError(
             f"its mapping network takes {inputs} numbers where w has {width}: z and a class side by side, but the "

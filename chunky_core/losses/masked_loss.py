@@ -6,27 +6,28 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..boxes import Box
+from ..boxes import Box, crop
+from ..checks import check_shape
 from ..errors import InvalidInputError
 from .identity import IdentityNetwork
 from .loss_config import LossConfig
-from .ms_ssim import WINDOW, ms_ssim
+from .ms_ssim import WINDOW, MsSsim
 from .networks import LossNetworks
 from .perceptual import PerceptualNetwork, perceptual_distance
-from .pixel import l1_loss, l2_loss
-from .resize import resize, seen_size
+from .pixel import masked_mean
+from .resize import input_size, resize
 
 
-class RegionLoss:
+class MaskedLoss:
     """Weighted sum of the losses of one segment; a weight of 0 leaves a loss out entirely.
 
     L2, L1, MS-SSIM and LPIPS are means over the mask, so an eye and the background give gradients of the same
-    scale; with an all-ones mask over the whole photo each is the ordinary loss of the picture. MS-SSIM, LPIPS
-    and identity see the prediction laid over the photo with the mask: what lies outside of the segment is the
+    scale; with an all-ones mask over the whole photo each is the ordinary loss of the image. MS-SSIM, LPIPS
+    and identity see the rendering laid over the photo with the mask: what lies outside of the segment is the
     photo itself on both sides and adds nothing. Identity belongs to the face and not to its pixels: it judges
     the whole photo with the segment set into it, and isn't divided by the segment's area.
 
-    What the photo itself looks like to the networks is computed once, here.
+    What depends on the photo and the mask alone is computed once, here.
     """
 
     def __init__(
@@ -39,30 +40,34 @@ class RegionLoss:
         """
         _check(config, networks, box, mask)
         # Copies: autograd can't save tensors that were made in inference mode.
-        self.target = photo[..., box.top : box.bottom, box.left : box.right].detach().clone()
+        self.target = crop(photo, box).detach().clone()
         self.mask = mask.detach().clone()
         self.config = config
-        self._structure = _Structure(self.target, self.mask, config.resolution) if config.ms_ssim else None
-        self._perception = None
+        self._mask_sum = self.mask.sum()
+        self._structure = self._perception = self._identity = None
+        if config.ms_ssim:
+            self._structure = _Structure(self.target, self.mask, config.resolution)
         if config.lpips and networks.perceptual is not None:
             self._perception = _Perception(networks.perceptual, self.target, self.mask, config.resolution)
-        self._identity = None
         if config.identity and networks.identity is not None:
             self._identity = _Identity(networks.identity, photo.detach().clone(), box)
 
-    def __call__(self, prediction: Tensor) -> Tensor:
-        """prediction: [1,3,h,w] in [-1,1], the segment's crop; a scalar."""
-        config, target, mask = self.config, self.target, self.mask
-        total = prediction.new_zeros(())
+    def __call__(self, rendering: Tensor) -> Tensor:
+        """rendering: [1,3,h,w] in [-1,1], the segment's crop; a scalar."""
+        config, mask = self.config, self.mask
+        difference = rendering - self.target
+        total = rendering.new_zeros(())
         if config.l2:
-            total = total + config.l2 * l2_loss(prediction, target, mask)
+            total = total + config.l2 * masked_mean(difference.square(), mask, self._mask_sum)
         if config.l1:
-            total = total + config.l1 * l1_loss(prediction, target, mask)
-        change = mask * (prediction - target)
+            total = total + config.l1 * masked_mean(difference.abs(), mask, self._mask_sum)
+        if self._structure is None and self._perception is None and self._identity is None:
+            return total
+        change = mask * difference
         if self._structure is not None:
-            total = total + config.ms_ssim * self._structure(target + change)
+            total = total + config.ms_ssim * self._structure(self.target + change)
         if self._perception is not None:
-            total = total + config.lpips * self._perception(target + change)
+            total = total + config.lpips * self._perception(self.target + change)
         if self._identity is not None:
             total = total + config.identity * self._identity(change)
         return total
@@ -72,11 +77,11 @@ class _Structure:
     """1 - MS-SSIM of a composite crop, over the mask."""
 
     def __init__(self, target: Tensor, mask: Tensor, resolution: int) -> None:
-        self.size = seen_size((target.shape[-2], target.shape[-1]), resolution, WINDOW)
-        self.target, self.mask = resize(target, self.size), resize(mask, self.size)
+        self.size = input_size((target.shape[-2], target.shape[-1]), resolution, WINDOW)
+        self.ms_ssim = MsSsim(resize(target, self.size), resize(mask, self.size))
 
     def __call__(self, composite: Tensor) -> Tensor:
-        return 1.0 - ms_ssim(resize(composite, self.size), self.target, self.mask)
+        return 1.0 - self.ms_ssim(resize(composite, self.size))
 
 
 class _Perception:
@@ -86,7 +91,7 @@ class _Perception:
 
     def __init__(self, network: PerceptualNetwork, target: Tensor, mask: Tensor, resolution: int) -> None:
         self.network, self.share = network, mask.mean()
-        self.size = seen_size((target.shape[-2], target.shape[-1]), resolution, network.smallest_side)
+        self.size = input_size((target.shape[-2], target.shape[-1]), resolution, network.smallest_side)
         with torch.no_grad():
             self.target = network.features(resize(target, self.size))
 
@@ -111,10 +116,7 @@ class _Identity:
 
 
 def _check(config: LossConfig, networks: LossNetworks, box: Box, mask: Tensor) -> None:
-    if tuple(mask.shape) != (1, 1, box.height, box.width):
-        raise InvalidInputError(
-            f"the mask has shape {tuple(mask.shape)}; expected (1, 1, {box.height}, {box.width}), its box's size"
-        )
+    check_shape(mask, "the mask", (1, 1, box.height, box.width), "crop it to its box")
     if not mask.sum() > 0:
         raise InvalidInputError("the mask is empty, so there is nothing to compare; leave the segment out")
     for name, weight, network in (

@@ -6,8 +6,8 @@ import re
 import zlib
 from collections.abc import Sequence
 
-from . import foreign_text
-from .foreign_text import LOOKED_AT
+from . import unsupported_text
+from .unsupported_text import LOOKED_AT
 
 EXPECTED = "expected a StyleGAN network as .safetensors, .pkl or .pt"
 WEIGHTS = re.compile(r".+\.(pt|pth|pkl|ckpt|safetensors|bin|pdparams|onnx|h5|tar|zip|gz)", re.IGNORECASE)
@@ -63,7 +63,7 @@ def described(data: memoryview, name: str) -> str:
         return archive
     if not start.strip(b"\0"):
         return "it holds nothing but zeros at its start, as a download that never finished; download it again"
-    text = foreign_text.described(start)
+    text = unsupported_text.described(start)
     if text:
         return f"{text}; {EXPECTED}"
     network = _network(start, data, name)
@@ -146,7 +146,7 @@ def _gzip(data: memoryview) -> str:
         inside = b""
     if inside[257:262] == b"ustar":
         return _tar(memoryview(inside), whole=False)
-    text = foreign_text.described(inside[:LOOKED_AT]) if inside else None
+    text = unsupported_text.described(inside[:LOOKED_AT]) if inside else None
     if text:
         return f"{text} (compressed with gzip)"
     return f"it is compressed with gzip; {_UNPACK} (gunzip)"

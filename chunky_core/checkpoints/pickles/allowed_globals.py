@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from .known_tensors import entries as tensor_entries
+from .allowed_tensors import entries as tensor_entries
 from .rebuild import (
     EmptyArray,
     Function,

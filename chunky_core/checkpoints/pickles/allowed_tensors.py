@@ -1,4 +1,4 @@
-"""The list of globals that pickled tensors of PyTorch may name, and what each gives; part of `known_globals`."""
+"""The list of globals that pickled tensors of PyTorch may name, and what each gives; part of `allowed_globals`."""
 
 from __future__ import annotations
 

@@ -10,13 +10,13 @@ import torch
 from torch import Tensor
 
 from ..errors import UnsupportedCheckpointError
-from .checkpoint import Draft, as_tensor, is_weight, text
+from .checkpoint import PartialCheckpoint, as_tensor, is_weight, text
 
 NAMES = ("latent_avg", "w_avg", "mean_latent", "dlatent_avg", "latent_mean", "mean_w", "w_mean", "avg_latent")
 MAX_NUMBERS = 1 << 20
 
 
-def find(places: Iterable[Mapping[Any, Any]]) -> tuple[str, object] | None:
+def find_w_avg(places: Iterable[Mapping[Any, Any]]) -> tuple[str, object] | None:
     """The name and value of the first mean in these dicts; None where there is none."""
     for place in places:
         for name in NAMES:
@@ -31,13 +31,13 @@ def find(places: Iterable[Mapping[Any, Any]]) -> tuple[str, object] | None:
     return None
 
 
-def add(draft: Draft, found: tuple[str, object] | None) -> None:
+def add_w_avg(partial: PartialCheckpoint, found: tuple[str, object] | None) -> None:
     """Makes what was found w_avg, unless the generator has its own.
 
     Raises UnsupportedCheckpointError where it holds no numbers, or not as many as w has.
     """
-    first = draft.state.get("mapping.fc0.weight")
-    if found is None or first is None or "mapping.w_avg" in draft.state:
+    first = partial.state.get("mapping.fc0.weight")
+    if found is None or first is None or "mapping.w_avg" in partial.state:
         return
     name, value = found
     numbers = as_tensor(name, value) if is_weight(value) else _from_list(name, value)  # type: ignore[arg-type]
@@ -49,9 +49,9 @@ def add(draft: Draft, found: tuple[str, object] | None) -> None:
         )
     rows = numbers.reshape(-1, width)
     if len(rows) > 1 and not bool((rows == rows[0]).all()):
-        draft.notes.append(f"the {len(rows)} rows of {name} differ; w_avg is their mean")
+        partial.notes.append(f"the {len(rows)} rows of {name} differ; w_avg is their mean")
         rows = rows.mean(0, keepdim=True)
-    draft.state["mapping.w_avg"] = rows[0]
+    partial.state["mapping.w_avg"] = rows[0]
 
 
 def _from_list(name: str, value: object) -> Tensor:

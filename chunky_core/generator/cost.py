@@ -1,0 +1,105 @@
+"""What making a box takes: counted in multiply-adds and feature values, and estimated in time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
+from ..boxes import AnyBox, Box, check_box, full_box
+from .region_plan import plan_region
+
+# In multiply-adds that take as long, forward and backward, chosen after one CPU thread: a convolution and what
+# goes with it at any size, a weight read, a feature value made, and one that no longer fits the cache.
+_CALL = 20_000_000
+_WEIGHT = 80
+_ACTIVATION = 60
+_LARGE = 240
+_CACHED = 2**20  # feature values of one resolution
+
+
+class BlockShape(NamedTuple):
+    """The channels of one resolution: of the features below (0 at 4x4), of its own, of its RGB output (0: none).
+
+    skip: whether it has a residual block's other way.
+    """
+
+    below: int
+    channels: int
+    rgb: int
+    skip: bool
+
+
+class Cost(NamedTuple):
+    """macs: multiply-adds of the convolutions; activations: feature values, kept for a backward pass."""
+
+    macs: int
+    activations: int
+
+
+class BlockCost(NamedTuple):
+    """What the layers of one resolution take: multiply-adds, feature values, weights and convolutions."""
+
+    macs: int
+    activations: int
+    weights: int
+    calls: int
+
+
+def synthesis_cost(block_shapes: Sequence[BlockShape], resolution: int, box: AnyBox | None = None) -> Cost:
+    """Multiply-adds and feature values of making `box` (None: everything) of one sample, forward only.
+
+    resolution: of the output, in whose pixels `box` is. Raises InvalidInputError for a bad box.
+    """
+    plan = plan_region(resolution, full_box(resolution) if box is None else box)
+    found = [
+        block_cost(
+            shape, boxes.features_in.area if boxes.features_in else 0, boxes.conv0.area, boxes.conv1.area
+        )
+        for shape, boxes in zip(block_shapes, plan, strict=False)
+    ]
+    return Cost(sum(block.macs for block in found), sum(block.activations for block in found))
+
+
+def block_cost(shape: BlockShape, features_in: int, conv0: int, conv1: int) -> BlockCost:
+    """What one resolution's layers take, forward only, for one sample; the numbers of pixels as in BlockPlan."""
+    below, channels = shape.below, shape.channels
+    macs = (9 * channels + shape.rgb) * channels * conv1
+    if not below:
+        return BlockCost(macs, channels * conv1, 9 * channels**2, 1)
+    macs += 9 * below * channels * features_in + 16 * channels * conv0
+    if shape.skip:
+        macs += below * channels * features_in + 4 * channels * conv1
+    return BlockCost(macs, channels * (conv0 + conv1), 9 * channels * (channels + below), 2)
+
+
+def estimated_time(block_shapes: Sequence[BlockShape], resolution: int, box: Box, samples: int = 1) -> float:
+    """The time of making `box` of some samples in one pass, in multiply-adds that take as long."""
+    down, across = _sides(resolution, box.top, box.bottom), _sides(resolution, box.left, box.right)
+    total = 0
+    for shape, heights, widths in zip(block_shapes, down, across, strict=False):
+        features_in, conv0, conv1 = (height * width for height, width in zip(heights, widths, strict=True))
+        block = block_cost(shape, features_in, conv0, conv1)
+        values = samples * block.activations
+        total += _CALL * block.calls + _WEIGHT * block.weights + samples * block.macs
+        total += _ACTIVATION * values + _LARGE * max(values - _CACHED, 0)
+    return total
+
+
+def relative_cost(block_shapes: Sequence[BlockShape], resolution: int, box: AnyBox) -> float:
+    """The estimated time of making `box`, with what a pass takes at any size; 1 = the whole image.
+
+    Raises InvalidInputError for a bad box.
+    """
+    whole = estimated_time(block_shapes, resolution, full_box(resolution))
+    return estimated_time(block_shapes, resolution, check_box(box, resolution)) / whole
+
+
+@lru_cache(maxsize=2**14)
+def _sides(resolution: int, first: int, end: int) -> tuple[tuple[int, int, int], ...]:
+    """How many rows (or columns) of features_in, conv0 and conv1 those of the output depend on, per block."""
+    plan = plan_region(resolution, Box(first, first, end, end))
+    return tuple(
+        (boxes.features_in.height if boxes.features_in else 0, boxes.conv0.height, boxes.conv1.height)
+        for boxes in plan
+    )
