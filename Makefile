@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo astronaut test cases lint check fuzz clean
+.PHONY: demo astronaut test test-gpu cases lint check fuzz clean
 
 demo: $(VENV)/.runtime
 	$(BIN)/python -m chunky_core demo --out out/demo
@@ -17,6 +17,15 @@ astronaut: $(VENV)/.development
 
 test: $(VENV)/.development lint
 	$(BIN)/python -m pytest
+
+# What a GPU computes, how fast and in how much memory, as JSON, on a fresh machine with a driver: under 8 minutes in all.
+# DEVICE=cpu is a dry run of small size. Where torch and the rest are installed already: GPU_PYTHON=python3.
+DEVICE ?= cuda
+REPORT ?= out/gpu.json
+GPU_PYTHON ?= $(BIN)/python
+INSTALL_LIMIT ?= 200
+test-gpu: $(if $(filter $(BIN)/python,$(GPU_PYTHON)),$(VENV)/.tested)
+	$(GPU_PYTHON) -m benchmarks.device_report --device $(DEVICE) --out $(REPORT)
 
 # Inputs that once went wrong, and what a user should see, where they lie beside the project; also in `make test`.
 cases: $(VENV)/.development
@@ -39,6 +48,12 @@ fuzz-%: $(VENV)/.development
 $(VENV)/.runtime: requirements.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	touch $@
+
+# Only what the report needs, which installs faster than all of requirements-dev.txt.
+$(VENV)/.tested: requirements.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	timeout $(INSTALL_LIMIT) $(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt pytest
 	touch $@
 
 $(VENV)/.development: $(VENV)/.runtime requirements-dev.txt

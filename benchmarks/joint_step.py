@@ -19,32 +19,28 @@ import argparse
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 import torch
 from torch import Tensor
-from torch.multiprocessing.reductions import StorageWeakRef
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from region_synthesis import CHANNEL_BASE, SEGMENTS, seeded_network
+from memory import peak_of_tensors
+from portrait import CHANNEL_BASE, SEGMENTS, portrait_segments, seeded_network
 
 from chunky_core.generator import Generator
 from chunky_core.generator.mapping import MappingNetwork
 from chunky_core.generator.module import GeneratorModule
 from chunky_core.generator.spaces import LatentCode
 from chunky_core.inversion import ProjectionConfig
-from chunky_core.inversion.loss_regions import View, painted_tiles
+from chunky_core.inversion.loss_regions import PyramidLevel, synthesis_tiles
 from chunky_core.inversion.objectives import Objective, segment_objective
 from chunky_core.losses import LossNetworks
-from chunky_core.segments import SegmentMasks, mask_box, segments_from_masks, single_segment
+from chunky_core.segments import SegmentMasks, mask_box, single_segment
 
-RECTANGLES = ("background", "cloth")
 ARMS = ("global", "joint")
 MIB = 2**20
 
@@ -94,8 +90,8 @@ class World:
 
     def objective(self, arm: str, segments: SegmentMasks) -> Objective:
         config = ProjectionConfig(mode="joint" if arm == "joint" else "independent", space="w+")
-        view = View(self.photo, segments, segments.masks)
-        return segment_objective(self.generator, view, config, LossNetworks(), range(len(segments.names)))
+        level = PyramidLevel(self.photo, segments, segments.masks)
+        return segment_objective(self.generator, level, config, LossNetworks(), range(len(segments.names)))
 
     def whole_pass(self) -> None:
         """What the loop does for each segment."""
@@ -106,7 +102,7 @@ class World:
         size, masks = self.segments.size, self.segments.masks
         boxes = [mask_box(mask) for mask in masks]
         area = sum(box.height * box.width for box in boxes) / (size[0] * size[1])
-        tiles = sum(len(painted_tiles(self.generator, mask[None], size[0])) for mask in masks)
+        tiles = sum(len(synthesis_tiles(self.generator, mask[None], size[0])) for mask in masks)
         return (
             f"{size[1]}x{size[0]}, {len(SEGMENTS)} segments; their boxes together {area:.2f} pictures, made as "
             f"{tiles} tiles; static {self.segments.static.mean():.1%}"
@@ -114,24 +110,6 @@ class World:
 
     def _leaves(self, count: int) -> list[Tensor]:
         return [code[None].clone().requires_grad_() for code in self.codes[:count]]
-
-
-def portrait_segments(size: int) -> SegmentMasks:
-    """Soft masks that fill the boxes of SEGMENTS: the smaller ones on top."""
-    masks = {name: filled(size, edges, name in RECTANGLES) for name, edges in SEGMENTS.items()}
-    return segments_from_masks(masks, feather=1.5 * size / 256)
-
-
-def filled(size: int, edges: Sequence[float], rectangle: bool) -> Tensor:
-    """[size,size]: 1 in a rectangle, or in the ellipse that touches its edges (fractions: top, left, bottom, right)."""
-    top, left, bottom, right = edges
-    centres = (torch.arange(size) + 0.5) / size
-    down = ((centres - (top + bottom) / 2) / ((bottom - top) / 2))[:, None]
-    across = ((centres - (left + right) / 2) / ((right - left) / 2))[None]
-    distance = (
-        torch.maximum(down.abs(), across.abs()) if rectangle else (down.square() + across.square()).sqrt()
-    )
-    return (distance <= 1).float()
 
 
 def time_row(world: World, rounds: int) -> str:
@@ -152,36 +130,6 @@ def time_row(world: World, rounds: int) -> str:
 def memory_row(title: str, peaks: Mapping[str, int]) -> str:
     joint, whole = peaks["joint"], peaks["global"]
     return f"| {title} | {joint / MIB:.0f} MiB | global step: {whole / MIB:.0f} MiB | {joint / whole:.2f}x |"
-
-
-class LivingStorages(TorchDispatchMode):
-    """Counts the bytes of all storages that operations make, as long as they live."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.living: dict[int, tuple[StorageWeakRef, int]] = {}
-        self.peak = 0
-
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
-    ) -> Any:
-        before = {
-            one.untyped_storage()._cdata for one in tree_leaves((args, kwargs)) if isinstance(one, Tensor)
-        }
-        result = func(*args, **(kwargs or {}))
-        for one in tree_leaves(result):
-            storage = one.untyped_storage() if isinstance(one, Tensor) else None
-            if storage is not None and storage._cdata not in before:
-                self.living[storage._cdata] = (StorageWeakRef(storage), storage.nbytes())
-        self.living = {key: one for key, one in self.living.items() if not one[0].expired()}
-        self.peak = max(self.peak, sum(size for _, size in self.living.values()))
-        return result
-
-
-def peak_of_tensors(step: Step) -> int:
-    with LivingStorages() as counter:
-        step()
-    return counter.peak
 
 
 def growth(step: Step) -> int:

@@ -6,6 +6,8 @@ import torch
 
 from .errors import InvalidInputError
 
+WITHOUT_FLOAT64 = {"mps"}
+
 
 def usable_device(name: str | torch.device, what: str = "the device") -> torch.device:
     """The device of that name: "cpu", "cuda", "cuda:1", ...
@@ -27,6 +29,11 @@ def usable_device(name: str | torch.device, what: str = "the device") -> torch.d
             f"{what} {name} can't be used here ({reason:.100}); give {' or '.join(_devices())}"
         ) from error
     return device
+
+
+def float64_device(device: torch.device) -> torch.device:
+    """Where float64 is computed for tensors of a device: there, or on the CPU where it knows no float64."""
+    return torch.device("cpu") if device.type in WITHOUT_FLOAT64 else device
 
 
 def _devices() -> list[str]:

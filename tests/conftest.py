@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,42 @@ from chunky_core.generator.mapping import MappingNetwork
 from chunky_core.generator.stylegan2 import SynthesisNetwork
 from tests.checkpoint_writers import WRITERS
 from tests.cli_tools import furnish
+from tests.devices import add_options, device_of, dtype_of, entered, skip_reason
 from tests.fuzz.seeds import seed_generator
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    add_options(parser)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "cpu(reason): bound to the CPU and to float32")
+    config.addinivalue_line("markers", "float64: needs a device that knows float64")
+    config.addinivalue_line("markers", "real_device(reason): not for a simulated one")
+    config.addinivalue_line("markers", "single(reason): bound to float32, on any device")
+    stack = ExitStack()
+    stack.enter_context(entered(config))  # before collection: modules make tensors, too
+    config.add_cleanup(stack.close)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leaves out what is bound to the CPU or to a dtype where another was asked for."""
+    kept = [item for item in items if skip_reason(item) is None]
+    if len(kept) < len(items):
+        config.hook.pytest_deselected(items=[item for item in items if skip_reason(item) is not None])
+        items[:] = kept
+
+
+@pytest.fixture(scope="session")
+def device(pytestconfig: pytest.Config) -> torch.device:
+    """Where numerics run: --device, the CPU by default."""
+    return device_of(pytestconfig)
+
+
+@pytest.fixture(scope="session")
+def dtype(pytestconfig: pytest.Config) -> torch.dtype:
+    """What the generators of the tests compute in: --dtype, float32 by default."""
+    return dtype_of(pytestconfig)
 
 
 @pytest.fixture(scope="session")
@@ -29,15 +65,21 @@ def shared() -> Path:
 
 
 @pytest.fixture(scope="session")
-def make_generator() -> Callable[..., Generator]:
-    """A function that makes a small generator: make_generator(seed=0, resolution=64, w_dim=32, channel_base=1024)."""
-    return _make_generator
+def make_generator(device: torch.device, dtype: torch.dtype) -> Callable[..., Generator]:
+    """A function that makes a small generator on the device: make_generator(seed=0, resolution=64, w_dim=32,
+    channel_base=1024).
+    """
+
+    def make(*args: int, **kwargs: int) -> Generator:
+        return _make_generator(*args, **kwargs).to(device, dtype)
+
+    return make
 
 
 @pytest.fixture(scope="session")
-def generator() -> Generator:
-    """A generator of 64x64 pixels, w_dim 32, float32, on the CPU. Do not modify it."""
-    return _make_generator()
+def generator(make_generator: Callable[..., Generator]) -> Generator:
+    """A generator of 64x64 pixels and w_dim 32 on the device and in the dtype asked for. Do not modify it."""
+    return make_generator()
 
 
 def _make_generator(

@@ -36,6 +36,13 @@ def codes(inversion: Inversion) -> list[Tensor]:
     return [segment.code.tensor for segment in inversion.segments]
 
 
+def same_picture(one: Tensor, other: Tensor) -> bool:
+    """To the bit, or but for rounding where they lie, and so were blended, on different devices."""
+    if one.device == other.device:
+        return torch.equal(one, other)
+    return bool((one.cpu() - other.cpu()).abs().max() < 1e-5)
+
+
 def assert_same(one: Inversion, other: Inversion) -> None:
     assert all(torch.equal(a, b) for a, b in zip(codes(one), codes(other), strict=True))
     assert one.losses == other.losses

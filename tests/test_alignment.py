@@ -95,6 +95,7 @@ def test_quad_from_a_box() -> None:
         quad_from_rectangle((0, 0, 0, 5))
 
 
+@pytest.mark.cpu("about maps between coordinates, which stay on the CPU")
 def test_the_map_takes_corners_to_corners() -> None:
     quad: Quad = ((10, 5), (2, 80), (95, 70), (70, 12))  # no parallelogram
     corners = torch.tensor([[0, 0, 1], [0, 1, 1], [1, 1, 1], [1, 0, 1.0]]).double()

@@ -45,7 +45,7 @@ def error(one: Tensor, other: Tensor) -> float:
 
 def test_flow_finds_a_shift_and_undoes_it(drawn: Tensor) -> None:
     flow = optical_flow(shifted(drawn, 3, -2), drawn)
-    expected = torch.tensor([-3.0, 2.0])[:, None, None]
+    expected = torch.tensor([-3.0, 2.0], device=flow.device)[:, None, None]
     assert (flow[0] - expected)[:, 16:-16, 16:-16].abs().mean() < 0.1
     assert error(backward_warp(drawn, flow), shifted(drawn, 3, -2)) < 0.02
 

@@ -13,6 +13,7 @@ import torch
 import chunky_core as cg
 from tests.test_structure import ROOMS
 
+pytestmark = pytest.mark.cpu("what the page prints is of the CPU")
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)

@@ -19,6 +19,7 @@ from chunky_core.inversion import check_generator
 from chunky_core.saving import save_bytes, save_tensors
 from tests.inversion_tools import make_inversion
 
+pytestmark = pytest.mark.cpu("names, files and processes")
 ROOT = Path(__file__).parent.parent
 CORE = ROOT / "chunky_core"
 # Positional parameters stand in this order; those of no rank may stand anywhere after the first ranked one.

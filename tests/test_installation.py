@@ -17,6 +17,7 @@ import pytest
 
 import chunky_core
 
+pytestmark = pytest.mark.cpu("files and processes")
 ROOT = Path(__file__).parent.parent
 OLDEST_PYTHON = (3, 10)
 

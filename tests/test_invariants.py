@@ -26,7 +26,7 @@ from chunky_core.inversion import (
     save_inversion,
 )
 from chunky_core.segments import SegmentMasks, single_segment
-from tests.projection_tools import assert_same, codes, photo_of_parts, pieces
+from tests.projection_tools import assert_same, codes, photo_of_parts, pieces, same_picture
 
 MODES = ("independent", "joint")
 
@@ -111,7 +111,7 @@ def test_6_reopened_it_renders_the_same_pixels(
     edited = inversion.with_edits(edit_of(generator, 2.0))
     save_inversion(edited, tmp_path / "one.safetensors")
     opened = load_inversion(tmp_path / "one.safetensors")
-    assert torch.equal(render(generator, opened), render(generator, edited))
+    assert same_picture(render(generator, opened), render(generator, edited))
     with pytest.raises(WrongGeneratorError, match="generator"):
         render(make_generator(seed=2, resolution=32, channel_base=512, channel_max=32), opened)
 
@@ -140,6 +140,7 @@ def test_7_the_same_seed_gives_the_same_and_nothing_global_moves(
     ],
     ids=str,
 )
+@pytest.mark.single("other dtypes overflow at other numbers")
 def test_8_a_diverging_run_ends_with_good_codes_and_says_why(
     generator: Generator, photo: Tensor, segments: SegmentMasks, mode: str, settings: dict, tmp_path: Path
 ) -> None:
@@ -150,6 +151,6 @@ def test_8_a_diverging_run_ends_with_good_codes_and_says_why(
     assert torch.isfinite(render(generator, result)).all()
     assert result.stopped is not None and result.stopped.startswith("diverged at step")
     save_inversion(result, tmp_path / "diverged.safetensors")
-    assert torch.equal(
+    assert same_picture(
         render(generator, load_inversion(tmp_path / "diverged.safetensors")), render(generator, result)
     )

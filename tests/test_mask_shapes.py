@@ -20,6 +20,7 @@ from chunky_core.losses import l1_loss, l2_loss, ms_ssim
 from chunky_core.segments import add_segment, evolve, mask_box, relayer, segments_from_masks, single_segment
 from chunky_core.visualization.outlines import draw_outlines
 
+pytestmark = pytest.mark.cpu("shapes alone")
 SIZE = 32
 RNG = torch.Generator().manual_seed(4)
 PHOTO, RENDERING = torch.rand(2, 1, 3, SIZE, SIZE, generator=RNG) * 2 - 1

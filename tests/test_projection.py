@@ -33,7 +33,9 @@ def segments(generator: Generator) -> SegmentMasks:
 
 @pytest.fixture(scope="module")
 def photo(generator: Generator, segments: SegmentMasks) -> Tensor:
-    return photo_of_parts(generator, segments)
+    return photo_of_parts(generator, segments).clamp(
+        -20, 20
+    )  # what a photo may hold; low precision goes beyond it
 
 
 @pytest.mark.parametrize("mode", ["independent", "joint"])
@@ -81,7 +83,7 @@ def test_one_all_ones_segment_is_plain_global_projection(generator: Generator, p
         loss.backward()
         optimizer.step()
     assert inversion.losses["all"] == pytest.approx(curve, rel=1e-4)
-    assert torch.allclose(codes(inversion)[0], ws.detach(), atol=1e-3)
+    assert torch.allclose(codes(inversion)[0].to(ws), ws.detach(), atol=1e-3)
 
 
 def math_cos(fraction: float) -> float:

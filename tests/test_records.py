@@ -14,6 +14,7 @@ from chunky_core.generator.spaces import Direction, LatentCode
 from chunky_core.inversion import Edit, ProjectionState, SegmentCode, SegmentCodes, load_inversion
 from tests.inversion_tools import make_inversion
 
+pytestmark = pytest.mark.cpu("what is printed names the device")
 SMILE = Direction("smile", "w", torch.ones(32))
 
 

@@ -13,6 +13,7 @@ from chunky_core.boxes import Box, full_box
 from chunky_core.errors import InvalidInputError
 from chunky_core.generator.generator import Generator
 from chunky_core.generator.region_plan import plan_region
+from tests.devices import tolerance
 
 SIZE = 64
 EDGE_CASES = (
@@ -62,13 +63,14 @@ def test_values_in_double_precision(exact: Generator, ws: Tensor) -> None:
         assert float((part - cut(whole, box)).abs().max()) < 1e-12, box
 
 
-def test_values_in_single_precision(generator: Generator, ws: Tensor) -> None:
+def test_values_in_the_dtype_asked_for(generator: Generator, ws: Tensor) -> None:
     whole = generator.synthesis(ws)
-    peak = float(whole.abs().max())
+    bound = tolerance(generator.dtype) * float(whole.abs().max())
     for box in (*EDGE_CASES, *random_boxes(20, seed=2)):
-        assert float((generator.synthesis(ws, box) - cut(whole, box)).abs().max()) < 1e-5 * peak, box
+        assert float((generator.synthesis(ws, box) - cut(whole, box)).abs().max()) < bound, box
 
 
+@pytest.mark.float64
 def test_other_resolutions_and_lower_outputs(make_generator: Callable[..., Generator]) -> None:
     for resolution in (4, 8, 128):
         generator = make_generator(seed=resolution, resolution=resolution, channel_base=256, channel_max=16)
@@ -99,11 +101,12 @@ def test_gradients(exact: Generator, ws: Tensor, kind: str) -> None:
             assert float((found - expected).abs().max()) < 1e-12 * peak, box
 
 
-def test_gradients_of_parameters(make_generator: Callable[..., Generator]) -> None:
+@pytest.mark.float64
+def test_gradients_of_parameters(make_generator: Callable[..., Generator], device: torch.device) -> None:
     frozen = make_generator(resolution=16, channel_base=128, channel_max=8).module.synthesis
     network = type(frozen)(w_dim=32, img_resolution=16, channel_base=128, channel_max=8)
     network.load_state_dict(frozen.state_dict())
-    network.double()
+    network.double().to(device)
     w = torch.randn(1, network.num_ws, 32, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
     box = Box(2, 5, 9, 16)
     parameters = list(network.parameters())
@@ -206,6 +209,7 @@ def test_cost_falls_with_the_area(make_generator: Callable[..., Generator]) -> N
     assert costs[3].activations < 0.15 * costs[0].activations
 
 
+@pytest.mark.real_device("looks at the memory behind saved tensors")
 def test_memory_follows_the_area(make_generator: Callable[..., Generator]) -> None:
     generator = make_generator(resolution=128, channel_base=2048, channel_max=32)
     network = generator.module.synthesis
@@ -223,5 +227,5 @@ def test_memory_follows_the_area(make_generator: Callable[..., Generator]) -> No
             tensor.untyped_storage().data_ptr() for tensor in (*network.parameters(), *network.buffers())
         }
         kept = sum(size for address, size in saved.items() if address not in weights)
-        assert kept < 1.1 * 4 * network.cost(box).activations + 2**16
+        assert kept < 1.1 * generator.dtype.itemsize * network.cost(box).activations + 2**16
         assert image.requires_grad

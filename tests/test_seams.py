@@ -67,7 +67,7 @@ def test_an_offset_toward_the_static_part(photo: Tensor, masks: SegmentMasks) ->
 def test_the_blurrier_the_smaller(photo: Tensor, masks: SegmentMasks) -> None:
     square = masks.masks[0, 0].double()
     errors = [
-        seam_gradient_error(photo, photo + OFFSET * feather(square, sigma), masks)
+        seam_gradient_error(photo, photo + OFFSET * feather(square.cpu(), sigma).to(photo), masks)
         for sigma in (0, 0.7, 1.5, 3)
     ]
     assert errors == sorted(errors, reverse=True)
@@ -76,7 +76,7 @@ def test_the_blurrier_the_smaller(photo: Tensor, masks: SegmentMasks) -> None:
 
 def test_wider_means_see_a_blurred_seam_as_a_step(photo: Tensor, masks: SegmentMasks) -> None:
     left = 1 - masks.static[0, 0].double()
-    sharp, blurred = (photo + OFFSET * feather(left, sigma) for sigma in (0, 1.5))
+    sharp, blurred = (photo + OFFSET * feather(left.cpu(), sigma).to(photo) for sigma in (0, 1.5))
     error = {
         (name, width): seam_gradient_errors(photo, picture, masks, width=width)["left", "static"].error
         for name, picture in (("sharp", sharp), ("blurred", blurred))

@@ -63,14 +63,14 @@ def test_seeded_and_without_the_global_seed(small: Generator) -> None:
 
 def test_classes_are_drawn_evenly(small: Generator) -> None:
     mapping = MappingNetwork(z_dim=8, w_dim=8, num_ws=small.num_ws, num_layers=1, c_dim=4)
-    conditional = Generator(GeneratorModule(mapping, small.module.synthesis))
+    conditional = Generator(GeneratorModule(mapping.to(small.device), small.module.synthesis))
     z, w = draw_codes(conditional, SAMPLES, seed=0)
     by_class = torch.stack([conditional.mapping(z, c)[:, 0] for c in range(4)])
     distance, drawn = (by_class - w).square().sum(dim=2).min(dim=0)
     assert float(distance.max()) < 1e-8
     assert float((drawn.bincount(minlength=4) / SAMPLES - 0.25).abs().max()) < 0.04
     found = measure_statistics(conditional, SAMPLES)
-    np.testing.assert_allclose(found.w_mean, w.mean(0), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(found.w_mean, w.mean(0).cpu(), rtol=1e-4, atol=1e-6)
 
 
 def test_measured_once_then_read(small: Generator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,11 +13,12 @@ from chunky_core.errors import InvalidInputError
 from chunky_core.generator.architecture import StyleGAN2Architecture, architecture_from, build_module
 from chunky_core.generator.generator import Generator
 from chunky_core.generator.stylegan2 import SynthesisNetwork
+from tests.devices import chosen_device, on_device
 
 
 @pytest.fixture(scope="module")
 def reference(shared: Path) -> dict[str, Tensor]:
-    return load_file(shared / "parity" / "sg2_ada_64.safetensors")
+    return on_device(load_file(shared / "parity" / "sg2_ada_64.safetensors"))
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +28,7 @@ def official(reference: dict[str, Tensor]) -> Generator:
         name.removeprefix("state/"): tensor for name, tensor in reference.items() if name.startswith("state/")
     }
     architecture = architecture_from({name: tensor.shape for name, tensor in state.items()})
-    return Generator(build_module(architecture, state, "cpu", torch.float32))
+    return Generator(build_module(architecture, state, chosen_device(), torch.float32))
 
 
 def error(found: Tensor, expected: Tensor) -> float:
@@ -79,6 +80,7 @@ def test_gradient(official: Generator, reference: dict[str, Tensor]) -> None:
     assert error(ws.grad, expected) < 1e-4 * float(expected.abs().max())
 
 
+@pytest.mark.cpu("finite differences at every number, which take minutes elsewhere")
 def test_all_gradients_by_finite_differences() -> None:
     torch_rng = torch.Generator().manual_seed(3)
     network = SynthesisNetwork(w_dim=4, img_resolution=8, channel_base=32, channel_max=4).double()
@@ -92,7 +94,7 @@ def test_all_gradients_by_finite_differences() -> None:
 
 def test_training_gradients_equal_frozen_ones(reference: dict[str, Tensor], official: Generator) -> None:
     trained = SynthesisNetwork(w_dim=64, img_resolution=64, channel_base=1024, channel_max=64)
-    trained.load_state_dict(official.module.synthesis.state_dict())
+    trained.to(chosen_device()).load_state_dict(official.module.synthesis.state_dict())
     gradients = []
     for network in (trained, official.module.synthesis):
         ws = reference["in/w_plus"].clone().requires_grad_()
@@ -105,7 +107,7 @@ def test_training_gradients_equal_frozen_ones(reference: dict[str, Tensor], offi
 def test_channels_last_and_half_precision(official: Generator, reference: dict[str, Tensor]) -> None:
     expected = reference["out/image_wplus_const"]
     network = SynthesisNetwork(w_dim=64, img_resolution=64, channel_base=1024, channel_max=64)
-    network.load_state_dict(official.module.synthesis.state_dict())
+    network.to(chosen_device()).load_state_dict(official.module.synthesis.state_dict())
     network.to(memory_format=torch.channels_last)
     assert error(network(network.styles(reference["in/w_plus"])), expected) < 1e-4
     image = official.to(dtype=torch.bfloat16).synthesis(reference["in/w_plus"])

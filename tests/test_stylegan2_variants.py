@@ -29,7 +29,9 @@ from chunky_core.generator.module import shapes_of
 from chunky_core.generator.ops import LRELU_GAIN, LRELU_SLOPE, scaled_leaky_relu
 from chunky_core.generator.region_plan import Window
 from chunky_core.generator.stylegan2 import BLOCKS, SynthesisNetwork
+from tests.devices import chosen_device, on_device
 
+pytestmark = pytest.mark.float64
 VARIANTS = list(product(BLOCKS, (None, 0.8)))
 BOXES = (Box(0, 0, 1, 1), Box(31, 0, 32, 32), Box(7, 9, 20, 12), Box(1, 1, 31, 30), Box(0, 0, 32, 32))
 
@@ -50,7 +52,7 @@ def make(block: str, conv_clamp: float | None, c_dim: int = 0, size: int = 32) -
         for name, tensor in (*synthesis.state_dict().items(), *mapping.state_dict().items()):
             if name.endswith(("bias", "noise_strength", "w_avg")):
                 tensor.add_(torch.randn_like(tensor), alpha=0.3)
-    return Generator(GeneratorModule(mapping, synthesis)).to(dtype=torch.float64)
+    return Generator(GeneratorModule(mapping, synthesis)).to(chosen_device(), torch.float64)
 
 
 def codes(generator: Generator) -> Tensor:
@@ -79,6 +81,7 @@ def test_boxes_equal_crops(block: str, clamp: float | None) -> None:
     assert float((part - cut(noisy, BOXES[2])).detach().abs().max()) < 1e-12
 
 
+@pytest.mark.cpu("finite differences at every number, which take minutes elsewhere")
 @pytest.mark.parametrize(("block", "clamp"), VARIANTS)
 def test_gradients_by_finite_differences(block: str, clamp: float | None) -> None:
     rng = torch.Generator().manual_seed(3)
@@ -240,7 +243,7 @@ def test_fingerprint_does_not_depend_on_when_it_is_asked_for(
 def test_frozen_weights_are_copied_once_into_their_layout(make_generator: Callable[..., Generator]) -> None:
     generator = make_generator(resolution=16)
     state = {name: tensor.clone() for name, tensor in generator.module.state_dict().items()}
-    module = build_module(generator.architecture, state, "cpu", torch.float32)
+    module = build_module(generator.architecture, state, chosen_device(), torch.float32)
     addresses = {name: tensor.data_ptr() for name, tensor in module.state_dict().items()}
     built = Generator(module, architecture=generator.architecture)
     assert addresses == {name: tensor.data_ptr() for name, tensor in built.module.state_dict().items()}
@@ -257,14 +260,14 @@ def test_official_figures(file: Path) -> None:
     """State, inputs and outputs recorded from NVlabs' stylegan2-ada-pytorch."""
     with safe_open(file, framework="pt") as content:
         metadata = content.metadata()
-    tensors = load_file(file)
+    tensors = on_device(load_file(file))
     state = {name.removeprefix("state/"): t for name, t in tensors.items() if name.startswith("state/")}
     clamp = None if metadata["conv_clamp"] == "None" else float(metadata["conv_clamp"])
     architecture = architecture_from(shapes_of(state), {"conv_clamp": clamp})
     for key in ("z_dim", "w_dim", "c_dim", "img_resolution"):
         assert getattr(architecture, key) == int(metadata[key]), key
     assert architecture.as_metadata()["architecture"] == f"stylegan2-{metadata['architecture']}"
-    generator = Generator(build_module(architecture, state, "cpu", torch.float32))
+    generator = Generator(build_module(architecture, state, chosen_device(), torch.float32))
     check_codes(generator, tensors)
     check_images(generator, tensors)
 

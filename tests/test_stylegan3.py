@@ -17,6 +17,7 @@ from chunky_core.generator.architecture import architecture_from, build_module, 
 from chunky_core.generator.filters import filtered_leaky_relu, filtering, lowpass_filter
 from chunky_core.generator.generator import Generator
 from chunky_core.generator.stylegan3 import StyleGAN3Architecture
+from tests.devices import chosen_device, on_device
 
 RECORDED = Path(__file__).parent / "data" / "sg3_r_16.safetensors"  # configuration R, three classes
 
@@ -31,7 +32,7 @@ def shapes(state: dict[str, Tensor]) -> dict[str, tuple[int, ...]]:
 
 def made_from(reference: dict[str, Tensor], dtype: torch.dtype = torch.float32) -> Generator:
     state = weights(reference)
-    return Generator(build_module(architecture_from(shapes(state)), state, "cpu", dtype))
+    return Generator(build_module(architecture_from(shapes(state)), state, chosen_device(), dtype))
 
 
 def error(found: Tensor, expected: Tensor) -> float:
@@ -41,7 +42,7 @@ def error(found: Tensor, expected: Tensor) -> float:
 
 @pytest.fixture(scope="module")
 def recorded() -> dict[str, Tensor]:
-    return load_file(RECORDED)
+    return on_device(load_file(RECORDED))
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +51,7 @@ def small(recorded: dict[str, Tensor]) -> Generator:
 
 
 def test_configuration_t_equals_the_official_network(shared: Path) -> None:
-    reference = load_file(shared / "parity" / "sg3_t_64.safetensors")
+    reference = on_device(load_file(shared / "parity" / "sg3_t_64.safetensors"))
     generator = made_from(reference)
     assert generator.architecture == StyleGAN3Architecture(64, 64, 0, 64, 3, 1024, 32)
     assert error(generator.mapping(reference["in/z"]), reference["out/w"]) < 1e-5
@@ -71,7 +72,7 @@ def test_configuration_r_equals_the_official_network(recorded: dict[str, Tensor]
 
 
 def test_filters_designed_equal_the_stored_ones(recorded: dict[str, Tensor], small: Generator) -> None:
-    designed = type(small.module.synthesis)(small.architecture).state_dict()
+    designed = on_device(type(small.module.synthesis)(small.architecture).state_dict())
     names = [name for name in weights(recorded) if name.endswith("_filter")]
     assert {recorded[f"state/{name}"].ndim for name in names} == {1, 2}
     for name in names:
@@ -89,6 +90,7 @@ def test_filtering_equals_stuffing_zeros(
     fd = lowpass_filter(6 * down, 3.0, 3.0, 32.0, radial=radial).double() if down > 1 else None
     x = torch.randn(2, 3, size_in, size_in, dtype=torch.double, generator=torch.Generator().manual_seed(0))
     bias, factors = torch.tensor([0.1, -0.4, 0.3]).double(), torch.tensor([[0.5, 2.0, 1.0]] * 2).double()
+    fu, fd = (taps if taps is None else taps.to(x) for taps in (fu, fd))
     filters = filtering(fu, fd, x, up=up, down=down, sizes=(size_in, size_out), clamp=0.8)
     found = filtered_leaky_relu(x, factors, bias, filters)
     expected = stuffed(x * factors[..., None, None] + bias[:, None, None], fu, fd, up, down, size_out)
@@ -120,6 +122,7 @@ def test_gradient_of_the_filtered_activation(radial: bool) -> None:
     x = torch.randn(2, 2, 7, 7, dtype=torch.double, generator=rng, requires_grad=True)
     factors = torch.rand(2, 2, dtype=torch.double, generator=rng, requires_grad=True)
     bias = torch.randn(2, dtype=torch.double, generator=rng, requires_grad=True)
+    fu, fd = fu.to(x), fd.to(x)
     filters = filtering(fu, fd, x, up=2, down=2, sizes=(7, 6), clamp=0.7)
     assert torch.autograd.gradcheck(lambda *v: filtered_leaky_relu(*v, filters), (x, factors, bias))
 

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..boxes import Box
+from ..devices import float64_device
 from ..errors import InvalidInputError
 from ..inversion.original_crop import Point
 
@@ -119,12 +120,10 @@ def _mapped(transform: Tensor, points: Tensor) -> Tensor:
 def _grid(plane: Tensor, transform: Tensor, box: Box, samples: int) -> Tensor:
     """Where in `plane` the samples of a box lie, in grid_sample's -1..1: [1,h,w,2]."""
     to_unit = scaling(2 / plane.shape[3], 2 / plane.shape[2])
-    a, b, c = (to_unit @ transform.cpu()).to(plane.device)
-    x = (
-        box.left
-        + (torch.arange(box.width * samples, device=plane.device, dtype=torch.float64) + 0.5) / samples
-    )
-    rows = torch.arange(box.height * samples, device=plane.device, dtype=torch.float64)[:, None]
+    place = float64_device(plane.device)
+    a, b, c = (to_unit @ transform.cpu()).to(place)
+    x = box.left + (torch.arange(box.width * samples, device=place, dtype=torch.float64) + 0.5) / samples
+    rows = torch.arange(box.height * samples, device=place, dtype=torch.float64)[:, None]
     y = box.top + (rows + 0.5) / samples
     divisor = c[0] * x + c[1] * y + c[2]
     grid = torch.stack([a[0] * x + a[1] * y + a[2], b[0] * x + b[1] * y + b[2]], -1) / divisor[..., None] - 1

@@ -165,6 +165,6 @@ def change_figures(inversion: Inversion, photo: Tensor, edited: Tensor) -> dict:
     changed = (to_uint8(edited) != to_uint8(photo)).any(-1)[0].cpu()
     static = (inversion.static_mask[0, 0] == 1).cpu()
     return {
-        "changed_pixels": round(changed.double().mean().item(), 6),
+        "changed_pixels": round(changed.cpu().double().mean().item(), 6),
         "static_pixels_changed": int((changed & static).sum()),
     }

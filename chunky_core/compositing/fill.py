@@ -77,7 +77,7 @@ def fill_region(
     with torch.inference_mode(False), torch.no_grad():
         segment = next(one for one in inversion.segments if one.name == name)
         shown_mask = feathered(
-            _union([part.mask for part in parts if part.take])[0, 0].double().cpu(), feather
+            _union([part.mask for part in parts if part.take])[0, 0].cpu().double(), feather
         )
         _with_fill(
             inversion, segment, segment.code, shown_mask

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ..deprecated import old_names
+from ..devices import float64_device
 from ..errors import InvalidInputError
 from ..losses import IdentityNetwork, PerceptualNetwork, perceptual_distance
 from ..losses.resize import input_size, resize
@@ -22,10 +23,13 @@ def mse(image: Tensor, target: Tensor, mask: Tensor | None = None) -> float:
     Raises InvalidInputError if the sizes differ or the mask is empty.
     """
     _check_sizes(image, target)
-    error = (image.double() - target.double()).square().mean(dim=1, keepdim=True)
+    place = float64_device(image.device)
+    error = (
+        (image.to(place, torch.float64) - target.to(place, torch.float64)).square().mean(dim=1, keepdim=True)
+    )
     if mask is None:
         return error.mean().item()
-    weights = _weights(mask, image).double().expand_as(error)
+    weights = _weights(mask, image).to(place, torch.float64).expand_as(error)
     return ((error * weights).sum() / weights.sum()).item()
 
 

@@ -12,6 +12,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from ..devices import float64_device
 from ..errors import SaveError, UnsupportedCheckpointError
 from ..saving import save_tensors
 from .generator import Generator
@@ -79,14 +80,15 @@ def statistics(generator: Generator, folders: Sequence[Path] = ()) -> GeneratorS
 def measure_statistics(generator: Generator, samples: int = SAMPLES, seed: int = 0) -> GeneratorStatistics:
     """The statistics of `samples` seeded codes, summed up in float64; takes seconds."""
     _, w = draw_codes(generator, samples, seed)
-    w_mean, w_covariance = _mean_and_covariance(w.double().cpu())
+    w_mean, w_covariance = _mean_and_covariance(w.cpu().double())
     total: Tensor | float = 0.0
     squares: Tensor | float = 0.0
     with torch.no_grad():
         # measured from the mean, so that the squares don't cancel
-        origin = torch.cat(generator.styles(w_mean[None].to(w)), dim=1).double()
+        place = float64_device(w.device)
+        origin = torch.cat(generator.styles(w_mean[None].to(w)), dim=1).to(place, torch.float64)
         for chunk in w.split(_CHUNK):
-            styles = torch.cat(generator.styles(chunk), dim=1).double() - origin
+            styles = torch.cat(generator.styles(chunk), dim=1).to(place, torch.float64) - origin
             total, squares = total + styles.sum(dim=0), squares + styles.square().sum(dim=0)
     offset = torch.as_tensor(total) / samples
     variance = (torch.as_tensor(squares) / samples - offset.square()).clamp(min=0.0)

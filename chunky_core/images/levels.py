@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from ..deprecated import old_names
+from ..devices import float64_device
 from ..errors import InvalidInputError
 
 # What ComfyUI's loader divides the levels of a gray image by: it makes them 16-bit ones by shifting, and white is
@@ -59,7 +60,7 @@ def whole_levels(values: Tensor, strict: bool = False) -> Tensor | None:
     values: in 0..1, level divided by one of `LEVEL_DIVISORS`; strict: without what the host's loader may be off.
     """
     for most, off in LEVEL_DIVISORS:
-        levels = values.detach().double() * most
+        levels = values.detach().to(float64_device(values.device), torch.float64) * most
         whole = levels.round()
         if not bool(((levels - whole).abs() > (EXACT if strict else off)).any()):
             return whole

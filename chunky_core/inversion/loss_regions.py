@@ -71,7 +71,7 @@ def loss_mask(masks: Tensor, config: ProjectionConfig) -> Tensor:
     check_extent(config.feather, (masks.shape[-2], masks.shape[-1]), "feather")
     grown = grow(masks, config.dilation)
     if config.feather:
-        soft = [feather(mask[0].double().cpu(), config.feather) for mask in grown]
+        soft = [feather(mask[0].cpu().double(), config.feather) for mask in grown]
         grown = torch.maximum(torch.stack(soft)[:, None].to(grown), masks)
     if config.neighborhood:
         around = grow(masks, config.dilation + config.neighborhood_width)

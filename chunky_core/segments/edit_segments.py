@@ -184,7 +184,7 @@ def _one_by_one(
     """
     masks = segments.planes()
     result = segments
-    for name in sorted(segments.resolve(wanted), key=lambda name: -masks[name].double().sum().item()):
+    for name in sorted(segments.resolve(wanted), key=lambda name: -masks[name].cpu().double().sum().item()):
         result = relayer(result, {name: change(masks[name].cpu().double())}, freed=freed)
     return result
 

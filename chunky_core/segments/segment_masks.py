@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ..devices import float64_device
 from ..errors import InvalidInputError
 from ..wording import in_pixels
 from .incoming import check_values
@@ -35,7 +36,8 @@ class SegmentMasks:
         _check_shapes(self.names, self.masks, self.static)
         for name in self.names:
             check_name(name)
-        total = self.static[0].to(torch.float64, copy=True)
+        place = float64_device(self.static.device)
+        total = self.static[0].to(place, torch.float64, copy=True)
         check_values("static", self.static)
         for name, mask in zip(self.names, self.masks, strict=True):
             check_values(name, mask)
@@ -43,7 +45,7 @@ class SegmentMasks:
                 raise InvalidInputError(
                     f"the mask of {name!r} is empty; expected at least one pixel above 0, or leave it out"
                 )
-            total += mask
+            total += mask.to(place)
         worst = (total - 1).abs().max().item()
         if worst > 1e-6:
             raise InvalidInputError(

@@ -62,17 +62,19 @@ def mirrored(mask: Tensor, axis: float = 0.5) -> Tensor:
     if not 0 <= axis <= 1:
         raise InvalidInputError(f"the axis is {axis}; expected a share of the width, 0 to 1")
     width = mask.shape[-1]
-    source = 2 * axis * width - 1 - torch.arange(width, dtype=torch.float64, device=mask.device)
+    source = (
+        2 * axis * width - 1 - torch.arange(width, dtype=torch.float64)
+    )  # on the CPU, which knows float64
     source = torch.where((source - source.round()).abs() < 1e-6, source.round(), source)
-    first = source.floor()
-    share = (source - first).to(mask)
+    share = (source - source.floor()).to(mask)
+    first = source.floor().long().to(mask.device)
     return _columns(mask, first) * (1 - share) + _columns(mask, first + 1) * share
 
 
 def _columns(mask: Tensor, index: Tensor) -> Tensor:
     """Columns by number, 0 where there is none."""
     inside = (index >= 0) & (index < mask.shape[-1])
-    return mask[:, index.clamp(0, mask.shape[-1] - 1).long()] * inside
+    return mask[:, index.clamp(0, mask.shape[-1] - 1)] * inside
 
 
 def _in_case(word: str, like: str) -> str:
