@@ -31,7 +31,7 @@ def photo() -> torch.Tensor:
 @pytest.fixture(scope="module")
 def inversion(pack: Pack, generator: Any, photo: torch.Tensor) -> tuple[Any, ...]:  # noqa: F811
     """Two segments and a static row, at the mean code."""
-    records = core("inversion.inversion")
+    records = core("inversion")
     masks = torch.zeros(2, 1, SIZE, SIZE)
     masks[0, :, :20], masks[1, :, 20:-4] = 1, 1
     networks = generator.generator
