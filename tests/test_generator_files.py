@@ -253,12 +253,12 @@ def test_the_package_is_light_until_used() -> None:
         _ = chunky_core.nothing
 
 
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+@pytest.mark.parametrize("precision", [torch.float16, torch.bfloat16, torch.float64])
 def test_a_file_has_one_fingerprint_in_every_precision(
-    generator: Generator, tmp_path: Path, dtype: torch.dtype
+    generator: Generator, tmp_path: Path, precision: torch.dtype
 ) -> None:
     save_generator(generator, tmp_path / "g.safetensors")
-    assert load_generator(tmp_path / "g.safetensors", dtype=dtype).fingerprint == generator.fingerprint
+    assert load_generator(tmp_path / "g.safetensors", dtype=precision).fingerprint == generator.fingerprint
 
 
 @pytest.mark.parametrize("name", ["x" * 5000 + ".pkl", "a\0b.pkl"])
