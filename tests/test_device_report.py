@@ -17,6 +17,7 @@ from benchmarks.device_report.__main__ import run_part
 from benchmarks.device_report.markdown import as_markdown
 from benchmarks.device_report.part import Part
 from benchmarks.device_report.schema import passed, problems
+from benchmarks.device_report.suite import CHOSEN
 from chunky_core.generator import Generator
 
 PARTS = ("machine", "correctness", "suite", "timings")
@@ -77,6 +78,7 @@ def test_a_failed_check_or_test_or_a_missing_part_makes_it_fail(report: dict[str
         (("correctness",), []),
         (("suite", "failed"), 1),
         (("suite", "errors"), 1),
+        (("suite", "not_run"), 10_000),
         (("suite", "passed"), 0),
     ):
         changed = copy.deepcopy(report)
@@ -132,3 +134,8 @@ def test_results_of_a_part_are_kept_as_they_come(tmp_path: Path) -> None:
     part.write("machine", {"device": "cpu"})
     assert json.loads(part.out.read_text()) == {"timings": [2, 2], "machine": {"device": "cpu"}}
     assert list(tmp_path.iterdir()) == [part.out]
+
+
+def test_the_chosen_tests_exist() -> None:
+    files = {path.stem.removeprefix("test_") for path in Path(__file__).parent.glob("test_*.py")}
+    assert not {name for names in CHOSEN.values() for name in names} - files

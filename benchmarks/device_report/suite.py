@@ -17,43 +17,37 @@ import pytest
 from .part import Part, part_options
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+SMALL = ["devices", "region", "region_batches", "objective", "losses", "poisson", "blend", "spaces"]
 CHOSEN = {
-    "tiny": ("blend", "spaces"),
-    "small": ("devices", "region", "region_batches", "objective", "losses", "poisson", "blend", "spaces"),
-    "full": (
-        *(
-            "devices",
-            "region",
-            "region_batches",
-            "objective",
-            "losses",
-            "poisson",
-            "blend",
-            "spaces",
+    "tiny": ["blend", "spaces"],
+    "small": SMALL,
+    "full": [
+        *SMALL,
+        *[
             "invariants",
-        ),
-        *("composite", "projection", "level_set", "render", "noise_maps", "stylegan2_variants", "stylegan3"),
-        *(
+            "hooks",
+            "latents",
+            "composite",
+            "projection",
+            "level_set",
+            "render",
+            "noise_maps",
+            "stylegan2_variants",
+            "stylegan3",
+        ],
+        *[
             "poisson_segments",
             "poisson_modes",
             "edits",
             "segments",
-            "fit",
             "detail",
             "boundaries",
             "perceptual",
-        ),
-        *(
             "identity_loss",
             "statistics",
-            "fill",
-            "seams",
-            "fitting",
-            "edit_segments",
-            "alignment",
-            "schedule",
-        ),
-    ),
+        ],
+        *["fill", "seams", "fitting", "edit_segments", "alignment", "schedule"],
+    ],
 }
 SECONDS = {"tiny": 60, "small": 300, "full": 110}
 
