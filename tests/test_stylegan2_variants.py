@@ -244,7 +244,8 @@ def test_frozen_weights_are_copied_once_into_their_layout(make_generator: Callab
     addresses = {name: tensor.data_ptr() for name, tensor in module.state_dict().items()}
     built = Generator(module, architecture=generator.architecture)
     assert addresses == {name: tensor.data_ptr() for name, tensor in built.module.state_dict().items()}
-    assert built.module.synthesis.get_submodule("b8").conv0.weight.transpose(0, 1).is_contiguous()
+    doubling = built.module.synthesis.get_submodule("b8").conv0.weight
+    assert doubling.transpose(0, 1).is_contiguous(memory_format=torch.channels_last)
     assert built.fingerprint == generator.fingerprint
 
 

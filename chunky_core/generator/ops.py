@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from ..boxes import Box, crop
 from ..deprecated import old_names
+from ..memory_layout import layout_of, new_like
 from .region_plan import Overlap, Window
 
 LRELU_SLOPE = 0.2
@@ -104,7 +105,7 @@ class _ScaledLeakyRelu(torch.autograd.Function):
             # slope * grad * (result / slope - bias - noise), where the slopes cancel
             product = correlation[..., None, None] - per_channel * bias[:, None, None]
             if noise is not None:
-                product -= (grad_sum.flatten(2) @ noise.flatten(2).mT)[..., None]
+                product -= (noise.flatten(2) @ grad_sum.flatten(2).mT).mT[..., None]
             grad_factors = product / factors
         if ctx.needs_input_grad[3]:
             grad_noise = grad_sum.sum_to_size(noise.shape)
@@ -135,17 +136,30 @@ class _Convolution(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensors
-        stride, padding, dilation, double, _, groups = ctx.settings
+        _, padding, _, double, _, groups = ctx.settings
         grad_x = grad_weight = None
         if ctx.needs_input_grad[0]:
-            grad_x = torch.ops.aten.convolution(
-                grad, weight, None, stride, padding, dilation, not double, (0, 0), groups
-            )
+            grad_x = _input_gradient(grad, weight, padding, double, groups)
         if x is not None:
             _, grad_weight, _ = torch.ops.aten.convolution_backward(
                 grad, x, weight, None, *ctx.settings, (False, True, False)
             )
         return grad_x, grad_weight, None, None, None
+
+
+def _input_gradient(
+    grad: Tensor, weight: Tensor, padding: tuple[int, int], double: bool, groups: int
+) -> Tensor:
+    """The gradient by the input of `convolve` from the one by its result."""
+    if groups > 1 and not double and layout_of(grad) == torch.channels_last:
+        # the same as the transposed convolution, for which there is no quick kernel by channels
+        weight = weight.flip(2, 3).contiguous(memory_format=torch.channels_last)
+        height, width = (size - 1 - before for size, before in zip(weight.shape[2:], padding, strict=True))
+        return torch.ops.aten.convolution(
+            grad, weight, None, (1, 1), (height, width), (1, 1), False, (0, 0), groups
+        )
+    stride = (2, 2) if double else (1, 1)
+    return torch.ops.aten.convolution(grad, weight, None, stride, padding, (1, 1), not double, (0, 0), groups)
 
 
 def weight_energy(weight: Tensor) -> Tensor:
@@ -177,7 +191,9 @@ class _CutEach(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, size: tuple[int, int], overlaps: tuple[Overlap, ...]) -> Tensor:
         ctx.shape, ctx.overlaps = x.shape, overlaps
         inside_only = all((place.height, place.width) == size for _, place in overlaps)
-        result = (x.new_empty if inside_only else x.new_zeros)((*x.shape[:2], *size))
+        result = new_like(x, (*x.shape[:2], *size))
+        if not inside_only:
+            result.zero_()
         for index, (inside, place) in enumerate(overlaps):
             crop(result[index], place).copy_(crop(x[index], inside))
         return result
@@ -185,7 +201,7 @@ class _CutEach(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        result = grad.new_zeros(ctx.shape)
+        result = new_like(grad, ctx.shape).zero_()
         for index, (inside, place) in enumerate(ctx.overlaps):
             crop(result[index], inside).copy_(crop(grad[index], place))
         return result, None, None
@@ -215,7 +231,8 @@ def upsample_rgb(rgb: Tensor, fir: Tensor, window: Window) -> Tensor:
 
 def _fir_kernel(fir: Tensor, x: Tensor) -> Tensor:
     """The depthwise kernel [C,1,4,4] of the FIR filter for x: [B,C,H,W]; 4 makes up for the stuffed zeros."""
-    return (fir * 4).to(x.dtype).expand(x.shape[1], 1, 4, 4)
+    kernel = (fir * 4).to(x.dtype).expand(x.shape[1], 1, 4, 4)
+    return kernel.contiguous(memory_format=layout_of(x))
 
 
 def _padded(x: Tensor, window: Window) -> tuple[Tensor, tuple[int, int]]:

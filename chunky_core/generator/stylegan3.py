@@ -261,7 +261,7 @@ class StyleGAN3Synthesis(nn.Module):
         check_box(box, out_resolution or self.img_resolution)
         return 1.0
 
-    def freeze(self) -> StyleGAN3Synthesis:
+    def freeze(self, device: torch.device | None = None) -> StyleGAN3Synthesis:
         """Makes the weights constants, which spares each pass some work on them. For good: build anew to train."""
         self.requires_grad_(False)
         for _, layer in self.styled_layers():

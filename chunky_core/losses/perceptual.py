@@ -18,9 +18,10 @@ from ..checkpoints.checkpoint import as_tensor, fields, is_weight
 from ..checkpoints.containers.content import open_content
 from ..checkpoints.pickles.rebuild import TensorRef
 from ..errors import InvalidInputError, MissingWeightsError, UnsupportedCheckpointError
-from .feature_network import FeatureNetwork, is_feature_network, load_feature_network
+from .feature_network import EPSILON, FeatureNetwork, is_feature_network, load_feature_network
 from .pytorch_files import is_onnx_file, is_torchscript, refused, renamed_onnx
 from .trial_run import try_network
+from .unit_features import UnitFeatures, unit_distance
 
 _WEIGHTS = {"vgg": "VGG16_Weights", "alex": "AlexNet_Weights", "squeeze": "SqueezeNet1_1_Weights"}
 LPIPS_NETWORKS = tuple(_WEIGHTS)
@@ -52,6 +53,13 @@ def perceptual_distance(features: Sequence[Tensor], others: Sequence[Tensor]) ->
     """
     terms = [(a - b).square().sum(1).mean((-2, -1)) for a, b in zip(features, others, strict=True)]
     return torch.stack(terms).sum(0)
+
+
+def distance_from(network: PerceptualNetwork, images: Tensor, features: Sequence[Tensor]) -> Tensor:
+    """`perceptual_distance` of images [B,3,h,w] from the features of others, differentiable by the images: [B]."""
+    if isinstance(network, UnitFeatures):
+        return unit_distance(network, images, features)
+    return perceptual_distance(network.features(images), features)
 
 
 def load_perceptual_network(
@@ -131,7 +139,7 @@ def _trunk_of(path: Path) -> str | None:
         return "alex" if stem.size[-1:] == (11,) else "vgg"
 
 
-class _Lpips:
+class _Lpips(UnitFeatures):
     """LPIPS as feature maps: unit-normalised activations times the roots of the package's linear weights."""
 
     smallest_side = _LPIPS_SMALLEST
@@ -150,9 +158,18 @@ class _Lpips:
         self.network.requires_grad_(False).eval().to(device)
         self.roots = [layer.model[-1].weight.clamp(min=0).sqrt() for layer in self.network.lins]
 
+    def maps(self, images: Tensor) -> list[Tensor]:
+        return list(self.network.net(self.network.scaling_layer(images.to(self.roots[0].dtype))))
+
     def features(self, images: Tensor) -> list[Tensor]:
-        maps = self.network.net(self.network.scaling_layer(images.to(self.roots[0].dtype)))
-        return [lpips_unit_length(map_) * root for map_, root in zip(maps, self.roots, strict=True)]
+        return [
+            lpips_unit_length(map_) * root for map_, root in zip(self.maps(images), self.roots, strict=True)
+        ]
+
+    @staticmethod
+    def unit(squared_length: Tensor) -> tuple[Tensor, Tensor]:
+        length = squared_length.clamp(min=_TINY**2).sqrt()
+        return 1 / (length + _TINY), (1 + _TINY / length) * (squared_length >= _TINY**2)
 
 
 def _lpips_package() -> ModuleType:
@@ -196,17 +213,25 @@ def lpips_unit_length(features: Tensor) -> Tensor:
     return features / (length + _TINY)
 
 
-class _Own:
+class _Own(UnitFeatures):
     """A feature network file."""
 
     def __init__(self, path: Path, device: torch.device | str) -> None:
         self.network = load_own_network(path, "perceptual", device)
         self.smallest_side: int = self.network.smallest_side
+        self.roots = [weight.sqrt()[:, None, None] for weight in self.network.weights]
         size = (self.smallest_side, self.smallest_side)
         try_network(path.name, self.network, size, torch.device(device), lambda name, maps: None)
 
+    def maps(self, images: Tensor) -> list[Tensor]:
+        return self.network.maps(images.float())
+
     def features(self, images: Tensor) -> list[Tensor]:
         return self.network(images.float())
+
+    @staticmethod
+    def unit(squared_length: Tensor) -> tuple[Tensor, float]:
+        return (squared_length + EPSILON).rsqrt(), 1.0
 
 
 def load_own_network(path: Path, kind: str, device: torch.device | str) -> FeatureNetwork:
