@@ -93,7 +93,7 @@ def main() -> None:
     for scope in ("all segments", "its own segments"):
         print(f"\nEdits of {scope}\n\n{tables(rows, scope)}")
     if options.sheet:
-        save_image(options.sheet, contact_sheet(panels, columns=2 + len(WAYS)))
+        save_image(contact_sheet(panels, columns=2 + len(WAYS)), options.sheet)
 
 
 def measured(seed: int, config: ProjectionConfig, cache: Path) -> tuple[Rows, list[tuple[str, Tensor]]]:

@@ -34,7 +34,7 @@ from chunky_core.evaluation.fidelity import FIGURES, Fidelity, Spread, compare, 
 from chunky_core.generator import Generator, load_generator
 from chunky_core.inversion import ProjectionConfig, project
 from chunky_core.losses import LossConfig, LossNetworks, load_networks
-from chunky_core.segments import segments_from_label_map, single
+from chunky_core.segments import segments_from_label_map, single_segment
 
 FIRST_SEED = 5000  # nothing is trained on photos from here on
 ASSETS = Path(__file__).parent.parent / "chunky_core" / "demo" / "assets"
@@ -178,7 +178,7 @@ def one_arm(
         lambda_reg=settings["lambda_reg"] if arm.pulled else 0.0,
     )
     start = process_time()
-    segments = single(parts.size) if arm.whole else parts
+    segments = single_segment(parts.size) if arm.whole else parts
     picture = render(generator, project(generator, photo.image, segments, config))
     seconds = process_time() - start
     return {"seconds": seconds, "fidelity": asdict(fidelity(picture, photo.image, parts, networks))}

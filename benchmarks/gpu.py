@@ -36,7 +36,7 @@ from chunky_core.generator import Generator, load_generator
 from chunky_core.generator.mapping import MappingNetwork
 from chunky_core.generator.module import GeneratorModule
 from chunky_core.inversion import LossConfig, ProjectionConfig, project
-from chunky_core.segments import Segments, segments_from_label_map, single
+from chunky_core.segments import SegmentMasks, segments_from_label_map, single_segment
 
 BOX = Box(101, 57, 163, 190)
 MIB = 2**20
@@ -91,7 +91,7 @@ def steps_at_256(device: torch.device, rounds: int) -> list[list[str]]:
     generator, photo, segments = demo(device)
     demo_losses = LossConfig(l2=1, lpips=1, lpips_net="demo")
     cases = [
-        (single((256, 256)), "independent", "L2", LossConfig()),
+        (single_segment((256, 256)), "independent", "L2", LossConfig()),
         (segments, "independent", "L2", LossConfig()),
         (segments, "independent", "L2 + demo perceptual", demo_losses),
         (segments, "joint", "L2 + demo perceptual", demo_losses),
@@ -105,7 +105,7 @@ def steps_at_1024(device: torch.device, rounds: int) -> list[list[str]]:
     generator = Generator(GeneratorModule(mapping, network)).to(device)
     photo = torch.rand(1, 3, 1024, 1024, generator=torch.Generator().manual_seed(1)) * 2 - 1
     cases = [
-        (single((1024, 1024)), "independent", "L2", LossConfig()),
+        (single_segment((1024, 1024)), "independent", "L2", LossConfig()),
         (portrait_segments(1024), "independent", "L2", LossConfig()),
         (portrait_segments(1024), "joint", "L2", LossConfig()),
     ]
@@ -115,7 +115,7 @@ def steps_at_1024(device: torch.device, rounds: int) -> list[list[str]]:
 def row(
     generator: Generator,
     photo: Tensor,
-    segments: Segments,
+    segments: SegmentMasks,
     mode: str,
     title: str,
     losses: LossConfig,
@@ -153,7 +153,7 @@ def composite_time(device: torch.device) -> float:
     return timed(lambda: composite(generator, inversion))
 
 
-def demo(device: torch.device) -> tuple[Generator, Tensor, Segments]:
+def demo(device: torch.device) -> tuple[Generator, Tensor, SegmentMasks]:
     photo = demo_photo(5000, resolution=256)
     segments = segments_from_label_map(photo.labels, LABEL_NAMES, static=("background",), grow=4, feather=1.5)
     return load_generator("demo", device=device), photo.image, segments

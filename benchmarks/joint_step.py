@@ -42,7 +42,7 @@ from chunky_core.inversion import ProjectionConfig
 from chunky_core.inversion.loss_regions import View, painted_tiles
 from chunky_core.inversion.objectives import Objective, segment_objective
 from chunky_core.losses import LossNetworks
-from chunky_core.segments import Segments, mask_box, segments_from_masks, single
+from chunky_core.segments import SegmentMasks, mask_box, segments_from_masks, single_segment
 
 RECTANGLES = ("background", "cloth")
 ARMS = ("global", "joint")
@@ -88,11 +88,11 @@ class World:
 
     def step(self, arm: str) -> Step:
         """Loss and gradients; what is the same in every step is prepared here."""
-        segments = single(self.segments.size) if arm == "global" else self.segments
+        segments = single_segment(self.segments.size) if arm == "global" else self.segments
         objective, leaves = self.objective(arm, segments), self._leaves(len(segments.names))
         return lambda: objective([LatentCode("w+", leaf) for leaf in leaves], leaves, ())
 
-    def objective(self, arm: str, segments: Segments) -> Objective:
+    def objective(self, arm: str, segments: SegmentMasks) -> Objective:
         config = ProjectionConfig(mode="joint" if arm == "joint" else "independent", space="w+")
         view = View(self.photo, segments, segments.masks)
         return segment_objective(self.generator, view, config, LossNetworks(), range(len(segments.names)))
@@ -116,7 +116,7 @@ class World:
         return [code[None].clone().requires_grad_() for code in self.codes[:count]]
 
 
-def portrait_segments(size: int) -> Segments:
+def portrait_segments(size: int) -> SegmentMasks:
     """Soft masks that fill the boxes of SEGMENTS: the smaller ones on top."""
     masks = {name: filled(size, edges, name in RECTANGLES) for name, edges in SEGMENTS.items()}
     return segments_from_masks(masks, feather=1.5 * size / 256)

@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from timing import alternating_medians, markdown
 
 from chunky_core.segments.level_set import evolve
-from chunky_core.segments.level_set.signed_distance import soft_mask
+from chunky_core.segments.level_set.narrow_band import soft_mask
 
 ITERATIONS, PER_ITERATION, BENDING = 300, 0.001 * 255, 0.1
 DISTANCE = ITERATIONS * PER_ITERATION  # pixels, without curvature

@@ -30,7 +30,7 @@ from chunky_core.generator import Generator, load_generator
 from chunky_core.images import to_uint8
 from chunky_core.inversion import ProjectionConfig, project
 from chunky_core.losses import LossConfig
-from chunky_core.segments import Segments, segments_from_label_map, single
+from chunky_core.segments import SegmentMasks, segments_from_label_map, single_segment
 from chunky_core.visualization.sheets import contact_sheet, segment_overlay
 
 SHOWN = (0, 5, 10, 25, 50, 100)
@@ -71,7 +71,7 @@ def progression(generator: Generator, photo: Photo, config: ProjectionConfig) ->
     shown = [step for step in SHOWN if step < config.num_steps] + [config.num_steps]
     panels: list[Panel] = []
     for title, first, segments in (
-        ("global", ("photo", photo.image), single(parts.size)),
+        ("global", ("photo", photo.image), single_segment(parts.size)),
         ("ours", ("segments", segment_overlay(photo.image, parts)), parts),
     ):
         frames = frames_of(generator, photo.image, segments, config, shown)
@@ -80,7 +80,11 @@ def progression(generator: Generator, photo: Photo, config: ProjectionConfig) ->
 
 
 def frames_of(
-    generator: Generator, photo: Tensor, segments: Segments, config: ProjectionConfig, shown: Collection[int]
+    generator: Generator,
+    photo: Tensor,
+    segments: SegmentMasks,
+    config: ProjectionConfig,
+    shown: Collection[int],
 ) -> dict[int, Tensor]:
     """The picture after each of the steps `shown` of one run; after the last one, the result's."""
     frames: dict[int, Tensor] = {}
@@ -98,13 +102,13 @@ def finals(generator: Generator, photo: Photo, config: ProjectionConfig) -> list
     parts = parts_of(photo)
     panels: list[Panel] = [(", ".join(photo.extras), photo.image)]
     for title, space, whole in FINALS:
-        segments = single(parts.size) if whole else parts
+        segments = single_segment(parts.size) if whole else parts
         picture = render(generator, project(generator, photo.image, segments, replace(config, space=space)))
         panels.append((f"{title}, L2 {l2(picture, photo.image):.4f}", picture))
     return panels
 
 
-def parts_of(photo: Photo) -> Segments:
+def parts_of(photo: Photo) -> SegmentMasks:
     return segments_from_label_map(photo.labels, LABEL_NAMES, grow=4, feather=1.5, gaps="static")
 
 

@@ -74,7 +74,7 @@ def main() -> None:
     for width, rows in found.items():
         print(f"\nmeans of {width} pixels on either side:\n\n{table(rows)}")
     if options.sheet:
-        save_image(options.sheet, contact_sheet(panels, columns=len(WAYS)))
+        save_image(contact_sheet(panels, columns=len(WAYS)), options.sheet)
 
 
 def parsed() -> argparse.Namespace:

@@ -20,7 +20,7 @@ from ..chunky_core.inversion import Inversion, ProjectionConfig, load_inversion,
 from ..chunky_core.inversion.config import plain_settings
 from ..chunky_core.inversion.record import photo_digest
 from ..chunky_core.inversion.validation import segment_spaces
-from ..chunky_core.segments import Segments
+from ..chunky_core.segments import SegmentMasks
 from .notices import show_notice, show_on_node
 
 FOLDER = "chunkygan"  # in the host's output folder
@@ -110,7 +110,7 @@ class Autosave:
         return True
 
 
-def job_key(generator: Generator, photo: Tensor, segments: Segments, config: ProjectionConfig) -> str:
+def job_key(generator: Generator, photo: Tensor, segments: SegmentMasks, config: ProjectionConfig) -> str:
     """Twelve hex digits that stand for a job. The number of steps doesn't count, because a job can be given more of
     them, and the seed only where it changes anything.
     """

@@ -19,7 +19,7 @@ from ..chunky_core.compositing.refine_boundaries import (
 )
 from ..chunky_core.errors import InvalidInputError
 from ..chunky_core.losses.perceptual import LPIPS_NETWORKS, load_perceptual_network
-from ..chunky_core.segments import Segments
+from ..chunky_core.segments import SegmentMasks
 from ..chunky_core.segments.label_names import split_names
 from ..chunky_core.segments.level_set import boundary_speed, refine_segments
 from ..chunky_core.visualization.outlines import draw_curves
@@ -321,7 +321,7 @@ def shown(photos: list[Tensor], before: SegmentsBatch, after: SegmentsBatch, spe
     return to_host(torch.cat(drawn))
 
 
-def of(segments: Segments, names: Collection[str]) -> list[Tensor]:
+def of(segments: SegmentMasks, names: Collection[str]) -> list[Tensor]:
     """The masks [1,1,H,W] of some segments."""
     return [mask[None] for name, mask in zip(segments.names, segments.masks, strict=True) if name in names]
 

@@ -11,7 +11,7 @@ from ..chunky_core.compositing.fill import fill_name
 from ..chunky_core.editing.edits import check_direction
 from ..chunky_core.errors import InvalidInputError
 from ..chunky_core.generator.generator import Generator
-from ..chunky_core.segments import Segments
+from ..chunky_core.segments import SegmentMasks
 from ..chunky_core.segments.label_names import split_names
 from .editing import direction_by_name
 from .host import RunningNode, running_node
@@ -80,7 +80,7 @@ def _check(given: Any, known: Sequence[str]) -> None:
     """Raise InvalidInputError for a name that isn't known; a link's value isn't known yet and so not judged."""
     if isinstance(given, str):
         count = len(known)  # nothing but the names of these segments is of interest: one pixel each
-        segments = Segments(
+        segments = SegmentMasks(
             tuple(known), torch.eye(count).reshape(count, 1, 1, count), torch.zeros(1, 1, 1, count)
         )
         segments.resolve(split_names(given))

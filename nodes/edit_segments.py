@@ -10,7 +10,7 @@ from functools import partial
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..chunky_core.segments import Segments
+from ..chunky_core.segments import SegmentMasks
 from ..chunky_core.segments.edit_segments import (
     add_segment,
     feather_segments,
@@ -51,7 +51,7 @@ def whole(pixels: float) -> int:
     return math.floor(pixels + 0.5)
 
 
-OPERATIONS: dict[str, Callable[[Segments, Settings], Segments]] = {
+OPERATIONS: dict[str, Callable[[SegmentMasks, Settings], SegmentMasks]] = {
     "grow": lambda s, o: grow_segments(s, o.names, whole(o.pixels), enter_static=o.enter_static),
     "shrink": lambda s, o: shrink_segments(s, o.names, whole(o.pixels), freed=o.freed),
     "smooth": lambda s, o: smooth_segments(s, o.names, o.pixels, freed=o.freed),

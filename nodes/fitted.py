@@ -70,9 +70,9 @@ def say_odd_levels(masks: Mapping[str, Tensor]) -> None:
             f"{of_names(odd.faint)}: nothing is above {odd.highest:.2g}, so that the photo shows through; {EDITOR}: "
             "paint with 1 if that isn't meant"
         )
-    if odd.grey:
+    if odd.gray:
         show_notice(
-            f"{of_names(odd.grey)}: nothing is below {odd.lowest:.2g}, so that all of the photo may change; make "
+            f"{of_names(odd.gray)}: nothing is below {odd.lowest:.2g}, so that all of the photo may change; make "
             "black 0 if that isn't meant"
         )
 

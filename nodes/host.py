@@ -22,11 +22,11 @@ from torch import Tensor, nn
 from ..chunky_core.errors import InvalidInputError
 from ..chunky_core.generator.generator import Generator
 from ..chunky_core.images import to_uint8
-from ..chunky_core.images.levels import EXACT, GREY, SCALES
+from ..chunky_core.images.levels import EXACT, GRAY_DIVISOR, LEVEL_DIVISORS
 
 PREVIEW_SIZE = 512  # longest side in pixels of a live preview
 GRID_TOLERANCE = EXACT  # in 8-bit grey levels
-GREY_TOLERANCE = SCALES[1][1]
+GREY_TOLERANCE = LEVEL_DIVISORS[1][1]
 OVERSHOOT = 0.25  # of a bicubic kernel at a hard edge, a little more than it can be
 BRIGHTEST = 16.0  # times white; pictures beyond were not divided by 255
 
@@ -169,7 +169,9 @@ def mask_to_core(mask: Tensor, *, borrowed: bool = False) -> Tensor:
         raise InvalidInputError(
             f"the mask has values in {low:g}..{high:g}, expected 0..1; clip or divide them"
         )
-    if abs(high * GREY - 255) < GREY_TOLERANCE:  # white of a grey picture, as the host's loader gives it
+    if (
+        abs(high * GRAY_DIVISOR - 255) < GREY_TOLERANCE
+    ):  # white of a grey picture, as the host's loader gives it
         values, high = values * (1 / high), 1.0
     if not low and _is_level_1(high) and bool(((values == 0) | (values == high)).all()):
         values, high = (values > 0).float(), 1.0
@@ -177,7 +179,7 @@ def mask_to_core(mask: Tensor, *, borrowed: bool = False) -> Tensor:
 
 
 def _is_level_1(value: float) -> bool:
-    return any(abs(value * most - 1) < off for most, off in SCALES)
+    return any(abs(value * most - 1) < off for most, off in LEVEL_DIVISORS)
 
 
 def mask_to_host(mask: Tensor) -> Tensor:

@@ -15,8 +15,8 @@ from torch import Tensor
 from ..chunky_core.errors import InvalidInputError, MissingWeightsError
 from ..chunky_core.images import to_uint8
 from ..chunky_core.images.levels import whole_levels
-from ..chunky_core.segments.label_images import labels_of_colours, palette_of, parse_palette
-from ..chunky_core.segments.parsing import CONFIG, PREPARATION, WEIGHTS, FaceParser, load_parser
+from ..chunky_core.segments.label_images import labels_from_colors, palette_of, parse_palette
+from ..chunky_core.segments.parsing import CONFIG, PREPROCESSOR, WEIGHTS, FaceParser, load_parser
 from .host import GRID_TOLERANCE, check_image, each_photo, plain_tensors, to_core
 from .model_files import files_below, stamp
 from .notices import show_notice
@@ -85,7 +85,7 @@ class LabelMapFromImage(io.ComfyNode):
                 raise between_levels(image)
             pixels = to_uint8(to_core(image)) if pixels is None else pixels
             chosen = given or palette_of(pixels)
-            labels = labels_of_colours(pixels, chosen, tolerance)
+            labels = labels_from_colors(pixels, chosen, tolerance)
             return label_output(LabelMap(labels, dict(enumerate(chosen.names))))
 
 
@@ -135,7 +135,7 @@ class FaceParsing(io.ComfyNode):
     @classmethod
     def fingerprint_inputs(cls, model: str | None = None, image: Tensor | None = None) -> str:
         folder = parser_folders().get(model or "", Path())
-        return f"{model} {[stamp(folder / name) for name in (CONFIG, PREPARATION, WEIGHTS)]}"
+        return f"{model} {[stamp(folder / name) for name in (CONFIG, PREPROCESSOR, WEIGHTS)]}"
 
     @classmethod
     def execute(cls, image: Tensor, model: str) -> io.NodeOutput:

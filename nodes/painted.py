@@ -7,14 +7,14 @@ from torch import Tensor
 
 from ..chunky_core.errors import InvalidInputError
 from ..chunky_core.images import to_uint8
-from ..chunky_core.segments import Segments, segments_from_masks
+from ..chunky_core.segments import SegmentMasks, segments_from_masks
 from ..chunky_core.segments.edit_segments import STATIC
 from ..chunky_core.segments.label_images import Palette, parse_palette
 from ..chunky_core.segments.label_names import split_names
 from ..chunky_core.segments.names import known_name
 from ..chunky_core.segments.painting.palette import palette_of_strokes
 from ..chunky_core.segments.painting.strokes import painted_masks
-from ..chunky_core.segments.segment_masks import Gaps
+from ..chunky_core.segments.partition import Gaps
 from .fitted import say_odd_levels
 from .host import each_photo, per_photo, plain_tensors
 from .mask_widgets import feather_input, gaps_input
@@ -115,7 +115,7 @@ def painted_segments(
     tolerance: int,
     feather: float,
     gaps: Gaps,
-) -> Segments:
+) -> SegmentMasks:
     """The segments of one photo, uint8 [H,W,3] twice; without a palette its strokes' own colours make one."""
     colours = palette or palette_of_strokes(original, painted)
     masks = painted_masks(original, painted, colours, tolerance)

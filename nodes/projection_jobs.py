@@ -12,7 +12,7 @@ from ..chunky_core.generator.generator import Generator
 from ..chunky_core.inversion import Alignment, Inversion, ProjectionConfig, project
 from ..chunky_core.inversion.projector import Callback, check_photo
 from ..chunky_core.inversion.validation import check_setup, check_start, segment_spaces
-from ..chunky_core.segments import Segments
+from ..chunky_core.segments import SegmentMasks
 from .autosave import NEWEST, SECONDS, Autosave, job_key, remove_old
 from .downstream import check_later_nodes
 from .host import HostedGenerator, each_photo, loaded, per_photo, plain_tensors, step_reporter, to_host
@@ -25,7 +25,7 @@ class Job:
     """One photo [1,3,H,W] in [-1,1], and what is to be done with it."""
 
     photo: Tensor
-    segments: Segments
+    segments: SegmentMasks
     start: Inversion | None
     alignment: Alignment | None
 

@@ -10,7 +10,7 @@ from comfy_api.latest import io, ui
 from torch import Tensor
 
 from ..chunky_core.errors import InvalidInputError
-from ..chunky_core.segments import Segments, segments_from_label_map, segments_from_masks
+from ..chunky_core.segments import SegmentMasks, segments_from_label_map, segments_from_masks
 from ..chunky_core.segments.label_names import (
     Renames,
     parse_renames,
@@ -31,7 +31,7 @@ SUBJECT = "subject"
 LEGIBLE_SIDE = 768  # pixels
 
 
-class SegmentMasks(io.ComfyNode):
+class SegmentMasksNode(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(
@@ -134,7 +134,7 @@ class SegmentMasks(io.ComfyNode):
         kept, size, renames = split_names(static), image_size(image), parse_renames(rename)
         options = {"grow": grow, "feather": feather, "gaps": gaps, "only": split_names(only)}
         check_one_source({"label_map": label_map, "masks": masks, "alpha": alpha})
-        batch: list[Segments] = []
+        batch: list[SegmentMasks] = []
         with plain_tensors():
             if label_map is not None:
                 batch = segments_of_labels(label_map, kept, renames, size, options)
@@ -184,7 +184,7 @@ class SegmentPreview(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, image: Tensor, segments: tuple[Segments, ...], opacity: float) -> io.NodeOutput:
+    def execute(cls, image: Tensor, segments: tuple[SegmentMasks, ...], opacity: float) -> io.NodeOutput:
         with plain_tensors():
             photos = each_photo(image)
             sets = per_photo(segments, len(photos), "sets of segments")
@@ -193,7 +193,7 @@ class SegmentPreview(io.ComfyNode):
         return io.NodeOutput(result, ui=ui.PreviewImage(result, cls=cls))
 
 
-def legible(photo: Tensor, segments: Segments) -> tuple[Tensor, Segments]:
+def legible(photo: Tensor, segments: SegmentMasks) -> tuple[Tensor, SegmentMasks]:
     """Both enlarged by a whole factor, so that names can be read on small photos. Raises InvalidInputError."""
     segments.check_photo(photo)
     scale = max(1, -(-LEGIBLE_SIDE // min(photo.shape[-2:])))
@@ -201,7 +201,7 @@ def legible(photo: Tensor, segments: Segments) -> tuple[Tensor, Segments]:
     def larger(plane: Tensor) -> Tensor:
         return plane.repeat_interleave(scale, dim=-2).repeat_interleave(scale, dim=-1)
 
-    return larger(photo), Segments(segments.names, larger(segments.masks), larger(segments.static))
+    return larger(photo), SegmentMasks(segments.names, larger(segments.masks), larger(segments.static))
 
 
 def check_one_source(sources: Mapping[str, object]) -> None:
@@ -244,7 +244,7 @@ def segments_of_masks(
     renames: Renames,
     size: tuple[int, int],
     options: Mapping[str, Any],
-) -> Segments:
+) -> SegmentMasks:
     """Name -> [H,W]. Raises InvalidInputError."""
     masks = renamed_masks(fitted_masks(masks, size), renames)
     return segments_from_masks(masks, static=known_static(static, masks), size=size, **options)
@@ -262,7 +262,7 @@ def segments_of_labels(
     renames: Renames,
     size: tuple[int, int],
     options: Mapping[str, Any],
-) -> list[Segments]:
+) -> list[SegmentMasks]:
     """Each map of the batch gives the segments of the labels that occur in it. Raises InvalidInputError."""
     labels = fitted_labels(label_map.labels.clone(), size)
     names = renamed_labels(label_map.names, renames)
@@ -270,4 +270,4 @@ def segments_of_labels(
     return [segments_from_label_map(one, names, static=kept, **options) for one in labels]
 
 
-NODES = [SegmentMasks, SegmentPreview]
+NODES = [SegmentMasksNode, SegmentPreview]

@@ -9,7 +9,7 @@ import torch
 from comfy_api.latest import io
 
 from ..chunky_core.inversion import Alignment, Inversion
-from ..chunky_core.segments import Segments
+from ..chunky_core.segments import SegmentMasks
 
 AlignmentIO = io.Custom("CHUNKYGAN_ALIGNMENT")  # AlignmentBatch
 CodeIO = io.Custom("CHUNKYGAN_CODE")  # LatentCode, one or a batch
@@ -19,7 +19,7 @@ SegmentsIO = io.Custom("CHUNKYGAN_SEGMENTS")  # SegmentsBatch
 InversionIO = io.Custom("CHUNKYGAN_INVERSION")  # InversionBatch
 LossIO = io.Custom("CHUNKYGAN_LOSS")  # LossConfig
 
-SegmentsBatch: TypeAlias = tuple[Segments, ...]
+SegmentsBatch: TypeAlias = tuple[SegmentMasks, ...]
 InversionBatch: TypeAlias = tuple[Inversion, ...]
 AlignmentBatch: TypeAlias = tuple[tuple[Alignment, ...], ...]  # for each photo the crops of its faces
 

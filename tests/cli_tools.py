@@ -19,12 +19,12 @@ from chunky_core.images import save_image, save_label_map
 def furnish(folder: Path, generator: Generator) -> None:
     """Lay out a 64x64 photo, its label map, single masks, the generator and one direction for it."""
     photo = demo_photo(7, resolution=64)
-    save_image(folder / "photo.png", photo.image)
-    save_label_map(folder / "labels.png", photo.labels)
+    save_image(photo.image, folder / "photo.png")
+    save_label_map(photo.labels, folder / "labels.png")
     (folder / "labels.json").write_text(json.dumps({str(k): v for k, v in LABEL_NAMES.items()}))
     (folder / "masks").mkdir()
     for label, name in ((0, "background"), (2, "skin"), (8, "mouth")):
-        save_label_map(folder / "masks" / f"{name}.png", (photo.labels == label).to(torch.uint8) * 255)
+        save_label_map((photo.labels == label).to(torch.uint8) * 255, folder / "masks" / f"{name}.png")
     save_generator(generator, folder / "tiny.safetensors")
     direction = torch.randn(generator.w_dim, generator=torch.Generator().manual_seed(1))
     save_file({"directions/smile": direction}, folder / "directions.safetensors")

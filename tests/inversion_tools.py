@@ -15,7 +15,7 @@ from chunky_core.generator.spaces import Direction, LatentCode, convert
 from chunky_core.images import from_uint8
 from chunky_core.inversion.original_crop import Alignment
 from chunky_core.inversion.record import Edit, Inversion, ProjectionState, SegmentCode
-from chunky_core.segments import Segments, segments_from_masks
+from chunky_core.segments import SegmentMasks, segments_from_masks
 
 TUNED = "synthesis.b16.conv0.weight"
 
@@ -56,7 +56,7 @@ def make_inversion(generator: Generator) -> Inversion:
     )
 
 
-def parts_of(generator: Generator) -> Segments:
+def parts_of(generator: Generator) -> SegmentMasks:
     """Two eyes and skin with soft borders; the lowest rows are static."""
     size = generator.img_resolution
     masks = {name: torch.zeros(size, size) for name in ("left_eye", "right_eye", "skin", "keep")}

@@ -7,10 +7,10 @@ from torch import Tensor
 
 from chunky_core.generator.generator import Generator
 from chunky_core.inversion import Inversion
-from chunky_core.segments import Segments, blend, mask_box, segments_from_masks
+from chunky_core.segments import SegmentMasks, blend, mask_box, segments_from_masks
 
 
-def pieces(size: int) -> Segments:
+def pieces(size: int) -> SegmentMasks:
     """A small block, a wide band and the rest, with soft edges and static rows at the bottom."""
     block, band, rest, static = (torch.zeros(size, size) for _ in range(4))
     block[size // 4 : size // 4 + 5, size // 4 : size // 4 + 6] = 1
@@ -21,7 +21,7 @@ def pieces(size: int) -> Segments:
     return segments_from_masks(masks, static=("keep",), feather=0.7)
 
 
-def photo_of_parts(generator: Generator, segments: Segments, seed: int = 3) -> Tensor:
+def photo_of_parts(generator: Generator, segments: SegmentMasks, seed: int = 3) -> Tensor:
     """A photo that the generator can draw segment by segment: one random code each."""
     z = torch.randn(len(segments.names), generator.z_dim, generator=torch.Generator().manual_seed(seed))
     images = generator.synthesis(generator.mapping(z))

@@ -18,7 +18,7 @@ from chunky_core.generator.generator import Generator
 from chunky_core.images import save_image, to_uint8
 from chunky_core.inversion import ProjectionConfig, project
 from chunky_core.inversion.original_crop import Alignment
-from chunky_core.segments import segments_from_label_map, single
+from chunky_core.segments import segments_from_label_map, single_segment
 
 SIZE = 32
 NAN = float("nan")
@@ -66,13 +66,13 @@ def test_no_picture(taker: str, kind: str) -> None:
 @pytest.mark.parametrize("kind", BAD_PICTURES)
 def test_no_photo_to_project(generator: Generator, kind: str) -> None:
     with pytest.raises(InvalidInputError):
-        project(generator, BAD_PICTURES[kind], single((SIZE, SIZE)), ProjectionConfig(num_steps=1))
+        project(generator, BAD_PICTURES[kind], single_segment((SIZE, SIZE)), ProjectionConfig(num_steps=1))
 
 
 @pytest.mark.parametrize("kind", ["uint8", "long", "None", "numpy", "NaN", "empty", "without a batch"])
 def test_no_image_to_save(tmp_path: Path, kind: str) -> None:
     with pytest.raises(InvalidInputError):
-        save_image(tmp_path / "x.png", BAD_PICTURES[kind])
+        save_image(BAD_PICTURES[kind], tmp_path / "x.png")
     assert not list(tmp_path.iterdir())
 
 

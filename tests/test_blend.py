@@ -8,12 +8,12 @@ from torch.nn import functional as F
 from chunky_core.boxes import Box
 from chunky_core.errors import InvalidInputError
 from chunky_core.images import from_uint8, to_uint8
-from chunky_core.segments import Segments, blend, mask_box, segments_from_masks, single
+from chunky_core.segments import SegmentMasks, blend, mask_box, segments_from_masks, single_segment
 
 SIZE = 32
 
 
-def random_scene(seed: int) -> tuple[Tensor, Segments, Tensor]:
+def random_scene(seed: int) -> tuple[Tensor, SegmentMasks, Tensor]:
     """An 8-bit photo, overlapping soft segments and one full picture per segment."""
     rng = torch.Generator().manual_seed(seed)
     photo = from_uint8(torch.randint(0, 256, (SIZE, SIZE, 3), dtype=torch.uint8, generator=rng))
@@ -54,7 +54,9 @@ def test_static_pixels_survive_any_number_of_rounds(seed: int) -> None:
 
 def test_a_single_segment_gives_its_picture() -> None:
     picture = torch.rand(1, 3, SIZE, SIZE)
-    result = blend(torch.zeros_like(picture), single((SIZE, SIZE)), [picture], [Box(0, 0, SIZE, SIZE)])
+    result = blend(
+        torch.zeros_like(picture), single_segment((SIZE, SIZE)), [picture], [Box(0, 0, SIZE, SIZE)]
+    )
     assert torch.equal(result, picture)
 
 
@@ -77,7 +79,7 @@ def test_gradient_is_the_mask() -> None:
 
 
 def test_bad_input_is_named() -> None:
-    photo, whole = torch.zeros(1, 3, SIZE, SIZE), single((SIZE, SIZE))
+    photo, whole = torch.zeros(1, 3, SIZE, SIZE), single_segment((SIZE, SIZE))
     full = Box(0, 0, SIZE, SIZE)
     with pytest.raises(InvalidInputError, match="photo is 8x8, the segments are for 32x32"):
         blend(torch.zeros(1, 3, 8, 8), whole, [photo], [full])

@@ -79,8 +79,8 @@ def test_the_picture_is_what_composite_is_asked_for(studio: Path, monkeypatch, o
 
 def test_a_photo_of_another_size_names_both_sizes(studio: Path, capsys):
     photo = demo_photo(7, resolution=96)
-    save_image(studio / "photo.png", photo.image)
-    save_label_map(studio / "labels.png", photo.labels)
+    save_image(photo.image, studio / "photo.png")
+    save_label_map(photo.labels, studio / "labels.png")
     assert edit(studio) == 2
     error = capsys.readouterr().err
     assert "96x96" in error and "64x64" in error

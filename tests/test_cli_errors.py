@@ -15,7 +15,7 @@ import torch
 
 from chunky_core.checkpoints.generators import DEMO
 from chunky_core.cli import main
-from chunky_core.images import colour_profile, load_image, to_uint8
+from chunky_core.images import color_profile, load_image, to_uint8
 from chunky_core.inversion import load_inversion
 from tests.cli_tools import edit
 from tests.test_images import with_profile
@@ -199,14 +199,14 @@ def test_the_colour_profile_of_the_photo_is_kept(studio: Path, capsys):
     photo.write_bytes(with_profile(content, profile))
     assert edit(studio, "--no-global") == 0
     for name in ("composite", "reconstruction"):
-        assert colour_profile(studio / "out" / f"{name}.png") == profile
+        assert color_profile(studio / "out" / f"{name}.png") == profile
     static = load_inversion(studio / "out" / "inversion.safetensors").static_mask[0, 0] == 1
     picture = load_image(studio / "out" / "composite.png")
     assert torch.equal(to_uint8(picture)[0][static], to_uint8(before)[0][static])
     photo.write_bytes(with_profile(content, bytes(16) + b"GRAY" + bytes(112)))
     capsys.readouterr()
     assert edit(studio, "--no-global") == 0
-    assert "GRAY" in capsys.readouterr().err and colour_profile(studio / "out" / "composite.png") is None
+    assert "GRAY" in capsys.readouterr().err and color_profile(studio / "out" / "composite.png") is None
 
 
 def test_a_file_error_nobody_foresaw_is_one_line_with_the_path(capsys, monkeypatch, tmp_path: Path):

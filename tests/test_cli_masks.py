@@ -16,8 +16,8 @@ from chunky_core.cli import main
 from chunky_core.cli.label_tables import label_table
 from chunky_core.cli.masks import load_segments
 from chunky_core.errors import InvalidInputError
-from chunky_core.images import open_picture
-from chunky_core.segments import Segments
+from chunky_core.images import open_image
+from chunky_core.segments import SegmentMasks
 from tests.cli_tools import edit
 from tests.picture_tools import animated, blocks, encoded, file_of, with_palette
 
@@ -39,8 +39,8 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def segments(folder: Path, masks: str = "masks", static: str = "") -> Segments:
-    return load_segments(folder / masks, open_picture(folder / "photo.png"), static, 0, 0.0)
+def segments(folder: Path, masks: str = "masks", static: str = "") -> SegmentMasks:
+    return load_segments(folder / masks, open_image(folder / "photo.png"), static, 0, 0.0)
 
 
 def label_map(folder: Path, content: bytes, table: object, name: str = "labels.png") -> str:
@@ -49,7 +49,7 @@ def label_map(folder: Path, content: bytes, table: object, name: str = "labels.p
     return name
 
 
-def mask_of(made: Segments, name: str) -> np.ndarray:
+def mask_of(made: SegmentMasks, name: str) -> np.ndarray:
     return made.masks[made.names.index(name), 0].numpy()
 
 

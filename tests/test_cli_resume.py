@@ -196,7 +196,7 @@ def test_another_job_is_refused_and_the_file_stays(
     assert edit(studio, "--no-global") == 0
     path = studio / "out" / "inversion.safetensors"
     if arguments == "photo":
-        save_image(studio / "photo.png", demo_photo(8, resolution=64).image)
+        save_image(demo_photo(8, resolution=64).image, studio / "photo.png")
     elif arguments == "generator":
         save_generator(make_generator(seed=5), studio / "tiny.safetensors")
     elif arguments == "damage":

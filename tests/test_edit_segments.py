@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from chunky_core.errors import InvalidInputError
-from chunky_core.segments import Segments, segments_from_masks
+from chunky_core.segments import SegmentMasks, segments_from_masks
 from chunky_core.segments.edit_segments import (
     add_segment,
     feather_segments,
@@ -39,7 +39,7 @@ def disc(row: float, column: float, radius: float) -> Tensor:
     return (((rows - row) ** 2 + (columns - column) ** 2).sqrt() <= radius).float()
 
 
-def face(feather: float = 0.0) -> Segments:
+def face(feather: float = 0.0) -> SegmentMasks:
     """A skin with two eyes and a mouth on a static background."""
     masks = {
         "skin": disc(32, 32, 28),
@@ -50,11 +50,11 @@ def face(feather: float = 0.0) -> Segments:
     return segments_from_masks(masks, feather=feather)
 
 
-def mask_of(segments: Segments, name: str) -> Tensor:
+def mask_of(segments: SegmentMasks, name: str) -> Tensor:
     return segments.masks[segments.names.index(name), 0]
 
 
-OPERATIONS: dict[str, Callable[[Segments], Segments]] = {
+OPERATIONS: dict[str, Callable[[SegmentMasks], SegmentMasks]] = {
     "grow": lambda s: grow_segments(s, ["eyes"], 3),
     "grow all": lambda s: grow_segments(s, ["all"], 3, enter_static=True),
     "shrink": lambda s: shrink_segments(s, ["mouth"], 2),
@@ -259,7 +259,9 @@ def test_segments_are_added_on_top_one_by_one() -> None:
         (lambda s: add_segment(None, "static", torch.ones(64, 64)), "which is no segment"),
     ],
 )
-def test_what_cannot_be_is_refused_in_one_line(change: Callable[[Segments], Segments], message: str) -> None:
+def test_what_cannot_be_is_refused_in_one_line(
+    change: Callable[[SegmentMasks], SegmentMasks], message: str
+) -> None:
     with pytest.raises(InvalidInputError) as caught:
         change(face())
     assert message in str(caught.value).splitlines()[0]

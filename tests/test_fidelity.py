@@ -16,7 +16,7 @@ from chunky_core.errors import InvalidInputError
 from chunky_core.evaluation.fidelity import Comparison, Fidelity, SegmentFidelity, Spread, compare, fidelity
 from chunky_core.evaluation.metrics import identity_distance, l2, perceptual
 from chunky_core.losses import LossNetworks
-from chunky_core.segments import Segments, single
+from chunky_core.segments import SegmentMasks, single_segment
 from tests.projection_tools import pieces
 from tests.toy_networks import Colours, Means, networks, picture
 
@@ -37,7 +37,7 @@ def test_the_whole_picture_has_the_plain_metrics(pair: tuple[Tensor, Tensor]) ->
 
 
 def test_one_segment_over_everything_is_the_whole_picture(pair: tuple[Tensor, Tensor]) -> None:
-    found = fidelity(*pair, single((SIZE, SIZE)), networks())
+    found = fidelity(*pair, single_segment((SIZE, SIZE)), networks())
     assert found.segments["all"].l2 == pytest.approx(found.l2, rel=1e-6)
     assert found.segments["all"].perceptual == pytest.approx(found.perceptual, rel=1e-6)
 
@@ -45,7 +45,7 @@ def test_one_segment_over_everything_is_the_whole_picture(pair: tuple[Tensor, Te
 def test_the_segments_errors_add_up_to_the_pictures_by_area(pair: tuple[Tensor, Tensor]) -> None:
     rows = torch.zeros(1, 1, SIZE, SIZE)
     rows[..., :10, :] = 1
-    parts = Segments(("upper", "lower"), torch.cat([rows, 1 - rows]), torch.zeros_like(rows))
+    parts = SegmentMasks(("upper", "lower"), torch.cat([rows, 1 - rows]), torch.zeros_like(rows))
     found = fidelity(*pair, parts, networks())
     shares = {"upper": 10 / SIZE, "lower": 1 - 10 / SIZE}
     for figure in ("l2", "perceptual"):  # the toy network looks at single pixels, so its distance adds up too

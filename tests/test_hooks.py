@@ -24,10 +24,9 @@ from chunky_core.inversion.hooks import (
     WarmUp,
 )
 from chunky_core.inversion.objectives import LossAndGrads
-from chunky_core.inversion.projection import Hook, Projection
+from chunky_core.inversion.projection import Hook, Projection, restore, state_of
 from chunky_core.inversion.projector import optimize
-from chunky_core.inversion.snapshots import restore, state_of
-from chunky_core.segments import Segments
+from chunky_core.segments import SegmentMasks
 from tests.projection_tools import photo_of_parts, pieces
 
 
@@ -37,17 +36,17 @@ def generator(make_generator: Callable[..., Generator]) -> Generator:
 
 
 @pytest.fixture(scope="module")
-def masks(generator: Generator) -> Segments:
+def masks(generator: Generator) -> SegmentMasks:
     return pieces(generator.img_resolution)
 
 
 @pytest.fixture(scope="module")
-def photo(generator: Generator, masks: Segments) -> Tensor:
+def photo(generator: Generator, masks: SegmentMasks) -> Tensor:
     return photo_of_parts(generator, masks)
 
 
 @pytest.fixture
-def started(generator: Generator, photo: Tensor, masks: Segments) -> Callable[..., Projection]:
+def started(generator: Generator, photo: Tensor, masks: SegmentMasks) -> Callable[..., Projection]:
     def make(start: Inversion | None = None, **options: Any) -> Projection:
         config = ProjectionConfig(**{"num_steps": 10, "dilation": 1, **options})
         return begin(generator, photo, masks, config, start, resume=start is not None, folders=())
@@ -67,7 +66,7 @@ def without(run: Projection, *kinds: type[Hook]) -> Projection:
 
 
 def kinds(config: ProjectionConfig, **options: Any) -> list[type[Hook]]:
-    return [type(hook) for hook in default_hooks(config, ("a", "b"), torch.device("cpu"), **options)]
+    return [type(hook) for hook in default_hooks(config, torch.device("cpu"), **options)]
 
 
 def test_what_is_switched_off_is_not_in_the_list() -> None:
@@ -242,11 +241,11 @@ def test_curves_have_a_value_for_every_step_that_was_made(started: Callable[...,
     curves = run.hook(LossCurves)
     assert curves is not None
     curves.before_step(run, found(1.0, 2.0, 3.0))
-    assert not any(curves.curves.values())  # as after an error in the middle of a step
+    assert not any(run.curves.values())  # as after an error in the middle of a step
     curves.after_step(run)
     curves.before_step(run, found(4.0, 5.0, 6.0))
     curves.after_step(run)
-    assert list(curves.curves.values()) == [[1.0, 4.0], [2.0, 5.0], [3.0, 6.0]]
+    assert list(run.curves.values()) == [[1.0, 4.0], [2.0, 5.0], [3.0, 6.0]]
 
 
 def test_a_state_brings_a_run_back(started: Callable[..., Projection]) -> None:

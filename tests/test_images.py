@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import struct
+import warnings
 import zlib
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from PIL import Image
 
 from chunky_core.errors import InvalidInputError
 from chunky_core.images import (
-    colour_profile,
+    color_profile,
     from_uint8,
     load_image,
     profile_space,
@@ -43,7 +44,7 @@ def test_saved_image_is_read_again_bit_for_bit(tmp_path: Path) -> None:
     path = (
         tmp_path / "sm\u00f6rg\u00e5s.png"
     )  # a name that OpenCV's own file functions cannot open everywhere
-    save_image(path, from_uint8(pixels))
+    save_image(from_uint8(pixels), path)
     assert torch.equal(to_uint8(load_image(path))[0], pixels)
 
 
@@ -106,35 +107,35 @@ def test_orientation_and_profile_of_other_formats(tmp_path: Path, suffix: str) -
     photo = load_image(path)
     assert photo.shape == (1, 3, 32, 16)
     assert photo[:, :, :8].min() > 0.8 and photo[:, :, -8:].max() < -0.8
-    assert colour_profile(path) == profile
+    assert color_profile(path) == profile
 
 
 def test_a_profile_is_written_and_the_pixels_stay(tmp_path: Path) -> None:
     image = from_uint8(torch.arange(192, dtype=torch.uint8).reshape(8, 8, 3))
     profile = bytes(16) + b"RGB " + bytes(range(256))
-    save_image(tmp_path / "wide.png", image, profile)
-    assert colour_profile(tmp_path / "wide.png") == profile and profile_space(profile) == "RGB"
+    save_image(image, tmp_path / "wide.png", profile)
+    assert color_profile(tmp_path / "wide.png") == profile and profile_space(profile) == "RGB"
     assert torch.equal(load_image(tmp_path / "wide.png"), image)
     with Image.open(tmp_path / "wide.png") as picture:
         picture.load()  # checks every chunk
-    save_image(tmp_path / "plain.png", image)
-    assert colour_profile(tmp_path / "plain.png") is None
+    save_image(image, tmp_path / "plain.png")
+    assert color_profile(tmp_path / "plain.png") is None
 
 
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
 def test_a_damaged_description_is_left_alone(tmp_path: Path) -> None:
     image = from_uint8(torch.full((4, 4, 3), 9, dtype=torch.uint8))
-    save_image(tmp_path / "plain.png", image)
+    save_image(image, tmp_path / "plain.png")
     plain = (tmp_path / "plain.png").read_bytes()
     for kind, content in ((b"iCCP", b"name\0\0no zlib"), (b"iCCP", b""), (b"eXIf", b"II*\0" + b"\xff" * 40)):
         (tmp_path / "damaged.png").write_bytes(with_chunk(plain, kind, content))
-        assert colour_profile(tmp_path / "damaged.png") is None
+        assert color_profile(tmp_path / "damaged.png") is None
         assert torch.equal(load_image(tmp_path / "damaged.png"), image)
 
 
 def test_a_picture_that_cannot_be_written_leaves_the_old_one(tmp_path: Path, monkeypatch) -> None:
     path = tmp_path / "picture.png"
-    save_image(path, torch.zeros(1, 3, 4, 4))
+    save_image(torch.zeros(1, 3, 4, 4), path)
     before = path.read_bytes()
 
     def half(self: Path, content: bytes) -> None:
@@ -144,7 +145,7 @@ def test_a_picture_that_cannot_be_written_leaves_the_old_one(tmp_path: Path, mon
 
     monkeypatch.setattr(Path, "write_bytes", half)
     with pytest.raises(InvalidInputError, match="No space"):
-        save_image(path, torch.ones(1, 3, 4, 4))
+        save_image(torch.ones(1, 3, 4, 4), path)
     assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
 
 
@@ -187,10 +188,27 @@ def test_label_map_from_grey_and_from_colours(tmp_path: Path) -> None:
 
 def test_saved_label_map_is_read_again(tmp_path: Path) -> None:
     labels = torch.arange(256).reshape(8, 32)
-    save_label_map(tmp_path / "labels.png", labels)
+    save_label_map(labels, tmp_path / "labels.png")
     assert torch.equal(read_label_map(tmp_path / "labels.png"), labels)
     with pytest.raises(InvalidInputError, match=r"expected whole numbers 0\.\.255"):
-        save_label_map(tmp_path / "labels.png", labels + 1)
+        save_label_map(labels + 1, tmp_path / "labels.png")
+
+
+@pytest.mark.parametrize("as_text", [True, False])
+def test_the_path_may_still_come_first_with_a_warning(tmp_path: Path, as_text: bool) -> None:
+    image, labels = from_uint8(torch.full((4, 6, 3), 9, dtype=torch.uint8)), torch.arange(24).reshape(4, 6)
+    paths = [str(path) if as_text else path for path in (tmp_path / "photo.png", tmp_path / "labels.png")]
+    with pytest.warns(DeprecationWarning, match="save_image takes what it saves first") as warned:
+        save_image(*(paths[0], image))
+    with pytest.warns(DeprecationWarning, match="save_label_map takes what it saves first"):
+        save_label_map(*(paths[1], labels))
+    assert warned[0].filename == __file__
+    assert torch.equal(load_image(paths[0]), image) and torch.equal(read_label_map(paths[1]), labels)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        save_image(path=paths[0], image=-image)
+        save_label_map(path=paths[1], labels=labels + 1)
+    assert torch.equal(load_image(paths[0]), -image) and torch.equal(read_label_map(paths[1]), labels + 1)
 
 
 def test_label_map_with_a_palette(tmp_path: Path) -> None:
@@ -228,6 +246,6 @@ def test_bad_tensors_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match=r"float32 \[2,2,3\]; expected uint8"):
         from_uint8(torch.zeros(2, 2, 3))
     with pytest.raises(InvalidInputError, match="only PNG"):
-        save_image(tmp_path / "a.jpg", torch.zeros(1, 3, 2, 2))
+        save_image(torch.zeros(1, 3, 2, 2), tmp_path / "a.jpg")
     with pytest.raises(InvalidInputError, match="batch of 2"):
-        save_image(tmp_path / "a.png", torch.zeros(2, 3, 2, 2))
+        save_image(torch.zeros(2, 3, 2, 2), tmp_path / "a.png")

@@ -25,7 +25,7 @@ from chunky_core.inversion import (
     project,
     save_inversion,
 )
-from chunky_core.segments import Segments, single
+from chunky_core.segments import SegmentMasks, single_segment
 from tests.projection_tools import assert_same, codes, photo_of_parts, pieces
 
 MODES = ("independent", "joint")
@@ -37,12 +37,12 @@ def generator(make_generator: Callable[..., Generator]) -> Generator:
 
 
 @pytest.fixture(scope="module")
-def segments(generator: Generator) -> Segments:
+def segments(generator: Generator) -> SegmentMasks:
     return pieces(generator.img_resolution)
 
 
 @pytest.fixture(scope="module")
-def photo(generator: Generator, segments: Segments) -> Tensor:
+def photo(generator: Generator, segments: SegmentMasks) -> Tensor:
     """With every grey level in its static rows, on the 8-bit grid."""
     drawn = photo_of_parts(generator, segments).clamp(-1, 1)
     levels = torch.arange(drawn[..., -3:, :].numel()).reshape(drawn[..., -3:, :].shape) % 256
@@ -57,7 +57,7 @@ def edit_of(generator: Generator, strength: float, seed: int = 0) -> Edit:
 
 @pytest.fixture(scope="module", params=MODES)
 def inversion(
-    request: pytest.FixtureRequest, generator: Generator, photo: Tensor, segments: Segments
+    request: pytest.FixtureRequest, generator: Generator, photo: Tensor, segments: SegmentMasks
 ) -> Inversion:
     config = ProjectionConfig(mode=request.param, num_steps=8, dilation=1, spaces={"band": "s"})
     return project(generator, photo, segments, config)
@@ -71,14 +71,14 @@ def test_1_masks_and_static_add_up_to_one(inversion: Inversion) -> None:
 
 @pytest.mark.parametrize("finish", [render, composite])
 def test_2_static_pixels_survive_rounds_of_editing_and_saving(
-    generator: Generator, photo: Tensor, segments: Segments, tmp_path: Path, finish: Callable[..., Tensor]
+    generator: Generator, photo: Tensor, segments: SegmentMasks, tmp_path: Path, finish: Callable[..., Tensor]
 ) -> None:
     current = photo
     static = (segments.static == 1).expand_as(photo)
     for round_ in range(5):
         config = ProjectionConfig(mode=MODES[round_ % 2], num_steps=2, dilation=1)
         edited = project(generator, current, segments, config).with_edits(edit_of(generator, 1.0, round_))
-        save_image(tmp_path / "round.png", finish(generator, edited))
+        save_image(finish(generator, edited), tmp_path / "round.png")
         current = load_image(tmp_path / "round.png")
     assert torch.equal(to_uint8(current)[static.movedim(1, -1)], to_uint8(photo)[static.movedim(1, -1)])
     assert not torch.equal(current, photo)
@@ -90,7 +90,9 @@ def test_3_one_all_ones_segment_is_a_global_projection_in_both_modes(
 ) -> None:
     config = ProjectionConfig(num_steps=6, loss=losses, seed=3)
     size = (photo.shape[-2], photo.shape[-1])
-    one, other = (project(generator, photo, single(size), replace(config, mode=mode)) for mode in MODES)
+    one, other = (
+        project(generator, photo, single_segment(size), replace(config, mode=mode)) for mode in MODES
+    )
     assert torch.allclose(codes(one)[0], codes(other)[0], atol=1e-4)
     assert one.losses["all"] == pytest.approx(other.losses["together"], rel=1e-4)
 
@@ -116,7 +118,7 @@ def test_6_reopened_it_renders_the_same_pixels(
 
 @pytest.mark.parametrize("mode", MODES)
 def test_7_the_same_seed_gives_the_same_and_nothing_global_moves(
-    generator: Generator, photo: Tensor, segments: Segments, mode: str
+    generator: Generator, photo: Tensor, segments: SegmentMasks, mode: str
 ) -> None:
     config = ProjectionConfig(mode=mode, num_steps=4, code_noise=0.1, optimize_noise=True, seed=9)
     before, kept = torch.random.get_rng_state(), photo.clone()
@@ -139,7 +141,7 @@ def test_7_the_same_seed_gives_the_same_and_nothing_global_moves(
     ids=str,
 )
 def test_8_a_diverging_run_ends_with_good_codes_and_says_why(
-    generator: Generator, photo: Tensor, segments: Segments, mode: str, settings: dict, tmp_path: Path
+    generator: Generator, photo: Tensor, segments: SegmentMasks, mode: str, settings: dict, tmp_path: Path
 ) -> None:
     config = ProjectionConfig(mode=mode, num_steps=6, dilation=1, **settings)
     result = project(generator, photo, segments, config)

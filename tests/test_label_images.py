@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from chunky_core.errors import InvalidInputError
-from chunky_core.segments.label_images import Palette, labels_of_colours, palette_of, parse_palette
+from chunky_core.segments.label_images import Palette, labels_from_colors, palette_of, parse_palette
 
 SIZE, FINER = 96, 8
 TEXT = "#000000 background\n#f00 mouth\n#0000ff eye\n#800080 hair\n#00ff00 brow"
@@ -25,17 +25,17 @@ def areas(size: int) -> Tensor:
 
 
 def painted(labels: Tensor, palette: Palette) -> Tensor:
-    return palette.colours[labels.long()][None]
+    return palette.colors[labels.long()][None]
 
 
 def test_every_colour_comes_back_as_its_entry() -> None:
     rng = torch.Generator().manual_seed(0)
     labels = torch.randint(0, 5, (2, 17, 23), generator=rng)
     palette = parse_palette(TEXT)
-    pixels = palette.colours[labels]
+    pixels = palette.colors[labels]
     before = pixels.clone()
-    assert torch.equal(labels_of_colours(pixels, palette), labels.to(torch.uint8))
-    assert torch.equal(labels_of_colours(pixels, palette, tolerance=0), labels.to(torch.uint8))
+    assert torch.equal(labels_from_colors(pixels, palette), labels.to(torch.uint8))
+    assert torch.equal(labels_from_colors(pixels, palette, tolerance=0), labels.to(torch.uint8))
     assert torch.equal(pixels, before)
 
 
@@ -49,9 +49,9 @@ def test_smoothed_edges_get_an_area_beside_them(scale: int) -> None:
         F.interpolate(one, scale_factor=scale, mode="bilinear") for one in (picture, shares[None])
     )
     pixels = picture.round().to(torch.uint8).movedim(1, -1)
-    exact = (pixels[..., None, :] == palette.colours).all(dim=-1).any(dim=-1)
+    exact = (pixels[..., None, :] == palette.colors).all(dim=-1).any(dim=-1)
     assert (~exact).sum() > 200
-    labels = labels_of_colours(pixels, palette)
+    labels = labels_from_colors(pixels, palette)
     held = shares.gather(1, labels[:, None].long())[:, 0]
     assert (held > 0).float().mean() > 0.999
     assert (held < 0.3).float().mean() < 0.001
@@ -65,7 +65,7 @@ def test_a_good_jpeg_is_read() -> None:
     coded = cv2.imencode(".jpg", painted(labels, palette)[0].numpy()[:, :, ::-1], quality)[1]
     pixels = torch.from_numpy(cv2.imdecode(coded, cv2.IMREAD_COLOR)[:, :, ::-1].copy())[None]
     assert not torch.equal(pixels, painted(labels, palette))
-    assert (labels_of_colours(pixels, palette, tolerance=24)[0] == labels).float().mean() > 0.999
+    assert (labels_from_colors(pixels, palette, tolerance=24)[0] == labels).float().mean() > 0.999
 
 
 def test_other_colours_are_counted_and_named() -> None:
@@ -74,29 +74,29 @@ def test_other_colours_are_counted_and_named() -> None:
     pixels[0, 10:20, 30:42] = torch.tensor([255, 255, 0], dtype=torch.uint8)
     pixels[0, 50, 50] = 255
     with pytest.raises(InvalidInputError, match=r"^121 pixels \(1\.31%\).*most often #ffff00 \(120 pixels\)"):
-        labels_of_colours(pixels, palette)
+        labels_from_colors(pixels, palette)
 
 
 def test_auto_takes_every_exact_colour() -> None:
     pixels = painted(areas(SIZE), parse_palette(TEXT))
     palette = palette_of(pixels)
     assert set(palette.names) == {"#000000", "#ff0000", "#0000ff", "#800080", "#00ff00"}
-    assert torch.equal(painted(labels_of_colours(pixels, palette)[0], palette), pixels)
+    assert torch.equal(painted(labels_from_colors(pixels, palette)[0], palette), pixels)
 
 
 def test_auto_names_grey_levels_by_their_number() -> None:
     pixels = areas(SIZE)[None, ..., None].expand(-1, -1, -1, 3)
     palette = palette_of(pixels)
     assert palette.names == ("0", "1", "2", "3", "4")
-    assert torch.equal(labels_of_colours(pixels, palette)[0], areas(SIZE))
+    assert torch.equal(labels_from_colors(pixels, palette)[0], areas(SIZE))
 
 
 def test_grey_levels_are_taken_exactly() -> None:
     palette = parse_palette("4 brow\n0: background\n1 = mouth")
     levels = torch.tensor([[[0, 1], [4, 0]]], dtype=torch.uint8)[..., None].expand(-1, -1, -1, 3)
-    assert labels_of_colours(levels, palette).tolist() == [[[1, 2], [0, 1]]]
+    assert labels_from_colors(levels, palette).tolist() == [[[1, 2], [0, 1]]]
     with pytest.raises(InvalidInputError, match="^3 pixels.*#010101"):
-        labels_of_colours(levels.clone().masked_fill(levels == 0, 1), parse_palette("4 brow\n0 rest"), 200)
+        labels_from_colors(levels.clone().masked_fill(levels == 0, 1), parse_palette("4 brow\n0 rest"), 200)
 
 
 def test_a_photo_is_no_label_map() -> None:
@@ -126,7 +126,7 @@ def test_bad_palettes_are_refused(text: str, message: str) -> None:
 
 def test_bad_pictures_are_refused() -> None:
     with pytest.raises(InvalidInputError, match=r"float32 \[1, 4, 4, 3\]; expected uint8"):
-        labels_of_colours(torch.zeros(1, 4, 4, 3), parse_palette(TEXT))
+        labels_from_colors(torch.zeros(1, 4, 4, 3), parse_palette(TEXT))
 
 
 def coded(pixels: Tensor, suffix: str, *options: int) -> Tensor:
@@ -137,8 +137,8 @@ def coded(pixels: Tensor, suffix: str, *options: int) -> Tensor:
 
 def few_colours(grey: bool) -> Tensor:
     labels = areas(2 * SIZE).clamp(max=2).long()
-    colours = [[0, 0, 0], [90, 90, 90], [200, 200, 200]] if grey else [[0, 0, 0], [255, 0, 0], [0, 0, 255]]
-    return torch.tensor(colours, dtype=torch.uint8)[labels][None]
+    colors = [[0, 0, 0], [90, 90, 90], [200, 200, 200]] if grey else [[0, 0, 0], [255, 0, 0], [0, 0, 255]]
+    return torch.tensor(colors, dtype=torch.uint8)[labels][None]
 
 
 @pytest.mark.parametrize("grey", [True, False])
@@ -155,20 +155,20 @@ def test_mixed_colours_are_refused_where_every_exact_one_counts(way: str, grey: 
         )
         mixed = scaled.round().to(torch.uint8).movedim(1, -1).contiguous()
     with pytest.raises(InvalidInputError, match="colours, expected at most 64|colours that no area has"):
-        labels_of_colours(mixed, palette_of(mixed))
+        labels_from_colors(mixed, palette_of(mixed))
 
 
 @pytest.mark.parametrize("grey", [True, False])
 def test_clean_colours_are_taken_also_with_outlines_in_between(grey: bool) -> None:
     clean = few_colours(grey)
-    assert torch.equal(labels_of_colours(clean, palette_of(clean))[0].bool(), clean[0].any(dim=-1))
+    assert torch.equal(labels_from_colors(clean, palette_of(clean))[0].bool(), clean[0].any(dim=-1))
     larger = clean.repeat_interleave(2, 1).repeat_interleave(2, 2)[:, :333]
-    labels_of_colours(larger, palette_of(larger))
+    labels_from_colors(larger, palette_of(larger))
     outlined = clean.clone()
     changes = (clean[0, 1:] != clean[0, :-1]).any(dim=-1)
     outlined[0, 1:][changes] = torch.tensor([150, 150, 150] if grey else [128, 0, 128], dtype=torch.uint8)
     assert len(palette_of(outlined).names) == 4
-    labels_of_colours(outlined, palette_of(outlined))
+    labels_from_colors(outlined, palette_of(outlined))
 
 
 def test_a_picture_of_one_colour_is_no_label_picture() -> None:

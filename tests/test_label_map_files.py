@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from chunky_core.errors import InvalidInputError
-from chunky_core.images import read_label_colours, read_label_map
+from chunky_core.images import read_label_colors, read_label_map
 from tests.picture_tools import COLOUR, GREY_ALPHA, INDEXED, blocks, encoded, file_of, png, tiff, with_palette
 
 LABELS = blocks(np.array([[0, 1, 2], [3, 2, 0]], np.uint8))
@@ -148,9 +148,9 @@ def test_colours_of_indexed_and_deep_pictures(tmp_path: Path) -> None:
         encoded(with_palette(LABELS, colours), "GIF"),
         png(expected.numpy().astype(np.uint16) * 257, 16, COLOUR),
     ):
-        assert torch.equal(read_label_colours(file_of(tmp_path, content)), expected)
+        assert torch.equal(read_label_colors(file_of(tmp_path, content)), expected)
     with pytest.raises(InvalidInputError, match="16 bits"):
-        read_label_colours(file_of(tmp_path, png(expected.numpy().astype(np.uint16) * 256, 16, COLOUR)))
+        read_label_colors(file_of(tmp_path, png(expected.numpy().astype(np.uint16) * 256, 16, COLOUR)))
 
 
 @pytest.mark.parametrize("method", ["quantize", "adaptive", "by hand"])

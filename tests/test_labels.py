@@ -11,21 +11,23 @@ import torch
 from chunky_core.demo.photos import demo_photo
 from chunky_core.demo.portraits.attributes import LABELS
 from chunky_core.errors import InvalidInputError
-from chunky_core.segments import Segments, segments_from_label_map, segments_from_masks
+from chunky_core.segments import SegmentMasks, segments_from_label_map, segments_from_masks
 from chunky_core.visualization.captions import LEGIBLE, Label, draw_labels, place_labels
 from chunky_core.visualization.sheets import contact_sheet, segment_anchors, segment_overlay
 
 EXTRAS = ("hat", "hand", "odd_glasses", "jewellery")
 
 
-def portrait(seed: int, extras: tuple[str, ...] = (), resolution: int = 256) -> tuple[torch.Tensor, Segments]:
+def portrait(
+    seed: int, extras: tuple[str, ...] = (), resolution: int = 256
+) -> tuple[torch.Tensor, SegmentMasks]:
     photo = demo_photo(seed, extras=extras, resolution=resolution)
     return photo.image, segments_from_label_map(
         photo.labels, dict(enumerate(LABELS)), static=("background",), grow=2, feather=1.0
     )
 
 
-def blobs(seed: int, count: int = 30, side: int = 256) -> Segments:
+def blobs(seed: int, count: int = 30, side: int = 256) -> SegmentMasks:
     """Small discs that may lie side by side."""
     rng = np.random.default_rng(seed)
     rows, columns = np.mgrid[:side, :side]
@@ -124,4 +126,4 @@ def test_names_that_are_no_text_are_refused_before_they_are_drawn(name: str) -> 
     with pytest.raises(InvalidInputError, match="no valid text"):
         segments_from_masks({name: torch.ones(8, 8)})
     with pytest.raises(InvalidInputError, match="no valid text"):
-        Segments((name,), torch.ones(1, 1, 8, 8), torch.zeros(1, 1, 8, 8))
+        SegmentMasks((name,), torch.ones(1, 1, 8, 8), torch.zeros(1, 1, 8, 8))

@@ -12,10 +12,9 @@ from torch import Tensor
 
 from chunky_core.generator.generator import Generator
 from chunky_core.generator.spaces import LatentCode, convert
-from chunky_core.inversion.latents import LatentOptimizer
+from chunky_core.inversion.latents import LatentOptimizer, normalize_noise, pack, restore_finite, unpack
 from chunky_core.inversion.optimizers import Lbfgs
-from chunky_core.inversion.regularizers import code_regularizers, noise_regularizer, normalize_noise
-from chunky_core.inversion.stored_state import pack, restore_finite, unpack
+from chunky_core.inversion.projection_loss import code_regularizers, noise_regularizer
 
 CPU = torch.device("cpu")
 

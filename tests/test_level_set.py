@@ -10,14 +10,19 @@ from scipy.ndimage import label
 from torch import Tensor
 
 from chunky_core.errors import InvalidInputError
-from chunky_core.segments import Segments, segments_from_masks
+from chunky_core.segments import SegmentMasks, segments_from_masks
 from chunky_core.segments.level_set import (
     boundary_speed,
     evolve,
     feature_speed,
     refine_segments,
 )
-from chunky_core.segments.level_set.signed_distance import signed_distance, soft_mask
+from chunky_core.segments.level_set.narrow_band import (
+    BAND_HALF_WIDTH,
+    mask_interface,
+    narrow_band_distance,
+    soft_mask,
+)
 
 SIZE = 200
 CENTRE = (99.3, 99.8)  # not on the grid
@@ -32,30 +37,39 @@ def disc(radius: float, *centre: float) -> Tensor:
     return soft_mask(radius - to_centre(*centre))[None, None]
 
 
+def band_distance(mask: Tensor) -> Tensor:
+    """Signed distances [H,W] to the 0.5 level of a mask [H,W], cut to the band."""
+    level, size = mask - 0.5, (mask.shape[0], mask.shape[1])
+    return narrow_band_distance(level.flatten(), mask_interface(level), size)[0].view(size)
+
+
 FULL = torch.ones(1, 1, SIZE, SIZE)
 
 
-def test_signed_distance_of_soft_and_hard_edges() -> None:
+def test_distance_in_the_band_of_soft_and_hard_edges() -> None:
     exact = 40.4 - to_centre()
-    assert (signed_distance(soft_mask(exact)) - exact).abs().max() < 0.15
-    assert (signed_distance(soft_mask(exact, 9)) - exact).abs().max() < 0.15
-    assert (signed_distance((exact > 0).float()) - exact).abs().max() < 0.75  # a pixel's half diagonal
+    cut = exact.clamp(-BAND_HALF_WIDTH, BAND_HALF_WIDTH)
+    assert (band_distance(soft_mask(exact)) - cut).abs().max() < 0.15
+    assert (band_distance(soft_mask(exact, 9)) - cut).abs().max() < 0.15
+    assert (band_distance((exact > 0).float()) - cut).abs().max() < 0.75  # a pixel's half diagonal
     slanted = 0.6 * torch.arange(50.0)[:, None] - 0.8 * torch.arange(50.0) + 3.3
     inner = slice(12, 38)  # the borders cut the line off, so distances there are to its end
-    assert (signed_distance(soft_mask(slanted)) - slanted)[inner, inner].abs().max() < 0.1
+    error = band_distance(soft_mask(slanted)) - slanted.clamp(-BAND_HALF_WIDTH, BAND_HALF_WIDTH)
+    assert error[inner, inner].abs().max() < 0.1
 
 
 def test_masks_without_boundary() -> None:
-    assert (signed_distance(torch.ones(8, 9)) == math.inf).all()
-    assert (signed_distance(torch.zeros(8, 9)) == -math.inf).all()
+    for whole in (torch.ones(8, 9), torch.zeros(8, 9)):
+        assert not len(mask_interface(whole - 0.5).pixels)
+        assert (band_distance(whole).abs() == BAND_HALF_WIDTH).all()
     for mask in (FULL, 0.4 * FULL, 0 * FULL):
         assert torch.equal(evolve(mask, FULL, distance=9, sign=-1), mask)
 
 
-def test_soft_mask_and_signed_distance_are_inverse() -> None:
+def test_soft_mask_and_band_distance_are_inverse() -> None:
     mask = disc(30.7)
     for _ in range(5):
-        mask = soft_mask(signed_distance(mask[0, 0]))[None, None]
+        mask = soft_mask(band_distance(mask[0, 0]))[None, None]
     assert (mask - disc(30.7)).abs().max() < 0.05
 
 
@@ -63,7 +77,7 @@ def test_soft_mask_and_signed_distance_are_inverse() -> None:
 def test_a_disc_moves_at_the_analytic_speed(radius: float, sign: int) -> None:
     moved = evolve(disc(radius), FULL, distance=50, sign=sign)
     exact = radius + 50 * sign - to_centre()
-    error = (signed_distance(moved[0, 0]) - exact)[exact.abs() < 3].abs()
+    error = (band_distance(moved[0, 0]) - exact)[exact.abs() < 3].abs()
     assert error.max() < 0.3
     assert abs(math.sqrt(moved.sum() / math.pi) - (radius + 50 * sign)) < 0.1
 
@@ -185,13 +199,13 @@ def test_speed_from_features() -> None:
     assert not feature_speed(maps, maps, (64, 64)).any()
 
 
-def three() -> Segments:
+def three() -> SegmentMasks:
     masks = {"left": disc(30.0, 100, 60)[0, 0], "right": disc(30.0, 100, 125)[0, 0]}
     masks["frame"] = (to_centre() > 95).float()
     return segments_from_masks(masks | {"rest": FULL[0, 0]}, static=["frame"])
 
 
-def check_sum(segments: Segments) -> None:
+def check_sum(segments: SegmentMasks) -> None:
     assert (segments.masks.sum(0) + segments.static[0] - 1).abs().max() < 1e-6
 
 
@@ -253,7 +267,7 @@ def test_errors_say_what_is_wrong(speeds: dict[str, Tensor], options: dict, word
 def test_a_segment_that_is_nowhere_solid_is_named() -> None:
     masks = torch.cat([0.4 * disc(20.0), 1 - 0.4 * disc(20.0)])
     with pytest.raises(InvalidInputError, match="'pale' is nowhere above 0.5"):
-        refine_segments(Segments(("pale", "rest"), masks, 0 * FULL), {"pale": FULL}, distance=3, signs=1)
+        refine_segments(SegmentMasks(("pale", "rest"), masks, 0 * FULL), {"pale": FULL}, distance=3, signs=1)
 
 
 def test_pictures_and_features_must_match() -> None:

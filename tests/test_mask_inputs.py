@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from chunky_core.images.levels import GREY, SCALES
+from chunky_core.images.levels import GRAY_DIVISOR, LEVEL_DIVISORS
 from tests.pack_on_double import Pack, pack  # noqa: F401  # pack is a fixture
 
 SIZE = 64
@@ -288,7 +288,7 @@ def test_beside_a_noisy_mask_the_photo_stays(pack: Pack, noise: int | str) -> No
 
 def test_a_label_picture_as_a_mask_is_refused_by_every_node(pack: Pack) -> None:  # noqa: F811
     given = {"picture": a_photo().flip(1), "photo": a_photo()}
-    for most, _ in SCALES:
+    for most, _ in LEVEL_DIVISORS:
         with pytest.raises(pack.errors.InvalidInputError, match="the mask is black.*of 255.*label map"):
             pack.run(BLEND, mask=disc()[None] * 11 / most, **given)
 
@@ -298,7 +298,7 @@ def test_an_opaque_brush_is_told_by_every_node(pack: Pack, notices: Any) -> None
     assert any("the mask: nothing is above 0.7" in text for text in notices())
 
 
-@pytest.mark.parametrize("most", [most for most, _ in SCALES])
+@pytest.mark.parametrize("most", [most for most, _ in LEVEL_DIVISORS])
 def test_grey_label_pictures_as_the_host_loads_them(pack: Pack, most: int) -> None:  # noqa: F811
     """ComfyUI's loader divides the levels of grey pictures by 255.996 and others by 255."""
     levels = torch.tensor([0, 1, 3, 18, 255])[torch.arange(SIZE) // 13].expand(SIZE, SIZE)
@@ -313,5 +313,5 @@ def test_grey_label_pictures_as_the_host_loads_them(pack: Pack, most: int) -> No
 def test_white_of_grey_masks_is_white(pack: Pack) -> None:  # noqa: F811
     given = {"image": a_photo(), "names": "face", **HARD}
     for level in (255, 1):
-        ((made,),) = pack.run(SEGMENTS, masks=disc()[None] * level / GREY, **given)
+        ((made,),) = pack.run(SEGMENTS, masks=disc()[None] * level / GRAY_DIVISOR, **given)
         assert torch.equal(made.masks[0, 0], disc())

@@ -10,7 +10,7 @@ from chunky_core.boxes import Box
 from chunky_core.compositing.fill_parts import connected_parts
 from chunky_core.errors import InvalidInputError
 from chunky_core.segments import mask_box, segments_from_masks
-from chunky_core.segments.masks import BLACK, check_reach, feather, without_noise
+from chunky_core.segments.masks import BLACK, check_extent, feather, without_noise
 
 SIZE = 128
 
@@ -74,8 +74,8 @@ def test_a_segmenters_soft_output_still_covers_the_picture() -> None:
 
 
 def test_how_far_a_feather_may_reach() -> None:
-    check_reach(32, (64, 100), "it")
-    check_reach(4, (3, 3), "it")
+    check_extent(32, (64, 100), "it")
+    check_extent(4, (3, 3), "it")
     for pixels, size, most in (
         (33, (64, 100), 32),
         (-1, (64, 64), 32),
@@ -85,4 +85,4 @@ def test_how_far_a_feather_may_reach() -> None:
         with pytest.raises(
             InvalidInputError, match=f"it is .* in a picture of .*; expected pixels, 0 to {most} "
         ):
-            check_reach(pixels, size, "it")
+            check_extent(pixels, size, "it")

@@ -15,7 +15,7 @@ from chunky_core.inversion.hooks import resolution_schedule
 from chunky_core.inversion.loss_regions import PyramidLevel, loss_mask
 from chunky_core.inversion.objectives import JointObjective, LossAndGrads, segment_objective
 from chunky_core.losses import load_networks
-from chunky_core.segments import Segments
+from chunky_core.segments import SegmentMasks
 from tests.projection_tools import photo_of_parts, pieces
 
 SPACES = ("w+", "s", "w")
@@ -32,7 +32,7 @@ def level(generator: Generator) -> PyramidLevel:
     """Three segments and a static part in float64."""
     segments = pieces(generator.img_resolution)
     photo = photo_of_parts(generator, segments).double()
-    doubled = Segments(segments.names, segments.masks.double(), segments.static.double())
+    doubled = SegmentMasks(segments.names, segments.masks.double(), segments.static.double())
     return PyramidLevel(photo, doubled, loss_mask(doubled.masks, ProjectionConfig(dilation=1)))
 
 

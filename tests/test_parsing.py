@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from chunky_core.errors import ChunkyError, InvalidInputError, MissingWeightsError, UnsupportedCheckpointError
 from chunky_core.images import to_uint8
 from chunky_core.segments.parsing import load_parser
-from chunky_core.segments.parsing.settings import preparation
+from chunky_core.segments.parsing.settings import preprocessing_of
 from tests.segformer_files import NAMES, write_tiny_parser
 
 transformers = pytest.importorskip("transformers", reason="face parsing needs transformers")
@@ -77,7 +77,7 @@ def test_other_sizes_are_resized_as_the_package_does(copy: Path, size: int, resa
     processor = transformers.SegformerImageProcessor.from_pretrained(copy)
     expected = processor(to_uint8(photo)[0].numpy(), return_tensors="pt")["pixel_values"]
     level = 1 / 255 / 0.224
-    assert (parser.prepare(photo) - expected).abs().max() < 1.01 * level  # both round to 8 bits
+    assert (parser.preprocess(photo) - expected).abs().max() < 1.01 * level  # both round to 8 bits
     labels = parser.labels(photo)
     assert labels.shape == (1, size, size)
     assert (labels == by_transformers(copy, photo).argmax(dim=1)).float().mean() > 0.97
@@ -293,17 +293,17 @@ def damaged(content: dict[str, Any], rng: Random) -> dict[str, Any]:
 
 def test_preparations() -> None:
     photo = a_photo(10)
-    plain = preparation({"do_resize": False, "do_normalize": False})
+    plain = preprocessing_of({"do_resize": False, "do_normalize": False})
     assert torch.allclose(plain(photo), photo / 2 + 0.5)
-    assert preparation({"size": 128}).size == (128, 128)
-    assert preparation({"size": {"height": 20, "width": 30}})(photo).shape == (1, 3, 20, 30)
-    raw = preparation(
+    assert preprocessing_of({"size": 128}).size == (128, 128)
+    assert preprocessing_of({"size": {"height": 20, "width": 30}})(photo).shape == (1, 3, 20, 30)
+    raw = preprocessing_of(
         {"do_resize": False, "do_rescale": False, "image_mean": [1, 2, 3], "image_std": [2, 2, 4]}
     )
     assert torch.allclose(raw(photo)[0, 2], ((photo[0, 2] + 1) * 127.5 - 3) / 4)
     for bad in ({"size": {"shortest_edge": 5}}, {"size": "big"}, {"resample": [2]}, {"image_std": [0, 1, 1]}):
         with pytest.raises(ChunkyError):
-            preparation(bad)
+            preprocessing_of(bad)
 
 
 def test_bad_photos_are_refused(folder: Path) -> None:

@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 
 from chunky_core.errors import InvalidInputError
-from chunky_core.images import is_picture, load_image, open_picture, read_label_map, read_mask, to_uint8
+from chunky_core.images import is_image_file, load_image, open_image, read_label_map, read_mask, to_uint8
 from chunky_core.images.photos import deep_pixels
 from tests.picture_tools import COLOUR, INDEXED, animated, chunk, encoded, file_of, png, tiff
 
@@ -153,7 +153,7 @@ def test_the_size_in_the_header_is_that_of_the_upright_picture(tmp_path: Path, o
         options = {"lossless": True} if kind == "WEBP" else {}
         path = file_of(tmp_path, encoded(NOISE, kind, exif=exif, **options))
         expected = pixels_of(path) if expected is None else expected
-        assert open_picture(path).size == expected.shape[:2] == ((60, 40) if orientation > 4 else (40, 60))
+        assert open_image(path).size == expected.shape[:2] == ((60, 40) if orientation > 4 else (40, 60))
         assert np.array_equal(pixels_of(path), expected)
 
 
@@ -178,14 +178,16 @@ def test_folders_pipes_and_devices_are_refused_at_once(tmp_path: Path, read) -> 
 
 
 def test_pictures_are_known_by_name_or_content(tmp_path: Path) -> None:
-    assert is_picture(file_of(tmp_path, encoded(NOISE, "PNG"), "mask")) and is_picture(tmp_path / "none.HEIC")
+    assert is_image_file(file_of(tmp_path, encoded(NOISE, "PNG"), "mask")) and is_image_file(
+        tmp_path / "none.HEIC"
+    )
     for name, content in (
         ("a.txt", b"text"),
         ("Thumbs.db", b"\xd0\xcf\x11\xe0" + bytes(600)),
         ("labels.json", b"{}"),
     ):
-        assert not is_picture(file_of(tmp_path, content, name))
-    assert not is_picture(tmp_path / "none")
+        assert not is_image_file(file_of(tmp_path, content, name))
+    assert not is_image_file(tmp_path / "none")
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
@@ -237,7 +239,7 @@ def test_opencv_says_nothing_about_a_file_that_it_cannot_read(tmp_path: Path, ca
     path = file_of(tmp_path, content)
     before = cv2.utils.logging.getLogLevel()
     # a compression that Pillow's stand-in reads and OpenCV doesn't know
-    picture = open_picture(path)
+    picture = open_image(path)
     strange = content.replace(
         struct.pack("<HHIHH", 259, 3, 1, 1, 0), struct.pack("<HHIHH", 259, 3, 1, 34925, 0)
     )

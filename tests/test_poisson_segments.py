@@ -17,14 +17,14 @@ from chunky_core.compositing.between_segments import join_segments, shift_segmen
 from chunky_core.errors import InvalidInputError
 from chunky_core.generator.generator import Generator
 from chunky_core.inversion.record import Inversion
-from chunky_core.segments import Segments, mask_box, segments_from_masks
+from chunky_core.segments import SegmentMasks, mask_box, segments_from_masks
 from tests.inversion_tools import make_inversion
 from tests.test_poisson import GREY_LEVEL, NEIGHBOURS, scene
 
 HEIGHT, WIDTH = 30, 26
 
 
-def divided(static: bool = True, feather: float = 1.0) -> Segments:
+def divided(static: bool = True, feather: float = 1.0) -> SegmentMasks:
     """Left, right and a spot on their border, with a static frame above and on the left."""
     masks = {name: torch.zeros(HEIGHT, WIDTH) for name in ("left", "right", "spot", "keep")}
     masks["left"][:, :13], masks["right"][:, 13:], masks["spot"][10:17, 9:18] = 1, 1, 1
@@ -34,7 +34,7 @@ def divided(static: bool = True, feather: float = 1.0) -> Segments:
     return segments_from_masks(masks, static=("keep",) if static else (), feather=feather)
 
 
-def own_pictures(segments: Segments) -> tuple[list[Tensor], list[Box], Tensor]:
+def own_pictures(segments: SegmentMasks) -> tuple[list[Tensor], list[Box], Tensor]:
     """A crop and a box for every segment, and their whole pictures [N,3,H,W]."""
     wholes = torch.cat([scene(HEIGHT, WIDTH, seed)[0] for seed in range(len(segments.names))])
     boxes = [mask_box(mask, margin=1) for mask in segments.masks]
@@ -44,7 +44,7 @@ def own_pictures(segments: Segments) -> tuple[list[Tensor], list[Box], Tensor]:
     return crops, boxes, wholes
 
 
-def oracle(photo: Tensor, segments: Segments, wholes: Tensor, mixed: bool) -> Tensor:
+def oracle(photo: Tensor, segments: SegmentMasks, wholes: Tensor, mixed: bool) -> Tensor:
     """The equations of `join_segments` pixel by pixel, with scipy's direct solver."""
     f, g = photo[0].double().numpy().copy(), wholes.double().numpy()
     static, masks = segments.static[0, 0].double().numpy(), segments.masks[:, 0].numpy()

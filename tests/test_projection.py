@@ -13,9 +13,9 @@ from torch import Tensor
 from chunky_core.compositing.render import render
 from chunky_core.errors import InvalidInputError, MissingWeightsError, WrongGeneratorError
 from chunky_core.generator.generator import Generator
-from chunky_core.inversion import LossConfig, ProjectionConfig, intervals, project
+from chunky_core.inversion import LossConfig, ProjectionConfig, project, projector
 from chunky_core.losses import MaskedLoss
-from chunky_core.segments import Segments, single
+from chunky_core.segments import SegmentMasks, single_segment
 from tests.projection_tools import assert_same, codes, photo_of_parts, pieces
 
 SHORT = ProjectionConfig(num_steps=12, dilation=1)
@@ -27,23 +27,23 @@ def generator(make_generator: Callable[..., Generator]) -> Generator:
 
 
 @pytest.fixture(scope="module")
-def segments(generator: Generator) -> Segments:
+def segments(generator: Generator) -> SegmentMasks:
     return pieces(generator.img_resolution)
 
 
 @pytest.fixture(scope="module")
-def photo(generator: Generator, segments: Segments) -> Tensor:
+def photo(generator: Generator, segments: SegmentMasks) -> Tensor:
     return photo_of_parts(generator, segments)
 
 
 @pytest.mark.parametrize("mode", ["independent", "joint"])
 def test_every_segment_converges_and_beats_the_global_code(
-    generator: Generator, photo: Tensor, segments: Segments, mode: str
+    generator: Generator, photo: Tensor, segments: SegmentMasks, mode: str
 ) -> None:
     """In joint mode small segments do so only with gradients that don't shrink with their area."""
     config = ProjectionConfig(mode=mode, num_steps=60, dilation=1)
     inversion = project(generator, photo, segments, config)
-    whole = project(generator, photo, single(segments.size), config)
+    whole = project(generator, photo, single_segment(segments.size), config)
     assert inversion.stopped is None and inversion.fingerprint == generator.fingerprint
     ours, globally = render(generator, inversion), render(generator, whole)
     for name, mask in zip(segments.names, segments.masks, strict=True):
@@ -55,7 +55,7 @@ def test_every_segment_converges_and_beats_the_global_code(
 
 @pytest.mark.parametrize("space", ["w", "s", "z"])
 def test_other_spaces_converge_too(
-    generator: Generator, photo: Tensor, segments: Segments, space: str
+    generator: Generator, photo: Tensor, segments: SegmentMasks, space: str
 ) -> None:
     inversion = project(generator, photo, segments, replace(SHORT, space=space, num_steps=25))
     assert all(segment.code.space == space for segment in inversion.segments)
@@ -66,7 +66,7 @@ def test_one_all_ones_segment_is_plain_global_projection(generator: Generator, p
     """Against the textbook loop: Adam on the mean squared error of the whole picture, from w_avg."""
     steps = 8
     config = ProjectionConfig(num_steps=steps, lambda_reg=0.3, warmup=0.5)
-    inversion = project(generator, photo, single((photo.shape[-2], photo.shape[-1])), config)
+    inversion = project(generator, photo, single_segment((photo.shape[-2], photo.shape[-1])), config)
     ws = generator.w_avg.repeat(1, generator.num_ws, 1).requires_grad_()
     optimizer = torch.optim.Adam([ws])
     curve = []
@@ -89,7 +89,7 @@ def math_cos(fraction: float) -> float:
 
 
 def test_same_seed_same_result_and_no_global_state(
-    generator: Generator, photo: Tensor, segments: Segments
+    generator: Generator, photo: Tensor, segments: SegmentMasks
 ) -> None:
     config = replace(SHORT, code_noise=0.05, seed=5)
     before = torch.random.get_rng_state()
@@ -100,7 +100,7 @@ def test_same_seed_same_result_and_no_global_state(
     assert not torch.equal(codes(one)[0], codes(different)[0])
 
 
-def test_inputs_are_not_modified(generator: Generator, photo: Tensor, segments: Segments) -> None:
+def test_inputs_are_not_modified(generator: Generator, photo: Tensor, segments: SegmentMasks) -> None:
     photo, masks, weights = photo.clone(), segments.masks.clone(), generator.w_avg.clone()
     kept = photo.clone()
     project(generator, photo, segments, replace(SHORT, num_steps=3))
@@ -109,11 +109,13 @@ def test_inputs_are_not_modified(generator: Generator, photo: Tensor, segments: 
     assert all(parameter.grad is None for parameter in generator.module.parameters())
 
 
-def test_runs_under_the_hosts_inference_mode(generator: Generator, photo: Tensor, segments: Segments) -> None:
+def test_runs_under_the_hosts_inference_mode(
+    generator: Generator, photo: Tensor, segments: SegmentMasks
+) -> None:
     """Photo, masks and weights made in inference mode, as the host makes them; same result as outside."""
     outside = project(generator, photo, segments, SHORT)
     with torch.inference_mode():
-        made_inside = Segments(segments.names, segments.masks.clone(), segments.static.clone())
+        made_inside = SegmentMasks(segments.names, segments.masks.clone(), segments.static.clone())
         module = generator.architecture.empty_module()
         module.load_state_dict({k: v.clone() for k, v in generator.module.state_dict().items()}, assign=True)
         hosted = Generator(module, fingerprint=generator.fingerprint)
@@ -126,12 +128,12 @@ def test_runs_under_the_hosts_inference_mode(generator: Generator, photo: Tensor
 
 
 def test_callback_counts_every_step_and_gets_previews_by_time(
-    generator: Generator, photo: Tensor, segments: Segments, monkeypatch: pytest.MonkeyPatch
+    generator: Generator, photo: Tensor, segments: SegmentMasks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A step takes a second here: a picture at the first, when three more seconds have passed, and at the end."""
     seen: list[tuple[int, int, Tensor | None]] = []
     clock = [0.0]
-    monkeypatch.setattr(intervals.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(projector.time, "monotonic", lambda: clock[0])
 
     def callback(*report: Any) -> None:
         seen.append(report)
@@ -153,7 +155,7 @@ class Interrupted(BaseException):
 
 
 def test_an_exception_of_the_callback_stops_within_the_step(
-    generator: Generator, photo: Tensor, segments: Segments
+    generator: Generator, photo: Tensor, segments: SegmentMasks
 ) -> None:
     steps = []
 
@@ -168,7 +170,7 @@ def test_an_exception_of_the_callback_stops_within_the_step(
 
 
 def test_a_nan_stops_with_the_last_good_codes(
-    generator: Generator, photo: Tensor, segments: Segments, monkeypatch: pytest.MonkeyPatch
+    generator: Generator, photo: Tensor, segments: SegmentMasks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls = 0
     healthy = MaskedLoss.__call__
@@ -190,7 +192,7 @@ def test_a_nan_stops_with_the_last_good_codes(
 
 
 def test_an_absurd_learning_rate_never_ends_worse_than_the_start(
-    generator: Generator, photo: Tensor, segments: Segments
+    generator: Generator, photo: Tensor, segments: SegmentMasks
 ) -> None:
     inversion = project(generator, photo, segments, replace(SHORT, learning_rate=1e20, warmup=0.0))
     error = (render(generator, inversion) - photo).square().mean()
@@ -199,7 +201,7 @@ def test_an_absurd_learning_rate_never_ends_worse_than_the_start(
     assert error <= (start - photo).square().mean() * 1.0001
 
 
-def test_the_pull_to_the_mean_code_pulls(generator: Generator, photo: Tensor, segments: Segments) -> None:
+def test_the_pull_to_the_mean_code_pulls(generator: Generator, photo: Tensor, segments: SegmentMasks) -> None:
     def dispersion(weight: float) -> float:
         inversion = project(generator, photo, segments, replace(SHORT, num_steps=16, lambda_reg=weight))
         stacked = torch.stack(codes(inversion))
@@ -209,31 +211,33 @@ def test_the_pull_to_the_mean_code_pulls(generator: Generator, photo: Tensor, se
     assert tight < pulled < free
 
 
-def test_going_on_from_an_earlier_inversion(generator: Generator, photo: Tensor, segments: Segments) -> None:
+def test_going_on_from_an_earlier_inversion(
+    generator: Generator, photo: Tensor, segments: SegmentMasks
+) -> None:
     first = project(generator, photo, segments, replace(SHORT, space="w", num_steps=30))
     second = project(generator, photo, segments, SHORT, start=first)
     for name, curve in second.losses.items():
         assert curve[0] == pytest.approx(min(first.losses[name]), rel=0.05)
-    whole = project(generator, photo, single(segments.size), SHORT)
+    whole = project(generator, photo, single_segment(segments.size), SHORT)
     parts = project(generator, photo, segments, replace(SHORT, num_steps=1), start=whole)
     assert all(torch.equal(code, codes(whole)[0]) for code in codes(parts))
 
 
 def test_a_start_that_does_not_fit_is_refused(
-    generator: Generator, photo: Tensor, segments: Segments
+    generator: Generator, photo: Tensor, segments: SegmentMasks
 ) -> None:
     first = project(generator, photo, segments, replace(SHORT, num_steps=1))
     with pytest.raises(WrongGeneratorError, match="0123"):
         project(generator, photo, segments, SHORT, start=replace(first, fingerprint="0123"))
     with pytest.raises(InvalidInputError, match="cannot become"):
         project(generator, photo, segments, replace(SHORT, space="w"), start=first)
-    renamed = Segments(("rest", "band", "other"), segments.masks, segments.static)
+    renamed = SegmentMasks(("rest", "band", "other"), segments.masks, segments.static)
     with pytest.raises(InvalidInputError, match=r"no segment other \(it has rest, band, block\)"):
         project(generator, photo, renamed, SHORT, start=first)
 
 
 def test_a_start_with_nan_is_refused_before_the_first_step(
-    generator: Generator, photo: Tensor, segments: Segments
+    generator: Generator, photo: Tensor, segments: SegmentMasks
 ) -> None:
     """Whatever of it the run would go on with: codes, noise maps, state."""
     good = project(generator, photo, segments, replace(SHORT, num_steps=1, optimize_noise=True))
@@ -261,7 +265,7 @@ def test_a_start_with_nan_is_refused_before_the_first_step(
 
 
 def test_a_generator_without_a_finite_mean_is_refused(
-    make_generator: Callable[..., Generator], photo: Tensor, segments: Segments
+    make_generator: Callable[..., Generator], photo: Tensor, segments: SegmentMasks
 ) -> None:
     spoilt = make_generator(seed=1, resolution=32, channel_base=512, channel_max=32)
     spoilt.w_avg.fill_(float("nan"))
@@ -269,7 +273,7 @@ def test_a_generator_without_a_finite_mean_is_refused(
         project(spoilt, photo, segments, SHORT)
 
 
-def test_bad_input_is_named(generator: Generator, photo: Tensor, segments: Segments) -> None:
+def test_bad_input_is_named(generator: Generator, photo: Tensor, segments: SegmentMasks) -> None:
     size = generator.img_resolution
     broken = photo.clone()
     broken[0, 0, 0, 0] = float("nan")
@@ -278,7 +282,7 @@ def test_bad_input_is_named(generator: Generator, photo: Tensor, segments: Segme
         (torch.zeros(1, 3, size, 2 * size), segments, f"{2 * size}x{size}.*{size}x{size}"),
         (torch.zeros(2, 3, size, size), segments, "one by one"),
         (torch.full_like(photo, 255.0), segments, "255"),
-        (photo, single((2 * size, 2 * size)), f"{size}x{size}, the masks are {2 * size}x{2 * size}"),
+        (photo, single_segment((2 * size, 2 * size)), f"{size}x{size}, the masks are {2 * size}x{2 * size}"),
     ]
     for bad_photo, bad_segments, message in cases:
         with pytest.raises(InvalidInputError, match=message):
@@ -311,14 +315,18 @@ def test_bad_settings_are_named(settings: dict[str, object], message: str) -> No
 
 
 def test_lpips_without_weights_is_refused_before_the_first_step(
-    generator: Generator, photo: Tensor, segments: Segments, monkeypatch: pytest.MonkeyPatch, tmp_path: object
+    generator: Generator,
+    photo: Tensor,
+    segments: SegmentMasks,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: object,
 ) -> None:
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
     with pytest.raises(MissingWeightsError, match="vgg16"):
         project(generator, photo, segments, replace(SHORT, loss=LossConfig(lpips=1.0)), callback=pytest.fail)
 
 
-def test_structural_losses_converge(generator: Generator, photo: Tensor, segments: Segments) -> None:
+def test_structural_losses_converge(generator: Generator, photo: Tensor, segments: SegmentMasks) -> None:
     inversion = project(
         generator, photo, segments, replace(SHORT, loss=LossConfig(l2=0.2, l1=0.5, ms_ssim=1.0), num_steps=30)
     )

@@ -24,16 +24,16 @@ from chunky_core.inversion import (
     LossConfig,
     ProjectionConfig,
     StopProjection,
-    intervals,
     load_inversion,
     project,
+    projector,
     save_inversion,
 )
 from chunky_core.inversion.hooks import GlobalCode, WarmUp, warm_up
 from chunky_core.inversion.initialization import nearest_in_spaces
 from chunky_core.inversion.projection import Hook
 from chunky_core.inversion.validation import check_setup
-from chunky_core.segments import Segments, segments_from_masks, single
+from chunky_core.segments import SegmentMasks, segments_from_masks, single_segment
 from tests.projection_tools import assert_same, codes, photo_of_parts, pieces
 
 SHORT = ProjectionConfig(num_steps=12, dilation=1)
@@ -45,12 +45,12 @@ def generator(make_generator: Callable[..., Generator]) -> Generator:
 
 
 @pytest.fixture(scope="module")
-def segments(generator: Generator) -> Segments:
+def segments(generator: Generator) -> SegmentMasks:
     return pieces(generator.img_resolution)
 
 
 @pytest.fixture(scope="module")
-def photo(generator: Generator, segments: Segments) -> Tensor:
+def photo(generator: Generator, segments: SegmentMasks) -> Tensor:
     return photo_of_parts(generator, segments)
 
 
@@ -78,7 +78,7 @@ def stopping_at(step: int, exception: BaseException) -> Callable[[int, int, Tens
     ids=str,
 )
 def test_an_interrupted_run_goes_on_as_if_it_had_not_been(
-    generator: Generator, photo: Tensor, segments: Segments, settings: dict, at: int, tmp_path: Path
+    generator: Generator, photo: Tensor, segments: SegmentMasks, settings: dict, at: int, tmp_path: Path
 ) -> None:
     """Interrupted in the warm-up, at its end and after it, or stopped on request; saved, opened and continued: the
     same to the bit.
@@ -105,7 +105,7 @@ def test_an_interrupted_run_goes_on_as_if_it_had_not_been(
     "settings", [{}, {"plateau": 4, "code_noise": 0.1}, {"mode": "joint", "optimize_noise": True}], ids=str
 )
 def test_records_kept_on_the_way_leave_the_run_alone_and_can_be_continued(
-    generator: Generator, photo: Tensor, segments: Segments, settings: dict
+    generator: Generator, photo: Tensor, segments: SegmentMasks, settings: dict
 ) -> None:
     config = replace(SHORT, **settings)
     whole = project(generator, photo, segments, config)
@@ -120,10 +120,10 @@ def test_records_kept_on_the_way_leave_the_run_alone_and_can_be_continued(
 
 
 def test_a_record_is_kept_when_the_time_has_come(
-    generator: Generator, photo: Tensor, segments: Segments, monkeypatch: pytest.MonkeyPatch
+    generator: Generator, photo: Tensor, segments: SegmentMasks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = [0.0]
-    monkeypatch.setattr(intervals.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(projector.time, "monotonic", lambda: clock[0])
 
     def tick(*_: Any) -> None:
         clock[0] += 10
@@ -140,7 +140,7 @@ def test_a_record_is_kept_when_the_time_has_come(
 def test_an_error_in_the_middle_of_a_step_keeps_what_was_before_it(
     generator: Generator,
     photo: Tensor,
-    segments: Segments,
+    segments: SegmentMasks,
     monkeypatch: pytest.MonkeyPatch,
     hook: type[Hook],
     part: str,
@@ -168,7 +168,7 @@ def test_an_error_in_the_middle_of_a_step_keeps_what_was_before_it(
 
 
 def test_what_is_kept_on_interruption_is_the_best_so_far(
-    generator: Generator, photo: Tensor, segments: Segments
+    generator: Generator, photo: Tensor, segments: SegmentMasks
 ) -> None:
     kept: list[Inversion] = []
     with pytest.raises(Interrupted):
@@ -181,7 +181,7 @@ def test_what_is_kept_on_interruption_is_the_best_so_far(
 
 
 def test_a_finished_run_can_be_given_more_steps(
-    generator: Generator, photo: Tensor, segments: Segments
+    generator: Generator, photo: Tensor, segments: SegmentMasks
 ) -> None:
     first = project(generator, photo, segments, SHORT)
     more = project(generator, photo, segments, replace(SHORT, num_steps=30), start=first, resume=True)
@@ -194,19 +194,21 @@ def test_a_finished_run_can_be_given_more_steps(
 
 
 def test_a_callback_may_ask_for_the_result_so_far(
-    generator: Generator, photo: Tensor, segments: Segments
+    generator: Generator, photo: Tensor, segments: SegmentMasks
 ) -> None:
     result = project(generator, photo, segments, SHORT, callback=stopping_at(6, StopProjection()))
     assert result.stopped == "stopped on request after step 6 of 12"
     assert all(len(curve) == 6 for curve in result.losses.values())
 
 
-def test_only_the_same_run_can_be_continued(generator: Generator, photo: Tensor, segments: Segments) -> None:
+def test_only_the_same_run_can_be_continued(
+    generator: Generator, photo: Tensor, segments: SegmentMasks
+) -> None:
     first = project(generator, photo, segments, SHORT)
     for changed in ({"mode": "joint"}, {"space": "s"}, {"optimize_noise": True}):
         with pytest.raises(InvalidInputError, match="go on with the same ones"):
             project(generator, photo, segments, replace(SHORT, **changed), start=first, resume=True)
-    turned = Segments(segments.names, segments.masks.flip(3), segments.static.flip(3))
+    turned = SegmentMasks(segments.names, segments.masks.flip(3), segments.static.flip(3))
     with pytest.raises(InvalidInputError, match="other masks"):
         project(generator, photo, turned, SHORT, start=first, resume=True)
     with pytest.raises(WrongGeneratorError):
@@ -224,7 +226,7 @@ def test_only_the_same_run_can_be_continued(generator: Generator, photo: Tensor,
 
 
 def test_segments_that_no_longer_improve_come_to_rest(
-    generator: Generator, photo: Tensor, segments: Segments
+    generator: Generator, photo: Tensor, segments: SegmentMasks
 ) -> None:
     """With steps of no size nothing improves: every segment rests after as many steps as were asked for."""
     config = replace(SHORT, num_steps=40, learning_rate=1e-9, plateau=5, warmup=0.0)
@@ -240,7 +242,7 @@ def test_segments_that_no_longer_improve_come_to_rest(
     assert {len(curve) for curve in joint.losses.values()} == {5}
 
 
-def test_coarse_steps_help_at_full_size(generator: Generator, photo: Tensor, segments: Segments) -> None:
+def test_coarse_steps_help_at_full_size(generator: Generator, photo: Tensor, segments: SegmentMasks) -> None:
     """Its previews have the photo's size; the steps at low resolution are no waste."""
     shapes = []
     config = replace(SHORT, num_steps=30, coarse=0.5)
@@ -258,7 +260,7 @@ def test_coarse_steps_help_at_full_size(generator: Generator, photo: Tensor, seg
     assert after < 0.5 * before
 
 
-def test_mixed_spaces(generator: Generator, photo: Tensor, segments: Segments) -> None:
+def test_mixed_spaces(generator: Generator, photo: Tensor, segments: SegmentMasks) -> None:
     config = replace(SHORT, space="w", spaces={"block": "s", "band": "w+"}, lambda_reg=0.01, num_steps=20)
     result = project(generator, photo, segments, config)
     assert [s.code.space for s in result.segments] == ["w", "w+", "s"]
@@ -267,7 +269,9 @@ def test_mixed_spaces(generator: Generator, photo: Tensor, segments: Segments) -
         project(generator, photo, segments, replace(SHORT, spaces={"nose": "s"}))
 
 
-def test_torgb_styles_rest_where_they_shall(generator: Generator, photo: Tensor, segments: Segments) -> None:
+def test_torgb_styles_rest_where_they_shall(
+    generator: Generator, photo: Tensor, segments: SegmentMasks
+) -> None:
     config = replace(SHORT, space="s", torgb=False, warmup=0.0)
     result = project(generator, photo, segments, config)
     begun = project(generator, photo, segments, replace(config, num_steps=1, learning_rate=1e-12))
@@ -281,7 +285,7 @@ def test_torgb_styles_rest_where_they_shall(generator: Generator, photo: Tensor,
         place += channels
 
 
-def test_lbfgs_beats_adam_in_w(generator: Generator, photo: Tensor, segments: Segments) -> None:
+def test_lbfgs_beats_adam_in_w(generator: Generator, photo: Tensor, segments: SegmentMasks) -> None:
     config = ProjectionConfig(space="w", num_steps=15, dilation=1, warmup=0.2)
     for mode in ("independent", "joint"):
         results = [
@@ -293,7 +297,7 @@ def test_lbfgs_beats_adam_in_w(generator: Generator, photo: Tensor, segments: Se
 
 
 def test_noise_maps_are_fitted_kept_white_and_saved(
-    generator: Generator, photo: Tensor, segments: Segments, tmp_path: Path
+    generator: Generator, photo: Tensor, segments: SegmentMasks, tmp_path: Path
 ) -> None:
     config = replace(SHORT, num_steps=40, optimize_noise=True, noise_reg=10.0)
     result = project(generator, photo, segments, config)
@@ -308,7 +312,9 @@ def test_noise_maps_are_fitted_kept_white_and_saved(
     assert torch.equal(render(generator, opened), render(generator, result))
 
 
-def test_joint_projection_fits_the_picture(generator: Generator, photo: Tensor, segments: Segments) -> None:
+def test_joint_projection_fits_the_picture(
+    generator: Generator, photo: Tensor, segments: SegmentMasks
+) -> None:
     result = project(generator, photo, segments, replace(SHORT, mode="joint", num_steps=60))
     assert set(result.losses) == {*segments.names, "together"}
     together = result.losses["together"]
@@ -321,7 +327,7 @@ def test_joint_projection_fits_the_picture(generator: Generator, photo: Tensor, 
 
 
 def test_settings_name_files_but_not_where_they_lie(
-    generator: Generator, photo: Tensor, segments: Segments, tmp_path: Path
+    generator: Generator, photo: Tensor, segments: SegmentMasks, tmp_path: Path
 ) -> None:
     """Inversions are shared; the path of a network's file is nobody's business."""
     network = tmp_path / "mine.safetensors"
@@ -336,7 +342,7 @@ def test_settings_name_files_but_not_where_they_lie(
 
 @pytest.mark.parametrize("mode", ["independent", "joint"])
 def test_boundaries_move_while_codes_are_fitted(
-    generator: Generator, photo: Tensor, segments: Segments, mode: str, tmp_path: Path
+    generator: Generator, photo: Tensor, segments: SegmentMasks, mode: str, tmp_path: Path
 ) -> None:
     """P1 2.3: the named segment grows, the others give way, and it can be interrupted like any other run."""
     config = replace(SHORT, mode=mode, refine_every=3, refine=("block",), refine_distance=2.0)
@@ -362,7 +368,7 @@ def test_boundaries_move_while_codes_are_fitted(
 
 
 def test_some_segments_rest_while_others_go_on(
-    generator: Generator, photo: Tensor, segments: Segments, tmp_path: Path
+    generator: Generator, photo: Tensor, segments: SegmentMasks, tmp_path: Path
 ) -> None:
     """Cut while one rests, saved and continued with previews: the same to the bit."""
     config = replace(SHORT, num_steps=60, plateau=3, learning_rate=0.05)
@@ -389,7 +395,7 @@ def test_some_segments_rest_while_others_go_on(
 
 
 def test_a_continued_run_never_falls_back_to_coarse_pictures(
-    generator: Generator, photo: Tensor, segments: Segments
+    generator: Generator, photo: Tensor, segments: SegmentMasks
 ) -> None:
     config = replace(SHORT, coarse=0.5)
     first = project(generator, photo, segments, config)
@@ -400,7 +406,7 @@ def test_a_continued_run_never_falls_back_to_coarse_pictures(
 
 
 def test_what_the_earlier_record_carries_goes_on(
-    generator: Generator, photo: Tensor, segments: Segments
+    generator: Generator, photo: Tensor, segments: SegmentMasks
 ) -> None:
     first = project(generator, photo, segments, replace(SHORT, num_steps=4))
     alignment = Alignment(((0.0, 0.0), (0.0, 9.0), (9.0, 9.0), (9.0, 0.0)), (10, 10))
@@ -416,7 +422,7 @@ def test_what_the_earlier_record_carries_goes_on(
 
 
 def test_one_segment_in_another_space_does_not_change_the_warm_up(
-    generator: Generator, photo: Tensor, segments: Segments
+    generator: Generator, photo: Tensor, segments: SegmentMasks
 ) -> None:
     """The shared code lives in the space of most; what it can't be carried into starts from near it."""
     mixed = project(generator, photo, segments, replace(SHORT, spaces={"block": "w"}))
@@ -428,7 +434,7 @@ def test_one_segment_in_another_space_does_not_change_the_warm_up(
 
 
 def test_lbfgs_keeps_what_its_last_step_found(
-    generator: Generator, photo: Tensor, segments: Segments
+    generator: Generator, photo: Tensor, segments: SegmentMasks
 ) -> None:
     config = replace(SHORT, space="w", optimizer="lbfgs", num_steps=1, warmup=0.0)
     result = project(generator, photo, segments, config)
@@ -436,17 +442,21 @@ def test_lbfgs_keeps_what_its_last_step_found(
     assert not torch.equal(codes(result)[0], generator.w_avg[None])
 
 
-def test_half_precision_with_a_segment_in_s(generator: Generator, photo: Tensor, segments: Segments) -> None:
+def test_half_precision_with_a_segment_in_s(
+    generator: Generator, photo: Tensor, segments: SegmentMasks
+) -> None:
     half = generator.to(dtype=torch.bfloat16)
     result = project(half, photo, segments, replace(SHORT, spaces={"block": "s"}, lambda_reg=0.01))
     assert result.stopped is None
     assert all(code.dtype == torch.float32 and code.isfinite().all() for code in codes(result))
 
 
-def test_what_a_generator_cannot_do_is_named(generator: Generator, photo: Tensor, segments: Segments) -> None:
+def test_what_a_generator_cannot_do_is_named(
+    generator: Generator, photo: Tensor, segments: SegmentMasks
+) -> None:
     with pytest.raises(InvalidInputError, match="rename it"):
         names = ("together", *segments.names[1:])
-        renamed = Segments(names, segments.masks, segments.static)
+        renamed = SegmentMasks(names, segments.masks, segments.static)
         project(generator, photo, renamed, replace(SHORT, mode="joint"))
     assert generator.out_resolutions == (4, 8, 16, 32, 64)
     one_size: Any = SimpleNamespace(c_dim=0, img_resolution=256, out_resolutions=(256,))
@@ -468,7 +478,7 @@ def test_a_segment_that_goes_astray_is_taken_home_by_the_shared_code(
     masks["rest"][:], masks["band"][size // 2 :], masks["block"][8:14, 8:15] = 1, 1, 1
     segments = segments_from_masks(masks)
     config = ProjectionConfig(num_steps=20, dilation=0, space="w", learning_rate=0.05)
-    whole = render(generator, project(generator, photo, single(segments.size), config))
+    whole = render(generator, project(generator, photo, single_segment(segments.size), config))
     rng = torch.Generator().manual_seed(0)
 
     def astray(*arguments: Any) -> list[LatentCode]:
@@ -489,7 +499,7 @@ def test_a_segment_that_goes_astray_is_taken_home_by_the_shared_code(
 
 @pytest.mark.parametrize("pull", [{"lambda_mean": 5.0}, {"lambda_reg": 500.0}], ids=str)
 def test_the_companion_respects_the_pulls(
-    generator: Generator, photo: Tensor, segments: Segments, pull: dict[str, float]
+    generator: Generator, photo: Tensor, segments: SegmentMasks, pull: dict[str, float]
 ) -> None:
     """What a segment is judged by, pulls included, never ends higher for its company."""
     config = replace(SHORT, num_steps=30, **pull)
@@ -504,7 +514,7 @@ def test_the_companion_respects_the_pulls(
 
 
 def test_resting_segments_keep_their_codes_when_boundaries_move(
-    generator: Generator, photo: Tensor, segments: Segments
+    generator: Generator, photo: Tensor, segments: SegmentMasks
 ) -> None:
     config = replace(SHORT, num_steps=40, plateau=4, refine_every=8, refine=("band",))
     errors = []

@@ -12,14 +12,14 @@ from chunky_core.errors import InvalidInputError
 from chunky_core.generator.generator import Generator
 from chunky_core.inversion import Inversion, ProjectionConfig, project
 from chunky_core.inversion.record import ProjectionState
-from chunky_core.inversion.resume import check_state
-from chunky_core.segments import Segments, segments_from_label_map
+from chunky_core.inversion.validation import check_state
+from chunky_core.segments import SegmentMasks, segments_from_label_map
 
 STEPS = 6
 
 
 @pytest.fixture(scope="module")
-def segments(generator: Generator) -> Segments:
+def segments(generator: Generator) -> SegmentMasks:
     size = generator.img_resolution
     labels = torch.zeros(size, size, dtype=torch.long)
     labels[size // 2 :] = 1
@@ -33,7 +33,7 @@ def photo(generator: Generator) -> torch.Tensor:
 
 
 @pytest.fixture(scope="module")
-def earlier(generator: Generator, photo: torch.Tensor, segments: Segments) -> Inversion:
+def earlier(generator: Generator, photo: torch.Tensor, segments: SegmentMasks) -> Inversion:
     return project(generator, photo, segments, ProjectionConfig(num_steps=STEPS))
 
 
@@ -76,7 +76,11 @@ NUMBERS: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("change", NUMBERS, ids=lambda change: str(change)[:40])
 def test_damaged_numbers(
-    generator: Generator, photo: torch.Tensor, segments: Segments, earlier: Inversion, change: dict[str, Any]
+    generator: Generator,
+    photo: torch.Tensor,
+    segments: SegmentMasks,
+    earlier: Inversion,
+    change: dict[str, Any],
 ) -> None:
     start = replace(earlier, state=with_numbers(earlier, **change))
     with pytest.raises(InvalidInputError, match=r"state is damaged: .*start from its codes only$") as caught:
@@ -99,7 +103,7 @@ def test_damaged_tensors(earlier: Inversion, generator: Generator, name: str, da
 
 
 def test_a_damaged_random_state(
-    generator: Generator, photo: torch.Tensor, segments: Segments, earlier: Inversion
+    generator: Generator, photo: torch.Tensor, segments: SegmentMasks, earlier: Inversion
 ) -> None:
     assert earlier.state is not None
     tensors = {**earlier.state.tensors, "rng": torch.zeros(3, dtype=torch.uint8)}
@@ -109,7 +113,7 @@ def test_a_damaged_random_state(
 
 
 def test_damaged_settings(
-    generator: Generator, photo: torch.Tensor, segments: Segments, earlier: Inversion
+    generator: Generator, photo: torch.Tensor, segments: SegmentMasks, earlier: Inversion
 ) -> None:
     start = replace(earlier, settings={**earlier.settings, "steps": "x"})
     with pytest.raises(InvalidInputError, match="its steps are 'x'"):
@@ -120,7 +124,7 @@ def test_damaged_settings(
     "config", [{}, {"mode": "joint"}, {"coarse": 0.5}, {"warmup": 0.9}, {"optimize_noise": True}]
 )
 def test_every_state_that_is_saved_can_be_gone_on_with(
-    generator: Generator, photo: torch.Tensor, segments: Segments, config: dict[str, Any]
+    generator: Generator, photo: torch.Tensor, segments: SegmentMasks, config: dict[str, Any]
 ) -> None:
     saved: list[Inversion] = []
     whole = ProjectionConfig(num_steps=STEPS, **config)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from chunky_core.errors import InvalidInputError
 from chunky_core.evaluation.seams import Seam, inner_error, mean_error, seam_error, seams
-from chunky_core.segments import Segments, segments_from_masks, single
+from chunky_core.segments import SegmentMasks, segments_from_masks, single_segment
 from chunky_core.segments.masks import feather
 
 SIZE, OFFSET = 48, 0.25
@@ -23,7 +23,7 @@ def photo() -> Tensor:
 
 
 @pytest.fixture(scope="module")
-def masks() -> Segments:
+def masks() -> SegmentMasks:
     """A square in a left half; the right half is static."""
     inner, left = torch.zeros(2, SIZE, SIZE)
     left[:, : SIZE // 2] = 1
@@ -31,14 +31,14 @@ def masks() -> Segments:
     return segments_from_masks({"inner": inner, "left": left})
 
 
-def test_the_photo_itself_has_no_seam(photo: Tensor, masks: Segments) -> None:
+def test_the_photo_itself_has_no_seam(photo: Tensor, masks: SegmentMasks) -> None:
     assert seam_error(photo, photo, masks) == 0
     assert inner_error(photo, photo, masks) == 0
     assert seam_error(photo + OFFSET, photo, masks) == pytest.approx(0, abs=1e-7)
 
 
 def test_an_offset_counts_at_the_boundaries_of_its_segment_and_nowhere_else(
-    photo: Tensor, masks: Segments
+    photo: Tensor, masks: SegmentMasks
 ) -> None:
     moved = photo + OFFSET * masks.masks[:1]
     found = seams(moved, photo, masks)
@@ -50,20 +50,20 @@ def test_an_offset_counts_at_the_boundaries_of_its_segment_and_nowhere_else(
     assert inner_error(moved, photo, masks) == 0
 
 
-def test_an_offset_toward_the_static_part(photo: Tensor, masks: Segments) -> None:
+def test_an_offset_toward_the_static_part(photo: Tensor, masks: SegmentMasks) -> None:
     found = seams(photo - OFFSET * (1 - masks.static), photo, masks)
     assert found["left", "static"].error == pytest.approx(OFFSET, rel=1e-5)
     assert found["inner", "left"].error == pytest.approx(0, abs=1e-7)
 
 
-def test_the_blurrier_the_smaller(photo: Tensor, masks: Segments) -> None:
+def test_the_blurrier_the_smaller(photo: Tensor, masks: SegmentMasks) -> None:
     square = masks.masks[0, 0].double()
     errors = [seam_error(photo + OFFSET * feather(square, sigma), photo, masks) for sigma in (0, 0.7, 1.5, 3)]
     assert errors == sorted(errors, reverse=True)
     assert errors[-1] < errors[0] / 4
 
 
-def test_wider_means_see_a_blurred_seam_as_a_step(photo: Tensor, masks: Segments) -> None:
+def test_wider_means_see_a_blurred_seam_as_a_step(photo: Tensor, masks: SegmentMasks) -> None:
     left = 1 - masks.static[0, 0].double()
     sharp, blurred = (photo + OFFSET * feather(left, sigma) for sigma in (0, 1.5))
     error = {
@@ -105,11 +105,11 @@ def test_the_mean_weighs_boundaries_by_their_length() -> None:
 
 
 def test_a_picture_of_one_piece_has_no_boundary(photo: Tensor) -> None:
-    assert seams(photo.flip(3), photo, single((SIZE, SIZE))) == {}
-    assert seam_error(photo.flip(3), photo, single((SIZE, SIZE))) == 0
+    assert seams(photo.flip(3), photo, single_segment((SIZE, SIZE))) == {}
+    assert seam_error(photo.flip(3), photo, single_segment((SIZE, SIZE))) == 0
 
 
-def test_wrong_pictures_are_named(photo: Tensor, masks: Segments) -> None:
+def test_wrong_pictures_are_named(photo: Tensor, masks: SegmentMasks) -> None:
     with pytest.raises(InvalidInputError, match="the picture is"):
         seam_error(photo[..., 1:], photo, masks)
     with pytest.raises(InvalidInputError, match="photo contains NaN"):

@@ -7,7 +7,13 @@ from torch.nn import functional as F
 
 from chunky_core.boxes import Box
 from chunky_core.errors import InvalidInputError
-from chunky_core.segments import Segments, mask_box, segments_from_label_map, segments_from_masks, single
+from chunky_core.segments import (
+    SegmentMasks,
+    mask_box,
+    segments_from_label_map,
+    segments_from_masks,
+    single_segment,
+)
 from chunky_core.segments.masks import grow
 
 
@@ -112,7 +118,7 @@ def test_label_map_merges_labels_of_one_name_and_skips_absent_ones() -> None:
 
 
 def test_single_segment_is_the_whole_photo() -> None:
-    whole = single((4, 6))
+    whole = single_segment((4, 6))
     assert whole.names == ("all",) and whole.size == (4, 6)
     assert (whole.masks == 1).all() and (whole.static == 0).all()
 
@@ -145,6 +151,7 @@ def test_resolve() -> None:
     assert made.resolve(["glasses"]) == ("glasses",)
     assert made.resolve(("eyes", "all")) == names
     assert made.resolve("mouth") == ("mouth",)
+    assert torch.equal(made.planes()["mouth"], made["mouth"][0, 0]) and tuple(made.planes()) == made.names
     with pytest.raises(InvalidInputError, match="no segment 'nose'; expected one of left_eye, right_eye"):
         made.resolve(["nose"])
 
@@ -294,17 +301,48 @@ def test_bad_label_maps_are_refused() -> None:
 
 def test_record_checks_itself() -> None:
     good, rest = ONE[None, None], 1 - ONE[None, None]
-    Segments(("eye",), good, rest)
+    SegmentMasks(("eye",), good, rest)
     with pytest.raises(InvalidInputError, match="add up to 1 only within 0.5"):
-        Segments(("eye",), good * 0.5, rest)
+        SegmentMasks(("eye",), good * 0.5, rest)
     with pytest.raises(InvalidInputError, match="'static' contains NaN"):
-        Segments(("eye",), good, rest * torch.nan)
+        SegmentMasks(("eye",), good, rest * torch.nan)
     with pytest.raises(InvalidInputError, match="'eye' is empty"):
-        Segments(("eye",), good * 0, torch.ones_like(rest))
+        SegmentMasks(("eye",), good * 0, torch.ones_like(rest))
     with pytest.raises(InvalidInputError, match=r"expected \[N,1,H,W\]"):
-        Segments(("eye",), good[0], rest)
+        SegmentMasks(("eye",), good[0], rest)
     with pytest.raises(InvalidInputError, match="different one for each"):
-        Segments(("eye", "eye"), torch.cat([good, good]), rest)
+        SegmentMasks(("eye", "eye"), torch.cat([good, good]), rest)
+
+
+def two_segments() -> SegmentMasks:
+    """The rows of 12x16: a quarter static, a quarter "left_eye", half "mouth"."""
+    rows = torch.arange(12)[:, None].expand(12, 16)
+    return segments_from_masks({"left_eye": (rows >= 3) & (rows < 6), "mouth": rows >= 6})
+
+
+def test_masks_by_name() -> None:
+    made = two_segments()
+    assert len(made) == 2 and list(made) == ["left_eye", "mouth"]
+    assert "mouth" in made and "nose" not in made
+    assert torch.equal(made["mouth"], made.masks[1:]) and made["mouth"].shape == (1, 1, 12, 16)
+    assert torch.equal(made["Left Eye"], made["eyes"]) and torch.equal(made["eyes"][0], made.masks[0])
+    assert torch.equal(sum(made[name] for name in made) + made.static, torch.ones(1, 1, 12, 16))
+    assert torch.equal(made.planes()["mouth"], made["mouth"][0, 0]) and tuple(made.planes()) == made.names
+    with pytest.raises(InvalidInputError, match="no segment 'nose'; expected one of left_eye, mouth"):
+        made["nose"]
+    with pytest.raises(InvalidInputError, match="'all' means left_eye, mouth"):
+        made["all"]
+
+
+def test_a_record_in_one_short_line() -> None:
+    assert repr(two_segments()) == "SegmentMasks(2 segments, static 25%, 16x12)"
+    assert repr(single_segment((4, 8))) == "SegmentMasks(1 segment, static 0%, 8x4)"
+
+
+def test_a_call_gives_the_record_itself_and_warns() -> None:
+    made = two_segments()
+    with pytest.warns(DeprecationWarning, match=r"property now; write \.masks without \(\)"):
+        assert made() is made
 
 
 def test_a_radius_beyond_the_picture_reaches_everything_at_once() -> None:
@@ -328,5 +366,5 @@ def test_the_check_of_a_record_changes_none_of_its_tensors() -> None:
         torch.full((2, 1, 4, 4), 0.25, dtype=torch.float64),
         torch.full((1, 1, 4, 4), 0.5).double(),
     )
-    made = Segments(("a", "b"), masks, static)
+    made = SegmentMasks(("a", "b"), masks, static)
     assert (made.masks == 0.25).all() and (made.static == 0.5).all()

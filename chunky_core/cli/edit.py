@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from ..checkpoints.generators import read_checkpoint
-from ..images import colour_profile, load_image, open_picture, profile_space
+from ..images import color_profile, load_image, open_image, profile_space
 from ..inversion.validation import check_photo_size
 from .job import run_job
 from .masks import files_of_masks, load_segments
@@ -37,7 +37,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 def rgb_profile(photo: Path) -> bytes | None:
     """The photo's ICC profile, if it is one of RGB; says so where it is dropped, as the pixels were converted."""
-    profile = colour_profile(photo)
+    profile = color_profile(photo)
     if profile and profile_space(profile) != "RGB":
         space = profile_space(profile)
         print(
@@ -49,7 +49,7 @@ def rgb_profile(photo: Path) -> bytes | None:
 
 def run(options: argparse.Namespace) -> None:
     check_inputs_stay(options.out, [options.photo, *files_of_masks(options.masks), *files_of_models(options)])
-    file = open_picture(options.photo)
+    file = open_image(options.photo)
     with read_checkpoint(options.generator) as checkpoint:  # before large pictures and weights are read
         check_photo_size(file.size, checkpoint.architecture.img_resolution)
     photo = load_image(options.photo)

@@ -20,7 +20,7 @@ from ..generator.generator import Generator
 from ..images import save_image, to_uint8
 from ..inversion import Edit, Inversion, ProjectionConfig
 from ..saving import save_bytes
-from ..segments import Segments, single
+from ..segments import SegmentMasks, single_segment
 from ..visualization.sheets import contact_sheet, heat_map, segment_overlay
 from .outputs import COMPOSITE, FIGURES, GLOBAL, INVERSION, RECONSTRUCTION, SHEET, prepare_folder
 from .projecting import Projecting
@@ -37,7 +37,7 @@ class Job:
 
     generator: Generator
     photo: Tensor
-    segments: Segments
+    segments: SegmentMasks
     edits: tuple[Edit, ...]
     config: ProjectionConfig
     compare_global: bool = True
@@ -62,7 +62,7 @@ class Job:
         """The projection by segments and, where it is to be compared with, that by one code."""
         jobs = [("segments", self.segments, folder / INVERSION, self.edits)]
         if self.compare_global:
-            jobs.append(("global", single(self.segments.size), folder / GLOBAL, ()))
+            jobs.append(("global", single_segment(self.segments.size), folder / GLOBAL, ()))
         return [
             Projecting(
                 title=f"{name} ({self.config.space})",
@@ -127,9 +127,9 @@ def draw(job: Job, folder: Path, inversion: Inversion, others: Sequence[Inversio
         (f"change: {figures['changed_pixels']:.1%} of pixels", heat_map(job.photo, picture)),
     ]
     with complete_inversion(folder):
-        save_image(folder / COMPOSITE, picture, job.profile)
-        save_image(folder / RECONSTRUCTION, reconstruction, job.profile)
-        save_image(folder / SHEET, contact_sheet(panels))
+        save_image(picture, folder / COMPOSITE, job.profile)
+        save_image(reconstruction, folder / RECONSTRUCTION, job.profile)
+        save_image(contact_sheet(panels), folder / SHEET)
     return figures
 
 

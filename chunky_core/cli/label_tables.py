@@ -11,12 +11,12 @@ from typing import TypeAlias, TypeVar
 from unicodedata import normalize
 
 from ..errors import InvalidInputError
-from ..images import Colour
+from ..images import Color
 from ..images.image_files import regular_content
 from ..segments.names import check_name
 
 Entries: TypeAlias = list[tuple[str, object]]
-Label = TypeVar("Label", int, Colour)
+Label = TypeVar("Label", int, Color)
 
 MOST_BYTES = 1 << 20
 HIGHEST = 65535  # what a picture of 16 bits can hold
@@ -30,7 +30,7 @@ class LabelTable:
 
     path: Path
     numbers: Mapping[int, str] = field(default_factory=dict)
-    colours: Mapping[Colour, str] = field(default_factory=dict)
+    colours: Mapping[Color, str] = field(default_factory=dict)
 
 
 def label_table(label_map: Path) -> LabelTable:
@@ -110,7 +110,7 @@ def _number(path: Path, key: str, name: object) -> int:
     return int(key)
 
 
-def _colour(path: Path, key: str, _name: object) -> Colour:
+def _colour(path: Path, key: str, _name: object) -> Color:
     digits = key[1:] if len(key) != 4 else "".join(digit * 2 for digit in key[1:])
     if not re.fullmatch("[0-9a-fA-F]{6}", digits):
         raise InvalidInputError(f"{path} has the colour {key!r:.40}; write it as '#ff0000' or '#f00'")

@@ -12,11 +12,11 @@ import torch
 from torch import Tensor
 
 from ..errors import InvalidInputError
-from ..images import is_picture, open_picture, read_label_colours, read_label_map, read_mask
-from ..images.image_files import PictureFile
-from ..segments import Segments, segments_from_label_map, segments_from_masks
+from ..images import is_image_file, open_image, read_label_colors, read_label_map, read_mask
+from ..images.image_files import ImageFile
+from ..segments import SegmentMasks, segments_from_label_map, segments_from_masks
 from ..segments.fitting import fit_labels, fit_mask
-from ..segments.label_images import Palette, labels_of_colours
+from ..segments.label_images import Palette, labels_from_colors
 from ..segments.label_names import check_addressable, split_names
 from ..segments.odd_levels import odd_levels
 from ..wording import in_pixels
@@ -30,7 +30,7 @@ def files_of_masks(path: Path) -> list[Path]:
     return [path, *path.iterdir()] if path.is_dir() else [path, path.with_suffix(".json")]
 
 
-def load_segments(path: Path, photo: PictureFile, static: str, grow: int, feather: float) -> Segments:
+def load_segments(path: Path, photo: ImageFile, static: str, grow: int, feather: float) -> SegmentMasks:
     """Segments from a folder of masks or from a label map.
 
     path: a folder with one picture per segment, named after it (see `read_mask`), or a label map (see
@@ -62,7 +62,7 @@ def _mask_files(folder: Path) -> tuple[dict[str, Path], list[str]]:
     aside: list[str] = []
     known: dict[str, Path] = {}
     for file in sorted(folder.iterdir()):
-        if file.is_dir() or file.name.startswith(".") or not is_picture(file):
+        if file.is_dir() or file.name.startswith(".") or not is_image_file(file):
             aside.append(file.name + "/" * file.is_dir())
             continue
         name = normalize("NFC", file.stem).strip()
@@ -83,7 +83,7 @@ def _mask_files(folder: Path) -> tuple[dict[str, Path], list[str]]:
 
 def _labels(path: Path) -> tuple[Tensor, dict[int, str]]:
     """Labels [H,W] and the name of every one of them."""
-    file = open_picture(path)  # what is no picture needs no names
+    file = open_image(path)  # what is no picture needs no names
     table = label_table(path)
     if table.colours:
         labels, names = _labels_by_colour(file, table)
@@ -95,14 +95,14 @@ def _labels(path: Path) -> tuple[Tensor, dict[int, str]]:
     return labels, names
 
 
-def _labels_by_colour(file: PictureFile, table: LabelTable) -> tuple[Tensor, dict[int, str]]:
+def _labels_by_colour(file: ImageFile, table: LabelTable) -> tuple[Tensor, dict[int, str]]:
     """Colours with a tolerance, as the node reads them, unless that would swallow an area of a colour of its own."""
-    pixels = read_label_colours(file.path)
+    pixels = read_label_colors(file.path)
     palette = Palette(torch.tensor(list(table.colours), dtype=torch.uint8), tuple(table.colours.values()))
     if not file.lossy:
-        _check_no_areas_beside(pixels, palette.colours, file.path, table.path)
+        _check_no_areas_beside(pixels, palette.colors, file.path, table.path)
     try:
-        labels = labels_of_colours(pixels[None], palette, adjustable=False)[0]
+        labels = labels_from_colors(pixels[None], palette, adjustable=False)[0]
     except InvalidInputError as error:
         raise InvalidInputError(f"{file.path}, by the colours of {table.path}: {error}") from error
     return labels.long(), dict(enumerate(palette.names))
@@ -149,7 +149,7 @@ def _check_named(path: Path, labels: Tensor, table: LabelTable) -> None:
 
 
 def _fitted(
-    fit: Callable[[Tensor, tuple[int, int], str], Tensor], picture: Tensor, photo: PictureFile, what: str
+    fit: Callable[[Tensor, tuple[int, int], str], Tensor], picture: Tensor, photo: ImageFile, what: str
 ) -> Tensor:
     """A mask or label map in the photo's size; says so where that changes it."""
     if picture.shape[-2:] == photo.size:
@@ -168,7 +168,7 @@ def _fitted(
     return fitted
 
 
-def _fits(fit: Callable[[Tensor, tuple[int, int], str], Tensor], picture: Tensor, photo: PictureFile) -> bool:
+def _fits(fit: Callable[[Tensor, tuple[int, int], str], Tensor], picture: Tensor, photo: ImageFile) -> bool:
     try:
         fit(picture, photo.size, "")
     except InvalidInputError:
@@ -183,16 +183,16 @@ def _tell_odd_levels(files: Mapping[str, Path], masks: Mapping[str, Tensor]) -> 
     if odd.faint:
         listed = _listed([files[name].name for name in odd.faint])
         notes.append(f"{listed}: nothing is above {odd.highest:.2g} of 1, so that the photo shows through")
-    if odd.grey:
-        listed = _listed([files[name].name for name in odd.grey])
+    if odd.gray:
+        listed = _listed([files[name].name for name in odd.gray])
         notes.append(f"{listed}: nothing is below {odd.lowest:.2g} of 1, so that all of the photo may change")
     if notes:
         _tell(f"{'; '.join(notes)}; save white as 255 and black as 0 if that isn't meant")
 
 
-def _tell_unturned(photo: PictureFile, files: Iterable[Path]) -> None:
+def _tell_unturned(photo: ImageFile, files: Iterable[Path]) -> None:
     """Whoever made a mask from a photo that is turned may have seen it upright or as it is stored."""
-    other = [file.name for file in files if open_picture(file).orientation != photo.orientation]
+    other = [file.name for file in files if open_image(file).orientation != photo.orientation]
     if other and photo.orientation != 1:
         _tell(
             f"{photo.path} is turned by its EXIF orientation, {_listed(other)} not in the same way: masks are taken as "

@@ -14,7 +14,7 @@ from ..devices import usable_device
 from ..editing import load_directions, parse_edit
 from ..generator.spaces import SPACES
 from ..inversion import ProjectionConfig
-from ..segments import Segments
+from ..segments import SegmentMasks
 from .job import Job
 
 REPLACE: dict[str, Replace] = {"edited": "edited segments", "all": "all segments"}
@@ -109,7 +109,7 @@ def files_of_models(options: argparse.Namespace) -> list[Path]:
 
 
 def job_of(
-    options: argparse.Namespace, photo: Tensor, segments: Segments, profile: bytes | None = None
+    options: argparse.Namespace, photo: Tensor, segments: SegmentMasks, profile: bytes | None = None
 ) -> Job:
     """The job that the options describe on an open photo. Raises a ChunkyError for what can't be opened or done."""
     directions = load_directions(options.directions)

@@ -13,9 +13,8 @@ from ..errors import ChunkyError, InvalidInputError
 from ..generator.generator import Generator
 from ..inversion import Edit, Inversion, ProjectionConfig, load_inversion, project, save_inversion
 from ..inversion.config import plain_settings
-from ..inversion.resume import check_resumable
-from ..inversion.validation import segment_spaces
-from ..segments import Segments
+from ..inversion.validation import check_resumable, segment_spaces
+from ..segments import SegmentMasks
 from .progress import progress_bar
 from .signals import Stopped, signals_wait
 
@@ -31,7 +30,7 @@ class Projecting:
     title: str
     generator: Generator
     photo: Tensor
-    segments: Segments
+    segments: SegmentMasks
     config: ProjectionConfig
     path: Path
     edits: tuple[Edit, ...] = ()

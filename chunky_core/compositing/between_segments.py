@@ -11,7 +11,7 @@ from torch import Tensor
 from ..boxes import Box
 from ..segments.blend import blend
 from ..segments.masks import grow
-from ..segments.segment_masks import Segments
+from ..segments.segment_masks import SegmentMasks
 from .poisson import AXES, SHOWN, check_band, fitted, neighbours, stronger, window_around
 
 SoftRim = Literal["soft", "half"]
@@ -20,7 +20,7 @@ SoftRim = Literal["soft", "half"]
 @torch.no_grad()
 def join_segments(
     photo: Tensor,
-    segments: Segments,
+    segments: SegmentMasks,
     crops: Sequence[Tensor],
     boxes: Sequence[Box],
     *,
@@ -59,7 +59,7 @@ def join_segments(
 @torch.no_grad()
 def shift_segments(
     photo: Tensor,
-    segments: Segments,
+    segments: SegmentMasks,
     crops: Sequence[Tensor],
     boxes: Sequence[Box],
     *,
@@ -100,7 +100,7 @@ def _least_squares(pairs: Tensor, jumps: Tensor) -> Tensor:
 
 
 def _laid_out(
-    photo: Tensor, segments: Segments, crops: Sequence[Tensor], boxes: Sequence[Box], shows: float
+    photo: Tensor, segments: SegmentMasks, crops: Sequence[Tensor], boxes: Sequence[Box], shows: float
 ) -> tuple[Tensor, Tensor]:
     """The segment of every pixel, [H,W], N = where the photo's weight is above `shows`, and the picture of hard-edged
     segments, [3,H,W].

@@ -16,7 +16,7 @@ from ..generator.generator import Generator
 from ..inversion.record import Inversion, check_generator
 from ..segments.blend import blend
 from ..segments.masks import SMALLEST_WEIGHT, grow, mask_box
-from ..segments.segment_masks import Segments
+from ..segments.segment_masks import SegmentMasks
 from .between_segments import SoftRim, join_segments, shift_segments
 from .detail import KeepDetail, check_keep_detail, with_detail
 from .modes import Mode, check_mode, set_in
@@ -129,7 +129,9 @@ def _detailed_pictures(
     return crops, boxes
 
 
-def _continued(photo: Tensor, segments: Segments, crops: Sequence[Tensor], boxes: Sequence[Box]) -> Tensor:
+def _continued(
+    photo: Tensor, segments: SegmentMasks, crops: Sequence[Tensor], boxes: Sequence[Box]
+) -> Tensor:
     """The segments' pictures without a cross-fade, [1,3,H,W], continued a little beyond their masks. There a picture
     with the photo's detail is the photo but for what an edit changed.
     """

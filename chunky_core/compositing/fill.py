@@ -23,11 +23,11 @@ from ..generator.spaces import SPACES, LatentCode
 from ..generator.weight_deltas import with_weight_deltas
 from ..inversion import Edit, Inversion, ProjectionConfig, SegmentCode, project
 from ..inversion.projector import Callback
-from ..segments.masks import check_reach, mask_box, without_noise
+from ..segments.masks import check_extent, mask_box, without_noise
 from ..segments.masks import feather as feathered
 from ..segments.names import resolve_one
-from ..segments.relayer import restacked
-from ..segments.segment_masks import Segments
+from ..segments.relayer import relayer
+from ..segments.segment_masks import SegmentMasks
 from .fill_parts import FillPart
 from .render import render, segment_picture
 
@@ -72,7 +72,7 @@ def fill_region(
     _check(inversion, parts, config)
     if not 0 <= hold <= 1:
         raise InvalidInputError(f"hold is {hold}; expected a weight from 0 to 1")
-    check_reach(feather, inversion.masks.size, "feather")
+    check_extent(feather, inversion.masks.size, "feather")
     parts = [replace(part, mask=without_noise(part.mask)) for part in parts]
     with torch.inference_mode(False), torch.no_grad():
         segment = next(one for one in inversion.segments if one.name == name)
@@ -179,7 +179,7 @@ def _without_edits(own: Generator, code: LatentCode, edits: Sequence[Edit]) -> L
 def _with_fill(inversion: Inversion, segment: SegmentCode, code: LatentCode, taken: Tensor) -> Inversion:
     """The inversion with `segment` a second time, with that code, on top where `taken` [H,W] says."""
     before, fill = inversion.masks, fill_name(segment.name, inversion.names)
-    after = restacked(before, {fill: taken}, enter_static=True)
+    after = relayer(before, {fill: taken}, enter_static=True)
     codes = (*inversion.segments, replace(segment, name=fill, code=code, redrawn=True))
     return replace(
         inversion,
@@ -190,7 +190,7 @@ def _with_fill(inversion: Inversion, segment: SegmentCode, code: LatentCode, tak
     )
 
 
-def _carried(edit: Edit, before: Segments, after: Segments, name: str) -> Edit:
+def _carried(edit: Edit, before: SegmentMasks, after: SegmentMasks, name: str) -> Edit:
     """The edit for the segments that it was for, and for the new one, `after`'s last, if `name` is among them."""
     meant = before.resolve(edit.segments)
     wanted = (*meant, after.names[-1]) if name in meant else meant

@@ -16,7 +16,7 @@ from ..generator.generator import Generator
 from ..inversion.record import Inversion, SegmentCode, check_generator
 from ..losses.perceptual import PerceptualNetwork
 from ..segments.level_set import boundary_speed, feature_speed
-from ..segments.segment_masks import Segments
+from ..segments.segment_masks import SegmentMasks
 from .render import segment_picture
 
 Compared = Literal["edit", "photo"]
@@ -34,7 +34,7 @@ def segment_speeds(
 ) -> dict[str, Tensor]:
     """How fast the boundary of each segment moves at each pixel: F [1,1,H,W] in [0,1], by name.
 
-    names: as `Segments.resolve` takes them. compared: "edit" = the segment's own picture G(X_i) with its edits
+    names: as `SegmentMasks.resolve` takes them. compared: "edit" = the segment's own picture G(X_i) with its edits
     and without them, so that the boundary moves where an edit changes something; "photo" = the photo and the
     edited picture, F = |I - I_W| of P1. speed: what makes F of the two, `boundary_speed` or `by_features`.
     Where edits are compared, segments without any are left out. Raises InvalidInputError if none has any, or if
@@ -70,7 +70,7 @@ def by_features(network: PerceptualNetwork) -> Speed:
     return speed
 
 
-def with_masks(inversion: Inversion, segments: Segments, refined: Collection[str] = ()) -> Inversion:
+def with_masks(inversion: Inversion, segments: SegmentMasks, refined: Collection[str] = ()) -> Inversion:
     """The inversion with other masks for its segments; codes, edits and everything else stay.
 
     refined: names of the segments whose boundary this was about; those whose mask is another one now count as

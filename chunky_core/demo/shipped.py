@@ -48,7 +48,7 @@ def write_shipped_photos(folder: Path = PHOTOS) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for number, (seed, extras) in enumerate(RECIPES, 1):
         photo = demo_photo(seed, extras=extras)
-        save_image(folder / f"{number}.png", photo.image)
-        save_label_map(folder / f"{number}_labels.png", photo.labels.to(torch.uint8))
+        save_image(photo.image, folder / f"{number}.png")
+        save_label_map(photo.labels.to(torch.uint8), folder / f"{number}_labels.png")
         names = {str(label): LABEL_NAMES[label] for label in photo.labels.unique().tolist()}
         save_bytes(folder / f"{number}_labels.json", (json.dumps(names, indent=1) + "\n").encode())

@@ -12,7 +12,7 @@ from ..errors import InvalidInputError
 from ..generator.generator import Generator
 from ..generator.spaces import SPACES, Direction, LatentCode, convert
 from ..inversion.record import Edit
-from ..segments.segment_masks import Segments
+from ..segments.segment_masks import SegmentMasks
 
 STRONGEST = 100  # standard deviations; pictures break up above about 3
 
@@ -37,7 +37,7 @@ def edited_code(generator: Generator, code: LatentCode, edits: Iterable[Edit]) -
     return LatentCode(space, tensor)
 
 
-def applicable_edits(segments: Segments, name: str, edits: Sequence[Edit]) -> list[Edit]:
+def applicable_edits(segments: SegmentMasks, name: str, edits: Sequence[Edit]) -> list[Edit]:
     """The edits, in order, whose segments include `name`."""
     return [edit for edit in edits if name in segments.resolve(edit.segments)]
 

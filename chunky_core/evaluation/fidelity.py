@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ..errors import InvalidInputError
 from ..losses import LossNetworks
-from ..segments.segment_masks import Segments
+from ..segments.segment_masks import SegmentMasks
 from .metrics import identity_distance, l2, perceptual
 
 FIGURES = ("perceptual", "identity", "l2")
@@ -50,7 +50,7 @@ class Fidelity:
         return cls(**{name: float(plain[name]) for name in FIGURES}, segments=segments)
 
 
-def fidelity(picture: Tensor, photo: Tensor, segments: Segments, networks: LossNetworks) -> Fidelity:
+def fidelity(picture: Tensor, photo: Tensor, segments: SegmentMasks, networks: LossNetworks) -> Fidelity:
     """Figures of `picture` against `photo`, [1,3,H,W] in [-1,1] each, whole and by segment.
 
     Raises InvalidInputError if the sizes differ, or a network is missing: both are needed.

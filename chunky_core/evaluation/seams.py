@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from ..compositing.poisson import AXES, neighbours
 from ..errors import InvalidInputError
 from ..segments.edit_segments import STATIC
-from ..segments.segment_masks import Segments
+from ..segments.segment_masks import SegmentMasks
 
 Pair = tuple[str, str]
 
@@ -25,7 +25,7 @@ class Seam:
     pairs: int
 
 
-def seam_error(picture: Tensor, photo: Tensor, masks: Segments, *, width: int = 1) -> float:
+def seam_error(picture: Tensor, photo: Tensor, masks: SegmentMasks, *, width: int = 1) -> float:
     """Mean excess of the picture's differences over the photo's across all boundaries; 0 = the photo's own.
 
     E = mean over (p, q) and channels of |(O_p - O_q) - (I_p - I_q)|, O the picture, I the photo, (p, q) the
@@ -43,7 +43,7 @@ def seam_error(picture: Tensor, photo: Tensor, masks: Segments, *, width: int = 
     return mean_error(seams(picture, photo, masks, width=width).values())
 
 
-def seams(picture: Tensor, photo: Tensor, masks: Segments, *, width: int = 1) -> dict[Pair, Seam]:
+def seams(picture: Tensor, photo: Tensor, masks: SegmentMasks, *, width: int = 1) -> dict[Pair, Seam]:
     """`seam_error` boundary by boundary.
 
     The keys are two names in the order of the segments; the second is "static" toward the static part. Pairs
@@ -66,7 +66,7 @@ def seams(picture: Tensor, photo: Tensor, masks: Segments, *, width: int = 1) ->
     }
 
 
-def inner_error(picture: Tensor, photo: Tensor, masks: Segments, *, width: int = 1) -> float:
+def inner_error(picture: Tensor, photo: Tensor, masks: SegmentMasks, *, width: int = 1) -> float:
     """The same excess over all neighbours of one and the same segment: what grain, edits and misfit amount to
     where no seam is. A boundary that reaches this figure shows no more than its surroundings. Arguments and
     errors: as in `seam_error`.
@@ -85,7 +85,7 @@ def mean_error(seams: Iterable[Seam]) -> float:
 
 
 def _sides(
-    picture: Tensor, photo: Tensor, masks: Segments, width: int
+    picture: Tensor, photo: Tensor, masks: SegmentMasks, width: int
 ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     """For both axes: the excess between neighbours, float64, and the part that each of the two belongs to."""
     _check(picture, photo, masks, width)
@@ -108,7 +108,7 @@ def _steps(values: Tensor, axis: int, width: int) -> Tensor:
     return means.narrow(axis, width, count) - means.narrow(axis, 0, count)
 
 
-def _check(picture: Tensor, photo: Tensor, masks: Segments, width: int) -> None:
+def _check(picture: Tensor, photo: Tensor, masks: SegmentMasks, width: int) -> None:
     if width < 1:
         raise InvalidInputError(f"the width is {width}; expected at least 1 pixel")
     expected = (1, 3, *masks.size)

@@ -46,6 +46,9 @@ class BlockPlan(NamedTuple):
     rgb: BoxOrBoxes
 
 
+RegionPlan = tuple[BlockPlan, ...]
+
+
 class BlockWindows(NamedTuple):
     """What the operations of one resolution read.
 
@@ -74,7 +77,7 @@ class SynthesisPlan:
 
     resolution: int
     boxes: BoxOrBoxes
-    blocks: tuple[BlockPlan, ...] = ()
+    blocks: RegionPlan = ()
     windows: tuple[BlockWindows, ...] = ()
 
 
@@ -86,7 +89,7 @@ def plan_synthesis(resolution: int, box: BoxOrBoxes | AnyBox | None) -> Synthesi
     return SynthesisPlan(resolution, checked, blocks, tuple(map(_windows, blocks, below)))
 
 
-def plan_region(resolution: int, box: BoxOrBoxes | AnyBox) -> tuple[BlockPlan, ...]:
+def plan_region(resolution: int, box: BoxOrBoxes | AnyBox) -> RegionPlan:
     """The boxes of every layer, from 4x4 up to `resolution`, that output pixels `box` depend on.
 
     resolution: a power of two, at least 4; box: (top, left, bottom, right), half-open, inside the image; or

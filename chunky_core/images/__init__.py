@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from ..deprecated import old_modules, old_names
-from .image_files import is_picture, open_picture
-from .label_maps import Colour, read_label_colours, read_label_map, save_label_map
+from .image_files import is_image_file, open_image
+from .label_maps import Color, read_label_colors, read_label_map, save_label_map
 from .levels import from_uint8, to_uint8
 from .mask_files import read_mask
 from .mixtures import mixture_problem
-from .photos import colour_profile, load_image, profile_space, save_image
+from .photos import color_profile, load_image, profile_space, save_image
 
 __all__ = [
-    "Colour",
-    "colour_profile",
+    "Color",
+    "color_profile",
     "from_uint8",
-    "is_picture",
+    "is_image_file",
     "load_image",
     "mixture_problem",
-    "open_picture",
+    "open_image",
     "profile_space",
-    "read_label_colours",
+    "read_label_colors",
     "read_label_map",
     "read_mask",
     "save_image",

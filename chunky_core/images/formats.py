@@ -1,4 +1,4 @@
-"""Kinds of files: which are read as pictures, and what the others are."""
+"""Kinds of files: which are read as images, and what the others are."""
 
 from __future__ import annotations
 
@@ -43,6 +43,6 @@ def readers() -> list[str]:
 
 
 def kind_of(content: bytes) -> str:
-    """What a file that can't be opened as a picture is, in the words of an error."""
+    """What a file that can't be opened as an image is, in the words of an error."""
     kinds = (kind for (start, magic), kind in _KNOWN.items() if content[start:].startswith(magic))
     return next(kinds, "it is damaged or of an unknown kind") if content else "it is empty"

@@ -1,4 +1,4 @@
-"""Picture files: which are read, and what is made sure of before anybody looks at their pixels."""
+"""Image files: which are read, and what is made sure of before anybody looks at their pixels."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from PIL import Image
 
 # 8192x8192: eight times the side of the generators that there are, and 0.8 GB as float32, of which work takes copies
-MOST_PIXELS = 1 << 26
-MOST_BYTES = 1 << 30  # what so many pixels take at 16 bits, with much room
+MAX_PIXELS = 1 << 26
+MAX_BYTES = 1 << 30  # what so many pixels take at 16 bits, with much room
 _ORIENTATION = 0x0112  # EXIF's tag
 _PNG_EXIF = (b"eXIf", b"Raw profile type", b"XML:com.adobe.xmp")
 _TURNS = {
@@ -44,13 +44,13 @@ _DAMAGED: tuple[type[Exception], ...] = (
 
 
 @dataclass(frozen=True)
-class PictureFile:
+class ImageFile:
     """A file whose header was read and found fit.
 
-    format: Pillow's name; size: (height, width) as the picture is to be seen; orientation: EXIF's, 1 = stored as it is
-    to be seen; profile: its ICC profile; most: the largest number that a stored sample can be; signed: whether samples
-    may be below 0; lossy: whether its compression changes pixels; planes: whether each channel is stored by itself;
-    white_first: whether 0 is white; premultiplied: whether colours are stored multiplied by the alpha channel.
+    format: Pillow's name; size: (height, width) as the image is to be seen; orientation: EXIF's, 1 = stored as it is to
+    be seen; profile: its ICC profile; max_sample: the largest number that a stored sample can be; signed: whether
+    samples may be below 0; lossy: whether its compression changes pixels; planes: whether each channel is stored by
+    itself; white_first: whether 0 is white; premultiplied: whether colors are stored multiplied by the alpha channel.
     """
 
     path: Path
@@ -59,7 +59,7 @@ class PictureFile:
     size: tuple[int, int]
     orientation: int
     profile: bytes | None
-    most: int
+    max_sample: int
     signed: bool
     lossy: bool
     planes: bool = False
@@ -67,16 +67,14 @@ class PictureFile:
     premultiplied: bool = False
 
     def decoded(self) -> Image.Image:
-        """The picture, turned as its orientation says. Raises InvalidInputError where it is damaged or cut off."""
+        """The image, turned as its orientation says. Raises InvalidInputError where it is damaged or cut off."""
         from PIL import Image
 
         try:
-            with _without_warnings(), Image.open(BytesIO(self.content), formats=readers()) as picture:
-                picture.load()
-                turn = _TURNS.get(
-                    _orientation(picture, self.content)
-                )  # 1 again where the reader has turned it
-                return picture.copy() if turn is None else picture.transpose(Image.Transpose[turn])
+            with _without_warnings(), Image.open(BytesIO(self.content), formats=readers()) as image:
+                image.load()
+                turn = _TURNS.get(_orientation(image, self.content))  # 1 again where the reader has turned it
+                return image.copy() if turn is None else image.transpose(Image.Transpose[turn])
         except _DAMAGED as error:
             raise InvalidInputError(
                 f"{self.path} is damaged or cut off ({_reason(error)}); copy or export it again"
@@ -85,18 +83,18 @@ class PictureFile:
             raise _too_large(self.path, "larger than its header says") from error
 
 
-def open_picture(path: str | os.PathLike[str]) -> PictureFile:
+def open_image(path: str | os.PathLike[str]) -> ImageFile:
     """The file of a photo, mask or label map, of which only the header was looked at.
 
     Raises InvalidInputError for what can't be read, is no regular file (a pipe or device could be without end), no
-    picture of FORMATS, an animation or several pages, and beyond MOST_PIXELS.
+    image of FORMATS, an animation or several pages, and beyond MAX_PIXELS.
     """
     path = Path(path)
-    return _header(path, regular_content(path, MOST_BYTES))
+    return _header(path, regular_content(path, MAX_BYTES))
 
 
-def is_picture(path: Path) -> bool:
-    """Whether a file is meant as a picture: by its name or, under another name, by its content."""
+def is_image_file(path: Path) -> bool:
+    """Whether a file is meant as an image: by its name or, under another name, by its content."""
     from PIL import Image
 
     if path.suffix.lower() in SUFFIXES:
@@ -112,8 +110,8 @@ def is_picture(path: Path) -> bool:
         return False
 
 
-def regular_content(path: Path, most: int) -> bytes:
-    """The bytes of a regular file. Raises InvalidInputError for what can't be read and for more than `most` bytes."""
+def regular_content(path: Path, max_bytes: int) -> bytes:
+    """The bytes of a regular file. Raises InvalidInputError for what can't be read and for more than `max_bytes`."""
     try:
         about = path.stat()
         if stat.S_ISDIR(about.st_mode):
@@ -122,8 +120,8 @@ def regular_content(path: Path, most: int) -> bytes:
             raise InvalidInputError(
                 f"{path} is a pipe or a device; expected a regular file, so save it as one"
             )
-        if about.st_size > most:
-            raise InvalidInputError(f"{path} has {about.st_size:,} bytes; expected at most {most:,}")
+        if about.st_size > max_bytes:
+            raise InvalidInputError(f"{path} has {about.st_size:,} bytes; expected at most {max_bytes:,}")
         return path.read_bytes()
     except (OSError, ValueError) as error:  # ValueError: a name with a null byte
         if isinstance(error, InvalidInputError):
@@ -132,30 +130,30 @@ def regular_content(path: Path, most: int) -> bytes:
         raise InvalidInputError(f"{path} cannot be read ({reason}); check the path") from error
 
 
-def _header(path: Path, content: bytes) -> PictureFile:
+def _header(path: Path, content: bytes) -> ImageFile:
     from PIL import Image
 
     with _without_warnings():
         try:
-            with Image.open(BytesIO(content), formats=readers()) as picture:
-                width, height = picture.size
-                if width * height > MOST_PIXELS:
+            with Image.open(BytesIO(content), formats=readers()) as image:
+                width, height = image.size
+                if width * height > MAX_PIXELS:
                     raise _too_large(path, f"{width}x{height}")
-                _check_single(path, picture)
-                orientation = _orientation(picture, content)
-                return PictureFile(
+                _check_single(path, image)
+                orientation = _orientation(image, content)
+                return ImageFile(
                     path,
                     content,
-                    picture.format or "",
-                    _size(picture, orientation),
+                    image.format or "",
+                    _size(image, orientation),
                     orientation,
-                    _profile(picture),
-                    stored.most(picture, content),
-                    stored.is_signed(picture),
-                    stored.is_lossy(picture, content),
-                    stored.has_planes(picture),
-                    stored.is_white_first(picture),
-                    stored.is_premultiplied(picture),
+                    _profile(image),
+                    stored.max_sample(image, content),
+                    stored.is_signed(image),
+                    stored.is_lossy(image, content),
+                    stored.has_planes(image),
+                    stored.is_white_first(image),
+                    stored.is_premultiplied(image),
                 )
         except Image.DecompressionBombError as error:
             found = re.search(r"\d+", str(error))
@@ -181,54 +179,54 @@ def _without_warnings() -> Iterator[None]:
 
 def _too_large(path: Path, size: str) -> InvalidInputError:
     return InvalidInputError(
-        f"{path} is {size}; expected at most {MOST_PIXELS / 1e6:.0f} megapixels (8192x8192): make it smaller, or cut "
+        f"{path} is {size}; expected at most {MAX_PIXELS / 1e6:.0f} megapixels (8192x8192): make it smaller, or cut "
         "out the part that is to be edited"
     )
 
 
-def _check_single(path: Path, picture: Image.Image) -> None:
-    count = getattr(picture, "n_frames", 1)
-    if count < 2 or picture.format in SEVERAL_ARE_ONE:
+def _check_single(path: Path, image: Image.Image) -> None:
+    count = getattr(image, "n_frames", 1)
+    if count < 2 or image.format in SEVERAL_ARE_ONE:
         return
-    if picture.format == "TIFF":
-        count = sum(not _is_preview(picture, page) for page in range(count))
+    if image.format == "TIFF":
+        count = sum(not _is_preview(image, page) for page in range(count))
         if count < 2:
             return
     raise InvalidInputError(
-        f"{path} holds {count} {'pages' if picture.format == 'TIFF' else 'frames'}; expected one picture, so save the "
+        f"{path} holds {count} {'pages' if image.format == 'TIFF' else 'frames'}; expected one picture, so save the "
         "one that is meant on its own"
     )
 
 
-def _is_preview(picture: Any, page: int) -> bool:
+def _is_preview(image: Any, page: int) -> bool:
     """Whether a page of a TIFF is a smaller copy of another one (tag 254, NewSubfileType, bit 0)."""
-    picture.seek(page)
-    preview = bool(picture.tag_v2.get(254, 0) & 1)
-    picture.seek(0)
+    image.seek(page)
+    preview = bool(image.tag_v2.get(254, 0) & 1)
+    image.seek(0)
     return preview
 
 
-def _size(picture: Any, orientation: int) -> tuple[int, int]:
-    if picture.format == "TIFF":  # Pillow's versions differ in whether its size is that of the turned picture
-        width, height = picture.tag_v2[256], picture.tag_v2[257]
+def _size(image: Any, orientation: int) -> tuple[int, int]:
+    if image.format == "TIFF":  # Pillow's versions differ in whether its size is that of the turned image
+        width, height = image.tag_v2[256], image.tag_v2[257]
     else:
-        width, height = picture.size
+        width, height = image.size
     return (width, height) if orientation in (5, 6, 7, 8) else (height, width)
 
 
-def _orientation(picture: Image.Image, content: bytes) -> int:
+def _orientation(image: Image.Image, content: bytes) -> int:
     """EXIF's orientation, 1 where none is told or the description is damaged."""
-    if picture.format == "PNG" and not any(mark in content for mark in _PNG_EXIF):
+    if image.format == "PNG" and not any(mark in content for mark in _PNG_EXIF):
         return 1  # to find out, Pillow would decode it: the description may follow the pixels
     try:
-        found = picture.getexif().get(_ORIENTATION, 1)
+        found = image.getexif().get(_ORIENTATION, 1)
     except _DAMAGED:
         return 1
     return found if found in range(1, 9) else 1
 
 
-def _profile(picture: Image.Image) -> bytes | None:
-    found = picture.info.get("icc_profile")
+def _profile(image: Image.Image) -> bytes | None:
+    found = image.info.get("icc_profile")
     return found if isinstance(found, bytes) and found else None
 
 

@@ -1,4 +1,4 @@
-"""Label maps from picture files."""
+"""Label maps from image files."""
 
 from __future__ import annotations
 
@@ -11,56 +11,58 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..deprecated import old_names
+from ..deprecated.argument_order import content_then_path
 from ..errors import InvalidInputError
-from .image_files import PictureFile, open_picture
+from .image_files import ImageFile, open_image
 from .levels import in_brackets
 from .mixtures import mixture_problem
-from .photos import check_levels, deep_grey, deep_pixels, is_deep, rgb_pixels, write_png
+from .photos import check_levels, deep_gray, deep_pixels, is_deep, rgb_pixels, write_png
 
 if TYPE_CHECKING:
     from PIL import Image
 
-Colour = tuple[int, int, int]
-_NO_COLOUR = 16  # of 255; lossy files move the channels of a grey picture a little apart
+Color = tuple[int, int, int]
+_GRAY_TOLERANCE = 16  # of 255; lossy files move the channels of a gray image a little apart
 _SURE = 4  # a level belongs to the legal one that is nearer than this part of their smallest distance
-_NO_GREY = ("GIF", "BMP", "DIB")  # formats that store grey pictures with a palette of greys
-_SHOWN = 6  # colours in an error
-# Of 255; greys that go so far and lie so far apart may have been chosen to be looked at
+_NO_GRAY = ("GIF", "BMP", "DIB")  # formats that store gray images with a palette of grays
+_SHOWN = 6  # colors in an error
+# Of 255; grays that go so far and lie so far apart may have been chosen to be looked at
 _BRIGHT, _APART = 128, 8
 
 
 def read_label_map(
     path: str | os.PathLike[str],
-    palette: Mapping[Colour, int] | None = None,
+    palette: Mapping[Color, int] | None = None,
     *,
     legal: Collection[int] | None = None,
 ) -> Tensor:
     """A label map: int64 [H,W], one whole number per pixel.
 
-    The one place where label maps are read; what is a picture file is in `open_picture`. Labels are the numbers that
-    the file stores: palette indices (PNG, GIF, BMP, TIFF), also where colours repeat, and grey levels of 1, 2, 4, 8 or
-    16 bits: the levels of 4 bits are 0 to 15. A palette of greys in GIF and BMP, which have no other grey, means its
-    levels. Where only the other reading has `legal` labels alone, it is taken: the greys of any palette, their indices,
+    The one place where label maps are read; what is an image file is in `open_image`. Labels are the numbers that
+    the file stores: palette indices (PNG, GIF, BMP, TIFF), also where colors repeat, and gray levels of 1, 2, 4, 8 or
+    16 bits: the levels of 4 bits are 0 to 15. A palette of grays in GIF and BMP, which have no other gray, means its
+    levels. Where only the other reading has `legal` labels alone, it is taken: the grays of any palette, their indices,
     the levels 0 to 255 that fewer bits are shown as, or the numbers of a TIFF whose 0 is white. Where the indices and
-    the greys of a palette are different `legal` labels, the greys are taken, as nobody draws labels in such greys; so
-    are they without `legal` where they are the indices in another order. Colour pictures need `palette`: (red, green,
+    the grays of a palette are different `legal` labels, the grays are taken, as nobody draws labels in such grays; so
+    are they without `legal` where they are the indices in another order. Color images need `palette`: (red, green,
     blue) in 0..255 -> label. Transparency is ignored, the EXIF orientation applied.
     Where a lossy file, an interpolating resize or a blur has mixed labels with one another, they are read only if
     `legal`, the labels that there can be, leaves no doubt: they are at least 8 apart, and every pixel is nearer to
     one of them than a quarter of their smallest distance.
-    Raises InvalidInputError if the file cannot be read, is no picture (see `load_image`), has a colour that is not in
-    the palette, if labels were mixed, or if both the indices and the greys of a palette that can be told apart by
+    Raises InvalidInputError if the file cannot be read, is no image (see `load_image`), has a color that is not in
+    the palette, if labels were mixed, or if both the indices and the grays of a palette that can be told apart by
     eye are legal.
     """
-    file = open_picture(path)
+    file = open_image(path)
     labels = _stored_labels(file, legal or ())
     if labels is None and palette is None:
         raise InvalidInputError(
-            f"{path} is a colour picture with {_colours_found(rgb_pixels(file))}; give its palette, such as "
+            f"{path} is a colour picture with {_colors_found(rgb_pixels(file))}; give its palette, such as "
             '{"#ff0000": "mouth"}, or save grey levels or palette indices'
         )
     if labels is None and palette is not None:
-        return _labels_of_colours(rgb_pixels(file), palette, file.path)
+        return _labels_from_colors(rgb_pixels(file), palette, file.path)
     assert labels is not None
     problem = (
         f"it is {_kind(file)}, which mixes labels with one another" if file.lossy else mixture_problem(labels)
@@ -76,9 +78,9 @@ def read_label_map(
     return snapped
 
 
-def read_label_colours(path: str | os.PathLike[str]) -> Tensor:
-    """The colours of a label map as they are to be seen: uint8 [H,W,3], RGB. Errors as for `load_image`."""
-    file = open_picture(path)
+def read_label_colors(path: str | os.PathLike[str]) -> Tensor:
+    """The colors of a label map as they are to be seen: uint8 [H,W,3], RGB. Errors as for `load_image`."""
+    file = open_image(path)
     pixels = rgb_pixels(file)
     if pixels.dtype != np.uint8:
         if (pixels % 257).any():
@@ -89,12 +91,13 @@ def read_label_colours(path: str | os.PathLike[str]) -> Tensor:
     return torch.from_numpy(pixels)
 
 
-def save_label_map(path: str | os.PathLike[str], labels: Tensor) -> None:
-    """Writes a label map as a grey 8-bit PNG whose levels are the labels; `read_label_map` reads it back.
+def save_label_map(labels: Tensor, path: str | os.PathLike[str]) -> None:
+    """Writes a label map as a gray 8-bit PNG whose levels are the labels; `read_label_map` reads it back.
 
-    labels: whole numbers [H,W] in 0..255. Raises InvalidInputError for others, SaveError if the file
-    cannot be written.
+    labels: whole numbers [H,W] in 0..255. The order path, labels goes with version 0.3.
+    Raises InvalidInputError for other labels, SaveError if the file cannot be written.
     """
+    labels, path = content_then_path(labels, path, "save_label_map")
     if labels.ndim != 2 or labels.is_floating_point() or labels.min() < 0 or labels.max() > 255:
         raise InvalidInputError(
             f"a label map is {labels.dtype} {in_brackets(labels)}; expected whole numbers 0..255, [H,W]"
@@ -102,73 +105,73 @@ def save_label_map(path: str | os.PathLike[str], labels: Tensor) -> None:
     write_png(Path(path), labels.to(torch.uint8).cpu().numpy())
 
 
-def _stored_labels(file: PictureFile, legal: Collection[int]) -> Tensor | None:
-    """int64 [H,W], the numbers that the file stores; None for a colour picture."""
-    picture = file.decoded()
-    if picture.mode == "I":  # 32 bits, as tools for segmentation write them
-        numbers = np.array(picture)
+def _stored_labels(file: ImageFile, legal: Collection[int]) -> Tensor | None:
+    """int64 [H,W], the numbers that the file stores; None for a color image."""
+    image = file.decoded()
+    if image.mode == "I":  # 32 bits, as tools for segmentation write them
+        numbers = np.array(image)
         if numbers.min() < 0 or numbers.max() > 65535:
             raise InvalidInputError(
                 f"{file.path} has labels {numbers.min()} to {numbers.max()}; expected 0 to 65535; number them anew"
             )
     else:
-        check_levels(file, picture)
-        numbers = np.array(picture)
-    if picture.mode in ("P", "PA"):
-        numbers = _palette_labels(file, picture, legal)
+        check_levels(file, image)
+        numbers = np.array(image)
+    if image.mode in ("P", "PA"):
+        numbers = _palette_labels(file, image, legal)
     elif file.white_first:
-        seen = _seen_where_white_is_first(file, picture)
-        numbers = _fitting(seen, file.most - seen, legal)
-    elif picture.mode in ("1", "L") and file.most < 255:
-        shown = np.array(picture.convert("L"))
-        numbers = _fitting(_unscaled(shown, file.most, 255), shown, legal)
-    elif picture.mode == "I" and file.format == "PPM":
-        numbers = _unscaled(numbers, file.most, 65535)
-    elif picture.mode == "LA":
+        seen = _seen_where_white_is_first(file, image)
+        numbers = _fitting(seen, file.max_sample - seen, legal)
+    elif image.mode in ("1", "L") and file.max_sample < 255:
+        shown = np.array(image.convert("L"))
+        numbers = _fitting(_unscaled(shown, file.max_sample, 255), shown, legal)
+    elif image.mode == "I" and file.format == "PPM":
+        numbers = _unscaled(numbers, file.max_sample, 65535)
+    elif image.mode == "LA":
         numbers = numbers[..., 0]
-    if is_deep(file, picture) or numbers.ndim == 3 or picture.mode == "La":
-        return _grey_labels(
-            deep_pixels(file, picture) if is_deep(file, picture) else rgb_pixels(file), file.lossy
+    if is_deep(file, image) or numbers.ndim == 3 or image.mode == "La":
+        return _gray_labels(
+            deep_pixels(file, image) if is_deep(file, image) else rgb_pixels(file), file.lossy
         )
     return torch.from_numpy(numbers.astype(np.int64))
 
 
-def _seen_where_white_is_first(file: PictureFile, picture: Image.Image) -> np.ndarray:
+def _seen_where_white_is_first(file: ImageFile, image: Image.Image) -> np.ndarray:
     """Levels of a TIFF whose 0 is white as they are to be seen, 0 = black."""
-    if file.most > 255:
-        return deep_grey(file, picture).astype(np.int64)
-    return _unscaled(np.array(picture.convert("L")), file.most, 255)
+    if file.max_sample > 255:
+        return deep_gray(file, image).astype(np.int64)
+    return _unscaled(np.array(image.convert("L")), file.max_sample, 255)
 
 
-def _palette_labels(file: PictureFile, picture: Image.Image, legal: Collection[int]) -> np.ndarray:
-    """Palette indices, or the levels of a palette of greys, by which programs store grey pictures in fewer bits."""
-    indices = np.array(picture)
-    indices = indices[..., 0] if picture.mode == "PA" else indices
-    colours = np.array(picture.getpalette("RGB"), np.uint8).reshape(-1, 3)
+def _palette_labels(file: ImageFile, image: Image.Image, legal: Collection[int]) -> np.ndarray:
+    """Palette indices, or the levels of a palette of grays, by which programs store gray images in fewer bits."""
+    indices = np.array(image)
+    indices = indices[..., 0] if image.mode == "PA" else indices
+    colors = np.array(image.getpalette("RGB"), np.uint8).reshape(-1, 3)
     used = np.unique(indices)
     if (
-        used[-1] >= len(colours)
-        or np.ptp(colours[used], axis=1).any()
-        or len(np.unique(colours[used, 0])) < len(used)
+        used[-1] >= len(colors)
+        or np.ptp(colors[used], axis=1).any()
+        or len(np.unique(colors[used, 0])) < len(used)
     ):
         return indices
-    greys = colours[used, 0].astype(np.int64)
-    levels = colours[indices, 0]
-    if file.format in _NO_GREY:
+    grays = colors[used, 0].astype(np.int64)
+    levels = colors[indices, 0]
+    if file.format in _NO_GRAY:
         return _fitting(levels, indices, legal)
-    either = set(used.tolist()) | set(greys.tolist()) <= set(legal or used.tolist())
-    if either and (greys != used).any():
-        _check_not_drawn(file, used, greys)
+    either = set(used.tolist()) | set(grays.tolist()) <= set(legal or used.tolist())
+    if either and (grays != used).any():
+        _check_not_drawn(file, used, grays)
         return levels
     return _fitting(indices, levels, legal)
 
 
-def _check_not_drawn(file: PictureFile, used: np.ndarray, greys: np.ndarray) -> None:
-    """Raise InvalidInputError where greys were perhaps chosen to tell the labels apart by eye."""
-    if greys.max() >= _BRIGHT and np.diff(np.sort(greys)).min(initial=255) >= _APART:
+def _check_not_drawn(file: ImageFile, used: np.ndarray, grays: np.ndarray) -> None:
+    """Raise InvalidInputError where grays were perhaps chosen to tell the labels apart by eye."""
+    if grays.max() >= _BRIGHT and np.diff(np.sort(grays)).min(initial=255) >= _APART:
         raise InvalidInputError(
             f"{file.path} has a palette of greys, and both its indices ({used.min()} to {used.max()}) and its greys "
-            f"({greys.min()} to {greys.max()}) can be labels; expected one meaning: save it as a grey picture whose "
+            f"({grays.min()} to {grays.max()}) can be labels; expected one meaning: save it as a grey picture whose "
             "levels are the labels, or name only the labels that occur"
         )
 
@@ -179,17 +182,17 @@ def _fitting(first: np.ndarray, second: np.ndarray, legal: Collection[int]) -> n
     return second if fits == [False, True] else first
 
 
-def _unscaled(levels: np.ndarray, most: int, scale: int) -> np.ndarray:
-    """Samples 0..most, which Pillow stretches to 0..scale."""
-    return (levels.astype(np.int64) * most + scale // 2) // scale
+def _unscaled(levels: np.ndarray, max_sample: int, scale: int) -> np.ndarray:
+    """Samples 0..max_sample, which Pillow stretches to 0..scale."""
+    return (levels.astype(np.int64) * max_sample + scale // 2) // scale
 
 
-def _grey_labels(pixels: np.ndarray, lossy: bool) -> Tensor | None:
-    """Labels of RGB pixels that are grey everywhere, None where they are coloured."""
-    colours = pixels[..., :3].astype(np.int64)
-    if np.ptp(colours, axis=2).max() > (_NO_COLOUR if lossy else 0):
+def _gray_labels(pixels: np.ndarray, lossy: bool) -> Tensor | None:
+    """Labels of RGB pixels that are gray everywhere, None where they are colored."""
+    colors = pixels[..., :3].astype(np.int64)
+    if np.ptp(colors, axis=2).max() > (_GRAY_TOLERANCE if lossy else 0):
         return None
-    return torch.from_numpy(colours.sum(axis=2) // 3)
+    return torch.from_numpy(colors.sum(axis=2) // 3)
 
 
 def _snapped(labels: Tensor, legal: Collection[int]) -> Tensor | None:
@@ -202,32 +205,35 @@ def _snapped(labels: Tensor, legal: Collection[int]) -> Tensor | None:
     return nearest if sure and mixture_problem(nearest) is None else None
 
 
-def _kind(file: PictureFile) -> str:
+def _kind(file: ImageFile) -> str:
     return (
         "an AVIF" if file.format == "AVIF" else f"a lossy {'JPEG' if file.format == 'MPO' else file.format}"
     )
 
 
-def _colours_found(pixels: np.ndarray) -> str:
-    colours, counts = np.unique(pixels.reshape(-1, 3), axis=0, return_counts=True)
+def _colors_found(pixels: np.ndarray) -> str:
+    colors, counts = np.unique(pixels.reshape(-1, 3), axis=0, return_counts=True)
     shown = [
-        f"#{bytes(colours[i] >> 8 if pixels.dtype == np.uint16 else colours[i]).hex()}"
+        f"#{bytes(colors[i] >> 8 if pixels.dtype == np.uint16 else colors[i]).hex()}"
         for i in counts.argsort()
     ]
     most = ", ".join(shown[: -_SHOWN - 1 : -1])
     return f"{len(shown)} colours: {most}{' and others' if len(shown) > _SHOWN else ''}"
 
 
-def _labels_of_colours(pixels: np.ndarray, palette: Mapping[Colour, int], path: Path) -> Tensor:
+def _labels_from_colors(pixels: np.ndarray, palette: Mapping[Color, int], path: Path) -> Tensor:
     packed = pixels.astype(np.int64) @ np.array([65536, 256, 1])
     found, positions = np.unique(packed, return_inverse=True)
     lookup = {red * 65536 + green * 256 + blue: label for (red, green, blue), label in palette.items()}
-    unknown = [colour for colour in found.tolist() if colour not in lookup]
+    unknown = [color for color in found.tolist() if color not in lookup]
     if unknown:
         first = (unknown[0] >> 16, unknown[0] >> 8 & 255, unknown[0] & 255)
         raise InvalidInputError(
             f"{path} has {len(unknown)} colours that are not in the palette, the first is {first}; add them "
             "or save the picture without smoothing or JPEG compression"
         )
-    labels = np.array([lookup[colour] for colour in found.tolist()], np.int64)
+    labels = np.array([lookup[color] for color in found.tolist()], np.int64)
     return torch.from_numpy(labels[positions.reshape(packed.shape)])
+
+
+__getattr__ = old_names(__name__)

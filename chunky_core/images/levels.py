@@ -6,13 +6,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..deprecated import old_names
 from ..errors import InvalidInputError
 
-# What levels are divided by. ComfyUI's loader makes grey pictures 16-bit ones by shifting: white is 65280 / 65535.
-GREY = 65535 / 256
-# (what levels may have been divided by, of a level what a number may be off)
+# What ComfyUI's loader divides the levels of a gray image by: it makes them 16-bit ones by shifting, and white is
+# 65280 / 65535.
+GRAY_DIVISOR = 65535 / 256
 EXACT = 1e-3  # of a level
-SCALES = ((255, EXACT), (GREY, 0.05))
+# (what levels may have been divided by, by how much of a level a number may be off)
+LEVEL_DIVISORS = ((255, EXACT), (GRAY_DIVISOR, 0.05))
 
 
 def to_uint8(image: Tensor) -> Tensor:
@@ -52,11 +54,11 @@ def from_uint8(pixels: np.ndarray | Tensor) -> Tensor:
 
 
 def whole_levels(values: Tensor, strict: bool = False) -> Tensor | None:
-    """The levels 0..255 that a picture of 8 bits had, float64; None where numbers lie between them.
+    """The levels 0..255 that an image of 8 bits had, float64; None where numbers lie between them.
 
-    values: in 0..1, level divided by one of `SCALES`; strict: without what the host's loader may be off.
+    values: in 0..1, level divided by one of `LEVEL_DIVISORS`; strict: without what the host's loader may be off.
     """
-    for most, off in SCALES:
+    for most, off in LEVEL_DIVISORS:
         levels = values.detach().double() * most
         whole = levels.round()
         if not bool(((levels - whole).abs() > (EXACT if strict else off)).any()):
@@ -67,3 +69,6 @@ def whole_levels(values: Tensor, strict: bool = False) -> Tensor | None:
 def in_brackets(tensor: Tensor) -> str:
     """The shape, "[1,3,64,64]"."""
     return "[" + ",".join(map(str, tensor.shape)) + "]"
+
+
+__getattr__ = old_names(__name__)

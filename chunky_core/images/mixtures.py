@@ -25,14 +25,14 @@ def mixture_problem(labels: Tensor) -> str | None:
     """What shows that a label map's numbers were mixed with one another; None for a clean map.
 
     labels: whole numbers [H,W]. An interpolating resize or a lossy file puts 5 where 3 meets 8. The map is read
-    along its rows and columns: wherever one plain area gives way to another, and their labels are not neighbouring
+    along its rows and columns: wherever one plain area gives way to another, and their labels are not neighboring
     numbers, there is either a step, or a few pixels with a label in between. A clean map has steps almost
     everywhere, a mixed one almost nowhere. Maps of two labels hold no such mixture, and one label that occurs in
     thin lines alone counts as an outline that was drawn. Returns a clause for an error, whose subject is the map.
     """
     pixels = labels.detach().cpu().numpy().astype(np.int64)
-    reach = int(np.clip(min(pixels.shape) // 128, 1, 4))  # longer runs of one label are plain areas
-    ways = [_crossings(lines, reach) for lines in (pixels, np.ascontiguousarray(pixels.T))]
+    longest_run = int(np.clip(min(pixels.shape) // 128, 1, 4))  # longer runs of one label are plain areas
+    ways = [_crossings(lines, longest_run) for lines in (pixels, np.ascontiguousarray(pixels.T))]
     triples = np.concatenate([way.mixed for way in ways])
     steps, lines, mixed = sum(way.steps for way in ways), sum(way.lines for way in ways), len(triples)
     if mixed < FEWEST or mixed < MOST_MIXED * (mixed + steps) or mixed < LEAST_BETWEEN * lines:
@@ -62,16 +62,16 @@ class _Crossings:
     plain: Flags
 
 
-def _crossings(lines: Numbers, reach: int) -> _Crossings:
-    """Crossings along the rows of `lines`; runs of up to `reach` pixels are no plain area."""
+def _crossings(lines: Numbers, longest_run: int) -> _Crossings:
+    """Crossings along the rows of `lines`; runs of up to `longest_run` pixels are no plain area."""
     starts, values, lengths = _runs(lines)
     row = starts // lines.shape[1]
-    narrow = lengths <= reach
+    narrow = lengths <= longest_run
     plain = np.flatnonzero(~narrow)
     before, after = plain[:-1], plain[1:]
     low = np.minimum(values[before], values[after])
     high = np.maximum(values[before], values[after])
-    near = starts[after] - starts[before] - lengths[before] <= 8 * reach
+    near = starts[after] - starts[before] - lengths[before] <= 8 * longest_run
     counts = (row[before] == row[after]) & (high - low > 1) & near
     steps = int((counts & (after - before == 1)).sum())
     mixed = _between(values, narrow, plain, low, high, counts)

@@ -14,68 +14,83 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..deprecated import old_names
+from ..deprecated.argument_order import content_then_path
 from ..errors import InvalidInputError
 from ..saving import save_bytes
-from .image_files import PictureFile, open_picture
+from .image_files import ImageFile, open_image
 from .levels import from_uint8, to_uint8
 
 if TYPE_CHECKING:
     from PIL import Image
 
 _PNG_BEGIN = 33  # the signature and the chunk IHDR, which has to be the first
-_COLOURS = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr")  # Pillow's modes
+_COLOR_MODES = (
+    "1",
+    "L",
+    "LA",
+    "La",
+    "P",
+    "PA",
+    "RGB",
+    "RGBA",
+    "RGBa",
+    "RGBX",
+    "CMYK",
+    "YCbCr",
+)  # Pillow's modes
 
 
 def load_image(path: str | os.PathLike[str]) -> Tensor:
     """A photo: float32 [1,3,H,W] in [-1,1], RGB.
 
-    The one place where photos are read; what is a picture file is in `open_picture`. The EXIF orientation is applied.
-    Transparency is ignored: the colours stored under it are used, and premultiplied ones are divided by it first.
-    Grey pictures get three equal channels, palettes their colours. 16 bits per channel keep their precision in PNG
+    The one place where photos are read; what is an image file is in `open_image`. The EXIF orientation is applied.
+    Transparency is ignored: the colors stored under it are used, and premultiplied ones are divided by it first.
+    Gray images get three equal channels, palettes their colors. 16 bits per channel keep their precision in PNG
     and TIFF, in other formats 8 bits of it. CMYK and YCCK are converted by formula, without their profile.
-    Raises InvalidInputError if the file cannot be read, is no picture, has more than 64 megapixels or several frames,
+    Raises InvalidInputError if the file cannot be read, is no image, has more than 64 megapixels or several frames,
     is damaged or cut off, and for floats, Lab and 32-bit numbers, whose black and white nobody knows.
     """
-    pixels = rgb_pixels(open_picture(path))
+    pixels = rgb_pixels(open_image(path))
     if pixels.dtype == np.uint8:
         return from_uint8(pixels)
     levels = torch.from_numpy(pixels.astype(np.float32) / 65535)
     return (levels.permute(2, 0, 1)[None] * 2 - 1).contiguous()
 
 
-def rgb_pixels(file: PictureFile) -> np.ndarray:
+def rgb_pixels(file: ImageFile) -> np.ndarray:
     """uint8 or uint16 [H,W,3], red, green, blue, as they are to be seen. Errors as for `load_image`."""
-    picture = file.decoded()
-    check_levels(file, picture)
-    if is_deep(file, picture):
-        return deep_pixels(file, picture)[..., :3]
-    if picture.mode.startswith("I"):
-        return np.repeat(deep_grey(file, picture)[..., None], 3, axis=2)
-    if picture.mode in ("RGBa", "La"):
-        picture = picture.convert(picture.mode.upper())
-    return np.array(picture.convert("RGB"))
+    image = file.decoded()
+    check_levels(file, image)
+    if is_deep(file, image):
+        return deep_pixels(file, image)[..., :3]
+    if image.mode.startswith("I"):
+        return np.repeat(deep_gray(file, image)[..., None], 3, axis=2)
+    if image.mode in ("RGBa", "La"):
+        image = image.convert(image.mode.upper())
+    return np.array(image.convert("RGB"))
 
 
-def check_levels(file: PictureFile, picture: Image.Image) -> None:
+def check_levels(file: ImageFile, image: Image.Image) -> None:
     """Raise InvalidInputError for samples that are neither 8 nor 16 bits between black and white."""
-    whole = picture.mode.startswith("I;16") or (picture.mode == "I" and file.format in ("PNG", "PPM"))
-    if (picture.mode in _COLOURS or whole) and not file.signed:
+    whole = image.mode.startswith("I;16") or (image.mode == "I" and file.format in ("PNG", "PPM"))
+    if (image.mode in _COLOR_MODES or whole) and not file.signed:
         return
     kinds = {"F": "floats", "LAB": "Lab colours", "HSV": "HSV colours"}
-    kind = "signed numbers" if file.signed else kinds.get(picture.mode, f"pixels of the kind {picture.mode}")
+    kind = "signed numbers" if file.signed else kinds.get(image.mode, f"pixels of the kind {image.mode}")
     raise InvalidInputError(
         f"{file.path} holds {kind}; expected grey or RGB of 8 or 16 bits per channel, so export it as PNG"
     )
 
 
-def is_deep(file: PictureFile, picture: Image.Image) -> bool:
+def is_deep(file: ImageFile, image: Image.Image) -> bool:
     """Whether the file has several channels of 16 bits, of which Pillow keeps 8."""
-    several = picture.mode in ("RGB", "RGBA", "LA")
-    return several and file.format in ("PNG", "TIFF") and file.most == 65535
+    several = image.mode in ("RGB", "RGBA", "LA")
+    return several and file.format in ("PNG", "TIFF") and file.max_sample == 65535
 
 
-def deep_pixels(file: PictureFile, picture: Image.Image) -> np.ndarray:
-    """uint16 [H,W,C] as it is to be seen: RGB, or RGB and alpha if the `picture` that Pillow decoded has it.
+def deep_pixels(file: ImageFile, image: Image.Image) -> np.ndarray:
+    """uint16 [H,W,C] as it is to be seen: RGB, or RGB and alpha if the `image` that Pillow decoded has it.
 
     Raises InvalidInputError for what OpenCV can't read, or would read wrong.
     """
@@ -92,25 +107,25 @@ def deep_pixels(file: PictureFile, picture: Image.Image) -> np.ndarray:
         )
     if stored is None or stored.dtype != np.uint16 or stored.ndim != 3:
         raise InvalidInputError(f"{file.path} is damaged or of a rare kind; export it as PNG of 8 bits")
-    has_alpha = file.format != "TIFF" or picture.mode == "RGBA"  # else a fourth channel is something else
+    has_alpha = file.format != "TIFF" or image.mode == "RGBA"  # else a fourth channel is something else
     pixels = np.concatenate([stored[..., 2::-1], stored[..., 3 : 3 + has_alpha]], axis=2)
     if file.premultiplied and has_alpha:
         pixels[..., :3] = _divided(pixels[..., :3], pixels[..., 3:])
     return pixels if file.format == "TIFF" else _upright(pixels, file.orientation)  # OpenCV turns TIFF itself
 
 
-def deep_grey(file: PictureFile, picture: Image.Image) -> np.ndarray:
-    """uint16 [H,W] of a grey picture of 16 bits, black = 0."""
-    levels = np.array(picture).clip(0, 65535).astype(np.uint16)
+def deep_gray(file: ImageFile, image: Image.Image) -> np.ndarray:
+    """uint16 [H,W] of a gray image of 16 bits, black = 0."""
+    levels = np.array(image).clip(0, 65535).astype(np.uint16)
     return 65535 - levels if file.white_first else levels
 
 
-def colour_profile(path: str | os.PathLike[str]) -> bytes | None:
-    """The ICC profile that tells how a photo's colours are meant; None where it has none, or a damaged one.
+def color_profile(path: str | os.PathLike[str]) -> bytes | None:
+    """The ICC profile that tells how a photo's colors are meant; None where it has none, or a damaged one.
 
     Raises InvalidInputError if the file cannot be read.
     """
-    return open_picture(path).profile
+    return open_image(path).profile
 
 
 def profile_space(profile: bytes) -> str:
@@ -118,13 +133,14 @@ def profile_space(profile: bytes) -> str:
     return profile[16:20].decode("ascii", "replace").strip()
 
 
-def save_image(path: str | os.PathLike[str], image: Tensor, profile: bytes | None = None) -> None:
+def save_image(image: Tensor, path: str | os.PathLike[str], profile: bytes | None = None) -> None:
     """Writes an image as an 8-bit PNG, which loses nothing that 8 bits can hold.
 
-    image: [1,3,H,W] in [-1,1]. profile: an ICC profile of RGB, see `colour_profile`. An existing file is replaced
-    only once the new one is complete. Raises InvalidInputError for a batch and for another suffix than .png,
-    SaveError if the file cannot be written.
+    image: [1,3,H,W] in [-1,1]. profile: an ICC profile of RGB, see `color_profile`. An existing file is replaced
+    only once the new one is complete. The order path, image goes with version 0.3.
+    Raises InvalidInputError for a batch and for another suffix than .png, SaveError if the file cannot be written.
     """
+    image, path = content_then_path(image, path, "save_image")
     path = Path(path)
     if path.suffix.lower() != ".png":
         raise InvalidInputError(f"{path.name} does not end in .png; only PNG keeps the pixels as they are")
@@ -156,10 +172,10 @@ def _silent_opencv() -> Iterator[None]:
         logging.setLogLevel(before)
 
 
-def _divided(colours: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """uint16 colours [H,W,3] without the alpha [H,W,1] that they were multiplied by; as they are where it is 0."""
+def _divided(colors: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """uint16 colors [H,W,3] without the alpha [H,W,1] that they were multiplied by; as they are where it is 0."""
     share = np.where(alpha > 0, alpha, 65535).astype(np.float64) / 65535
-    return (colours / share).round().clip(0, 65535).astype(np.uint16)
+    return (colors / share).round().clip(0, 65535).astype(np.uint16)
 
 
 def _profile_chunk(profile: bytes) -> bytes:
@@ -173,3 +189,6 @@ def _upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
     axes = {2: (1,), 3: (0, 1), 4: (0,), 6: (1,), 7: (0, 1), 8: (0,)}.get(orientation, ())
     standing = pixels.swapaxes(0, 1) if orientation in (5, 6, 7, 8) else pixels
     return np.ascontiguousarray(np.flip(standing, axes))
+
+
+__getattr__ = old_names(__name__)

@@ -1,9 +1,11 @@
-"""How a picture file stores its samples, which Pillow's pixels no longer tell."""
+"""How an image file stores its samples, which Pillow's pixels no longer tell."""
 
 from __future__ import annotations
 
 import re
 from typing import Any
+
+from ..deprecated import old_names
 
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 LOSSY = ("JPEG", "MPO", "AVIF", "HEIF", "JPEG2000")
@@ -14,45 +16,45 @@ _LOSSY_TIFF = (6, 7, 34712, 34892, 50001, 50002)  # JPEG of three kinds, JPEG 20
 _SIGNED = 2
 
 
-def most(picture: Any, content: bytes) -> int:
+def max_sample(image: Any, content: bytes) -> int:
     """The largest number that a sample can be: 1 for 1 bit, 15 for 4 bits, a PGM's own maximum."""
-    if picture.format == "PNG":
+    if image.format == "PNG":
         return (1 << content[24]) - 1
-    if picture.format == "TIFF":
-        return (1 << max(picture.tag_v2.get(_BITS, (1,)))) - 1
-    if picture.format == "PPM" and content[1:2] in b"2356":
+    if image.format == "TIFF":
+        return (1 << max(image.tag_v2.get(_BITS, (1,)))) - 1
+    if image.format == "PPM" and content[1:2] in b"2356":
         return int(re.sub(rb"#[^\r\n]*", b" ", content[:4096]).split()[3])
-    return 1 if picture.mode == "1" else 255
+    return 1 if image.mode == "1" else 255
 
 
-def is_signed(picture: Any) -> bool:
+def is_signed(image: Any) -> bool:
     """Whether samples may be below 0 (TIFF's sample format 2)."""
-    return picture.format == "TIFF" and _SIGNED in picture.tag_v2.get(_SAMPLE_FORMAT, (1,))
+    return image.format == "TIFF" and _SIGNED in image.tag_v2.get(_SAMPLE_FORMAT, (1,))
 
 
-def has_planes(picture: Any) -> bool:
+def has_planes(image: Any) -> bool:
     """Whether the channels of a TIFF are stored one after the other, not pixel by pixel."""
-    several = picture.format == "TIFF" and len(picture.tag_v2.get(_BITS, (1,))) > 1
-    return several and picture.tag_v2.get(_PLANES, 1) == _SEPARATE
+    several = image.format == "TIFF" and len(image.tag_v2.get(_BITS, (1,))) > 1
+    return several and image.tag_v2.get(_PLANES, 1) == _SEPARATE
 
 
-def is_white_first(picture: Any) -> bool:
-    """Whether 0 is white in a grey TIFF. Pillow turns that round up to 8 bits, not for 16."""
-    return picture.format == "TIFF" and picture.tag_v2.get(_PHOTOMETRIC) == _WHITE_IS_ZERO
+def is_white_first(image: Any) -> bool:
+    """Whether 0 is white in a gray TIFF. Pillow turns that round up to 8 bits, not for 16."""
+    return image.format == "TIFF" and image.tag_v2.get(_PHOTOMETRIC) == _WHITE_IS_ZERO
 
 
-def is_premultiplied(picture: Any) -> bool:
-    """Whether the colours of a TIFF were multiplied by its alpha channel (associated alpha)."""
-    return picture.format == "TIFF" and _ASSOCIATED in picture.tag_v2.get(_EXTRA_SAMPLES, ())
+def is_premultiplied(image: Any) -> bool:
+    """Whether the colors of a TIFF were multiplied by its alpha channel (associated alpha)."""
+    return image.format == "TIFF" and _ASSOCIATED in image.tag_v2.get(_EXTRA_SAMPLES, ())
 
 
-def is_lossy(picture: Any, content: bytes) -> bool:
+def is_lossy(image: Any, content: bytes) -> bool:
     """Whether the compression changes pixels. AVIF and JPEG 2000 can be without loss, but don't say so."""
-    if picture.format == "WEBP":
+    if image.format == "WEBP":
         return b"VP8 " in _riff_chunks(content)
-    if picture.format == "TIFF":
-        return picture.tag_v2.get(_COMPRESSION, 1) in _LOSSY_TIFF
-    return picture.format in LOSSY
+    if image.format == "TIFF":
+        return image.tag_v2.get(_COMPRESSION, 1) in _LOSSY_TIFF
+    return image.format in LOSSY
 
 
 def _riff_chunks(content: bytes) -> set[bytes]:
@@ -79,3 +81,6 @@ def without_description(content: bytes) -> bytes:
             kept.append(content[offset:end])
         offset = end
     return b"".join(kept)
+
+
+__getattr__ = old_names(__name__)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,37 +12,22 @@ from torch import Tensor
 from ..errors import InvalidInputError
 from ..generator.generator import Generator
 from ..losses import load_networks
-from ..segments.segment_masks import Segments
+from ..segments.segment_masks import SegmentMasks
 from .config import ProjectionConfig
-from .hooks import (
-    TOGETHER,
-    BoundaryRefinement,
-    CoarseToFine,
-    Divergence,
-    EarlyStopping,
-    GlobalCode,
-    LossCurves,
-    PreviewBuffer,
-    WarmUp,
-    resolution_schedule,
-    scheduled,
-)
+from .hooks import TOGETHER, default_hooks, resolution_schedule, scheduled
 from .initialization import starting_codes, starting_noise
 from .latents import LatentOptimizer
 from .loss_regions import PyramidLevel
-from .projection import Hook, Projection
+from .projection import Projection, enter_stage, restore
 from .projection_loss import ProjectionLoss
 from .record import Inversion, ProjectionState, photo_digest
-from .resume import check_resumable
-from .snapshots import restore
-from .stages import enter_stage
-from .validation import check_setup, segment_spaces
+from .validation import check_resumable, check_setup, segment_spaces
 
 
 def begin(
     generator: Generator,
     photo: Tensor,
-    masks: Segments,
+    masks: SegmentMasks,
     config: ProjectionConfig,
     start: Inversion | None,
     *,
@@ -63,11 +48,8 @@ def begin(
     full = PyramidLevel.full(photo, masks, config)
     schedule = resolution_schedule(config.coarse, config.num_steps, generator.img_resolution)
     warm_up = round(config.warmup * config.num_steps) if start is None and len(spaces) > 1 else 0
-    curves: Mapping[str, Sequence[float]] = {}
-    if state is not None and start is not None:
-        curves = start.losses
-        if len(state.numbers["spaces"]) < len(spaces):  # it was still in its warm-up
-            warm_up = max(round(config.warmup * config.num_steps), state.step)
+    if state is not None and len(state.numbers["spaces"]) < len(spaces):  # it was still in its warm-up
+        warm_up = max(round(config.warmup * config.num_steps), state.step)
     loss = ProjectionLoss(generator, config, spaces)
     run = Projection(
         generator=generator,
@@ -78,43 +60,18 @@ def begin(
         full=full,
         resolution=scheduled(schedule, 0),
         latents=_initial_latents(generator, masks.names, spaces, config, loss.rng, start, shared=warm_up > 0),
-        hooks=default_hooks(config, masks.names, device, warm_up_steps=warm_up, curves=curves),
+        hooks=default_hooks(config, device, warm_up_steps=warm_up),
     )
+    names = (*masks.names, TOGETHER) if config.mode == "joint" else masks.names
+    run.curves = {name: [] for name in names}
     if start is not None:
         run.edits = start.edits if resume else ()
         run.alignment = start.alignment if start.photo_digest == photo_digest(photo) else None
         if state is not None:
+            run.curves = {name: list(start.losses.get(name, ())) for name in names}
             _go_on(run, start, state, scheduled(schedule, state.step))
     enter_stage(run)
     return run
-
-
-def default_hooks(
-    config: ProjectionConfig,
-    names: Sequence[str],
-    device: torch.device,
-    *,
-    warm_up_steps: int = 0,
-    curves: Mapping[str, Sequence[float]] | None = None,
-) -> list[Hook]:
-    """The hooks that a config asks for, in the order in which they act.
-
-    names: of the segments; warm_up_steps: 0 = no warm-up; curves: the losses of a run that is continued.
-    """
-    hooks: list[Hook] = []
-    if warm_up_steps:
-        hooks.append(WarmUp(warm_up_steps))
-    if config.refine_every:
-        hooks.append(BoundaryRefinement(config))
-    if config.coarse:
-        hooks.append(CoarseToFine(config))
-    hooks += [Divergence(), PreviewBuffer()]
-    if config.global_code and config.optimizer == "adam" and not config.judges_together:
-        hooks.append(GlobalCode(config.num_steps, device))
-    if config.plateau:
-        hooks.append(EarlyStopping(config.plateau))
-    shown = (*names, TOGETHER) if config.mode == "joint" else names
-    return [*hooks, LossCurves(shown, curves)]
 
 
 def _go_on(run: Projection, start: Inversion, state: ProjectionState, scheduled_resolution: int) -> None:
@@ -150,6 +107,6 @@ def _initial_latents(
     return LatentOptimizer(codes, maps, joint=config.judges_together)
 
 
-def _cloned(masks: Segments, device: torch.device) -> Segments:
+def _cloned(masks: SegmentMasks, device: torch.device) -> SegmentMasks:
     stacked, static = (t.detach().clone().to(device, torch.float32) for t in (masks.masks, masks.static))
     return replace(masks, masks=stacked, static=static)

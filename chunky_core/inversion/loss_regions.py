@@ -12,9 +12,9 @@ from torch import Tensor
 from ..boxes import Box, crop
 from ..generator.generator import Generator
 from ..losses import LossNetworks, MaskedLoss
-from ..segments.masks import check_reach, feather, grow, mask_box
-from ..segments.segment_masks import Segments
-from ..segments.tiles import cover
+from ..segments.masks import check_extent, feather, grow, mask_box
+from ..segments.segment_masks import SegmentMasks
+from ..segments.tiles import tile_mask
 from .config import ProjectionConfig
 
 
@@ -26,12 +26,12 @@ class PyramidLevel:
     """
 
     photo: Tensor
-    masks: Segments
+    masks: SegmentMasks
     loss_mask: Tensor
     _coarser: dict[int, PyramidLevel] = field(default_factory=dict, init=False, repr=False)
 
     @classmethod
-    def full(cls, photo: Tensor, masks: Segments, config: ProjectionConfig) -> PyramidLevel:
+    def full(cls, photo: Tensor, masks: SegmentMasks, config: ProjectionConfig) -> PyramidLevel:
         """The level at the photo's own resolution."""
         return cls(photo, masks, loss_mask(masks.masks, config))
 
@@ -68,7 +68,7 @@ def loss_mask(masks: Tensor, config: ProjectionConfig) -> Tensor:
 
     Raises InvalidInputError for a feather of more than half the masks' shorter side.
     """
-    check_reach(config.feather, (masks.shape[-2], masks.shape[-1]), "feather")
+    check_extent(config.feather, (masks.shape[-2], masks.shape[-1]), "feather")
     grown = grow(masks, config.dilation)
     if config.feather:
         soft = [feather(mask[0].double().cpu(), config.feather) for mask in grown]
@@ -114,7 +114,7 @@ def synthesis_tiles(generator: Generator, mask: Tensor, resolution: int) -> tupl
     if not generator.supports_boxes:
         return (mask_box(mask),)
     size = None if resolution == generator.img_resolution else resolution
-    return cover(mask, lambda box: generator.relative_cost(box, size))
+    return tile_mask(mask, lambda box: generator.relative_cost(box, size))
 
 
 def _region(

@@ -1,24 +1,28 @@
-"""A projection under way, as data: what is fitted to what, where it stands, and the hooks that watch and steer it."""
+"""A projection under way, as data: what is fitted to what, where it stands, its hooks, its stages, its records."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
+import torch
 from torch import Tensor
 
 from ..deprecated import old_names
 from ..generator.generator import Generator
+from ..generator.spaces import LatentCode
 from ..losses import LossNetworks
-from .config import ProjectionConfig
-from .latents import LatentOptimizer
+from .config import ProjectionConfig, plain_settings
+from .initialization import nearest_in_spaces
+from .latents import GLOBAL_CODE, LatentOptimizer, pack, restore_finite, unpack
 from .loss_regions import PyramidLevel
-from .objectives import LossAndGrads, Objective
-from .optimizers import CodeStep
+from .objectives import LossAndGrads, Objective, segment_objective, shared_objective
+from .optimizers import AdamStep, CodeStep, LbfgsStep
 from .original_crop import Alignment
 from .projection_loss import ProjectionLoss
-from .record import Edit
+from .record import Edit, Inversion, ProjectionState, SegmentCode
 
 
 class Hook:
@@ -75,10 +79,9 @@ class Projection:
     """What a projection works on, and where it stands.
 
     full: photo and masks at the photo's own resolution; resolution: at which codes are judged now; spaces: of the
-    segments; step: how many are done; stopped: why
-    it ended early, or "". shared_latents: the one code that stood for all segments until they were split.
-    losses_changed: losses from here on can't be compared with earlier ones. edits, alignment: what the record takes
-    over from an earlier inversion.
+    segments; step: how many are done; stopped: why it ended early, or ""; shared_latents: the one code that stood
+    for all segments until they were split; losses_changed: losses from here on can't be compared with earlier ones;
+    curves: losses by name, a value per step; edits, alignment: what the record takes over from an earlier inversion.
     """
 
     generator: Generator
@@ -94,6 +97,7 @@ class Projection:
     stopped: str = ""
     shared_latents: LatentOptimizer | None = None
     losses_changed: bool = False
+    curves: dict[str, list[float]] = field(default_factory=dict)
     edits: tuple[Edit, ...] = ()
     alignment: Alignment | None = None
     stage: Stage = field(init=False, repr=False)
@@ -126,3 +130,108 @@ class Projection:
     def hook(self, kind: type[SomeHook]) -> SomeHook | None:
         """The hook of a kind, if there is one."""
         return next((hook for hook in self.hooks if isinstance(hook, kind)), None)
+
+
+def is_stale(run: Projection) -> bool:
+    """Whether codes have come to rest, or masks, resolution or the number of codes have changed since it began."""
+    return run.losses_changed or run.stage.which != run.latents.moving()
+
+
+def enter_stage(run: Projection) -> None:
+    """Begin the stage that belongs to where the run stands, and tell the hooks."""
+    run.stage = _next_stage(run)
+    if run.losses_changed:
+        run.latents.forget_losses(run.step)
+    run.losses_changed = False
+    for hook in run.hooks:
+        hook.at_stage(run)
+
+
+def _next_stage(run: Projection) -> Stage:
+    generator, config, networks = run.generator, run.config, run.networks
+    level, which = run.full.at(run.resolution), run.latents.moving()
+    objective: Objective
+    if run.is_shared:
+        objective = shared_objective(generator, level, config, networks)
+    else:
+        objective = segment_objective(generator, level, config, networks, which)
+    move: CodeStep = AdamStep(config, which, objective.scales)
+    if config.optimizer == "lbfgs":
+        groups = [(which, objective)]
+        if not run.is_shared and config.mode != "joint":
+            groups = [([i], segment_objective(generator, level, config, networks, [i])) for i in which]
+        move = LbfgsStep(run.loss, run.latents, which, groups)
+    return Stage(level, which, objective, move, run.losses_changed)
+
+
+def state_of(run: Projection) -> ProjectionState:
+    """A copy of where the run stands."""
+    numbers, tensors = pack(run.latents)
+    for hook in run.hooks:
+        hook.store(numbers, tensors)
+    numbers["resolution"] = run.resolution
+    tensors["rng"] = run.loss.rng.get_state()
+    return ProjectionState(run.step, numbers, tensors)
+
+
+def restore(run: Projection, state: ProjectionState) -> None:
+    """Stand where a run of the same config stood; its masks are not part of that.
+
+    Raises KeyError and the like for a damaged state.
+    """
+    run.loss.rng.set_state(state.tensors["rng"].detach().clone())
+    joint = run.config.judges_together
+    run.latents = unpack(state.numbers, state.tensors, run.generator.device, joint=joint)
+    for hook in run.hooks:
+        hook.restore(state.numbers, state.tensors)
+    run.step = state.step
+    run.resolution = int(state.numbers.get("resolution", 0))
+
+
+@contextmanager
+def undone_on_error(run: Projection) -> Iterator[None]:
+    """An exception leaves the run where it stood, to be recorded; no step can follow."""
+    state, full = state_of(run), run.full
+    try:
+        yield
+    except BaseException:
+        run.full = full
+        restore(run, state)
+        raise
+
+
+def record_of(run: Projection, device: torch.device, *, unfinished: bool = False) -> Inversion:
+    """The result so far, on `device`; codes that are no longer finite are the best ones in its state, too.
+
+    unfinished: as that of a run that goes no further.
+    """
+    stopped = f"interrupted after step {run.step} of {run.config.num_steps}" if unfinished else run.stopped
+    masks = run.full.masks
+    stacked = masks.masks.to(device)
+    codes = run.latents.best()
+    if run.is_shared:
+        codes = nearest_in_spaces(run.generator, codes[0], run.spaces, run.config.seed)
+    return Inversion(
+        photo=run.full.photo.to(device),
+        segments=tuple(
+            SegmentCode(name, stacked[i : i + 1].clone(), LatentCode(code.space, code.tensor.to(device)))
+            for i, (name, code) in enumerate(zip(run.names, codes, strict=True))
+        ),
+        static_mask=masks.static.to(device),
+        fingerprint=run.generator.fingerprint,
+        edits=run.edits,
+        alignment=run.alignment,
+        settings=plain_settings(run.config),
+        losses={name: list(curve) for name, curve in run.curves.items()},
+        stopped=stopped or None,
+        noise=tuple(noise.to(device) for noise in run.latents.best_noise_maps),
+        state=_finite(state_of(run)),
+    )
+
+
+def _finite(state: ProjectionState) -> ProjectionState:
+    numbers, tensors = dict(state.numbers), dict(state.tensors)
+    restore_finite(numbers, tensors)
+    if "companion" in numbers:
+        restore_finite(numbers["companion"], tensors, GLOBAL_CODE)
+    return replace(state, numbers=numbers, tensors=tensors).on("cpu")

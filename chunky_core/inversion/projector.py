@@ -9,6 +9,8 @@ and a warm-up finds one code for the whole photo first, from which each segment'
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -17,17 +19,15 @@ import torch
 from torch import Tensor
 
 from ..deprecated.keywords import old_keywords
+from ..errors import InvalidInputError
 from ..generator.generator import Generator
-from ..segments.segment_masks import Segments
+from ..segments.segment_masks import SegmentMasks
 from .assembly import begin
 from .config import ProjectionConfig
 from .hooks import PreviewBuffer
-from .intervals import Interval
 from .objectives import LossAndGrads
-from .projection import Projection
+from .projection import Projection, enter_stage, is_stale, record_of, undone_on_error
 from .record import Inversion
-from .snapshots import record_of, undone_on_error
-from .stages import enter_stage, is_stale
 from .validation import check_photo, check_start
 
 Callback: TypeAlias = Callable[[int, int, Tensor | None], None]
@@ -42,7 +42,7 @@ class StopProjection(Exception):  # noqa: N818  # a request, no error; as StopIt
 def project(
     generator: Generator,
     photo: Tensor,
-    masks: Segments,
+    masks: SegmentMasks,
     config: ProjectionConfig | None = None,
     *,
     callback: Callback | None = None,
@@ -147,3 +147,23 @@ def _report(run: Projection, callback: Callback, previews: Interval) -> None:
         run.stopped = f"stopped on request after step {run.step} of {run.config.num_steps}"
     if shown:
         previews.start()
+
+
+class Interval:
+    """Tells when `seconds` (0 or more, infinity = never) have passed since it was started last.
+
+    name: of the argument that sets them, for the error. at_once: it is due before its first start, too.
+    Raises InvalidInputError for a negative time and NaN.
+    """
+
+    def __init__(self, name: str, seconds: float, *, at_once: bool = False) -> None:
+        if not seconds >= 0:
+            raise InvalidInputError(f"{name} is {seconds}; expected 0 or more")
+        self._seconds = seconds
+        self._started = -math.inf if at_once else time.monotonic()
+
+    def start(self) -> None:
+        self._started = time.monotonic()
+
+    def is_due(self) -> bool:
+        return time.monotonic() - self._started >= self._seconds

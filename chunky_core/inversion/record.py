@@ -14,7 +14,7 @@ from ..errors import InvalidInputError, WrongGeneratorError
 from ..generator.generator import Generator
 from ..generator.spaces import Direction, LatentCode
 from ..images import to_uint8
-from ..segments.segment_masks import Segments
+from ..segments.segment_masks import SegmentMasks
 from ..wording import pictures
 from .original_crop import Alignment
 
@@ -24,7 +24,7 @@ class Edit:
     """Move the codes of some segments by strength x direction; strength is in standard deviations of the
     direction.
 
-    `segments` holds names or group names as `Segments.resolve` takes them ("eyes", "all").
+    `segments` holds names or group names as `SegmentMasks.resolve` takes them ("eyes", "all").
     """
 
     direction: Direction
@@ -115,12 +115,12 @@ class Inversion:
         return self.state is not None and (self.stopped or "").startswith("interrupted")
 
     @property
-    def masks(self) -> Segments:
+    def masks(self) -> SegmentMasks:
         """The masks of the segments, and the static one."""
         if not self.segments:
             raise InvalidInputError("the inversion has no segments; it needs at least one")
         masks = torch.cat([segment.mask for segment in self.segments])
-        return Segments(names=self.names, masks=masks, static=self.static_mask)
+        return SegmentMasks(names=self.names, masks=masks, static=self.static_mask)
 
     @property
     def photo_digest(self) -> str:

@@ -1,4 +1,4 @@
-"""The picture that segments make together."""
+"""The image that segments make together."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import torch
 from torch import Tensor
 
 from ..boxes import Box
+from ..checks import check_shape
 from ..errors import InvalidInputError
-from ..wording import pictures
 from .masks import mask_box
-from .segment_masks import Segments
+from .segment_masks import SegmentMasks
 
 
 def blend(
     photo: Tensor,
-    segments: Segments,
+    segments: SegmentMasks,
     crops: Sequence[Tensor],
     boxes: Sequence[Box],
     *,
@@ -28,24 +28,23 @@ def blend(
     pixel > 0 of the segment's mask. Returns [1,3,H,W]. Where the static mask S^X is 1 the photo's numbers are
     returned as they are. Differentiable in the crops and the photo.
     cross_fade: False leaves the photo out wherever a segment has any weight (the segments' shares are scaled
-    up to one there), which is the picture to hand to `poisson_composite`.
+    up to one there), which is the image to hand to `poisson_composite`.
     Raises InvalidInputError for sizes that do not agree and for a box that cuts its mask off.
     """
     _check(photo, segments, crops, boxes)
     masks, static = segments.masks.to(photo), segments.static.to(photo)
     if not cross_fade:
         masks, static = masks / masks.sum(dim=0, keepdim=True).clamp(min=1e-6), (static == 1).to(photo)
-    picture = photo * static
+    image = photo * static
     for mask, crop, box in zip(masks, crops, boxes, strict=True):
         top, left, bottom, right = box
-        picture[..., top:bottom, left:right] += mask[:, top:bottom, left:right] * crop
-    return torch.where(static == 1, photo, picture)
+        image[..., top:bottom, left:right] += mask[:, top:bottom, left:right] * crop
+    return torch.where(static == 1, photo, image)
 
 
-def _check(photo: Tensor, segments: Segments, crops: Sequence[Tensor], boxes: Sequence[Box]) -> None:
+def _check(photo: Tensor, segments: SegmentMasks, crops: Sequence[Tensor], boxes: Sequence[Box]) -> None:
     height, width = segments.size
-    if photo.ndim != 4 or photo.shape[1] != 3:
-        raise InvalidInputError(f"the photo is {pictures(photo)}; expected [1,3,H,W]")
+    check_shape(photo, "the photo", ("B", 3, "H", "W"))
     segments.check_photo(photo)
     if not len(segments.names) == len(crops) == len(boxes):
         raise InvalidInputError(

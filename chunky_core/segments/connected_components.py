@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-_LEVELS = (0.5, 1 - 1 / 512)  # a hole's core lies below the first, its soft rim below the second
+_LEVELS = (0.5, 1 - 1 / 512)  # a hole's core lies below the first, its soft edge below the second
 
 
 def largest_part(mask: Tensor) -> Tensor:
@@ -29,7 +29,7 @@ def largest_part(mask: Tensor) -> Tensor:
 
 
 def holes(mask: Tensor) -> Tensor:
-    """Where a mask [H,W] in [0,1] is low but encloses the pixel, soft rims included; bool [H,W].
+    """Where a mask [H,W] in [0,1] is low but encloses the pixel, soft edges included; bool [H,W].
 
     What is open to the image's border is no hole.
     """

@@ -8,7 +8,7 @@ from torch import Tensor
 from ..errors import InvalidInputError
 from ..wording import in_pixels
 
-_PLACEHOLDER = (64, 64)  # of the mask that ComfyUI's Load Image gives where a picture has no transparency
+_PLACEHOLDER = (64, 64)  # of the mask that ComfyUI's Load Image gives where an image has no transparency
 
 
 def fit_mask(mask: Tensor, size: tuple[int, int], what: str) -> Tensor:
@@ -18,7 +18,7 @@ def fit_mask(mask: Tensor, size: tuple[int, int], what: str) -> Tensor:
     mask of 'mouth'". Returns [...,height,width] on the same device: the mask itself if it has that size, else its type,
     float32 for bool and whole numbers.
     Raises InvalidInputError for another aspect than the photo's (one may be the other with both sides scaled
-    and rounded to whole pixels), and for a mask of 64x64 that shows nothing, as loaders make them up for pictures
+    and rounded to whole pixels), and for a mask of 64x64 that shows nothing, as loaders make them up for images
     without transparency.
     """
     if mask.shape[-2:] == size:
@@ -45,7 +45,7 @@ def fit_labels(labels: Tensor, size: tuple[int, int], what: str) -> Tensor:
 
 
 def is_placeholder(mask: Tensor) -> bool:
-    """Whether a mask [...,H,W] is the constant one of 64x64 that loaders give for a picture without transparency."""
+    """Whether a mask [...,H,W] is the constant one of 64x64 that loaders give for an image without transparency."""
     return mask.shape[-2:] == _PLACEHOLDER and bool((mask == mask[..., :1, :1]).all())
 
 
@@ -81,5 +81,5 @@ def _resized(mask: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def _nearest(old: int, new: int) -> Tensor:
-    """For each of `new` pixels the one of `old` at its centre."""
+    """For each of `new` pixels the one of `old` at its center."""
     return ((torch.arange(new, dtype=torch.float64) + 0.5) * (old / new)).long().clamp(max=old - 1)

@@ -9,25 +9,25 @@ import torch
 from torch import Tensor
 
 from ..boxes import Box
+from ..deprecated import old_names
 from ..errors import InvalidInputError
 
-# A weight below this changes no 8-bit pixel by half a grey level, and would only widen the box of its mask.
+# A weight below this changes no 8-bit pixel by half a gray level, and would only widen the box of its mask.
 SMALLEST_WEIGHT = 1 / 512
 # Up to here a mask from outside means black: video, lossy files and segmenters leave up to two of 255 levels there.
 BLACK = 2.5 / 255
-FEATHER_REACH = (
-    3.0  # the Gaussian is cut at three sigma, so pixels farther from a boundary keep their exact 0 or 1
-)
-_SMALLEST_REACH = 4
-_FAINT_RIM = 24  # pixels; a soft edge that is farther from what is selected is fainter than 8 bits show
-_NOISE_SHARE, _NOISE_OF_BLACK = 0.05, 0.25  # of the picture, and of all that is black
+# Where the Gaussian of a feather is cut, in sigma; pixels farther from a boundary keep their exact 0 or 1.
+FEATHER_SIGMAS = 3.0
+_SMALLEST_LIMIT = 4  # pixels
+_SOFT_EDGE = 24  # pixels; a soft edge that is farther from what is selected is fainter than 8 bits show
+_NOISE_SHARE, _NOISE_OF_BLACK = 0.05, 0.25  # of the image, and of all that is black
 
 
-def without_noise(mask: Tensor, black: float = BLACK, rim: int = _FAINT_RIM) -> Tensor:
+def without_noise(mask: Tensor, black: float = BLACK, margin: int = _SOFT_EDGE) -> Tensor:
     """A mask [...,H,W] in [0,1] with a true 0 where its black is noisy; any other mask, also a bool one, as it is.
 
     Of the weights up to `black` the faint ends of soft edges stay: those that hang together with what is more, unless
-    they reach `rim` pixels beyond the box of all that is more, or fill a twentieth of the picture and a quarter of
+    they reach `margin` pixels beyond the box of all that is more, or fill a twentieth of the image and a quarter of
     its black, as noise does.
     """
     chosen = mask > black
@@ -37,7 +37,7 @@ def without_noise(mask: Tensor, black: float = BLACK, rim: int = _FAINT_RIM) -> 
         return mask
     if not chosen.any():
         return torch.zeros_like(mask)
-    top, left, bottom, right = mask_box(chosen, rim)
+    top, left, bottom, right = mask_box(chosen, margin)
     near = (..., slice(top, bottom), slice(left, right))
     reaches_far = int(weak[near].sum()) < count
     is_common = count > _NOISE_SHARE * mask.numel() and count > _NOISE_OF_BLACK * int((~chosen).sum())
@@ -81,11 +81,12 @@ def mask_box(mask: Tensor, margin: int = 0, multiple: int = 1) -> Box:
     return Box(top, left, bottom, right)
 
 
-def check_reach(pixels: float, size: tuple[int, int], what: str) -> None:
-    """Raise InvalidInputError for a feather (sigma) or a growth in pixels that is under 0 or over half the shorter side
-    of a picture of (height, width), or over 4 in one of less than 8 pixels. what: its name in the error.
+def check_extent(pixels: float, size: tuple[int, int], what: str) -> None:
+    """Raise InvalidInputError for the extent of a mask operation, the sigma of a feather or the radius of a dilation in
+    pixels, that is under 0 or over half the shorter side of an image of (height, width), or over 4 in one of less than
+    8 pixels. what: its name in the error.
     """
-    most = max(min(size) / 2, _SMALLEST_REACH)
+    most = max(min(size) / 2, _SMALLEST_LIMIT)
     if not 0 <= pixels <= most:
         raise InvalidInputError(
             f"{what} is {pixels:g} in a picture of {size[1]}x{size[0]}; expected pixels, 0 to {most:g} (half its "
@@ -98,7 +99,7 @@ def _span(first: int, end: int, size: int, multiple: int) -> tuple[int, int]:
 
 
 def grow(mask: Tensor, radius: int) -> Tensor:
-    """Grey dilation with a disc: every pixel becomes the maximum within `radius` pixels of it.
+    """Gray-scale dilation with a disc: every pixel becomes the maximum within `radius` pixels of it.
 
     mask: [...,H,W]; the same shape is returned.
     """
@@ -106,21 +107,21 @@ def grow(mask: Tensor, radius: int) -> Tensor:
     radius = min(radius, sum(mask.shape[-2:]))  # which reaches everything
     if radius > 0 and mask.any():
         top, left, bottom, right = mask_box(mask, radius)  # beyond it the result is 0
-        reached = result[..., top:bottom, left:right]
-        reached.copy_(_dilated(reached.clone(), radius))
+        part = result[..., top:bottom, left:right]
+        part.copy_(_dilated(part.clone(), radius))
     return result
 
 
 def _dilated(mask: Tensor, radius: int) -> Tensor:
     height, width = mask.shape[-2:]
-    rows, result, reach = mask, torch.zeros_like(mask), 0
-    for dy in range(radius, -1, -1):  # the disc's rows widen toward its centre, so their maxima are built up
+    rows, result, reached = mask, torch.zeros_like(mask), 0
+    for dy in range(radius, -1, -1):  # the disc's rows widen toward its center, so their maxima are built up
         half_width = min(math.isqrt(radius * radius - dy * dy), width - 1)
-        while reach < half_width:
-            reach += 1
+        while reached < half_width:
+            reached += 1
             rows = rows.clone()
-            rows[..., reach:] = torch.maximum(rows[..., reach:], mask[..., :-reach])
-            rows[..., :-reach] = torch.maximum(rows[..., :-reach], mask[..., reach:])
+            rows[..., reached:] = torch.maximum(rows[..., reached:], mask[..., :-reached])
+            rows[..., :-reached] = torch.maximum(rows[..., :-reached], mask[..., reached:])
         if dy < height:
             result[..., dy:, :] = torch.maximum(result[..., dy:, :], rows[..., : height - dy, :])
             result[..., : height - dy, :] = torch.maximum(result[..., : height - dy, :], rows[..., dy:, :])
@@ -138,10 +139,13 @@ def feather(mask: Tensor, sigma: float) -> Tensor:
 
     # Outside this box the result is zero, and at its edges the border continues zeros or the image's own
     # border.
-    top, left, bottom, right = mask_box(mask, math.ceil(FEATHER_REACH * sigma) + 1)
+    top, left, bottom, right = mask_box(mask, math.ceil(FEATHER_SIGMAS * sigma) + 1)
     result = torch.zeros_like(mask)
     blurred = gaussian_filter(
-        mask[top:bottom, left:right].numpy(), sigma, mode="nearest", truncate=FEATHER_REACH
+        mask[top:bottom, left:right].numpy(), sigma, mode="nearest", truncate=FEATHER_SIGMAS
     )
     result[top:bottom, left:right] = torch.from_numpy(blurred)
     return result
+
+
+__getattr__ = old_names(__name__)

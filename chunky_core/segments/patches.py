@@ -1,4 +1,4 @@
-"""Masks held by the box in which they are not 0: many small ones of one large picture fit into memory."""
+"""Masks held by the box in which they are not 0: many small ones of one large image fit into memory."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ..boxes import Box
+from ..deprecated import old_names
 from .masks import SMALLEST_WEIGHT, mask_box
 
 Size = tuple[int, int]
@@ -16,7 +17,7 @@ Size = tuple[int, int]
 
 @dataclass(frozen=True, eq=False)
 class Patch:
-    """A mask of a picture of `size`, (height, width), which is 0 outside `box`; values: float64 [h,w] on the CPU."""
+    """A mask of an image of `size`, (height, width), which is 0 outside `box`; values: float64 [h,w] on the CPU."""
 
     size: Size
     box: Box
@@ -38,7 +39,7 @@ class Patch:
         return slice(self.box.top, self.box.bottom), slice(self.box.left, self.box.right)
 
     def widened(self, margin: int) -> Patch:
-        """The same mask in a box with a margin of zeros, as far as the picture goes."""
+        """The same mask in a box with a margin of zeros, as far as the image goes."""
         height, width = self.size
         box = Box(
             max(self.box.top - margin, 0),
@@ -75,7 +76,7 @@ def total_of(patches: Iterable[Patch], size: Size) -> Tensor:
     return total
 
 
-def strongest_of(patches: Iterable[Patch], size: Size) -> Tensor:
+def maximum_of(patches: Iterable[Patch], size: Size) -> Tensor:
     """The maximum of masks, float64 [H,W]."""
     result = torch.zeros(size, dtype=torch.float64)
     for one in patches:
@@ -83,7 +84,7 @@ def strongest_of(patches: Iterable[Patch], size: Size) -> Tensor:
     return result
 
 
-def below(patch: Patch, room: Tensor) -> Patch:
+def clipped_to(patch: Patch, room: Tensor) -> Patch:
     """The mask cut down to the `room` [H,W] that there is."""
     return replace(patch, values=torch.minimum(patch.values, room[patch.window]))
 
@@ -97,7 +98,7 @@ def stack_by_area(patches: Sequence[Patch], areas: Sequence[float], static: Tens
     left = 1 - static
     result = list(patches)
     for i in sorted(range(len(patches)), key=lambda i: areas[i]):
-        result[i] = below(patches[i], left)
+        result[i] = clipped_to(patches[i], left)
         left[result[i].window] -= result[i].values
     return result
 
@@ -125,7 +126,7 @@ def fill_from_nearest(patches: Sequence[Patch], static: Tensor) -> list[Patch]:
     return filled
 
 
-def normalised(patches: Sequence[Patch], size: Size) -> Iterator[Tensor]:
+def normalized(patches: Sequence[Patch], size: Size) -> Iterator[Tensor]:
     """Segments and static rest that add up to one (P2 eq. 3), one float64 [H,W] after the other, the static one last.
 
     patches: >= 0, sum at most about 1. The static mask is what the segments leave, weights too small to be seen
@@ -143,3 +144,6 @@ def normalised(patches: Sequence[Patch], size: Size) -> Iterator[Tensor]:
         plane[one.window] = seen(one.values) / total[one.window]
         yield plane
     yield rest / total
+
+
+__getattr__ = old_names(__name__)

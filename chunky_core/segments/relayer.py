@@ -11,22 +11,22 @@ from torch import Tensor
 
 from ..errors import InvalidInputError
 from .masks import mask_box
-from .patches import Patch, Size, fill_from_nearest, normalised, patch_of, stack_by_area, total_of
-from .segment_masks import Segments
+from .patches import Patch, Size, fill_from_nearest, normalized, patch_of, stack_by_area, total_of
+from .segment_masks import SegmentMasks
 
 Freed = Literal["nearest", "static"]
 _CONTEXT = 32  # pixels
 _UNTOUCHED = 1e-6  # a weight that moves by less was not changed but rounded
 
 
-def restacked(
-    segments: Segments,
+def relayer(
+    segments: SegmentMasks,
     changed: Mapping[str, Tensor],
     *,
     dropped: Collection[str] = (),
     freed: Freed = "nearest",
     enter_static: bool = False,
-) -> Segments:
+) -> SegmentMasks:
     """The segments with some masks replaced or added; these lie on top, and the others share what is left.
 
     changed: name -> [H,W] in [0,1]. Where several of them overlap, the one that was smaller lies on top. Names
@@ -39,7 +39,7 @@ def restacked(
     Pixels where no mask changes keep their weights bit for bit. Raises InvalidInputError, naming it, for a
     segment of which nothing is left.
     """
-    old = dict(zip(segments.names, segments.masks[:, 0], strict=True))
+    old = segments.planes()
     new = {name: mask.to(segments.masks) for name, mask in changed.items()}
     names = tuple(name for name in dict.fromkeys((*old, *new)) if name not in dropped)
     if not names:
@@ -53,13 +53,13 @@ def restacked(
     if moved.any():
         top, left, bottom, right = mask_box(moved, _CONTEXT)
         window = (..., slice(top, bottom), slice(left, right))
-        pieces = {name: patch_of(mask[window]) for name, mask in new.items()}
+        patches = {name: patch_of(mask[window]) for name, mask in new.items()}
         areas = [old.get(name, mask).sum().item() for name, mask in new.items()]
-        made = _partition(names, layers[window], pieces, areas, freed, enter_static)
+        made = _relayered(names, layers[window], patches, areas, freed, enter_static)
         for layer, plane in zip(layers, made, strict=True):
             layer[window] = torch.where(moved[window], plane.to(layers), layer[window])
     _check_left(names, layers)
-    return Segments(names, layers[:-1, None], layers[None, -1:])
+    return SegmentMasks(names, layers[:-1, None], layers[None, -1:])
 
 
 def _moved(old: Mapping[str, Tensor], new: Mapping[str, Tensor], dropped: Collection[str]) -> Tensor:
@@ -72,7 +72,7 @@ def _moved(old: Mapping[str, Tensor], new: Mapping[str, Tensor], dropped: Collec
     return moved
 
 
-def _partition(
+def _relayered(
     names: Sequence[str],
     layers: Tensor,
     changed: Mapping[str, Patch],
@@ -89,24 +89,26 @@ def _partition(
     static = layers[-1].cpu().double()
     kept = torch.zeros_like(static) if enter_static else static
     tops = dict(zip(changed, stack_by_area(list(changed.values()), areas, kept), strict=True))
-    below = {name: patch_of(layer) for name, layer in zip(names, layers, strict=False) if name not in changed}
-    under = _under(list(below.values()), patch_of(static), total_of(tops.values(), size), freed, enter_static)
-    made = tops | dict(zip(below, under, strict=True))
-    return normalised([made[name] for name in names], size)
+    lower = {name: patch_of(layer) for name, layer in zip(names, layers, strict=False) if name not in changed}
+    left = _lower_layers(
+        list(lower.values()), patch_of(static), total_of(tops.values(), size), freed, enter_static
+    )
+    made = tops | dict(zip(lower, left, strict=True))
+    return normalized([made[name] for name in names], size)
 
 
-def _under(
-    below: Sequence[Patch], static: Patch, covered: Tensor, freed: Freed, enter_static: bool
+def _lower_layers(
+    lower: Sequence[Patch], static: Patch, covered: Tensor, freed: Freed, enter_static: bool
 ) -> Sequence[Patch]:
     """What is left of the other layers below masks with the sum `covered` [H,W]; of the static one only so that it
-    counts as a neighbour.
+    counts as a neighbor.
     """
     size: Size = static.size
-    everything = total_of([*below, static], size)
-    shrinking = everything if enter_static else total_of(below, size)
+    everything = total_of([*lower, static], size)
+    shrinking = everything if enter_static else total_of(lower, size)
     room = (1 - covered - everything + shrinking).clamp(min=0)
     share = (room / shrinking.clamp(min=1e-12)).clamp(max=1)
-    left = [replace(one, values=one.values * share[one.window]) for one in below]
+    left = [replace(one, values=one.values * share[one.window]) for one in lower]
     left.append(replace(static, values=static.values * share[static.window]) if enter_static else static)
     total = total_of(left, size)
     gap = (1 - covered - total).clamp(min=0)

@@ -10,26 +10,26 @@ from torch import Tensor
 
 from ..errors import InvalidInputError
 from .names import known_name
-from .relayer import restacked
-from .segment_masks import Segments
+from .relayer import relayer
+from .segment_masks import SegmentMasks
 
 _SIDES = {"left": "right", "right": "left", "l": "r", "r": "l"}
 _SIDE = re.compile(r"(?<![^_\-. ])(left|right|l|r)(?![^_\-. ])", re.IGNORECASE)
 
 
 def mirror_segments(
-    segments: Segments,
+    segments: SegmentMasks,
     wanted: Sequence[str],
     *,
     new: str = "",
     axis: float = 0.5,
     enter_static: bool = True,
-) -> Segments:
+) -> SegmentMasks:
     """Add the mirror images of segments, on top; a segment that has such a name already is replaced.
 
-    wanted: as `Segments.resolve` takes it. new: the name for the mirror image of a single segment; empty =
+    wanted: as `SegmentMasks.resolve` takes it. new: the name for the mirror image of a single segment; empty =
     left_X becomes right_X and the reverse. axis: place of the vertical axis as a share of the width, 0.5 = the
-    middle. Raises InvalidInputError for names without a side, an axis beyond the picture, and a mirror image
+    middle. Raises InvalidInputError for names without a side, an axis beyond the image, and a mirror image
     that falls outside or covers another segment wholly.
     """
     names = segments.resolve(wanted)
@@ -37,13 +37,13 @@ def mirror_segments(
         raise InvalidInputError(
             f"{', '.join(names)} are {len(names)} segments for one new name; leave it empty, or name one segment"
         )
-    masks = dict(zip(segments.names, segments.masks[:, 0], strict=True))
+    masks = segments.planes()
     wanted_names = [new or other_side(name) for name in names]
     made = {
         known_name(made_name, segments.names) or made_name: mirrored(masks[name], axis)
         for made_name, name in zip(wanted_names, names, strict=True)
     }
-    return restacked(segments, made, enter_static=enter_static)
+    return relayer(segments, made, enter_static=enter_static)
 
 
 def other_side(name: str) -> str:

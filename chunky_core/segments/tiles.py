@@ -1,4 +1,4 @@
-"""A few boxes instead of one: a mask that fills little of its bounding box is cheaper to make in pieces."""
+"""A few boxes instead of one: a mask that fills little of its bounding box is cheaper to draw in parts."""
 
 from __future__ import annotations
 
@@ -13,38 +13,40 @@ from torch import Tensor
 from ..boxes import Box
 from .masks import mask_box
 
-_CELLS = 64  # cuts lie between this many rows and columns of the picture, or between its pixels
+_CELLS = 64  # cuts lie between this many rows and columns of the image, or between its pixels
 _DEPTH = 3  # cuts one inside the other; at most 2**_DEPTH boxes
 
-Effort = Callable[[Box], float]
+RelativeCost = Callable[[Box], float]
 Cells: TypeAlias = NDArray[np.bool_]
 
 
-def cover(mask: Tensor, effort: Effort, *, gain: float = 0.1) -> tuple[Box, ...]:
+def tile_mask(mask: Tensor, relative_cost: RelativeCost, *, gain: float = 0.1) -> tuple[Box, ...]:
     """Disjoint boxes that hold every pixel > 0 of a mask, found by cutting its bounding box again and again.
 
-    mask: [...,H,W]; effort: what a box takes, including what it takes at any size; gain: 0 to 1, the share of
-    a box's effort that its pieces must spare. Each piece is trimmed to its pixels. Where no cut pays, the
-    result is the bounding box alone. Raises InvalidInputError for an empty mask.
+    mask: [...,H,W].
+    relative_cost: what a box costs, in any unit, including what it costs at any size.
+    gain: 0 to 1, the share of a box's cost that its parts must spare.
+    Each part is trimmed to its pixels. Where no cut pays, the result is the bounding box alone. Raises
+    InvalidInputError for an empty mask.
     """
     height, width = mask.shape[-2:]
     selected = (mask.detach() > 0).reshape(-1, height, width).any(dim=0).cpu().numpy()
     outer = mask_box(torch.from_numpy(selected))
-    least = effort(Box(outer.top, outer.left, outer.top + 1, outer.left + 1))
-    return _Cutter(selected, effort, gain, least).best(outer, _DEPTH)[1]
+    least = relative_cost(Box(outer.top, outer.left, outer.top + 1, outer.left + 1))
+    return _Cutter(selected, relative_cost, gain, least).best(outer, _DEPTH)[1]
 
 
 class _Cutter:
-    """Recursive guillotine cuts. least: the effort of a single pixel, which every piece takes too."""
+    """Recursive guillotine cuts. least: the cost of a single pixel, which every part has too."""
 
-    def __init__(self, selected: Cells, effort: Effort, gain: float, least: float) -> None:
-        self.selected, self.effort, self.gain, self.least = selected, effort, gain, least
+    def __init__(self, selected: Cells, relative_cost: RelativeCost, gain: float, least: float) -> None:
+        self.selected, self.relative_cost, self.gain, self.least = selected, relative_cost, gain, least
         self.step = max(1, -(-max(selected.shape) // _CELLS))
         self.cells = _pooled(selected, self.step)
 
     def best(self, box: Box, depth: int) -> tuple[float, tuple[Box, ...]]:
-        """The least effort found for the pixels of a trimmed box, and the boxes that take it."""
-        alone = self.effort(box)
+        """The least cost found for the pixels of a trimmed box, and the boxes that have it."""
+        alone = self.relative_cost(box)
         boxes: tuple[Box, ...] = (box,)
         lowest = alone * (1 - self.gain)
         if depth == 0 or 2 * self.least >= lowest:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..images import to_uint8
-from ..segments import Segments
+from ..segments import SegmentMasks
 from ..segments.names import check_name
 from .captions import draw_labels, place_labels
 
@@ -33,7 +33,9 @@ def segment_colours(count: int) -> Tensor:
     return torch.tensor(colours) * 2 - 1
 
 
-def segment_overlay(photo: Tensor, segments: Segments, opacity: float = 0.55, names: bool = True) -> Tensor:
+def segment_overlay(
+    photo: Tensor, segments: SegmentMasks, opacity: float = 0.55, names: bool = True
+) -> Tensor:
     """The photo [1,3,H,W] tinted by its segments; static pixels keep their colour.
 
     names: write each at its centre, or where there is room, with a line to the centre. Raises InvalidInputError for
@@ -49,7 +51,7 @@ def segment_overlay(photo: Tensor, segments: Segments, opacity: float = 0.55, na
     return draw_labels(picture, place_labels(*segment_anchors(segments), segments.size))
 
 
-def segment_anchors(segments: Segments) -> tuple[list[str], list[tuple[float, float]]]:
+def segment_anchors(segments: SegmentMasks) -> tuple[list[str], list[tuple[float, float]]]:
     """Names and centres (column, row), small segments first: these have no other place for their name."""
     by_size = sorted(range(len(segments.names)), key=lambda i: segments.masks[i].sum().item())
     return [segments.names[i] for i in by_size], [_centre(segments.masks[i, 0]) for i in by_size]

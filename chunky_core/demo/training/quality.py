@@ -89,4 +89,4 @@ def save_samples(path: Path, targets: Tensor, made: Tensor) -> None:
     """Targets (left) beside samples (right), eight pictures a row; samples are enlarged to the targets' size."""
     if made.shape[-1] != targets.shape[-1]:
         made = F.interpolate(made, size=targets.shape[-2:], mode="nearest")
-    save_image(path, tile(torch.stack([targets, made], 1).flatten(0, 1), 8))
+    save_image(tile(torch.stack([targets, made], 1).flatten(0, 1), 8), path)

@@ -1,4 +1,4 @@
-"""Now `chunky_core.alignment.face_points`."""
+"""Moved: see `chunky_core.deprecated`."""
 
 from ..deprecated import old_names
 

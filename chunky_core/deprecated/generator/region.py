@@ -1,4 +1,4 @@
-"""Now `chunky_core.generator.region_plan`."""
+"""Moved: see `chunky_core.deprecated`."""
 
 from ..deprecated import old_names
 

@@ -1,4 +1,4 @@
-"""Now `chunky_core.segments.connected_components`."""
+"""Moved: see `chunky_core.deprecated`."""
 
 from ..deprecated import old_names
 

@@ -1,4 +1,4 @@
-"""Now `chunky_core.segments.level_set.signed_distance`."""
+"""Moved: see `chunky_core.deprecated`."""
 
 from ..deprecated import old_names
 

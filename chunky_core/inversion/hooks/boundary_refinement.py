@@ -14,7 +14,7 @@ from ...generator.generator import Generator
 from ...generator.spaces import LatentCode
 from ...segments.level_set import boundary_speed, refine_segments
 from ...segments.masks import mask_box
-from ...segments.segment_masks import Segments
+from ...segments.segment_masks import SegmentMasks
 from ..config import ProjectionConfig
 from ..loss_regions import PyramidLevel
 from ..projection import Hook, Projection
@@ -49,7 +49,7 @@ def refined_masks(
     codes: Sequence[LatentCode],
     noise: Sequence[Tensor],
     config: ProjectionConfig,
-) -> Segments:
+) -> SegmentMasks:
     """The masks with the boundaries of `config.refine` moved by up to `config.refine_distance` pixels.
 
     level: at full resolution; codes: one per segment. Each boundary moves with the speed F = |I - I_W|, the

@@ -15,12 +15,11 @@ from torch import Tensor
 
 from ...boxes import crop
 from ...generator.spaces import SPACES, LatentCode, convert
-from ..latents import LatentOptimizer
+from ..latents import GLOBAL_CODE, LatentOptimizer, pack, unpack
 from ..loss_regions import PyramidLevel, segment_regions
 from ..objectives import IndependentObjective, LossAndGrads, shared_objective
 from ..optimizers import AdamStep
 from ..projection import Hook, Projection
-from ..stored_state import GLOBAL_CODE, pack, unpack
 from .divergence import Divergence
 
 CHECKS = (0.6, 0.8)  # fractions of the run at which segments compare; and once more at its end

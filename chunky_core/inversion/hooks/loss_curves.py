@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
 import torch
 from torch import Tensor
 
@@ -18,11 +16,10 @@ TOGETHER = "together"  # the curve of the loss that all segments share in joint 
 class LossCurves(Hook):
     """Each segment's loss, or in joint mode its mean squared error; while one code stands for all, its loss.
 
-    names: of the curves; curves: those of a run that is continued. A value counts once its step is made.
+    The curves are the projection's. A value counts once its step is made.
     """
 
-    def __init__(self, names: Sequence[str], curves: Mapping[str, Sequence[float]] | None = None) -> None:
-        self.curves: dict[str, list[float]] = {name: list((curves or {}).get(name, ())) for name in names}
+    def __init__(self) -> None:
         self._last: dict[str, float] = {}
 
     def before_step(self, run: Projection, found: LossAndGrads) -> None:
@@ -40,7 +37,7 @@ class LossCurves(Hook):
 
     def after_step(self, run: Projection) -> None:
         for name, value in self._last.items():
-            self.curves[name].append(value)
+            run.curves[name].append(value)
         self._last = {}
 
     def at_end(self, run: Projection) -> None:

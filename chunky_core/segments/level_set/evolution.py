@@ -1,4 +1,4 @@
-"""Boundaries that move to where the pictures disagree (level set; P1 = Futschik et al. 2021, section 2.3)."""
+"""Boundaries that move to where photo and rendering disagree (level set; P1 = Futschik et al. 2021, section 2.3)."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ...checks import check_shape
 from ...errors import InvalidInputError
 from ...wording import in_pixels, pictures
 from ..masks import feather, mask_box
-from ..relayer import restacked
-from ..segment_masks import Segments
-from .signed_distance import REACH, soft_mask
-from .upwind import Front
+from ..relayer import relayer
+from ..segment_masks import SegmentMasks
+from .narrow_band import BAND_HALF_WIDTH, soft_mask
+from .upwind import LevelSet
 
-# Full speed takes a difference of 13 grey levels at least, so that what a good fit leaves moves nothing much.
+# Full speed takes a difference of 13 gray levels at least, so that what a good fit leaves moves nothing much.
 SMALLEST_SCALE = 0.1
 
 
@@ -51,29 +52,31 @@ def evolve(
     """
     _check_evolve(mask, speed, distance, sign, curvature, allowed)
     old = mask.to(torch.float32)
-    force = speed.to(old)
+    speed = speed.to(old)
     gate = None if allowed is None else allowed.to(old)
     if gate is not None:
-        force = force * gate
+        speed = speed * gate
     crossed = ((old > 0.5) != (old[..., :1, :1] > 0.5)).any()
-    if not crossed or distance == 0 or not (force.any() or curvature):
+    if not crossed or distance == 0 or not (speed.any() or curvature):
         return old.clone()
-    top, left, bottom, right = mask_box(old > 0.5, math.ceil(REACH + (distance if sign > 0 else 0)) + 2)
+    top, left, bottom, right = mask_box(
+        old > 0.5, math.ceil(BAND_HALF_WIDTH + (distance if sign > 0 else 0)) + 2
+    )
     window = (0, 0, slice(top, bottom), slice(left, right))  # nothing changes outside it
     gated = None if gate is None else gate[window]
-    front = Front((old[window] - 0.5) * sign, force[window], curvature, gated)
+    level_set = LevelSet((old[window] - 0.5) * sign, speed[window], curvature, gated)
     result = old.clone()
-    for moved in front.run(distance):
+    for moved in level_set.run(distance):
         if callback is not None:
-            result[window] = _soft(front, old[window], sign, curvature, gated)
+            result[window] = _soft(level_set, old[window], sign, curvature, gated)
             callback(moved, result.clone())
-    result[window] = _soft(front, old[window], sign, curvature, gated)
+    result[window] = _soft(level_set, old[window], sign, curvature, gated)
     return result
 
 
-def _soft(front: Front, old: Tensor, sign: int, curvature: float, gate: Tensor | None) -> Tensor:
-    """The mask of a front's present state; the old one where the front has not moved."""
-    now, before = (sign * phi.view_as(old) for phi in (front.phi, front.first))
+def _soft(level_set: LevelSet, old: Tensor, sign: int, curvature: float, gate: Tensor | None) -> Tensor:
+    """The mask of a level set's present state; the old one where it has not moved."""
+    now, before = (sign * phi.view_as(old) for phi in (level_set.phi, level_set.first))
     new = old + (now - before).abs().clamp(max=1) * (soft_mask(now) - old)
     if curvature == 0:
         new = torch.maximum(new, old) if sign > 0 else torch.minimum(new, old)
@@ -83,29 +86,29 @@ def _soft(front: Front, old: Tensor, sign: int, curvature: float, gate: Tensor |
 @torch.no_grad()
 def boundary_speed(
     photo: Tensor,
-    picture: Tensor,
+    rendering: Tensor,
     *,
     blur: float = 1.0,
     percentile: float = 99.0,
     scale: float | None = None,
 ) -> Tensor:
-    """F = |I - I_W| (P1, 2.3): how much a picture differs from the photo at each pixel, in [0,1].
+    """F = |I - I_W| (P1, 2.3): how much a rendering differs from the photo at each pixel, in [0,1].
 
-    photo, picture: [1,C,H,W] in [-1,1].
+    photo, rendering: [1,C,H,W] in [-1,1].
     blur: sigma in pixels of a Gaussian over the differences (mean over channels), 0 for none.
     percentile: F is 1 at the difference that this share, in percent, of the pixels that differ stays below,
         though not below 0.1.
-    scale: the difference, in units of the pictures, where F is 1, instead of a percentile.
+    scale: the difference, in units of the images, where F is 1, instead of a percentile.
 
     Returns float32 [1,1,H,W]. Raises InvalidInputError for sizes that differ or options out of range.
     """
-    if photo.shape != picture.shape or photo.ndim != 4 or len(photo) != 1:
+    if photo.shape != rendering.shape or photo.ndim != 4 or len(photo) != 1:
         raise InvalidInputError(
-            f"the photo is {pictures(photo)}, what it is compared with {pictures(picture)}; expected one of each, in "
+            f"the photo is {pictures(photo)}, what it is compared with {pictures(rendering)}; expected one of each, in "
             "one size: resize one of them"
         )
-    difference = (photo.to(torch.float32) - picture.to(photo.device, torch.float32)).abs().mean(dim=1)[0]
-    return _normalised(difference, blur, percentile, scale, SMALLEST_SCALE)
+    difference = (photo.to(torch.float32) - rendering.to(photo.device, torch.float32)).abs().mean(dim=1)[0]
+    return _normalized(difference, blur, percentile, scale, SMALLEST_SCALE)
 
 
 @torch.no_grad()
@@ -118,7 +121,7 @@ def feature_speed(
     percentile: float = 99.0,
     scale: float | None = None,
 ) -> Tensor:
-    """F from what a perceptual network sees in the photo and in the picture, in [0,1].
+    """F from what a perceptual network sees in the photo and in the rendering, in [0,1].
 
     features, others: maps [1,C,h,w] of the two (`PerceptualNetwork.features`), any sizes; size: (height,
     width) of the result. The squared differences, summed over channels, are brought to this size, added up
@@ -135,10 +138,10 @@ def feature_speed(
     for map_, other in zip(features, others, strict=True):
         squares = (map_ - other).to(torch.float32).square().sum(dim=1, keepdim=True)
         total += F.interpolate(squares, size, mode="bilinear", align_corners=False)[0, 0]
-    return _normalised(total.sqrt(), blur, percentile, scale, 1e-6)
+    return _normalized(total.sqrt(), blur, percentile, scale, 1e-6)
 
 
-def _normalised(
+def _normalized(
     difference: Tensor, blur: float, percentile: float, scale: float | None, smallest: float
 ) -> Tensor:
     if blur < 0 or not 0 < percentile <= 100 or (scale is not None and not scale > 0):
@@ -158,14 +161,14 @@ def _normalised(
 
 @torch.no_grad()
 def refine_segments(
-    segments: Segments,
+    segments: SegmentMasks,
     speeds: Mapping[str, Tensor],
     *,
     distance: float,
     signs: Mapping[str, int] | int,
     curvature: float = 0.0,
     enter_static: bool = False,
-) -> Segments:
+) -> SegmentMasks:
     """Segments of which the named ones have grown or shrunk by `evolve`; all weights still add up to one.
 
     speeds: segment name -> F, [1,1,H,W] in [0,1]. signs: 1 grows, -1 shrinks, for all or by name. distance,
@@ -181,14 +184,14 @@ def refine_segments(
     free = None if enter_static else 1 - segments.static
     moved = {}
     for name, speed in speeds.items():
-        own = segments.masks[segments.names.index(name)][None]
+        own = segments[name]
         _check_solid(name, own)
         sign = signs if isinstance(signs, int) else signs[name]
         allowed = free if sign > 0 else None
         moved[name] = evolve(own, speed, distance=distance, sign=sign, curvature=curvature, allowed=allowed)[
             0, 0
         ]
-    return restacked(segments, moved, enter_static=enter_static)
+    return relayer(segments, moved, enter_static=enter_static)
 
 
 def _check_solid(name: str, mask: Tensor) -> None:
@@ -199,7 +202,9 @@ def _check_solid(name: str, mask: Tensor) -> None:
         )
 
 
-def _check_names(segments: Segments, speeds: Mapping[str, Tensor], signs: Mapping[str, int] | int) -> None:
+def _check_names(
+    segments: SegmentMasks, speeds: Mapping[str, Tensor], signs: Mapping[str, int] | int
+) -> None:
     unknown = [name for name in speeds if name not in segments.names]
     if unknown or not speeds:
         raise InvalidInputError(
@@ -219,8 +224,7 @@ def _check_evolve(
         raise InvalidInputError(
             f"the distance is {distance:g} and the curvature {curvature:g}; expected pixels, at least 0"
         )
-    if mask.ndim != 4 or mask.shape[:2] != (1, 1):
-        raise InvalidInputError(f"the mask is {list(mask.shape)}; expected [1,1,H,W]")
+    check_shape(mask, "the mask", (1, 1, "H", "W"))
     for what, values in (("mask", mask), ("speed", speed), ("mask of where it may move", allowed)):
         if values is not None:
             _check_map(what, values, mask)

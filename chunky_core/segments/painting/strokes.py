@@ -1,4 +1,4 @@
-"""Segments from strokes: what was painted over a photo, in colours that have names."""
+"""Segments from strokes: what was painted over a photo, in colors that have names."""
 
 from __future__ import annotations
 
@@ -6,27 +6,27 @@ import torch
 from torch import Tensor
 
 from ...errors import InvalidInputError
-from ..label_images import EDGE_REACH, Palette, labels_of_colours
-from .color_unmixing import NOISE, Coats, coats, is_flat, one_coat
+from ..label_images import EDGE_WIDTH, Palette, labels_from_colors
+from .color_unmixing import NOISE, ColorLayers, fit_one_layer, is_flat, unmix_colors
 
 _ALIKE = 13  # of the 25 pixels around one: fewer make a line as of a smoothed edge
 _THIN = 8  # fewer make a line of a single pixel
-_SHOWS = 0.1  # a thinner coat may be of any colour
-_ENOUGH = 1 / 512  # a thinner coat is not seen in 8 bits
+_TELLING_OPACITY = 0.1  # a layer of less may be of any color
+_VISIBLE_OPACITY = 1 / 512  # a layer of less is not seen in 8 bits
 
 
 def painted_masks(
     original: Tensor, painted: Tensor, palette: Palette, tolerance: int = 16
 ) -> dict[str, Tensor]:
-    """What each colour of the palette covers.
+    """What each color of the palette covers.
 
-    original, painted: uint8 [H,W,3], RGB, the same photo without and with strokes; tolerance: grey levels by
-    which a channel of a stroke may differ from its colour. Since the photo below is known, the edge of a smooth
+    original, painted: uint8 [H,W,3], RGB, the same photo without and with strokes; tolerance: gray levels by
+    which a channel of a stroke may differ from its color. Since the photo below is known, the edge of a smooth
     or soft stroke gives its exact opacity p = o + a (c - o); where two soft strokes overlap, the shares of both that
     show, p = o + a (c - o) + b (d - o). A stroke without full opacity is found where no full one is near.
-    Returns name -> [H,W] in [0,1], without the colours that don't occur; together they are at most 1 but for rounding.
-    Raises InvalidInputError for other shapes, a palette of grey levels, no stroke at all, and strokes in other
-    colours, which it counts and names.
+    Returns name -> [H,W] in [0,1], without the colors that don't occur; together they are at most 1 but for rounding.
+    Raises InvalidInputError for other shapes, a palette of gray levels, no stroke at all, and strokes in other
+    colors, which it counts and names.
     """
     _check(original, painted, palette)
     changed = (painted.int() - original.int()).abs().amax(dim=-1) > NOISE
@@ -38,37 +38,37 @@ def painted_masks(
     full = _cores(painted, palette, changed, tolerance)
     distances = torch.stack([distance_to(core) for core in full])
     flat = distance_to(changed & is_flat(painted))
-    thin = changed & (torch.minimum(distances.amin(dim=0), flat) > EDGE_REACH)
-    thin_cores = _thin_cores(original, painted, palette, thin)
-    distances = torch.minimum(distances, torch.stack([distance_to(core) for core in thin_cores]))
+    open_ = changed & (torch.minimum(distances.amin(dim=0), flat) > EDGE_WIDTH)
+    translucent_cores = _translucent_cores(original, painted, palette, open_)
+    distances = torch.minimum(distances, torch.stack([distance_to(core) for core in translucent_cores]))
     edges = changed & ~torch.stack(full).any(dim=0)
-    mixed = coats(original, painted, palette.colours, edges, distances, tolerance)
-    labels = _labels(painted, palette, changed, mixed, tolerance)
-    return _by_name(palette, _without_strays(painted, palette, labels, distances), mixed)
+    layers = unmix_colors(original, painted, palette.colors, edges, distances, tolerance)
+    labels = _labels(painted, palette, changed, layers, tolerance)
+    return _by_name(palette, _without_strays(painted, palette, labels, distances), layers)
 
 
 def _cores(painted: Tensor, palette: Palette, changed: Tensor, tolerance: int) -> list[Tensor]:
-    """Per colour the pixels of its full strokes, bool [H,W]. Lines are left out, thin ones even if they have the
-    very colour: the edge of another stroke may pass by it.
+    """Per color the pixels of its full strokes, bool [H,W]. Lines are left out, thin ones even if they have the
+    very color: the edge of another stroke may pass by it.
     """
     result = []
-    for colour in palette.colours.int():
-        error = (painted.int() - colour).abs().amax(dim=-1)
+    for color in palette.colors.int():
+        error = (painted.int() - color).abs().amax(dim=-1)
         near = changed & (error <= tolerance)
         around = torch.nn.functional.avg_pool2d(near[None].float(), 5, 1, 2)[0] * 25
         result.append(near & (around > torch.where(error == 0, _THIN, _ALIKE) - 0.5))
     return result
 
 
-def _thin_cores(original: Tensor, painted: Tensor, palette: Palette, where: Tensor) -> list[Tensor]:
-    """Per colour the pixels `where` that it alone explains exactly, as a coat of less than full opacity, bool [H,W];
-    without lines and specks. Where the picture is flat this says little: it may be a full stroke of another colour.
+def _translucent_cores(original: Tensor, painted: Tensor, palette: Palette, where: Tensor) -> list[Tensor]:
+    """Per color the pixels `where` that it alone explains exactly, as a layer of less than full opacity, bool [H,W];
+    without lines and specks. Where the image is flat this says little: it may be a full stroke of another color.
     """
     below, above = original[where].double(), painted[where].double()
     fits = []
-    for colour in palette.colours.double():
-        opacity, error = one_coat(below, above, colour)
-        fits.append((error <= NOISE) & (opacity >= _SHOWS))
+    for color in palette.colors.double():
+        opacity, error = fit_one_layer(below, above, color)
+        fits.append((error <= NOISE) & (opacity >= _TELLING_OPACITY))
     alone = torch.stack(fits).sum(dim=0) == 1
     planes = [torch.zeros_like(where).masked_scatter(where, fit & alone) for fit in fits]
     around = [torch.nn.functional.avg_pool2d(plane[None].float(), 5, 1, 2)[0] * 25 for plane in planes]
@@ -84,21 +84,23 @@ def distance_to(core: Tensor) -> Tensor:
     return torch.from_numpy(distance_transform_edt(~core.numpy())).float()
 
 
-def _labels(painted: Tensor, palette: Palette, changed: Tensor, mixed: Coats, tolerance: int) -> Tensor:
-    """The palette's number of every pixel, [H,W], by reading the strokes as a label picture on a plain ground.
+def _labels(
+    painted: Tensor, palette: Palette, changed: Tensor, layers: ColorLayers, tolerance: int
+) -> Tensor:
+    """The palette's number of every pixel, [H,W], by reading the strokes as a label image on a plain ground.
 
-    So strokes that end on each other, and other colours, are judged as in label pictures.
+    So strokes that end on each other, and other colors, are judged as in label images.
     """
-    known = mixed.colour >= 0
-    ground = _far_colour(torch.cat([palette.colours, painted[changed & ~known]]))
-    first = mixed.share >= mixed.other_share
-    strongest = torch.where(first, mixed.colour, mixed.other).clamp(min=0)
-    covered = (mixed.share + mixed.other_share)[..., None] >= 0.5
-    pure = torch.where(covered, palette.colours[strongest], ground)
+    known = layers.first >= 0
+    ground = _far_color(torch.cat([palette.colors, painted[changed & ~known]]))
+    first = layers.opacity >= layers.second_opacity
+    strongest = torch.where(first, layers.first, layers.second).clamp(min=0)
+    covered = (layers.opacity + layers.second_opacity)[..., None] >= 0.5
+    pure = torch.where(covered, palette.colors[strongest], ground)
     plain = torch.where(known[..., None], pure, torch.where(changed[..., None], painted, ground))
-    extended = Palette(torch.cat([palette.colours, ground[None]]), (*palette.names, ""))
+    extended = Palette(torch.cat([palette.colors, ground[None]]), (*palette.names, ""))
     try:
-        labels: Tensor = labels_of_colours(plain[None], extended, tolerance)[0].long()
+        labels: Tensor = labels_from_colors(plain[None], extended, tolerance)[0].long()
     except InvalidInputError as error:
         found = str(error).partition(";")[0].replace("the label picture", "the strokes")
         raise InvalidInputError(
@@ -108,34 +110,34 @@ def _labels(painted: Tensor, palette: Palette, changed: Tensor, mixed: Coats, to
     return labels
 
 
-def _far_colour(colours: Tensor) -> Tensor:
-    """A colour, uint8 [3], that differs much from all of `colours` [n,3]."""
+def _far_color(colors: Tensor) -> Tensor:
+    """A color, uint8 [3], that differs much from all of `colors` [n,3]."""
     levels = torch.tensor([0, 64, 128, 191, 255])
     lattice = torch.cartesian_prod(levels, levels, levels)
-    used = colours.unique(dim=0).int()
+    used = colors.unique(dim=0).int()
     distance = torch.stack([(one - used).abs().amax(dim=-1).amin() for one in lattice])
     return lattice[distance.argmax()].to(torch.uint8)
 
 
 def _without_strays(painted: Tensor, palette: Palette, labels: Tensor, distances: Tensor) -> Tensor:
-    """Pixels far from the full strokes of their own colour go to the one of strokes near by that is most alike,
+    """Pixels far from the full strokes of their own color go to the one of strokes near by that is most alike,
     if there is any.
     """
     own = torch.cat([distances, torch.zeros_like(distances[:1])]).gather(0, labels[None])[0]
-    stray = own > EDGE_REACH
-    error = (painted[stray].int() - palette.colours[:, None].int()).abs().amax(dim=-1)
-    far = distances[:, stray] > EDGE_REACH
+    stray = own > EDGE_WIDTH
+    error = (painted[stray].int() - palette.colors[:, None].int()).abs().amax(dim=-1)
+    far = distances[:, stray] > EDGE_WIDTH
     alike = torch.where(far, 1000, error).argmin(dim=0)
     return labels.masked_scatter(stray, torch.where(far.all(dim=0), labels[stray], alike))
 
 
-def _by_name(palette: Palette, labels: Tensor, mixed: Coats) -> dict[str, Tensor]:
+def _by_name(palette: Palette, labels: Tensor, layers: ColorLayers) -> dict[str, Tensor]:
     masks: dict[str, Tensor] = {}
     for number, name in enumerate(palette.names):
-        full = ((labels == number) & (mixed.colour < 0)).double()
-        first = torch.where(mixed.colour == number, mixed.share, full)
-        mask = torch.where(mixed.other == number, mixed.other_share, first).float()
-        if mask.amax() >= _ENOUGH:
+        full = ((labels == number) & (layers.first < 0)).double()
+        first = torch.where(layers.first == number, layers.opacity, full)
+        mask = torch.where(layers.second == number, layers.second_opacity, first).float()
+        if mask.amax() >= _VISIBLE_OPACITY:
             masks[name] = (masks[name] + mask).clamp(max=1) if name in masks else mask
     return masks
 

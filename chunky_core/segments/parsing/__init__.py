@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...deprecated import old_names
-from .network import FaceParser, load_parser
+from .network import CONFIG, PREPROCESSOR, WEIGHTS, FaceParser, load_parser
 
-__all__ = ["FaceParser", "load_parser"]
+__all__ = ["CONFIG", "PREPROCESSOR", "WEIGHTS", "FaceParser", "load_parser"]
 __getattr__ = old_names(__name__)

@@ -10,12 +10,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ...checks import check_shape
 from ...errors import InvalidInputError, MissingWeightsError, UnsupportedCheckpointError
-from .settings import Preparation, label_names, model_settings, preparation, read_json
+from .settings import Preprocessing, label_names, model_settings, preprocessing_of, read_json
 from .sizes import MAX_RESULT, Stages, stages_of
 from .weights import read_weights
 
-CONFIG, PREPARATION, WEIGHTS = "config.json", "preprocessor_config.json", "model.safetensors"
+CONFIG, PREPROCESSOR, WEIGHTS = "config.json", "preprocessor_config.json", "model.safetensors"
 _AT_ONCE = 8  # labels whose logits are held at the photo's size
 
 
@@ -26,10 +27,10 @@ class FaceParser(nn.Module):
     """
 
     def __init__(
-        self, network: nn.Module, names: dict[int, str], prepare: Preparation, stages: Stages
+        self, network: nn.Module, names: dict[int, str], preprocess: Preprocessing, stages: Stages
     ) -> None:
         super().__init__()
-        self.network, self.names, self.prepare, self.stages = network, names, prepare, stages
+        self.network, self.names, self.preprocess, self.stages = network, names, preprocess, stages
 
     def forward(self, photo: Tensor) -> Tensor:
         """The logits [B,K,H,W] at the size of the photo, [B,3,H,W] in [-1,1] (bilinear, as it was trained)."""
@@ -42,8 +43,7 @@ class FaceParser(nn.Module):
         Raises InvalidInputError for another shape, and for a photo that is too large for a network that sees it as
         it is.
         """
-        if photo.ndim != 4 or photo.shape[1] != 3:
-            raise InvalidInputError(f"the photo is {list(photo.shape)}; expected [B,3,H,W]")
+        check_shape(photo, "the photo", ("B", 3, "H", "W"))
         logits = self._logits(photo)
         best, labels = _at(logits[:, :_AT_ONCE], photo).max(dim=1)
         for first in range(_AT_ONCE, logits.shape[1], _AT_ONCE):
@@ -53,13 +53,13 @@ class FaceParser(nn.Module):
         return labels.to(torch.uint8)
 
     def _logits(self, photo: Tensor) -> Tensor:
-        size = self.prepare.size or (photo.shape[-2], photo.shape[-1])
+        size = self.preprocess.size or (photo.shape[-2], photo.shape[-1])
         if self.stages.largest_result(size) > MAX_RESULT:
             raise InvalidInputError(
                 f"the photo has {photo.shape[-1]}x{photo.shape[-2]} pixels, and this face parsing network, which sees "
                 "it as it is, can't take that many or that few; resize it to about 512 pixels first"
             )
-        logits: Tensor = self.network(pixel_values=self.prepare(photo)).logits
+        logits: Tensor = self.network(pixel_values=self.preprocess(photo)).logits
         return logits
 
 
@@ -73,9 +73,9 @@ def load_parser(folder: Path) -> FaceParser:
     Nothing else of the folder is read, nothing is downloaded and no code of it runs. float32, on the CPU.
     Raises MissingWeightsError if a file or the package transformers is missing, UnsupportedCheckpointError
     for another kind of network, damaged files, weights that do not fit the configuration, and networks too large for
-    the pictures that they ask for.
+    the images that they ask for.
     """
-    missing = [name for name in (CONFIG, PREPARATION, WEIGHTS) if not (folder / name).is_file()]
+    missing = [name for name in (CONFIG, PREPROCESSOR, WEIGHTS) if not (folder / name).is_file()]
     if missing:
         raise MissingWeightsError(
             f"{folder} has no {', '.join(missing)}; expected the folder of a SegFormer as the package "
@@ -83,9 +83,9 @@ def load_parser(folder: Path) -> FaceParser:
         )
     config = read_json(folder / CONFIG)
     names, settings = label_names(config), model_settings(config)
-    prepare = preparation(read_json(folder / PREPARATION))
-    network, stages = _network(settings | {"id2label": names}, prepare, folder / WEIGHTS)
-    return FaceParser(network.eval().float().requires_grad_(False), names, prepare, stages)
+    preprocess = preprocessing_of(read_json(folder / PREPROCESSOR))
+    network, stages = _network(settings | {"id2label": names}, preprocess, folder / WEIGHTS)
+    return FaceParser(network.eval().float().requires_grad_(False), names, preprocess, stages)
 
 
 def _instead(folder: Path) -> str:
@@ -104,7 +104,7 @@ def _instead(folder: Path) -> str:
     )  # fmt: skip
 
 
-def _network(settings: dict[str, Any], prepare: Preparation, weights: Path) -> tuple[nn.Module, Stages]:
+def _network(settings: dict[str, Any], preprocess: Preprocessing, weights: Path) -> tuple[nn.Module, Stages]:
     try:
         from transformers import SegformerConfig, SegformerForSemanticSegmentation
     except ImportError as error:
@@ -116,7 +116,7 @@ def _network(settings: dict[str, Any], prepare: Preparation, weights: Path) -> t
     try:
         config = SegformerConfig(**settings, attn_implementation="eager")
         stages = stages_of(config)
-        _check_size(stages, prepare, weights)
+        _check_size(stages, preprocess, weights)
         with torch.device("meta"):
             expected = SegformerForSemanticSegmentation(config).state_dict()
         _compare_shapes(state, expected, weights)
@@ -142,14 +142,14 @@ def _network(settings: dict[str, Any], prepare: Preparation, weights: Path) -> t
     return network, stages
 
 
-def _check_size(stages: Stages, prepare: Preparation, weights: Path) -> None:
-    if prepare.size is None:
+def _check_size(stages: Stages, preprocess: Preprocessing, weights: Path) -> None:
+    if preprocess.size is None:
         return  # told by the photo, and looked at with it
-    largest = stages.largest_result(prepare.size)
+    largest = stages.largest_result(preprocess.size)
     if largest > MAX_RESULT:
         raise UnsupportedCheckpointError(
-            f"{weights.parent}: a picture of {prepare.size[1]}x{prepare.size[0]}, as its preprocessor_config.json "
-            f"wants, makes {largest:.0f} numbers in one result; expected at most {MAX_RESULT}: make its size smaller"
+            f"{weights.parent}: a picture of {preprocess.size[1]}x{preprocess.size[0]}, as its preprocessor_config.json"
+            f" wants, makes {largest:.0f} numbers in one result; expected at most {MAX_RESULT}: make its size smaller"
         )
 
 

@@ -44,7 +44,7 @@ PER_BLOCK = (
 
 
 @dataclass(frozen=True)
-class Preparation:
+class Preprocessing:
     """What a network wants done to a photo.
 
     size: (height, width) in pixels, None = as it is; scale: from 0..255 to what mean and std refer to.
@@ -131,7 +131,7 @@ def model_settings(config: Mapping[str, Any]) -> dict[str, Any]:
     return {**lists, **numbers, **rest}
 
 
-def preparation(config: Mapping[str, Any]) -> Preparation:
+def preprocessing_of(config: Mapping[str, Any]) -> Preprocessing:
     """preprocessor_config.json as one record. Raises UnsupportedCheckpointError."""
     resample = config.get("resample", 2)
     if not isinstance(resample, int) or resample not in MODES:
@@ -140,10 +140,10 @@ def preparation(config: Mapping[str, Any]) -> Preparation:
         )
     size = _size(config.get("size", 512)) if config.get("do_resize", True) else None
     scale = _real("rescale_factor", config.get("rescale_factor", 1 / 255))
-    normalise = config.get("do_normalize", True)
-    mean = _channels(config, "image_mean") if normalise else (0.0, 0.0, 0.0)
-    std = _channels(config, "image_std") if normalise else (1.0, 1.0, 1.0)
-    return Preparation(size, MODES[resample], scale if config.get("do_rescale", True) else 1.0, mean, std)
+    normalize = config.get("do_normalize", True)
+    mean = _channels(config, "image_mean") if normalize else (0.0, 0.0, 0.0)
+    std = _channels(config, "image_std") if normalize else (1.0, 1.0, 1.0)
+    return Preprocessing(size, MODES[resample], scale if config.get("do_rescale", True) else 1.0, mean, std)
 
 
 def _size(given: Any) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""How large a SegFormer's results become for a picture, known from its configuration."""
+"""How large a SegFormer's results become for an image, known from its configuration."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Stages:
     decoder_hidden_size: int
 
     def largest_result(self, size: tuple[int, int]) -> float:
-        """Numbers in the largest result for a picture of (height, width); infinite where a stage has no pixel left."""
+        """Numbers in the largest result for an image of (height, width); infinite where a stage has no pixel left."""
         sides: tuple[int, ...] = size
         areas, found = [], 0
         for index, (patch, stride) in enumerate(zip(self.patch_sizes, self.strides, strict=True)):

@@ -1,4 +1,4 @@
-"""Now `chunky_core.checkpoints.completion`."""
+"""Moved: see `chunky_core.deprecated`."""
 
 from ...deprecated import old_names
 

@@ -1,4 +1,4 @@
-"""Now `chunky_core.checkpoints.stored_w_avg`."""
+"""Moved: see `chunky_core.deprecated`."""
 
 from ...deprecated import old_names
 

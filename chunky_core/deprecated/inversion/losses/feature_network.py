@@ -1,4 +1,4 @@
-"""Now `chunky_core.losses.feature_network`."""
+"""Moved: see `chunky_core.deprecated`."""
 
 from ...deprecated import old_names
 

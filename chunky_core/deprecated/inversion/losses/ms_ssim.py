@@ -1,4 +1,4 @@
-"""Now `chunky_core.losses.ms_ssim`."""
+"""Moved: see `chunky_core.deprecated`."""
 
 from ...deprecated import old_names
 
