@@ -26,8 +26,9 @@ from chunky_core.generator.architecture import (
 from chunky_core.generator.generator import Generator
 from chunky_core.generator.mapping import MappingNetwork
 from chunky_core.generator.module import shapes_of
-from chunky_core.generator.ops import LRELU_GAIN, LRELU_SLOPE, scaled_leaky_relu
+from chunky_core.generator.ops import LRELU_GAIN, LRELU_SLOPE
 from chunky_core.generator.region_plan import Window
+from chunky_core.generator.styled_convolution import scaled_leaky_relu
 from chunky_core.generator.stylegan2 import BLOCKS, SynthesisNetwork
 
 VARIANTS = list(product(BLOCKS, (None, 0.8)))

@@ -21,13 +21,12 @@ from .ops import (
     convolve,
     demodulation,
     drawn,
-    scale_channels,
-    scaled_leaky_relu,
     upsample_rgb,
     upsampling_conv3x3,
     weight_energy,
 )
 from .region_plan import Window
+from .styled_convolution import scale_channels, scaled_convolution, scaled_leaky_relu, scaled_weights_pay
 
 _TAPS = (1.0, 3.0, 3.0, 1.0)
 
@@ -83,14 +82,18 @@ class SynthesisLayer(nn.Module):
         scaled = styles * self.weight_gain
         if x.dtype == torch.float16:  # keeps the convolution in range; demodulation takes it out again
             scaled = scaled / scaled.abs().amax(dim=1, keepdim=True)
-        x = scale_channels(x, scaled)
-        if self.up:
-            x = upsampling_conv3x3(x, self.weight, self.resample_filter, window)
-        else:
-            x = conv3x3(x, self.weight, window)
-        factors = demodulation(scaled, self._constant("energy", lambda: weight_energy(self.weight)))
+        energy = self._constant("energy", lambda: weight_energy(self.weight))
+        factors = demodulation(scaled, energy) * self.leaky_gain
         bias = self._constant("scaled_bias", lambda: self.bias * self.leaky_gain)
-        return scaled_leaky_relu(x, factors * self.leaky_gain, bias, noise, self.clamp)
+        contained = self.frozen and scaled_weights_pay(x, self.weight)
+        if contained:
+            fir = self.resample_filter if self.up else None
+            x = scaled_convolution(x, self.weight, scaled, factors, bias, window, fir)
+        elif self.up:
+            x = upsampling_conv3x3(scale_channels(x, scaled), self.weight, self.resample_filter, window)
+        else:
+            x = conv3x3(scale_channels(x, scaled), self.weight, window)
+        return scaled_leaky_relu(x, factors, bias, noise, self.clamp, contained=contained)
 
     def scale_noise(self, noise: Tensor) -> Tensor:
         """Noise of any shape as `forward` takes it."""

@@ -34,103 +34,37 @@ def leaky_relu(x: Tensor) -> Tensor:
     return functional.leaky_relu(x, LRELU_SLOPE) * LRELU_GAIN
 
 
-def scale_channels(x: Tensor, factors: Tensor) -> Tensor:
-    """x: [B,C,H,W] times factors: [B,C]. Differentiable once."""
-    return _ScaleChannels.apply(x, factors[:, :, None, None])
-
-
-class _ScaleChannels(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, factors: Tensor) -> Tensor:
-        ctx.save_for_backward(x if ctx.needs_input_grad[1] else None, factors)
-        return x * factors
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None]:
-        x, factors = ctx.saved_tensors
-        product = grad_factors = None
-        if x is not None:
-            product = grad * x
-            grad_factors = product.sum(dim=(2, 3), keepdim=True)
-        if not ctx.needs_input_grad[0]:
-            return None, grad_factors
-        # into the product's memory, which costs less than new one
-        return torch.mul(grad, factors, out=product), grad_factors
-
-
-def scaled_leaky_relu(
-    x: Tensor, factors: Tensor, bias: Tensor, noise: Tensor | None, clamp: float | None = None
-) -> Tensor:
-    """Leaky ReLU with slope 0.2 of x * factors + bias + noise, clamped to +-clamp (None: not at all).
-
-    x: [B,C,H,W], overwritten by the result, which spares memory; factors: [B,C], bias: [C], noise: [1 or B,1,H,W];
-    a gain of the result is a factor of these three. Only the result is kept for the backward pass: the activation
-    can be inverted, and where it is clamped the gradient is zero. Differentiable once.
-    """
-    return _ScaledLeakyRelu.apply(x, factors[:, :, None, None], bias, noise, clamp)
-
-
-class _ScaledLeakyRelu(torch.autograd.Function):
-    @staticmethod
-    def forward(
-        ctx: Any, x: Tensor, factors: Tensor, bias: Tensor, noise: Tensor | None, clamp: float | None
-    ) -> Tensor:
-        result = torch.addcmul(bias[:, None, None], x, factors, out=x)
-        ctx.mark_dirty(x)
-        if noise is not None:
-            result += noise
-        functional.leaky_relu_(result, LRELU_SLOPE)
-        if clamp is not None:
-            result.clamp_(-clamp, clamp)
-        ctx.clamp = clamp
-        ctx.save_for_backward(factors, bias, noise, result)
-        return result
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        factors, bias, noise, result = ctx.saved_tensors
-        if ctx.clamp is not None:
-            grad = grad.masked_fill(result.abs() >= ctx.clamp, 0.0)
-        # one piece of memory for the product and then the sum's gradient, which costs less than two
-        memory = grad * result if ctx.needs_input_grad[1] else torch.empty_like(grad)
-        correlation = memory.flatten(2).sum(dim=2) if ctx.needs_input_grad[1] else None
-        grad_sum = torch.ops.aten.leaky_relu_backward.grad_input(
-            grad, result, LRELU_SLOPE, True, grad_input=memory
-        )
-        per_channel = grad_sum.sum(dim=(2, 3), keepdim=True)
-        grad_factors = grad_noise = None
-        if correlation is not None:
-            # slope * grad * (result / slope - bias - noise), where the slopes cancel
-            product = correlation[..., None, None] - per_channel * bias[:, None, None]
-            if noise is not None:
-                product -= (noise.flatten(2) @ grad_sum.flatten(2).mT).mT[..., None]
-            grad_factors = product / factors
-        if ctx.needs_input_grad[3]:
-            grad_noise = grad_sum.sum_to_size(noise.shape)
-        return grad_sum.mul_(factors), grad_factors, per_channel.sum(dim=(0, 2, 3)), grad_noise, None
-
-
 def convolve(
-    x: Tensor, weight: Tensor, padding: tuple[int, int] = (0, 0), *, double: bool = False, groups: int = 1
+    x: Tensor,
+    weight: Tensor,
+    padding: tuple[int, int] = (0, 0),
+    *,
+    double: bool = False,
+    groups: int = 1,
+    bias: Tensor | None = None,
 ) -> Tensor:
     """2-D convolution, or with `double` the transposed one with stride 2 (its weight: [I,O/groups,k,k]).
 
-    Unlike torch's it keeps its input for the backward pass only if the weights are trained.
+    bias: [O], a constant. Unlike torch's it keeps its input for the backward pass only if the weights are trained.
     Differentiable once.
     """
-    return _Convolution.apply(x, weight, padding, double, groups)
+    return _Convolution.apply(x, weight, padding, double, groups, bias)
 
 
 class _Convolution(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, weight: Tensor, padding: tuple[int, int], double: bool, groups: int
+        ctx: Any,
+        x: Tensor,
+        weight: Tensor,
+        padding: tuple[int, int],
+        double: bool,
+        groups: int,
+        bias: Tensor | None,
     ) -> Tensor:
         ctx.save_for_backward(x if ctx.needs_input_grad[1] else None, weight)
         ctx.settings = ((2, 2) if double else (1, 1), padding, (1, 1), double, (0, 0), groups)
-        return torch.ops.aten.convolution(x, weight, None, *ctx.settings)
+        return torch.ops.aten.convolution(x, weight, bias, *ctx.settings)
 
     @staticmethod
     @once_differentiable
@@ -139,15 +73,15 @@ class _Convolution(torch.autograd.Function):
         _, padding, _, double, _, groups = ctx.settings
         grad_x = grad_weight = None
         if ctx.needs_input_grad[0]:
-            grad_x = _input_gradient(grad, weight, padding, double, groups)
+            grad_x = input_gradient(grad, weight, padding, double, groups)
         if x is not None:
             _, grad_weight, _ = torch.ops.aten.convolution_backward(
                 grad, x, weight, None, *ctx.settings, (False, True, False)
             )
-        return grad_x, grad_weight, None, None, None
+        return grad_x, grad_weight, None, None, None, None
 
 
-def _input_gradient(
+def input_gradient(
     grad: Tensor, weight: Tensor, padding: tuple[int, int], double: bool, groups: int
 ) -> Tensor:
     """The gradient by the input of `convolve` from the one by its result."""
@@ -209,7 +143,7 @@ class _CutEach(torch.autograd.Function):
 
 def conv3x3(x: Tensor, weight: Tensor, window: Window) -> Tensor:
     """3x3 convolution of a window of x, which holds one more pixel each way than the result."""
-    x, padding = _padded(x, window)
+    x, padding = padded(x, window)
     return convolve(x, weight, padding)
 
 
@@ -219,9 +153,13 @@ def upsampling_conv3x3(x: Tensor, weight: Tensor, fir: Tensor, window: Window) -
     Pixels [lo, hi) of x become [2 lo, 2 hi + 1); the window holds one more pixel before and two more after than
     the result.
     """
-    x = convolve(x, weight.transpose(0, 1), double=True)
-    x, padding = _padded(x, window)
-    return convolve(x, _fir_kernel(fir, x), padding, groups=x.shape[1])
+    return smooth(convolve(x, weight.transpose(0, 1), double=True), fir, window)
+
+
+def smooth(x: Tensor, fir: Tensor, window: Window, bias: Tensor | None = None) -> Tensor:
+    """The FIR filter (gain 4) on a window of x; bias: [C], a constant."""
+    x, padding = padded(x, window)
+    return convolve(x, _fir_kernel(fir, x), padding, groups=x.shape[1], bias=bias)
 
 
 def upsample_rgb(rgb: Tensor, fir: Tensor, window: Window) -> Tensor:
@@ -235,7 +173,7 @@ def _fir_kernel(fir: Tensor, x: Tensor) -> Tensor:
     return kernel.contiguous(memory_format=layout_of(x))
 
 
-def _padded(x: Tensor, window: Window) -> tuple[Tensor, tuple[int, int]]:
+def padded(x: Tensor, window: Window) -> tuple[Tensor, tuple[int, int]]:
     """x: [B,C,H,W] cut or zero-padded to `window`.
 
     Returns a tensor and the padding that is left for the convolution to add, which spares a copy.
