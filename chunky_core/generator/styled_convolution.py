@@ -166,7 +166,8 @@ class _ScaledConvolution(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, kernel, styles = ctx.saved_tensors
-        grad_x = input_gradient(grad, kernel, *ctx.settings, 1)
+        padding, double = ctx.settings
+        grad_x = input_gradient(grad, kernel, padding, double, 1)
         grad_styles = None
         if x is not None:
             grad_styles = (grad_x * x).sum(dim=(2, 3)) / styles

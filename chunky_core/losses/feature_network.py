@@ -198,7 +198,7 @@ def _read(content: Content) -> FeatureNetwork:
         if not bool(torch.isfinite(tensor).all()) or name.startswith("weights.") and bool((tensor < 0).any()):
             raise InvalidInputError(f"its tensor {name} has numbers that are not finite, or negative weights")
     network.load_state_dict(state, assign=True)
-    return network.requires_grad_(False).eval().to(memory_format=torch.channels_last)
+    return network.requires_grad_(False).eval()
 
 
 def _compare(found: Mapping[str, tuple[int, ...]], expected: Mapping[str, tuple[int, ...]]) -> None:

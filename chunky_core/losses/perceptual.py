@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +18,7 @@ from ..checkpoints.checkpoint import as_tensor, fields, is_weight
 from ..checkpoints.containers.content import open_content
 from ..checkpoints.pickles.rebuild import TensorRef
 from ..errors import InvalidInputError, MissingWeightsError, UnsupportedCheckpointError
+from ..memory_layout import memory_format
 from .feature_network import EPSILON, FeatureNetwork, is_feature_network, load_feature_network
 from .pytorch_files import is_onnx_file, is_torchscript, refused, renamed_onnx
 from .trial_run import try_network
@@ -33,6 +34,7 @@ _OTHERS = (
 )
 _AGAIN = "get a fresh copy of the file"
 _LPIPS_SMALLEST = 64  # below it the last feature maps are about one pixel wide
+Module = TypeVar("Module", bound=nn.Module)
 _TINY = 1e-10  # lpips' own; it also keeps the slope of the norm finite where every channel is 0
 
 
@@ -155,7 +157,7 @@ class _Lpips(UnitFeatures):
             warnings.simplefilter("ignore", UserWarning)
             self.network = network(net=net, pnet_rand=True, verbose=False)
         _load_trunk(self.network.net, path)
-        self.network.requires_grad_(False).eval().to(device)
+        on_device(self.network, device)
         self.roots = [layer.model[-1].weight.clamp(min=0).sqrt() for layer in self.network.lins]
 
     def maps(self, images: Tensor) -> list[Tensor]:
@@ -234,9 +236,15 @@ class _Own(UnitFeatures):
         return (squared_length + EPSILON).rsqrt(), 1.0
 
 
+def on_device(network: Module, device: torch.device | str) -> Module:
+    """The network itself, frozen, on that device and in the layout of its convolutions."""
+    network.requires_grad_(False).eval().to(device)
+    return network.to(memory_format=memory_format(torch.device(device)))
+
+
 def load_own_network(path: Path, kind: str, device: torch.device | str) -> FeatureNetwork:
     """The feature network of a file, frozen; InvalidInputError if it is of another kind."""
     network = load_feature_network(path)
     if network.kind != kind:
         raise InvalidInputError(f"{path.name} is a network of kind {network.kind!r}; expected {kind!r}")
-    return network.requires_grad_(False).eval().to(device)
+    return on_device(network, device)
