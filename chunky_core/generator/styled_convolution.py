@@ -156,19 +156,24 @@ class _ScaledConvolution(torch.autograd.Function):
     ) -> Tensor:
         # so that the gradient by a style can be told from the one by x
         styles = torch.where(styles.abs() < _SMALLEST, _SMALLEST, styles)
-        scaled = weight * (factors.mT * styles)[:, :, None, None]
-        kernel = scaled.transpose(0, 1) if double else scaled
-        ctx.save_for_backward(x if ctx.needs_input_grad[2] else None, kernel, styles)
+        ctx.save_for_backward(x if ctx.needs_input_grad[2] else None, weight, styles, factors)
         ctx.settings = (padding, double)
-        return convolve(x, kernel, padding, double=double, bias=bias)
+        return convolve(x, _kernel(weight, styles, factors, double), padding, double=double, bias=bias)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        x, kernel, styles = ctx.saved_tensors
+        x, weight, styles, factors = ctx.saved_tensors
         padding, double = ctx.settings
-        grad_x = input_gradient(grad, kernel, padding, double, 1)
+        # made again: on a large generator the scaled weights would take memory by the side of the maps
+        grad_x = input_gradient(grad, _kernel(weight, styles, factors, double), padding, double, 1)
         grad_styles = None
         if x is not None:
             grad_styles = (grad_x * x).sum(dim=(2, 3)) / styles
         return grad_x, None, grad_styles, None, None, None, None
+
+
+def _kernel(weight: Tensor, styles: Tensor, factors: Tensor, double: bool) -> Tensor:
+    """weight: [O,I,3,3] times styles: [1,I] and factors: [1,O], for the transposed convolution as [I,O,3,3]."""
+    scaled = weight * (factors.mT * styles)[:, :, None, None]
+    return scaled.transpose(0, 1) if double else scaled

@@ -44,11 +44,11 @@ class _UnitDistance(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, maps: Tensor, target: Tensor, root: Tensor, unit: Unit) -> Tensor:
-        pixels = maps.shape[2] * maps.shape[3]
+        pixels = maps.shape[-2] * maps.shape[-1]
         factor, slope = unit(torch.linalg.vector_norm(maps, dim=1, keepdim=True).square())
         ones = maps * factor
         difference = torch.addcmul(target, ones, root, value=-1)
-        distance = torch.linalg.vector_norm(difference, dim=(1, 2, 3)).square() / pixels
+        distance = torch.linalg.vector_norm(difference, dim=1).square().mean(dim=(-2, -1))
         if ctx.needs_input_grad[0]:
             difference *= root
             along = (difference * ones).sum(dim=1, keepdim=True).mul_(slope)
