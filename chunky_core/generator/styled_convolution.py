@@ -16,6 +16,7 @@ from torch.nn import functional
 from .ops import LRELU_SLOPE, convolve, input_gradient, padded, smooth
 from .region_plan import Window
 
+_MAPS_PER_WEIGHTS = 4  # values of the map for each weight from which on scaled weights cost less
 _SMALLEST = 1e-18  # a style's absolute value in `scaled_convolution`; its square is a number in float32
 
 
@@ -118,7 +119,7 @@ def scaled_weights_pay(x: Tensor, weight: Tensor) -> bool:
     in float16 a small style would leave too little of its channel's gradient.
     """
     single = len(x) == 1 and x.dtype != torch.float16
-    return single and not weight.requires_grad and x.numel() >= weight.numel()
+    return single and not weight.requires_grad and x.numel() >= _MAPS_PER_WEIGHTS * weight.numel()
 
 
 def scaled_convolution(
