@@ -26,8 +26,9 @@ from chunky_core.generator.architecture import (
 from chunky_core.generator.generator import Generator
 from chunky_core.generator.mapping import MappingNetwork
 from chunky_core.generator.module import shapes_of
-from chunky_core.generator.ops import LRELU_GAIN, LRELU_SLOPE, scaled_leaky_relu
+from chunky_core.generator.ops import LRELU_GAIN, LRELU_SLOPE
 from chunky_core.generator.region_plan import Window
+from chunky_core.generator.styled_convolution import scaled_leaky_relu
 from chunky_core.generator.stylegan2 import BLOCKS, SynthesisNetwork
 from tests.devices import chosen_device, on_device
 
@@ -247,7 +248,8 @@ def test_frozen_weights_are_copied_once_into_their_layout(make_generator: Callab
     addresses = {name: tensor.data_ptr() for name, tensor in module.state_dict().items()}
     built = Generator(module, architecture=generator.architecture)
     assert addresses == {name: tensor.data_ptr() for name, tensor in built.module.state_dict().items()}
-    assert built.module.synthesis.get_submodule("b8").conv0.weight.transpose(0, 1).is_contiguous()
+    doubling = built.module.synthesis.get_submodule("b8").conv0.weight
+    assert doubling.transpose(0, 1).is_contiguous(memory_format=torch.channels_last)
     assert built.fingerprint == generator.fingerprint
 
 

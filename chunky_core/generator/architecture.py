@@ -179,7 +179,9 @@ def build_module(
     mapping_dtype = torch.promote_types(dtype, torch.float32)
     with torch.inference_mode(False):
         module = architecture.empty_module()
-        module.synthesis.freeze()  # first, so that each weight is copied right into its final layout
+        module.synthesis.freeze(
+            torch.device(device)
+        )  # first, so that each weight is copied right into its final layout
         copies = {}
         for name, empty in module.state_dict().items():
             target = mapping_dtype if name.startswith("mapping.") else dtype

@@ -13,6 +13,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from ..memory_layout import layout_of, memory_format
 from .mapping import FullyConnectedLayer
 from .ops import (
     LRELU_GAIN,
@@ -20,13 +21,12 @@ from .ops import (
     convolve,
     demodulation,
     drawn,
-    scale_channels,
-    scaled_leaky_relu,
     upsample_rgb,
     upsampling_conv3x3,
     weight_energy,
 )
 from .region_plan import Window
+from .styled_convolution import scale_channels, scaled_convolution, scaled_leaky_relu, scaled_weights_pay
 
 _TAPS = (1.0, 3.0, 3.0, 1.0)
 
@@ -82,14 +82,18 @@ class SynthesisLayer(nn.Module):
         scaled = styles * self.weight_gain
         if x.dtype == torch.float16:  # keeps the convolution in range; demodulation takes it out again
             scaled = scaled / scaled.abs().amax(dim=1, keepdim=True)
-        x = scale_channels(x, scaled)
-        if self.up:
-            x = upsampling_conv3x3(x, self.weight, self.resample_filter, window)
-        else:
-            x = conv3x3(x, self.weight, window)
-        factors = demodulation(scaled, self._constant("energy", lambda: weight_energy(self.weight)))
+        energy = self._constant("energy", lambda: weight_energy(self.weight))
+        factors = demodulation(scaled, energy) * self.leaky_gain
         bias = self._constant("scaled_bias", lambda: self.bias * self.leaky_gain)
-        return scaled_leaky_relu(x, factors * self.leaky_gain, bias, noise, self.clamp)
+        contained = self.frozen and scaled_weights_pay(x, self.weight)
+        if contained:
+            fir = self.resample_filter if self.up else None
+            x = scaled_convolution(x, self.weight, scaled, factors, bias, window, fir)
+        elif self.up:
+            x = upsampling_conv3x3(scale_channels(x, scaled), self.weight, self.resample_filter, window)
+        else:
+            x = conv3x3(scale_channels(x, scaled), self.weight, window)
+        return scaled_leaky_relu(x, factors, bias, noise, self.clamp, contained=contained)
 
     def scale_noise(self, noise: Tensor) -> Tensor:
         """Noise of any shape as `forward` takes it."""
@@ -99,12 +103,16 @@ class SynthesisLayer(nn.Module):
         """The stored noise of the whole resolution, [r,r], as `forward` takes it."""
         return self._constant("scaled_noise", lambda: self.scale_noise(self.noise_const))
 
-    def freeze(self) -> None:
-        """Lets it keep what depends on the weights only; until then they may change from call to call."""
+    def freeze(self, device: torch.device) -> None:
+        """Lets it keep what depends on the weights only; until then they may change from call to call.
+
+        device: where they are, or will be.
+        """
         weight = self.weight.detach()
-        if self.up:  # the same values, laid out as the transposed convolution reads them
-            weight = weight.transpose(0, 1).contiguous().transpose(0, 1)
-        self.weight = nn.Parameter(weight, requires_grad=False)
+        if self.up:  # as the transposed convolution reads them
+            weight = weight.transpose(0, 1)
+        weight = weight.contiguous(memory_format=memory_format(device))
+        self.weight = nn.Parameter(weight.transpose(0, 1) if self.up else weight, requires_grad=False)
         self.frozen = True
         self.energy = self.scaled_bias = self.scaled_noise = None
 
@@ -135,7 +143,10 @@ class ToRGBLayer(nn.Module):
     def forward(self, x: Tensor, styles: Tensor) -> Tensor:
         """x: [B,in_channels,h,w]; styles: [B,in_channels] -> [B,img_channels,h,w], at least float32."""
         weight = self.weight[:, :, 0, 0] * (styles * self.weight_gain)[:, None, :]
-        rgb = torch.baddbmm(self.bias[:, None], weight, x.flatten(2))
+        if layout_of(x) == torch.channels_last:
+            rgb = torch.baddbmm(self.bias, x.flatten(2).mT, weight.mT).mT
+        else:
+            rgb = torch.baddbmm(self.bias[:, None], weight, x.flatten(2))
         if self.clamp is not None:
             rgb = rgb.clamp(-self.clamp, self.clamp)
         return rgb.unflatten(2, x.shape[2:]).to(torch.promote_types(x.dtype, torch.float32))

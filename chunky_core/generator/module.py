@@ -56,8 +56,8 @@ class Synthesis(Protocol):
 
     def styled_layers(self) -> Iterable[tuple[str, StyledLayer]]: ...
 
-    def freeze(self) -> Any:
-        """Makes the weights constants."""
+    def freeze(self, device: torch.device | None = None) -> Any:
+        """Makes the weights constants. device: where they will be, if not where they are."""
 
     def plan(
         self, box: BoxOrBoxes | AnyBox | SynthesisPlan | None, out_resolution: int | None

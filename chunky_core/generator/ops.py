@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from ..boxes import Box, crop
 from ..deprecated import old_names
+from ..memory_layout import layout_of, new_like
 from .region_plan import Overlap, Window
 
 LRELU_SLOPE = 0.2
@@ -33,119 +34,66 @@ def leaky_relu(x: Tensor) -> Tensor:
     return functional.leaky_relu(x, LRELU_SLOPE) * LRELU_GAIN
 
 
-def scale_channels(x: Tensor, factors: Tensor) -> Tensor:
-    """x: [B,C,H,W] times factors: [B,C]. Differentiable once."""
-    return _ScaleChannels.apply(x, factors[:, :, None, None])
-
-
-class _ScaleChannels(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, factors: Tensor) -> Tensor:
-        ctx.save_for_backward(x if ctx.needs_input_grad[1] else None, factors)
-        return x * factors
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None]:
-        x, factors = ctx.saved_tensors
-        product = grad_factors = None
-        if x is not None:
-            product = grad * x
-            grad_factors = product.sum(dim=(2, 3), keepdim=True)
-        if not ctx.needs_input_grad[0]:
-            return None, grad_factors
-        # into the product's memory, which costs less than new one
-        return torch.mul(grad, factors, out=product), grad_factors
-
-
-def scaled_leaky_relu(
-    x: Tensor, factors: Tensor, bias: Tensor, noise: Tensor | None, clamp: float | None = None
-) -> Tensor:
-    """Leaky ReLU with slope 0.2 of x * factors + bias + noise, clamped to +-clamp (None: not at all).
-
-    x: [B,C,H,W], overwritten by the result, which spares memory; factors: [B,C], bias: [C], noise: [1 or B,1,H,W];
-    a gain of the result is a factor of these three. Only the result is kept for the backward pass: the activation
-    can be inverted, and where it is clamped the gradient is zero. Differentiable once.
-    """
-    return _ScaledLeakyRelu.apply(x, factors[:, :, None, None], bias, noise, clamp)
-
-
-class _ScaledLeakyRelu(torch.autograd.Function):
-    @staticmethod
-    def forward(
-        ctx: Any, x: Tensor, factors: Tensor, bias: Tensor, noise: Tensor | None, clamp: float | None
-    ) -> Tensor:
-        result = torch.addcmul(bias[:, None, None], x, factors, out=x)
-        ctx.mark_dirty(x)
-        if noise is not None:
-            result += noise
-        functional.leaky_relu_(result, LRELU_SLOPE)
-        if clamp is not None:
-            result.clamp_(-clamp, clamp)
-        ctx.clamp = clamp
-        ctx.save_for_backward(factors, bias, noise, result)
-        return result
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        factors, bias, noise, result = ctx.saved_tensors
-        if ctx.clamp is not None:
-            grad = grad.masked_fill(result.abs() >= ctx.clamp, 0.0)
-        # one piece of memory for the product and then the sum's gradient, which costs less than two
-        memory = grad * result if ctx.needs_input_grad[1] else torch.empty_like(grad)
-        correlation = memory.flatten(2).sum(dim=2) if ctx.needs_input_grad[1] else None
-        grad_sum = torch.ops.aten.leaky_relu_backward.grad_input(
-            grad, result, LRELU_SLOPE, True, grad_input=memory
-        )
-        per_channel = grad_sum.sum(dim=(2, 3), keepdim=True)
-        grad_factors = grad_noise = None
-        if correlation is not None:
-            # slope * grad * (result / slope - bias - noise), where the slopes cancel
-            product = correlation[..., None, None] - per_channel * bias[:, None, None]
-            if noise is not None:
-                product -= (grad_sum.flatten(2) @ noise.flatten(2).mT)[..., None]
-            grad_factors = product / factors
-        if ctx.needs_input_grad[3]:
-            grad_noise = grad_sum.sum_to_size(noise.shape)
-        return grad_sum.mul_(factors), grad_factors, per_channel.sum(dim=(0, 2, 3)), grad_noise, None
-
-
 def convolve(
-    x: Tensor, weight: Tensor, padding: tuple[int, int] = (0, 0), *, double: bool = False, groups: int = 1
+    x: Tensor,
+    weight: Tensor,
+    padding: tuple[int, int] = (0, 0),
+    *,
+    double: bool = False,
+    groups: int = 1,
+    bias: Tensor | None = None,
 ) -> Tensor:
     """2-D convolution, or with `double` the transposed one with stride 2 (its weight: [I,O/groups,k,k]).
 
-    Unlike torch's it keeps its input for the backward pass only if the weights are trained.
+    bias: [O], a constant. Unlike torch's it keeps its input for the backward pass only if the weights are trained.
     Differentiable once.
     """
-    return _Convolution.apply(x, weight, padding, double, groups)
+    return _Convolution.apply(x, weight, padding, double, groups, bias)
 
 
 class _Convolution(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, weight: Tensor, padding: tuple[int, int], double: bool, groups: int
+        ctx: Any,
+        x: Tensor,
+        weight: Tensor,
+        padding: tuple[int, int],
+        double: bool,
+        groups: int,
+        bias: Tensor | None,
     ) -> Tensor:
         ctx.save_for_backward(x if ctx.needs_input_grad[1] else None, weight)
         ctx.settings = ((2, 2) if double else (1, 1), padding, (1, 1), double, (0, 0), groups)
-        return torch.ops.aten.convolution(x, weight, None, *ctx.settings)
+        return torch.ops.aten.convolution(x, weight, bias, *ctx.settings)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensors
-        stride, padding, dilation, double, _, groups = ctx.settings
+        _, padding, _, double, _, groups = ctx.settings
         grad_x = grad_weight = None
         if ctx.needs_input_grad[0]:
-            grad_x = torch.ops.aten.convolution(
-                grad, weight, None, stride, padding, dilation, not double, (0, 0), groups
-            )
+            grad_x = input_gradient(grad, weight, padding, double, groups)
         if x is not None:
             _, grad_weight, _ = torch.ops.aten.convolution_backward(
                 grad, x, weight, None, *ctx.settings, (False, True, False)
             )
-        return grad_x, grad_weight, None, None, None
+        return grad_x, grad_weight, None, None, None, None
+
+
+def input_gradient(
+    grad: Tensor, weight: Tensor, padding: tuple[int, int], double: bool, groups: int
+) -> Tensor:
+    """The gradient by the input of `convolve` from the one by its result."""
+    if groups > 1 and not double and layout_of(grad) == torch.channels_last:
+        # the same as the transposed convolution, for which there is no quick kernel by channels
+        weight = weight.flip(2, 3).contiguous(memory_format=torch.channels_last)
+        height, width = (size - 1 - before for size, before in zip(weight.shape[2:], padding, strict=True))
+        return torch.ops.aten.convolution(
+            grad, weight, None, (1, 1), (height, width), (1, 1), False, (0, 0), groups
+        )
+    stride = (2, 2) if double else (1, 1)
+    return torch.ops.aten.convolution(grad, weight, None, stride, padding, (1, 1), not double, (0, 0), groups)
 
 
 def weight_energy(weight: Tensor) -> Tensor:
@@ -177,7 +125,9 @@ class _CutEach(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, size: tuple[int, int], overlaps: tuple[Overlap, ...]) -> Tensor:
         ctx.shape, ctx.overlaps = x.shape, overlaps
         inside_only = all((place.height, place.width) == size for _, place in overlaps)
-        result = (x.new_empty if inside_only else x.new_zeros)((*x.shape[:2], *size))
+        result = new_like(x, (*x.shape[:2], *size))
+        if not inside_only:
+            result.zero_()
         for index, (inside, place) in enumerate(overlaps):
             crop(result[index], place).copy_(crop(x[index], inside))
         return result
@@ -185,7 +135,7 @@ class _CutEach(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        result = grad.new_zeros(ctx.shape)
+        result = new_like(grad, ctx.shape).zero_()
         for index, (inside, place) in enumerate(ctx.overlaps):
             crop(result[index], inside).copy_(crop(grad[index], place))
         return result, None, None
@@ -193,7 +143,7 @@ class _CutEach(torch.autograd.Function):
 
 def conv3x3(x: Tensor, weight: Tensor, window: Window) -> Tensor:
     """3x3 convolution of a window of x, which holds one more pixel each way than the result."""
-    x, padding = _padded(x, window)
+    x, padding = padded(x, window)
     return convolve(x, weight, padding)
 
 
@@ -203,9 +153,13 @@ def upsampling_conv3x3(x: Tensor, weight: Tensor, fir: Tensor, window: Window) -
     Pixels [lo, hi) of x become [2 lo, 2 hi + 1); the window holds one more pixel before and two more after than
     the result.
     """
-    x = convolve(x, weight.transpose(0, 1), double=True)
-    x, padding = _padded(x, window)
-    return convolve(x, _fir_kernel(fir, x), padding, groups=x.shape[1])
+    return smooth(convolve(x, weight.transpose(0, 1), double=True), fir, window)
+
+
+def smooth(x: Tensor, fir: Tensor, window: Window, bias: Tensor | None = None) -> Tensor:
+    """The FIR filter (gain 4) on a window of x; bias: [C], a constant."""
+    x, padding = padded(x, window)
+    return convolve(x, _fir_kernel(fir, x), padding, groups=x.shape[1], bias=bias)
 
 
 def upsample_rgb(rgb: Tensor, fir: Tensor, window: Window) -> Tensor:
@@ -215,10 +169,11 @@ def upsample_rgb(rgb: Tensor, fir: Tensor, window: Window) -> Tensor:
 
 def _fir_kernel(fir: Tensor, x: Tensor) -> Tensor:
     """The depthwise kernel [C,1,4,4] of the FIR filter for x: [B,C,H,W]; 4 makes up for the stuffed zeros."""
-    return (fir * 4).to(x.dtype).expand(x.shape[1], 1, 4, 4)
+    kernel = (fir * 4).to(x.dtype).expand(x.shape[1], 1, 4, 4)
+    return kernel.contiguous(memory_format=layout_of(x))
 
 
-def _padded(x: Tensor, window: Window) -> tuple[Tensor, tuple[int, int]]:
+def padded(x: Tensor, window: Window) -> tuple[Tensor, tuple[int, int]]:
     """x: [B,C,H,W] cut or zero-padded to `window`.
 
     Returns a tensor and the padding that is left for the convolution to add, which spares a copy.

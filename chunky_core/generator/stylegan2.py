@@ -131,12 +131,16 @@ class SynthesisNetwork(nn.Module):
         """The estimated time of making `box`; 1 = the whole image."""
         return relative_cost(self.block_shapes, self._resolution(out_resolution), box)
 
-    def freeze(self) -> SynthesisNetwork:
-        """Makes the weights constants, which spares each pass some work on them. For good: build anew to train."""
+    def freeze(self, device: torch.device | None = None) -> SynthesisNetwork:
+        """Makes the weights constants, which spares each pass some work on them. For good: build anew to train.
+
+        device: where they will be, if not where they are.
+        """
         self.requires_grad_(False)
+        device = device or next(self.parameters()).device
         for _, layer in self.styled_layers():
             if isinstance(layer, SynthesisLayer):
-                layer.freeze()
+                layer.freeze(device)
         return self
 
     def styles(self, ws: Tensor) -> list[Tensor]:
@@ -146,8 +150,9 @@ class SynthesisNetwork(nn.Module):
         """
         check_shape(ws, "ws", ("B", self.num_ws, self.w_dim))
         result, index = [], 0
+        each = ws.unbind(dim=1)
         for _, layer in self.styled_layers():
-            result.append(layer.affine(ws[:, index]))
+            result.append(layer.affine(each[index]))
             index += isinstance(layer, SynthesisLayer)
         return result
 

@@ -261,8 +261,11 @@ class StyleGAN3Synthesis(nn.Module):
         check_box(box, out_resolution or self.img_resolution)
         return 1.0
 
-    def freeze(self) -> StyleGAN3Synthesis:
-        """Makes the weights constants, which spares each pass some work on them. For good: build anew to train."""
+    def freeze(self, device: torch.device | None = None) -> StyleGAN3Synthesis:
+        """Makes the weights constants, which spares each pass some work on them. For good: build anew to train.
+
+        device: not needed, the weights are laid out alike everywhere (the filters work on planes).
+        """
         self.requires_grad_(False)
         for _, layer in self.styled_layers():
             if isinstance(layer, FilteredLayer):

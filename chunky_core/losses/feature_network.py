@@ -106,9 +106,14 @@ class FeatureNetwork(nn.Module):
         channels of the squared difference (Zhang et al. 2018: unit length in each pixel, weighted channels).
         Raises InvalidInputError for another shape or kind of network.
         """
-        self._check(images, "perceptual")
-        weighted = zip(self.trunk(images), self.weights, strict=True)
+        weighted = zip(self.maps(images), self.weights, strict=True)
         return [unit_length(maps) * weight.sqrt()[:, None, None] for maps, weight in weighted]
+
+    def maps(self, images: Tensor) -> list[Tensor]:
+        """The trunk's maps as they are, see `forward`; of a network of the kind "perceptual"."""
+        self._check(images, "perceptual")
+        maps: list[Tensor] = self.trunk(images)
+        return maps
 
     def embed(self, images: Tensor) -> Tensor:
         """images: [B,3,h,w] in [-1,1], whole pictures of a face -> [B,D] of unit length; the identity's cosine.

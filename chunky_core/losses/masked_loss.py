@@ -13,7 +13,7 @@ from .identity import IdentityNetwork
 from .loss_config import LossConfig
 from .ms_ssim import WINDOW, MsSsim
 from .networks import LossNetworks
-from .perceptual import PerceptualNetwork, perceptual_distance
+from .perceptual import PerceptualNetwork, distance_from
 from .pixel import masked_mean
 from .resize import input_size, resize
 
@@ -96,8 +96,8 @@ class _Perception:
             self.target = network.features(resize(target, self.size))
 
     def __call__(self, composite: Tensor) -> Tensor:
-        features = self.network.features(resize(composite, self.size))
-        return perceptual_distance(features, self.target).mean() / self.share
+        distance = distance_from(self.network, resize(composite, self.size), self.target)
+        return distance.mean() / self.share
 
 
 class _Identity:

@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -18,9 +18,11 @@ from ..checkpoints.checkpoint import as_tensor, fields, is_weight
 from ..checkpoints.containers.content import open_content
 from ..checkpoints.pickles.rebuild import TensorRef
 from ..errors import InvalidInputError, MissingWeightsError, UnsupportedCheckpointError
-from .feature_network import FeatureNetwork, is_feature_network, load_feature_network
+from ..memory_layout import memory_format
+from .feature_network import EPSILON, FeatureNetwork, is_feature_network, load_feature_network
 from .pytorch_files import is_onnx_file, is_torchscript, refused, renamed_onnx
 from .trial_run import try_network
+from .unit_features import UnitFeatures, unit_distance
 
 _WEIGHTS = {"vgg": "VGG16_Weights", "alex": "AlexNet_Weights", "squeeze": "SqueezeNet1_1_Weights"}
 LPIPS_NETWORKS = tuple(_WEIGHTS)
@@ -32,6 +34,7 @@ _OTHERS = (
 )
 _AGAIN = "get a fresh copy of the file"
 _LPIPS_SMALLEST = 64  # below it the last feature maps are about one pixel wide
+Module = TypeVar("Module", bound=nn.Module)
 _TINY = 1e-10  # lpips' own; it also keeps the slope of the norm finite where every channel is 0
 
 
@@ -52,6 +55,13 @@ def perceptual_distance(features: Sequence[Tensor], others: Sequence[Tensor]) ->
     """
     terms = [(a - b).square().sum(1).mean((-2, -1)) for a, b in zip(features, others, strict=True)]
     return torch.stack(terms).sum(0)
+
+
+def distance_from(network: PerceptualNetwork, images: Tensor, features: Sequence[Tensor]) -> Tensor:
+    """`perceptual_distance` of images [B,3,h,w] from the features of others, differentiable by the images: [B]."""
+    if isinstance(network, UnitFeatures):
+        return unit_distance(network, images, features)
+    return perceptual_distance(network.features(images), features)
 
 
 def load_perceptual_network(
@@ -131,7 +141,7 @@ def _trunk_of(path: Path) -> str | None:
         return "alex" if stem.size[-1:] == (11,) else "vgg"
 
 
-class _Lpips:
+class _Lpips(UnitFeatures):
     """LPIPS as feature maps: unit-normalised activations times the roots of the package's linear weights."""
 
     smallest_side = _LPIPS_SMALLEST
@@ -147,12 +157,21 @@ class _Lpips:
             warnings.simplefilter("ignore", UserWarning)
             self.network = network(net=net, pnet_rand=True, verbose=False)
         _load_trunk(self.network.net, path)
-        self.network.requires_grad_(False).eval().to(device)
+        on_device(self.network, device)
         self.roots = [layer.model[-1].weight.clamp(min=0).sqrt() for layer in self.network.lins]
 
+    def maps(self, images: Tensor) -> list[Tensor]:
+        return list(self.network.net(self.network.scaling_layer(images.to(self.roots[0].dtype))))
+
     def features(self, images: Tensor) -> list[Tensor]:
-        maps = self.network.net(self.network.scaling_layer(images.to(self.roots[0].dtype)))
-        return [lpips_unit_length(map_) * root for map_, root in zip(maps, self.roots, strict=True)]
+        return [
+            lpips_unit_length(map_) * root for map_, root in zip(self.maps(images), self.roots, strict=True)
+        ]
+
+    @staticmethod
+    def unit(squared_length: Tensor) -> tuple[Tensor, Tensor]:
+        length = squared_length.clamp(min=_TINY**2).sqrt()
+        return 1 / (length + _TINY), (1 + _TINY / length) * (squared_length >= _TINY**2)
 
 
 def _lpips_package() -> ModuleType:
@@ -196,17 +215,31 @@ def lpips_unit_length(features: Tensor) -> Tensor:
     return features / (length + _TINY)
 
 
-class _Own:
+class _Own(UnitFeatures):
     """A feature network file."""
 
     def __init__(self, path: Path, device: torch.device | str) -> None:
         self.network = load_own_network(path, "perceptual", device)
         self.smallest_side: int = self.network.smallest_side
+        self.roots = [weight.sqrt()[:, None, None] for weight in self.network.weights]
         size = (self.smallest_side, self.smallest_side)
         try_network(path.name, self.network, size, torch.device(device), lambda name, maps: None)
 
+    def maps(self, images: Tensor) -> list[Tensor]:
+        return self.network.maps(images.float())
+
     def features(self, images: Tensor) -> list[Tensor]:
         return self.network(images.float())
+
+    @staticmethod
+    def unit(squared_length: Tensor) -> tuple[Tensor, float]:
+        return (squared_length + EPSILON).rsqrt(), 1.0
+
+
+def on_device(network: Module, device: torch.device | str) -> Module:
+    """The network itself, frozen, on that device and in the layout of its convolutions."""
+    network.requires_grad_(False).eval().to(device)
+    return network.to(memory_format=memory_format(torch.device(device)))
 
 
 def load_own_network(path: Path, kind: str, device: torch.device | str) -> FeatureNetwork:
@@ -214,4 +247,4 @@ def load_own_network(path: Path, kind: str, device: torch.device | str) -> Featu
     network = load_feature_network(path)
     if network.kind != kind:
         raise InvalidInputError(f"{path.name} is a network of kind {network.kind!r}; expected {kind!r}")
-    return network.requires_grad_(False).eval().to(device)
+    return on_device(network, device)
