@@ -148,7 +148,8 @@ def test_without_its_photo_an_inversion_is_drawn_wholly(generator: Generator) ->
     photo = photo_of_parts(generator, segments).clamp(-1, 1)
     inversion = project(generator, photo, segments, ProjectionConfig(num_steps=3, dilation=0))
     absent = inversion.with_edits(edit(generator, 1.0, "left")).without_photo()
-    assert torch.equal(composite(generator, absent, mode="soft blend"), render(generator, absent))
+    blended, drawn = composite(generator, absent, mode="soft blend"), render(generator, absent)
+    assert torch.allclose(blended, drawn, atol=1e-5, rtol=1e-5)  # other batches, so other sums
     with pytest.raises(InvalidInputError, match='saved without its photo.*"all segments"'):
         composite(generator, absent, replace="edited segments")
 

@@ -54,9 +54,9 @@ def elsewhere(request: pytest.FixtureRequest, device: torch.device) -> Iterator[
 
 
 def agree(found: Tensor, expected: Tensor, bound: float) -> bool:
-    """To the bit on the simulated device, which computes as the CPU does; within a bound on a real one."""
+    """Within a bound; a closer one on the simulated device, which computes on the CPU in another memory layout."""
     if found.device == DEVICE:
-        return torch.equal(found.cpu(), expected)
+        bound = min(bound, 1e-4 * max(1.0, float(expected.abs().max())))
     return bool((found.cpu() - expected).abs().max() <= bound)
 
 
@@ -78,7 +78,7 @@ def test_a_photo_of_the_cpu_is_projected_elsewhere(
     assert found.stopped is None and all(code.device.type == "cpu" for code in codes(found))
     assert found.static_mask.device.type == "cpu"
     for name, curve in expected.losses.items():
-        assert found.losses[name] == pytest.approx(curve, rel=0 if elsewhere == DEVICE else 1e-3)
+        assert found.losses[name] == pytest.approx(curve, rel=1e-5 if elsewhere == DEVICE else 1e-3)
 
 
 def test_everything_elsewhere_stays_there(on_cpu: Generator, photo: Tensor, elsewhere: torch.device) -> None:

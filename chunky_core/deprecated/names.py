@@ -134,7 +134,11 @@ RENAMED: dict[str, dict[str, str]] = {
         "effort": "generator.cost:relative_cost",
         "work": "generator.cost:estimated_time",
     },
-    "generator.ops": {"windows": "generator.ops:cut_each"},
+    "generator.ops": {
+        "scale_channels": "generator.styled_convolution:scale_channels",
+        "scaled_leaky_relu": "generator.styled_convolution:scaled_leaky_relu",
+        "windows": "generator.ops:cut_each",
+    },
     "generator.region_plan": {
         "AnyBox": "boxes:AnyBox",
         "BlockCost": "generator.cost:BlockCost",
