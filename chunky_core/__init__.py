@@ -105,16 +105,18 @@ _HOMES = {name: room for room, names in _ROOMS.items() for name in names}
 _MODULES = ("errors", "metrics")  # which are offered as they are
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    home = f"{__name__}.{_HOMES[name]}".rstrip(".")
-    if name in _MODULES:
-        found = import_module(f"{home}.{name}")
-    else:
-        found = getattr(import_module(home), name)
-    globals()[name] = found
-    return found
+if not TYPE_CHECKING:  # which would take any name for one that is there
+
+    def __getattr__(name: str) -> Any:
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        home = f"{__name__}.{_HOMES[name]}".rstrip(".")
+        if name in _MODULES:
+            found = import_module(f"{home}.{name}")
+        else:
+            found = getattr(import_module(home), name)
+        globals()[name] = found
+        return found
 
 
 def __dir__() -> list[str]:

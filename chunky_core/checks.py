@@ -3,14 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib.util import find_spec
 
 import torch
 from torch import Tensor
 
-from .errors import InvalidInputError
+from .errors import InvalidInputError, MissingPackageError
 from .wording import pictures
 
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+
+
+def check_type(value: object, what: str, kind: type, hint: str = "") -> None:
+    """Raise InvalidInputError unless `value` is of a kind: `check_type(masks, "masks", SegmentMasks)`."""
+    if not isinstance(value, kind):
+        message = f"{what} is of type {type(value).__name__}; expected {kind.__name__}"
+        raise InvalidInputError(f"{message}; {hint}" if hint else message)
+
+
+def check_installed(package: str, what: str) -> None:
+    """Raise MissingPackageError, saying what to do, where a package that `what` needs isn't there."""
+    if find_spec(package) is None:
+        raise MissingPackageError(
+            f"{what} need the package {package}, which isn't installed; run `pip install {package}`, or `pip install "
+            "-r requirements.txt`, with the Python that runs this, and restart"
+        )
 
 
 def check_shape(tensor: Tensor, what: str, expected: Sequence[int | str], hint: str = "") -> None:

@@ -38,6 +38,10 @@ class MissingWeightsError(ChunkyError):
     """Weights that an operation needs are not installed."""
 
 
+class MissingPackageError(ChunkyError):
+    """An optional Python package that this needs isn't installed."""
+
+
 class SaveError(InvalidInputError):
     """A file can't be written: a full disk, a read-only folder, a name that the disk doesn't take."""
 
@@ -49,6 +53,7 @@ def _remade(name: str, *arguments: object) -> ChunkyError:
         UnsupportedCheckpointError,
         WrongGeneratorError,
         MissingWeightsError,
+        MissingPackageError,
         SaveError,
     )
     known: dict[str, type[ChunkyError]] = {kind.__name__: kind for kind in kinds}

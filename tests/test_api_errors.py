@@ -13,6 +13,7 @@ import torch
 from chunky_core.alignment.face_crop import AlignedCrop, extract_crop
 from chunky_core.alignment.pasting import paste_back
 from chunky_core.checkpoints.generators import load_generator
+from chunky_core.compositing import composite
 from chunky_core.compositing.modes import seamless_clone
 from chunky_core.errors import InvalidInputError
 from chunky_core.generator.generator import Generator
@@ -153,3 +154,55 @@ def test_label_maps_of_any_whole_numbers(dtype: type) -> None:
 def test_images_of_floats_only() -> None:
     with pytest.raises(InvalidInputError, match="holds uint8 numbers; expected floats"):
         to_uint8(BAD_PICTURES["uint8"])
+
+
+@pytest.mark.parametrize(
+    ("place", "wrong", "said"),
+    [
+        ("generator", "demo", "the generator is of type str; expected Generator"),
+        ("masks", torch.ones(1, 1, 32, 32), "masks is of type Tensor; expected SegmentMasks"),
+        ("config", 50, "config is of type int; expected ProjectionConfig"),
+        ("start", "x.safetensors", "start is of type str; expected Inversion"),
+        ("callback", 3, "a callback is of type int; expected a function"),
+        ("autosave", 1, "a callback is of type int; expected a function"),
+    ],
+)
+def test_things_of_another_kind_are_refused_before_a_projection(
+    generator: Generator, place: str, wrong: object, said: str
+) -> None:
+    size = generator.img_resolution
+    given = {
+        "generator": generator,
+        "photo": torch.zeros(1, 3, size, size),
+        "masks": single_segment((size, size)),
+    }
+    with pytest.raises(InvalidInputError, match=said):
+        project(**(given | {place: wrong}))
+
+
+@pytest.mark.parametrize(
+    "knobs",
+    [
+        {"learning_rate": "a"},
+        {"warmup": None},
+        {"lambda_reg": "a"},
+        {"global_code": "no"},
+        {"refine": "mouth"},
+        {"refine": 3},
+    ],
+    ids=str,
+)
+def test_knobs_of_another_kind(knobs: dict[str, Any]) -> None:
+    with pytest.raises(InvalidInputError, match=next(iter(knobs))):
+        ProjectionConfig(**knobs)
+
+
+def test_one_knob_under_two_names(generator: Generator) -> None:
+    size = generator.img_resolution
+    with pytest.raises(TypeError, match="the same"):
+        project(generator, torch.zeros(1, 3, size, size), single_segment((size, size)), steps=1, num_steps=2)
+
+
+def test_swapped_arguments_are_told_at_once(generator: Generator) -> None:
+    with pytest.raises(InvalidInputError, match="the generator is of type .*; it comes first"):
+        composite(3, generator)  # type: ignore[arg-type]

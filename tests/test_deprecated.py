@@ -120,3 +120,19 @@ def test_old_knobs_and_arguments_of_a_projection(generator: Generator) -> None:
     assert len(kept) == 1 and result.settings["steps"] == 2  # files keep the old names
     with pytest.warns(DeprecationWarning):
         assert result.masks() is not None
+
+
+def test_old_modules_are_attributes_of_their_rooms() -> None:
+    code = (
+        "import chunky_core.inversion, chunky_core.generator\n"
+        "print(chunky_core.inversion.files.__name__, chunky_core.generator.checkpoints.__name__)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=CORE.parent, capture_output=True, text=True)
+    assert done.stdout.split() == ["chunky_core.inversion.files", "chunky_core.generator.checkpoints"], (
+        done.stderr
+    )
+
+
+def test_the_old_name_of_a_boxs_relative_cost(generator: Generator) -> None:
+    with pytest.warns(DeprecationWarning, match="relative_cost"):
+        assert generator.effort((0, 0, 8, 8)) == generator.relative_cost((0, 0, 8, 8))

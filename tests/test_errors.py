@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from chunky_core import errors
-from chunky_core.checks import check_shape
-from chunky_core.errors import InvalidInputError
+from chunky_core.checks import check_installed, check_shape
+from chunky_core.errors import InvalidInputError, MissingPackageError
 from chunky_core.wording import in_pixels, pictures
 from tests.pack_on_double import Pack, pack  # noqa: F401  # pack is a fixture
 
@@ -51,3 +51,11 @@ def test_a_wrong_shape_is_named_with_the_expected_one() -> None:
         with pytest.raises(InvalidInputError) as caught:
             check_shape(torch.zeros(shape), "ws", ("B", 14, 512), "convert it")
         assert str(caught.value) == f"ws has shape {list(shape)}; expected [B,14,512]; convert it"
+
+
+def test_a_package_that_is_missing_is_named_with_what_to_do() -> None:
+    check_installed("torch", "everything")
+    with pytest.raises(
+        MissingPackageError, match="loss curves need the package nobody_has_this.*pip install"
+    ):
+        check_installed("nobody_has_this", "loss curves")

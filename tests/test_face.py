@@ -37,7 +37,7 @@ RANK = {name: rank for rank, names in enumerate(ORDER) for name in names}
 def offered_to_checkers() -> dict[str, str]:
     """Name -> module of every import below TYPE_CHECKING."""
     tree = ast.parse(Path(cg.__file__).read_text())
-    (block,) = (node for node in tree.body if isinstance(node, ast.If))
+    block, *_ = (node for node in tree.body if isinstance(node, ast.If))
     assert ast.unparse(block.test) == "TYPE_CHECKING"
     imports = [node for node in block.body if isinstance(node, ast.ImportFrom)]
     assert len(imports) == len(block.body)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +13,7 @@ import torch
 from torch import Tensor
 
 from chunky_core.generator.generator import Generator
-from chunky_core.inversion import Inversion, ProjectionConfig
+from chunky_core.inversion import Inversion, ProjectionConfig, load_inversion, project
 from chunky_core.inversion.assembly import begin, default_hooks
 from chunky_core.inversion.hooks import (
     BoundaryRefinement,
@@ -27,7 +29,7 @@ from chunky_core.inversion.objectives import LossAndGrads
 from chunky_core.inversion.projection import Hook, Projection, restore, state_of
 from chunky_core.inversion.projector import optimize
 from chunky_core.segments import SegmentMasks
-from tests.projection_tools import photo_of_parts, pieces
+from tests.projection_tools import assert_same, photo_of_parts, pieces
 
 
 @pytest.fixture(scope="module")
@@ -47,9 +49,16 @@ def photo(generator: Generator, masks: SegmentMasks) -> Tensor:
 
 @pytest.fixture
 def started(generator: Generator, photo: Tensor, masks: SegmentMasks) -> Callable[..., Projection]:
-    def make(start: Inversion | None = None, **options: Any) -> Projection:
+    def make(
+        *,
+        start: Inversion | None = None,
+        left_out: tuple[type[Hook], ...] = (),
+        more: Sequence[Hook] = (),
+        **options: Any,
+    ) -> Projection:
         config = ProjectionConfig(**{"num_steps": 10, "dilation": 1, **options})
-        return begin(generator, photo, masks, config, start, resume=start is not None, folders=())
+        hooks = [hook for hook in default_hooks(config) if not isinstance(hook, left_out)]
+        return begin(generator, photo, masks, config, start, resume=start is not None, hooks=[*hooks, *more])
 
     return make
 
@@ -60,20 +69,15 @@ def found(*losses: float, grad: float = 1.0) -> LossAndGrads:
     return LossAndGrads(tensors, [], grads, (), [torch.zeros(1, 3, 64, 64) for _ in losses])
 
 
-def without(run: Projection, *kinds: type[Hook]) -> Projection:
-    run.hooks = [hook for hook in run.hooks if not isinstance(hook, kinds)]
-    return run
-
-
-def kinds(config: ProjectionConfig, **options: Any) -> list[type[Hook]]:
-    return [type(hook) for hook in default_hooks(config, torch.device("cpu"), **options)]
+def kinds(config: ProjectionConfig) -> list[type[Hook]]:
+    return [type(hook) for hook in default_hooks(config)]
 
 
 def test_what_is_switched_off_is_not_in_the_list() -> None:
     watching = [Divergence, PreviewBuffer, LossCurves]
-    plain = ProjectionConfig(global_code=False)
+    plain = ProjectionConfig(global_code=False, warmup=0.0)
     assert kinds(plain) == watching
-    assert kinds(plain, warm_up_steps=3) == [WarmUp, *watching]
+    assert kinds(replace(plain, warmup=0.3)) == [WarmUp, *watching]
     assert GlobalCode in kinds(ProjectionConfig())
     assert GlobalCode not in kinds(ProjectionConfig(mode="joint"))
     assert GlobalCode not in kinds(ProjectionConfig(space="w", optimizer="lbfgs"))
@@ -91,7 +95,7 @@ def test_a_run_does_without_any_hook(started: Callable[..., Projection]) -> None
 
 
 def test_the_warm_up_splits_the_shared_code_once(started: Callable[..., Projection]) -> None:
-    run = without(started(warmup=0.3, space="w+", spaces={"block": "w"}), GlobalCode)
+    run = started(warmup=0.3, space="w+", spaces={"block": "w"}, left_out=(GlobalCode,))
     counts = []
     for _ in optimize(run):
         counts.append(len(run.latents.codes))
@@ -125,9 +129,36 @@ def test_coarse_to_fine_raises_the_resolution_and_never_lowers_it(started: Calla
     assert run.resolution == 64
 
 
-def test_without_coarse_to_fine_a_run_stays_at_its_resolution(started: Callable[..., Projection]) -> None:
-    run = without(started(warmup=0.0, coarse=0.4), CoarseToFine)
-    assert {run.stage.level.resolution for _ in optimize(run)} == {32}
+LEFT_OUT = [
+    (WarmUp, {"warmup": 0.3}, {"warmup": 0.0}),
+    (CoarseToFine, {"coarse": 0.4}, {"coarse": 0.0}),
+    (GlobalCode, {"global_code": True}, {"global_code": False}),
+    (EarlyStopping, {"plateau": 1, "learning_rate": 1e-9}, {"plateau": 0, "learning_rate": 1e-9}),
+    (BoundaryRefinement, {"refine_every": 2}, {"refine_every": 0}),
+]
+
+
+@pytest.mark.parametrize(("kind", "on", "off"), LEFT_OUT, ids=lambda one: getattr(one, "__name__", ""))
+def test_leaving_a_hook_out_is_switching_it_off(
+    generator: Generator, photo: Tensor, masks: SegmentMasks, kind: type[Hook], on: Any, off: Any
+) -> None:
+    config = ProjectionConfig(num_steps=6, dilation=1)
+    wanted, other = replace(config, **on), replace(config, **off)
+    hooks = [hook for hook in default_hooks(wanted) if not isinstance(hook, kind)]
+    assert len(hooks) < len(default_hooks(wanted))
+    assert_same(
+        project(generator, photo, masks, wanted, hooks=hooks), project(generator, photo, masks, other)
+    )
+
+
+def test_a_run_without_divergence_can_be_gone_on_with(
+    generator: Generator, photo: Tensor, masks: SegmentMasks
+) -> None:
+    config = ProjectionConfig(num_steps=3, dilation=1)
+    hooks = [hook for hook in default_hooks(config) if not isinstance(hook, Divergence)]
+    first = project(generator, photo, masks, config, hooks=hooks)
+    more = project(generator, photo, masks, replace(config, num_steps=5), start=first, resume=True)
+    assert more.stopped is None and {len(curve) for curve in more.losses.values()} == {5}
 
 
 def test_divergence_measures_each_code_by_its_own_first_loss(started: Callable[..., Projection]) -> None:
@@ -151,7 +182,7 @@ def test_limits_are_saved_and_forgotten_with_the_losses(started: Callable[..., P
     hook.before_step(run, found(1.0, 2.0, 3.0))
     numbers: dict[str, Any] = {"spaces": list(run.spaces)}
     hook.store(numbers, {})
-    other.restore(numbers, {})
+    other.restore(run, numbers, {})
     assert other.limits == hook.limits == {0: 200.0, 1: 300.0, 2: 400.0}
     run.stage = replace(run.stage, losses_are_new=True)
     hook.at_stage(run)
@@ -182,9 +213,8 @@ def test_a_code_led_astray_adopts_the_global_one(started: Callable[..., Projecti
     """Only the one that fits worse, and only with the hook."""
     ends = []
     for kept in (True, False):
-        run = started(warmup=0.5, num_steps=10, space="w")
-        if not kept:
-            without(run, GlobalCode)
+        left_out = () if kept else (GlobalCode,)
+        run = started(warmup=0.5, num_steps=10, space="w", left_out=left_out)
         steps = optimize(run)
         for _ in range(5):
             next(steps)
@@ -204,13 +234,14 @@ def test_the_global_code_is_part_of_the_state(started: Callable[..., Projection]
     steps = optimize(run)
     for _ in range(6):
         next(steps)
-    hook, other = run.hook(GlobalCode), GlobalCode(10, torch.device("cpu"))
+    hook, other = run.hook(GlobalCode), GlobalCode(10)
     state = state_of(run)
-    other.restore(state.numbers, state.tensors)
+    other.restore(run, state.numbers, state.tensors)
     assert hook is not None and hook.latents is not None and other.latents is not None
     assert torch.equal(hook.latents.codes[0], other.latents.codes[0])
     assert hook.divergence.limits == other.divergence.limits
-    other.restore({key: value for key, value in state.numbers.items() if key != "companion"}, state.tensors)
+    alone = {key: value for key, value in state.numbers.items() if key != "companion"}
+    other.restore(run, alone, state.tensors)
     assert other.latents is None
 
 
@@ -261,17 +292,68 @@ def test_a_state_brings_a_run_back(started: Callable[..., Projection]) -> None:
     assert all(torch.equal(again.tensors[name], tensor) for name, tensor in state.tensors.items())
 
 
+class Watching(Hook):
+    """Writes down what it is asked, counts steps in the projection's state, and may stop or break the run."""
+
+    def __init__(self, stops_at: int = -1, breaks_at: int = -1) -> None:
+        self.calls: list[str] = []
+        self.count, self.stops_at, self.breaks_at = 0, stops_at, breaks_at
+
+    def before_loss(self, run: Projection) -> None:
+        self.calls.append("before_loss")
+
+    def at_stage(self, run: Projection) -> None:
+        self.calls.append("at_stage")
+
+    def before_step(self, run: Projection, found: LossAndGrads) -> None:
+        self.calls.append("before_step")
+        if run.step == self.stops_at:
+            run.stopped = "stopped by a hook"
+
+    def after_step(self, run: Projection) -> None:
+        self.calls.append("after_step")
+        self.count += 1
+        if run.step == self.breaks_at:
+            raise KeyboardInterrupt
+
+    def at_end(self, run: Projection) -> None:
+        self.calls.append("at_end")
+
+    def store(self, numbers: dict[str, Any], tensors: dict[str, Tensor]) -> None:
+        numbers["count"] = self.count
+
+    def restore(self, run: Projection, numbers: Any, tensors: Any) -> None:
+        self.count = numbers["count"]
+
+
 def test_a_hook_of_ones_own_is_asked_at_every_place(started: Callable[..., Projection]) -> None:
-    calls: list[str] = []
-
-    class Watching(Hook):
-        def __getattribute__(self, name: str) -> Any:
-            if name in ("before_loss", "at_stage", "before_step", "after_step", "at_end"):
-                calls.append(name)
-            return super().__getattribute__(name)
-
-    run = started(warmup=0.0, num_steps=2)
-    run.hooks = [*run.hooks, Watching()]
-    list(optimize(run))
+    own = Watching()
+    list(optimize(started(warmup=0.0, num_steps=2, more=[own])))
     step = ["before_loss", "before_step", "after_step"]
-    assert calls == [*step, *step, "at_end"]
+    assert own.calls == ["at_stage", *step, *step, "at_end"]
+
+
+def test_its_state_goes_on_with_the_projection(
+    generator: Generator, photo: Tensor, masks: SegmentMasks, tmp_path: Path
+) -> None:
+    config = ProjectionConfig(num_steps=3, dilation=1)
+    first = project(generator, photo, masks, config, hooks=[*default_hooks(config), Watching()])
+    first.save(tmp_path / "first.safetensors")
+    own, longer = Watching(), replace(config, num_steps=5)
+    opened = load_inversion(tmp_path / "first.safetensors")
+    hooks = [*default_hooks(longer), own]
+    project(generator, photo, masks, longer, start=opened, resume=True, hooks=hooks)
+    assert own.count == 5
+
+
+@pytest.mark.parametrize("way", [{"stops_at": 4}, {"breaks_at": 5}], ids=str)
+def test_what_it_ends_has_a_loss_for_each_step(
+    generator: Generator, photo: Tensor, masks: SegmentMasks, way: dict[str, int]
+) -> None:
+    config = ProjectionConfig(num_steps=8, dilation=1)
+    hooks, kept = [*default_hooks(config), Watching(**way)], list[Inversion]()
+    with suppress(KeyboardInterrupt):
+        kept.append(project(generator, photo, masks, config, hooks=hooks, autosave=kept.append))
+    (record,) = kept
+    assert record.state is not None and record.state.step == 4
+    assert {len(curve) for curve in record.losses.values()} == {4}

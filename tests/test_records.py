@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from chunky_core.errors import InvalidInputError
+from chunky_core.generator.generator import Generator
 from chunky_core.generator.spaces import Direction, LatentCode
 from chunky_core.inversion import Edit, ProjectionState, SegmentCode, SegmentCodes, load_inversion
 from tests.inversion_tools import make_inversion
@@ -67,3 +68,18 @@ def test_an_inversion_saves_itself(inversion, tmp_path: Path):
     reopened = load_inversion(tmp_path / "kept.safetensors")
     assert reopened.photo is None and reopened.photo_digest == inversion.photo_digest
     assert [repr(one) for one in reopened.edits] == [repr(one) for one in inversion.edits]
+
+
+def test_an_edit_takes_one_name_as_text_and_is_checked_at_once(generator: Generator) -> None:
+    direction = Direction("any", "w", torch.ones(generator.w_dim))
+    assert Edit(direction, 1.0, "mouth").segments == ("mouth",)  # type: ignore[arg-type]
+    for wrong in ((3, 1.0), ("smile", 1.0), (direction, "a"), (direction, 1.0, ())):
+        with pytest.raises(InvalidInputError, match="an edit"):
+            Edit(*wrong)  # type: ignore[arg-type]
+
+
+def test_segments_know_their_names_and_themselves(generator: Generator) -> None:
+    segments = make_inversion(generator).segments
+    first = segments[0]
+    assert first in segments and first.name in segments and "nobody" not in segments
+    assert dict(segments) == dict(segments.items()) and tuple(segments.keys()) == segments.names

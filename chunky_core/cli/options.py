@@ -12,6 +12,7 @@ from ..checkpoints.generators import load_generator
 from ..compositing import KeepDetail, Replace
 from ..devices import usable_device
 from ..editing import load_directions, parse_edit
+from ..errors import InvalidInputError
 from ..generator.spaces import SPACES
 from ..inversion import ProjectionConfig
 from ..segments import SegmentMasks
@@ -118,7 +119,7 @@ def job_from_options(
         photo=photo,
         segments=segments,
         edits=tuple(parse_edit(text, directions) for text in options.edit),
-        config=ProjectionConfig(space=options.space, num_steps=options.steps, seed=options.seed),
+        config=_config(options),
         compare_global=not options.no_global,
         replace=REPLACE[options.replace],
         keep_detail=KEEP_DETAIL[options.keep_detail],
@@ -126,3 +127,9 @@ def job_from_options(
         resume=options.resume,
         profile=profile,
     )
+
+
+def _config(options: argparse.Namespace) -> ProjectionConfig:
+    if options.steps < 1:
+        raise InvalidInputError(f"--steps is {options.steps}; expected at least 1")
+    return ProjectionConfig(space=options.space, num_steps=options.steps, seed=options.seed)

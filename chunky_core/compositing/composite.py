@@ -13,7 +13,7 @@ from ..boxes import Box
 from ..editing.edits import applicable_edits
 from ..errors import InvalidInputError
 from ..generator.generator import Generator
-from ..inversion.record import Inversion, check_generator
+from ..inversion.record import Inversion, check_same_generator
 from ..segments.blend import blend
 from ..segments.masks import SMALLEST_WEIGHT, grow, mask_box
 from ..segments.segment_masks import SegmentMasks
@@ -58,7 +58,7 @@ def composite(
     InvalidInputError for an unknown choice and a band under 1.
     """
     _check(mode, band, keep_detail)
-    check_generator(generator, inversion)
+    check_same_generator(generator, inversion)
     part = restrict_to_replaced(inversion, replace)
     if part is None:
         return inversion.backdrop().clone()

@@ -13,7 +13,8 @@ from torch import Tensor
 from ..editing.edits import applicable_edits
 from ..errors import InvalidInputError
 from ..generator.generator import Generator
-from ..inversion import Inversion, SegmentCode, SegmentCodes, check_generator
+from ..inversion import Inversion, SegmentCode, SegmentCodes
+from ..inversion.record import check_same_generator
 from ..losses.perceptual import PerceptualNetwork
 from ..segments.level_set import boundary_speed, feature_speed, refine_segments
 from ..segments.segment_masks import SegmentMasks
@@ -74,7 +75,7 @@ def segment_speeds(
     Where edits are compared, segments without any are left out. Raises InvalidInputError if none has any, or if
     the photo is needed and absent, and WrongGeneratorError.
     """
-    check_generator(generator, inversion)
+    check_same_generator(generator, inversion)
     masks = inversion.masks
     by_name = {segment.name: segment for segment in inversion.segments}
     speeds = {}

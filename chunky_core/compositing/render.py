@@ -16,7 +16,8 @@ from ..errors import InvalidInputError
 from ..generator.generator import Generator
 from ..generator.spaces import LatentCode, synthesis_input
 from ..generator.weight_deltas import with_weight_deltas
-from ..inversion import Edit, Inversion, SegmentCode, check_generator
+from ..inversion import Edit, Inversion, SegmentCode
+from ..inversion.record import check_same_generator
 from ..segments.blend import blend
 from ..segments.masks import mask_box
 
@@ -46,7 +47,7 @@ def render_segments(
     """Every segment's own rendering [1,3,h,w], on the photo's device, and where it lies: its mask's box with a
     margin in pixels. edited and what is raised: as in `render`.
     """
-    check_generator(generator, inversion)
+    check_same_generator(generator, inversion)
     backdrop, masks = inversion.backdrop(), inversion.masks
     boxes = [mask_box(segment.mask, margin=margin) for segment in inversion.segments]
     renderings = []

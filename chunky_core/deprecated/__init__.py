@@ -29,6 +29,8 @@ def old_names(module: str) -> Callable[[str], Any]:
     place = module.removeprefix(f"{ROOT}.")
 
     def lookup(name: str) -> Any:
+        if f"{place}.{name}" in MOVED:
+            return import_module(f"{ROOT}.{place}.{name}")
         target = None if name.startswith("__") else new_place(place, name)
         if target is None:
             raise AttributeError(f"module {module!r} has no attribute {name!r}")

@@ -20,6 +20,10 @@ def old_keywords(**names: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
         def renaming(*args: P.args, **kwargs: P.kwargs) -> R:
             for old in kwargs.keys() & names.keys():
                 _warn(old, names[old])
+                if names[old] in kwargs and function.__name__ != "__init__":
+                    raise TypeError(
+                        f"{function.__name__}() got {old!r} and {names[old]!r}, which are the same"
+                    )
                 kwargs[names[old]] = kwargs.pop(old)
             return function(*args, **kwargs)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -182,6 +183,12 @@ class Generator:
     def relative_cost(self, box: AnyBox, out_resolution: int | None = None) -> float:
         """The estimated time of making `box` alone, with what a pass takes at any size; 1 = the whole."""
         return self.module.synthesis.relative_cost(box, out_resolution)
+
+    def effort(self, box: AnyBox, out_resolution: int | None = None) -> float:
+        """The old name of `relative_cost`, until version 0.3."""
+        message = "Generator.effort is now Generator.relative_cost; the old name goes with version 0.3"
+        warnings.warn(message, DeprecationWarning, stacklevel=2)
+        return self.relative_cost(box, out_resolution)
 
     def _styles_of(self, codes: Tensor | Sequence[Tensor]) -> list[Tensor]:
         return self.styles(codes) if isinstance(codes, Tensor) else self._checked_styles(codes)

@@ -14,11 +14,11 @@ from ..generator.generator import Generator
 from ..losses import load_networks
 from ..segments.segment_masks import SegmentMasks
 from .config import ProjectionConfig
-from .hooks import TOGETHER, default_hooks, resolution_schedule, scheduled
+from .hooks import TOGETHER, CoarseToFine, WarmUp, default_hooks
 from .initialization import starting_codes, starting_noise
 from .latents import LatentOptimizer
 from .loss_regions import PyramidLevel
-from .projection import Projection, enter_stage, restore
+from .projection import Hook, Projection, enter_stage, restore
 from .projection_loss import ProjectionLoss
 from .record import Inversion, ProjectionState, photo_digest
 from .validation import check_resumable, check_setup, segment_spaces
@@ -29,13 +29,16 @@ def begin(
     photo: Tensor,
     masks: SegmentMasks,
     config: ProjectionConfig,
-    start: Inversion | None,
+    start: Inversion | None = None,
     *,
-    resume: bool,
-    folders: Sequence[Path],
+    resume: bool = False,
+    hooks: Sequence[Hook] | None = None,
+    folders: Sequence[Path] = (),
 ) -> Projection:
     """A projection before its first step, or where `start` stopped. Copies throughout: autograd can't save tensors
     that were made in inference mode, weights included.
+
+    hooks: None = `default_hooks` of the config.
     """
     generator, device = generator.to(), generator.device
     photo, masks = photo.detach().clone().to(device, torch.float32), _cloned(masks, device)
@@ -46,10 +49,10 @@ def begin(
         start, state = check_resumable(generator, start, photo, masks, spaces, config)
         masks = _cloned(start.masks, device)  # they may have been refined on the way
     full = PyramidLevel.full(photo, masks, config)
-    schedule = resolution_schedule(config.coarse, config.num_steps, generator.img_resolution)
-    warm_up = round(config.warmup * config.num_steps) if start is None and len(spaces) > 1 else 0
-    if state is not None and len(state.numbers["spaces"]) < len(spaces):  # it was still in its warm-up
-        warm_up = max(round(config.warmup * config.num_steps), state.step)
+    hooks = default_hooks(config) if hooks is None else list(hooks)
+    warm_up = next((hook for hook in hooks if isinstance(hook, WarmUp)), None)
+    coarse = next((hook for hook in hooks if isinstance(hook, CoarseToFine)), None)
+    shared = start is None and len(spaces) > 1 and warm_up is not None and warm_up.steps > 0
     loss = ProjectionLoss(generator, config, spaces)
     run = Projection(
         generator=generator,
@@ -58,9 +61,9 @@ def begin(
         loss=loss,
         spaces=spaces,
         full=full,
-        resolution=scheduled(schedule, 0),
-        latents=_initial_latents(generator, masks.names, spaces, config, loss.rng, start, shared=warm_up > 0),
-        hooks=default_hooks(config, device, warm_up_steps=warm_up),
+        resolution=coarse.resolution(0, full.resolution) if coarse else full.resolution,
+        latents=_initial_latents(generator, masks.names, spaces, config, loss.rng, start, shared=shared),
+        hooks=hooks,
     )
     names = (*masks.names, TOGETHER) if config.mode == "joint" else masks.names
     run.curves = {name: [] for name in names}
@@ -69,12 +72,12 @@ def begin(
         run.alignment = start.alignment if start.photo_digest == photo_digest(photo) else None
         if state is not None:
             run.curves = {name: list(start.losses.get(name, ())) for name in names}
-            _go_on(run, start, state, scheduled(schedule, state.step))
+            _go_on(run, start, state)
     enter_stage(run)
     return run
 
 
-def _go_on(run: Projection, start: Inversion, state: ProjectionState, scheduled_resolution: int) -> None:
+def _go_on(run: Projection, start: Inversion, state: ProjectionState) -> None:
     """Stand where an earlier run stood. Raises InvalidInputError for a damaged state."""
     try:
         restore(run, state)
@@ -82,8 +85,12 @@ def _go_on(run: Projection, start: Inversion, state: ProjectionState, scheduled_
         raise InvalidInputError(
             f"the state of the earlier projection is damaged ({error!r}); start from its codes only"
         ) from error
-    if scheduled_resolution > run.resolution:
-        run.resolution, run.losses_changed = scheduled_resolution, True
+    coarse, full = run.hook(CoarseToFine), run.full.resolution
+    resolution = coarse.resolution(run.step, full) if coarse else full
+    if resolution > run.resolution:
+        run.resolution, run.losses_changed = resolution, True
+    if run.hook(WarmUp) is None:
+        WarmUp(0).before_loss(run)  # it was still in its warm-up
     if run.config.num_steps > int(start.settings.get("steps", 0)):
         run.latents.reactivate(run.step)
     if not run.latents.moving():

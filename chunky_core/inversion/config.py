@@ -123,6 +123,14 @@ class ProjectionConfig:
                 )
         if not isinstance(self.loss, LossConfig):
             raise InvalidInputError(f"loss is {self.loss!r:.60}; expected a LossConfig")
+        for one in fields(self):
+            found = getattr(self, one.name)
+            if one.type == "bool" and not isinstance(found, bool):
+                raise InvalidInputError(f"{one.name} is {found!r:.40}; expected True or False")
+            if one.type == "float" and (not isinstance(found, int | float) or isinstance(found, bool)):
+                raise InvalidInputError(f"{one.name} is {found!r:.40}; expected a number")
+        if not isinstance(self.refine, tuple | list) or not all(isinstance(one, str) for one in self.refine):
+            raise InvalidInputError(f"refine is {self.refine!r:.60}; expected names, such as ('mouth',)")
         if not 0 < self.learning_rate < float("inf"):
             raise InvalidInputError(
                 f"learning_rate is {self.learning_rate}; it must be above 0, 0.1 is usual"
@@ -153,6 +161,8 @@ class ProjectionConfig:
         for name in options:
             if name not in known:
                 raise TypeError(f"there is no option {name!r}; expected one of {', '.join(sorted(known))}")
+            if STORED_NAMES.get(name) in options:
+                raise TypeError(f"{name!r} and {STORED_NAMES[name]!r} are the same option; give one of them")
         return replace(self, **options) if options else self
 
 

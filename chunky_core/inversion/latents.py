@@ -208,6 +208,7 @@ def pack(latents: LatentOptimizer) -> tuple[dict[str, Any], dict[str, Tensor]]:
         "best_losses": [_finite(one["best_loss"]) for one in history],
         "references": [_finite(one["reference"]) for one in history],
         "improved_at": [one["improved_at"] for one in history],
+        "limits": [None] * count,  # of their losses, which a hook may know
         "adam_steps": [int(known["step"]) if known else 0 for known in extra["adam"]],
     }
     tensors: dict[str, Tensor] = {}

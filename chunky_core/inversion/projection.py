@@ -52,7 +52,7 @@ class Hook:
     def store(self, numbers: dict[str, Any], tensors: dict[str, Tensor]) -> None:
         """Add the hook's state to a projection's: plain values that JSON can hold, and copies of tensors."""
 
-    def restore(self, numbers: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
+    def restore(self, run: Projection, numbers: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
         """Stand where the hook stood when it stored this. Raises KeyError and the like for a damaged state."""
 
 
@@ -184,7 +184,7 @@ def restore(run: Projection, state: ProjectionState) -> None:
     joint = run.config.judges_together
     run.latents = unpack(state.numbers, state.tensors, run.generator.device, joint=joint)
     for hook in run.hooks:
-        hook.restore(state.numbers, state.tensors)
+        hook.restore(run, state.numbers, state.tensors)
     run.step = state.step
     run.resolution = int(state.numbers.get("resolution", 0))
 
@@ -192,11 +192,12 @@ def restore(run: Projection, state: ProjectionState) -> None:
 @contextmanager
 def undone_on_error(run: Projection) -> Iterator[None]:
     """An exception leaves the run where it stood, to be recorded; no step can follow."""
-    state, full = state_of(run), run.full
+    state, full, lengths = state_of(run), run.full, {name: len(curve) for name, curve in run.curves.items()}
     try:
         yield
     except BaseException:
         run.full = full
+        run.curves = {name: curve[: lengths[name]] for name, curve in run.curves.items()}
         restore(run, state)
         raise
 

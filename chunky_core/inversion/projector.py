@@ -27,9 +27,9 @@ from .assembly import begin
 from .config import ProjectionConfig
 from .hooks import PreviewBuffer
 from .objectives import LossAndGrads
-from .projection import Projection, enter_stage, is_stale, record_of, undone_on_error
+from .projection import Hook, Projection, enter_stage, is_stale, record_of, undone_on_error
 from .record import Inversion
-from .validation import check_photo, check_start
+from .validation import check_photo, check_start, check_types
 
 Autosave: TypeAlias = Callable[[Inversion], None]
 
@@ -51,6 +51,7 @@ def project(
     resume: bool = False,
     autosave: Autosave | None = None,
     autosave_seconds: float = 30.0,
+    hooks: Sequence[Hook] | None = None,
     folders: Sequence[Path] = (),
     **options: Any,
 ) -> Inversion:
@@ -71,6 +72,7 @@ def project(
     StopProjection, the result so far is returned; whatever else it raises ends the run and reaches the caller.
     autosave(record): given the result so far every `autosave_seconds`, and when the run ends by an exception, wherever
     that comes from. From each record the run can be resumed; what autosave raises ends the run.
+    hooks: the heuristics, None = `default_hooks` of the config; one that is left out is switched off.
     folders: searched for the weights of loss networks, before torch's cache.
 
     A loss or gradient that isn't finite, or a loss that explodes, ends the run early: the best codes so far
@@ -78,7 +80,9 @@ def project(
     is touched. Raises InvalidInputError (sizes, NaN, names, nothing to resume), MissingWeightsError (networks)
     and WrongGeneratorError (`start`).
     """
-    config = (config or ProjectionConfig()).with_options(options)
+    config = ProjectionConfig() if config is None else config
+    check_types(generator, masks, config, start, (callback, autosave))
+    config = config.with_options(options)
     check_photo(generator, photo, masks)
     if start is not None:
         check_start(generator, start)
@@ -86,7 +90,7 @@ def project(
     saves = Interval("autosave_seconds", autosave_seconds)
     device = photo.device
     with torch.inference_mode(False), torch.enable_grad():
-        run = begin(generator, photo, masks, config, start, resume=resume, folders=folders)
+        run = begin(generator, photo, masks, config, start, resume=resume, hooks=hooks, folders=folders)
         try:
             for _ in optimize(run):
                 if callback is not None:

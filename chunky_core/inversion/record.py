@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..checks import check_type
 from ..deprecated.argument_order import generator_then_inversion
 from ..errors import InvalidInputError, WrongGeneratorError
 from ..generator.generator import Generator
@@ -27,12 +28,24 @@ class Edit:
     """Move the codes of some segments by strength x direction; strength is in standard deviations of the
     direction.
 
-    `segments` holds names or group names as `SegmentMasks.resolve` takes them ("eyes", "all").
+    `segments` holds names or group names as `SegmentMasks.resolve` takes them ("eyes", "all"); one alone may be text.
+    Raises InvalidInputError for another kind of direction, and where no segment is named.
     """
 
     direction: Direction
     strength: float
     segments: tuple[str, ...] = ("all",)
+
+    def __post_init__(self) -> None:
+        check_type(
+            self.direction, "the direction of an edit", Direction, "name one that `load_directions` gives"
+        )
+        if not isinstance(self.strength, int | float) or isinstance(self.strength, bool):
+            raise InvalidInputError(f"the strength of an edit is {self.strength!r:.40}; expected a number")
+        names = (self.segments,) if isinstance(self.segments, str) else tuple(self.segments)
+        if not names:
+            raise InvalidInputError('an edit names no segment; expected names, or "all"')
+        object.__setattr__(self, "segments", names)
 
     def __repr__(self) -> str:
         return f"Edit('{'+'.join(self.segments)}:{self.direction.name}={self.strength:g}')"  # as `parse_edit` reads it
@@ -195,7 +208,15 @@ def check_generator(generator: Generator, inversion: Inversion) -> None:
 
     The order inversion, generator goes with version 0.3.
     """
-    generator, inversion = generator_then_inversion(generator, inversion, Generator, "check_generator")
+    check_same_generator(*generator_then_inversion(generator, inversion, Generator, "check_generator"))
+
+
+def check_same_generator(generator: Generator, inversion: Inversion) -> None:
+    """The same in this order only; InvalidInputError for other kinds of things."""
+    check_type(generator, "the generator", Generator, "it comes first; load_generator reads one")
+    check_type(
+        inversion, "the inversion", Inversion, "it comes after the generator; load_inversion reads one"
+    )
     if inversion.fingerprint != generator.fingerprint:
         raise WrongGeneratorError(
             f"this inversion was made with generator {inversion.fingerprint[:12]}, the one given is "

@@ -51,9 +51,17 @@ class SegmentCodes(tuple[SegmentCode, ...]):
         names = self.names
         return super().__getitem__(names.index(resolve_one(key, names)))
 
+    def __contains__(self, one: object) -> bool:
+        """Whether it is one of the segments, or the name of one."""
+        return one in self.names if isinstance(one, str) else super().__contains__(one)
+
     @property
     def names(self) -> tuple[str, ...]:
         return tuple(segment.name for segment in self)
+
+    def keys(self) -> tuple[str, ...]:
+        """The names, so that `dict(segments)` works."""
+        return self.names
 
     def items(self) -> ItemsView[str, SegmentCode]:
         """Name and segment of each, in order."""

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..checks import check_picture
+from ..checks import check_picture, check_type
 from ..errors import InvalidInputError
 from ..generator.generator import Generator
 from ..generator.spaces import SPACES
@@ -18,7 +18,7 @@ from .config import ProjectionConfig
 from .hooks import TOGETHER, resolution_schedule
 from .initialization import check_finite
 from .latents import GLOBAL_CODE, MOMENTS
-from .record import Inversion, ProjectionState, check_generator, photo_digest
+from .record import Inversion, ProjectionState, check_same_generator, photo_digest
 
 _LARGEST_STEP = 1 << 31  # the projection itself takes at most some thousands
 _BRIGHTEST = 20.0  # generators leave [-1, 1] by a few units; what is brighter was never scaled from 0 ... 255
@@ -50,11 +50,25 @@ def segment_spaces(masks: SegmentMasks, config: ProjectionConfig) -> tuple[str, 
     return tuple(chosen.values())
 
 
+def check_types(
+    generator: object, masks: object, config: object, start: object, callbacks: Sequence[object]
+) -> None:
+    """Raise InvalidInputError for things of another kind than `project` takes."""
+    check_type(generator, "the generator", Generator, "load_generator reads one")
+    check_type(masks, "masks", SegmentMasks, "segments_from_masks makes them of single masks")
+    check_type(config, "config", ProjectionConfig)
+    if start is not None:
+        check_type(start, "start", Inversion, "load_inversion reads one")
+    for callback in callbacks:
+        if callback is not None and not callable(callback):
+            raise InvalidInputError(f"a callback is of type {type(callback).__name__}; expected a function")
+
+
 def check_start(generator: Generator, start: Inversion) -> None:
     """Raise WrongGeneratorError for an inversion of another generator, InvalidInputError for one that holds NaN or
     infinite values where a run would go on with them.
     """
-    check_generator(generator, start)
+    check_same_generator(generator, start)
     held = {f"the code of segment {segment.name!r}": segment.code.tensor for segment in start.segments}
     held |= {f"noise map {index}": noise for index, noise in enumerate(start.noise)}
     if start.state is not None:
@@ -113,7 +127,7 @@ def check_resumable(
         raise InvalidInputError(
             "there is no projection to go on with; give an inversion that holds its state, or start anew"
         )
-    check_generator(generator, start)
+    check_same_generator(generator, start)
     if start.photo_digest != photo_digest(photo):
         raise InvalidInputError(
             "the earlier projection was of another photo; go on with that one, or start from its codes only"

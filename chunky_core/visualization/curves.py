@@ -11,12 +11,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..checks import check_installed
 from ..errors import InvalidInputError
 from ..inversion import Inversion
 from .sheets import segment_colors
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+    check_installed("matplotlib", "loss curves")
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.font_manager import FontProperties
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import torch
-
 from ..config import ProjectionConfig
 from ..projection import Hook
 from .boundary_refinement import BoundaryRefinement
@@ -31,18 +29,18 @@ __all__ = [
 ]
 
 
-def default_hooks(config: ProjectionConfig, device: torch.device, *, warm_up_steps: int = 0) -> list[Hook]:
-    """The hooks that a config asks for, in the order in which they act. warm_up_steps: 0 = no warm-up."""
+def default_hooks(config: ProjectionConfig) -> list[Hook]:
+    """The hooks that a config asks for, in the order in which they act."""
     hooks: list[Hook] = []
-    if warm_up_steps:
-        hooks.append(WarmUp(warm_up_steps))
+    if config.warmup:
+        hooks.append(WarmUp(round(config.warmup * config.num_steps)))
     if config.refine_every:
         hooks.append(BoundaryRefinement(config))
     if config.coarse:
         hooks.append(CoarseToFine(config))
     hooks += [Divergence(), PreviewBuffer()]
     if config.global_code and config.optimizer == "adam" and not config.judges_together:
-        hooks.append(GlobalCode(config.num_steps, device))
+        hooks.append(GlobalCode(config.num_steps))
     if config.plateau:
         hooks.append(EarlyStopping(config.plateau))
     return [*hooks, LossCurves()]

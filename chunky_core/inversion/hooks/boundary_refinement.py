@@ -60,6 +60,8 @@ def refined_masks(
     solid = masks.masks.flatten(1).amax(dim=1) > 0.5
     by_name = dict(zip(masks.names, solid.tolist(), strict=True))
     names = [name for name in masks.resolve(config.refine) if by_name[name]]
+    if not names:
+        return masks
     chosen = [masks.names.index(name) for name in names]
     margin = math.ceil(config.refine_distance) + _MARGIN
     boxes = [mask_box(masks.masks[index], margin) for index in chosen]

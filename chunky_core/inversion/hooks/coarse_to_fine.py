@@ -35,8 +35,11 @@ class CoarseToFine(Hook):
     def __init__(self, config: ProjectionConfig) -> None:
         self.config = config
 
+    def resolution(self, step: int, full: int) -> int:
+        """At which a step is made, in a run that ends at the resolution `full`."""
+        return scheduled(resolution_schedule(self.config.coarse, self.config.num_steps, full), step)
+
     def before_loss(self, run: Projection) -> None:
-        schedule = resolution_schedule(self.config.coarse, self.config.num_steps, run.full.resolution)
-        size = scheduled(schedule, run.step)
+        size = self.resolution(run.step, run.full.resolution)
         if size > run.resolution:
             run.resolution, run.losses_changed = size, True

@@ -44,7 +44,7 @@ class Divergence(Hook):
     def store(self, numbers: dict[str, Any], tensors: dict[str, Tensor]) -> None:
         numbers["limits"] = [self.limits.get(index) for index in range(len(numbers["spaces"]))]
 
-    def restore(self, numbers: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
+    def restore(self, run: Projection, numbers: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
         limits = enumerate(numbers["limits"])
         self.limits = {index: float(limit) for index, limit in limits if limit is not None}
 

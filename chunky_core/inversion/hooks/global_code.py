@@ -31,11 +31,10 @@ class GlobalCode(Hook):
     Its state: the code with its optimizer, and its own limit of divergence.
     """
 
-    def __init__(self, steps: int, device: torch.device) -> None:
+    def __init__(self, steps: int) -> None:
         self.latents: LatentOptimizer | None = None
         self.divergence = Divergence()
         self.checks = frozenset(round(share * steps) for share in CHECKS) - {0, steps}
-        self._device = device
         self._objective: IndependentObjective | None = None
         self._level: PyramidLevel | None = None  # what the objective looks at
 
@@ -77,7 +76,7 @@ class GlobalCode(Hook):
             numbers["companion"] = own
             tensors |= {f"{GLOBAL_CODE}{name}": tensor for name, tensor in held.items()}
 
-    def restore(self, numbers: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
+    def restore(self, run: Projection, numbers: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
         self.latents = self._level = self._objective = None
         if "companion" in numbers:
             own = numbers["companion"]
@@ -86,8 +85,8 @@ class GlobalCode(Hook):
                 for name, tensor in tensors.items()
                 if name.startswith(GLOBAL_CODE)
             }
-            self.latents = unpack(own, held, self._device, joint=False)
-            self.divergence.restore(own, held)
+            self.latents = unpack(own, held, run.generator.device, joint=False)
+            self.divergence.restore(run, own, held)
 
     @torch.no_grad()
     def _compare(self, run: Projection, which: Sequence[int]) -> None:

@@ -41,7 +41,8 @@ class LossCurves(Hook):
         self._last = {}
 
     def at_end(self, run: Projection) -> None:
-        self.after_step(run)  # of codes that were judged once more
+        if not run.stopped:  # of codes that were judged once more
+            self.after_step(run)
 
 
 def _errors(level: PyramidLevel, rendering: Tensor, box: Box) -> list[Tensor]:

@@ -10,7 +10,7 @@ from ..projection import Hook, Projection
 
 
 class WarmUp(Hook):
-    """Splits the shared code into one per segment after `steps` steps. It has no state of its own."""
+    """Starts with one code, and splits it into one per segment after `steps` steps. It has no state of its own."""
 
     def __init__(self, steps: int) -> None:
         self.steps = steps
