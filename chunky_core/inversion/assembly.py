@@ -38,7 +38,7 @@ def begin(
     """A projection before its first step, or where `start` stopped. Copies throughout: autograd can't save tensors
     that were made in inference mode, weights included.
 
-    hooks: None = `default_hooks` of the config.
+    hooks: new ones for this run; None = `default_hooks` of the config.
     """
     generator, device = generator.to(), generator.device
     photo, masks = photo.detach().clone().to(device, torch.float32), _cloned(masks, device)

@@ -72,7 +72,7 @@ def project(
     StopProjection, the result so far is returned; whatever else it raises ends the run and reaches the caller.
     autosave(record): given the result so far every `autosave_seconds`, and when the run ends by an exception, wherever
     that comes from. From each record the run can be resumed; what autosave raises ends the run.
-    hooks: the heuristics, None = `default_hooks` of the config; one that is left out is switched off.
+    hooks: the heuristics, new ones for each run; None = `default_hooks` of the config. One left out is switched off.
     folders: searched for the weights of loss networks, before torch's cache.
 
     A loss or gradient that isn't finite, or a loss that explodes, ends the run early: the best codes so far
