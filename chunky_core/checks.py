@@ -8,9 +8,11 @@ from importlib.util import find_spec
 import torch
 from torch import Tensor
 
+from .deprecated import old_names
 from .errors import InvalidInputError, MissingPackageError
 from .wording import pictures
 
+__getattr__ = old_names(__name__)
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
@@ -45,7 +47,7 @@ def check_shape(tensor: Tensor, what: str, expected: Sequence[int | str], hint: 
     raise InvalidInputError(f"{message}; {hint}" if hint else message)
 
 
-def check_picture(image: object, what: str = "the picture", *, batch: int | None = None) -> None:
+def check_image(image: object, what: str = "the picture", *, batch: int | None = None) -> None:
     """Raise InvalidInputError unless `image` is a dense tensor of finite floats, [B,C,H,W], with C of 3 or 4.
 
     what: its name in the error; batch: the B that is expected, None for any of at least 1.

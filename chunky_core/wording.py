@@ -15,5 +15,5 @@ def pictures(images: Tensor) -> str:
     if images.ndim != 4:
         return f"a tensor of shape {list(images.shape)}"
     count, channels = images.shape[:2]
-    colours = "" if channels == 3 else f" with {channels} channel{'s' * (channels != 1)}"
-    return f"{'a picture' if count == 1 else f'{count} pictures'} of {in_pixels(images)}{colours}"
+    colors = "" if channels == 3 else f" with {channels} channel{'s' * (channels != 1)}"
+    return f"{'a picture' if count == 1 else f'{count} pictures'} of {in_pixels(images)}{colors}"

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..boxes import Box
-from ..checks import check_picture
+from ..checks import check_image
 from ..deprecated import old_names
 from ..deprecated.old_calls import accepts_old_calls
 from ..errors import InvalidInputError
@@ -81,7 +81,7 @@ def resample_quad(photo: Tensor, quad: Quad, size: tuple[int, int]) -> Tensor:
 
 def check_aligned(photo: Tensor, alignment: Alignment) -> None:
     """Raise InvalidInputError for a photo of another size than the alignment's, and for a quad outside it."""
-    check_picture(photo, "the photo", batch=1)
+    check_image(photo, "the photo", batch=1)
     if tuple(photo.shape[-2:]) != tuple(alignment.original_size):
         (height, width), (h, w) = alignment.original_size, photo.shape[-2:]
         raise InvalidInputError(

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..boxes import Box
-from ..checks import check_picture
+from ..checks import check_image
 from ..compositing.detail import DetailMotion, detail_motion
 from ..deprecated.old_calls import accepts_old_calls
 from ..errors import InvalidInputError
@@ -190,8 +190,8 @@ def _edited_quad(change: Tensor, alignment: Alignment) -> Quad:
 
 
 def _check_crops(before: Tensor, after: Tensor, mask: Tensor | None) -> None:
-    check_picture(before, "the crop before", batch=1)
-    check_picture(after, "the crop after")
+    check_image(before, "the crop before", batch=1)
+    check_image(after, "the crop after")
     if before.shape[1] != 3 or before.shape != after.shape:
         raise InvalidInputError(
             f"before is {pictures(before)}, after {pictures(after)}; expected one crop twice, of one size: resize the "

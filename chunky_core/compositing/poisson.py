@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor
 
-from ..checks import check_picture
+from ..checks import check_image
 from ..deprecated import old_names
 from ..errors import InvalidInputError
 from ..mask_shapes import as_stack
@@ -169,8 +169,8 @@ def check_band(band: int) -> None:
 
 def check_images(photo: Tensor, rendering: Tensor, mask: Tensor, boundary: str) -> None:
     """Raise InvalidInputError for what `poisson_blend` does not take."""
-    check_picture(rendering, "the picture")
-    check_picture(photo, "the photo")
+    check_image(rendering, "the picture")
+    check_image(photo, "the photo")
     if photo.ndim != 4 or photo.shape[1] != 3 or rendering.shape != photo.shape:
         raise InvalidInputError(
             f"the picture is {pictures(rendering)}, the photo {pictures(photo)}; expected both in one size and number, "

@@ -113,6 +113,7 @@ MOVED = {
 }
 # module, the old or the new one: {old name: new name, or "new.module:new name"}
 RENAMED: dict[str, dict[str, str]] = {
+    "checks": {"check_picture": "check_image"},
     "checkpoints.candidates": {"find": "find_candidates", "tell_choice": "note_choice"},
     "checkpoints.checkpoint": {"Draft": "PartialCheckpoint"},
     "checkpoints.completion": {"mean_code": "estimate_w_avg"},

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..checks import check_picture, check_type
+from ..checks import check_image, check_type
 from ..errors import InvalidInputError
 from ..generator.generator import Generator
 from ..generator.spaces import SPACES
@@ -103,7 +103,7 @@ def check_photo(generator: Generator, photo: Tensor, masks: SegmentMasks) -> Non
             f"the photo is {in_pixels(photo)}, the masks are {width}x{height}; make the masks of this very photo "
             "(after Align Face, if that cut it out)"
         )
-    check_picture(photo, "the photo", batch=1)
+    check_image(photo, "the photo", batch=1)
     if photo.abs().max() > _BRIGHTEST:
         raise InvalidInputError(
             f"the photo has values from {photo.min():.4g} to {photo.max():.4g}; expected [-1, 1]; scale it"

@@ -32,7 +32,7 @@ class ComputedGraph(nn.Module):
 
         super().__init__()
         graph, version = OnnxGraph(model.graph), model.opset_import[0].version
-        self.picture, self.results = graph.input_values[0], tuple(graph.output_values)
+        self.input_name, self.results = graph.input_values[0], tuple(graph.output_values)
         self.nodes, mappings = nn.ModuleList(), []
         for node in graph.nodes.values():
             converter = get_converter(domain="", operation_type=node.operation_type, version=version)
@@ -42,11 +42,11 @@ class ComputedGraph(nn.Module):
         used = {name for inputs, _ in mappings for name in inputs}
         for name in sorted(used & set(graph.initializers)):
             self.register_buffer(name, graph.initializers[name].to_torch())
-        self.steps = _steps(mappings, {*self.results, self.picture})
+        self.steps = _steps(mappings, {*self.results, self.input_name})
 
-    def forward(self, picture: Tensor) -> Any:
+    def forward(self, image: Tensor) -> Any:
         values: dict[str, Any] = dict(self.named_buffers(recurse=False))
-        values[self.picture] = picture
+        values[self.input_name] = image
         for step, module in zip(self.steps, self.nodes, strict=True):
             result = _run(module, [values[name] if name else None for name in step.inputs])
             several = len(step.outputs) > 1
