@@ -115,5 +115,5 @@ def test_an_alignment_of_a_face_in_the_old_order() -> None:
 
 
 def test_a_faces_box_is_its_rectangle() -> None:
-    with pytest.warns(DeprecationWarning, match="Face.box is now Face.rectangle"):
+    with pytest.warns(DeprecationWarning, match="Face: 'box' is now 'rectangle'"):
         assert Face((1, 2, 3, 4)).box == (1, 2, 3, 4)

@@ -27,7 +27,7 @@ LEAST_SCORE, LARGEST_OVERLAP, MOST_FACES = 0.7, 0.3, 200
 FRONTAL = ((0.31, 0.39), (0.69, 0.39), (0.36, 0.79), (0.64, 0.79))
 
 
-def detect_faces(photo: Tensor, *, model: Path | None = None) -> tuple[Face, ...]:
+def detect_faces(photo: Tensor, *, model: str | Path | None = None) -> tuple[Face, ...]:
     """The faces of a photo from left to right, () if there are none.
 
     photo: [1,3,H,W] in [-1,1]. model: a YuNet ONNX file (Wu et al. 2023) for OpenCV's FaceDetectorYN; None = the
@@ -36,7 +36,7 @@ def detect_faces(photo: Tensor, *, model: Path | None = None) -> tuple[Face, ...
     OpenCV cannot use the file.
     """
     pixels = np.ascontiguousarray(to_uint8(photo)[0].cpu().numpy()[:, :, ::-1])
-    found = _with_cascade(pixels) if model is None else _with_yunet(pixels, model)
+    found = _with_cascade(pixels) if model is None else _with_yunet(pixels, Path(model))
     return sorted_faces(found)
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-import warnings
 from dataclasses import dataclass
 
+from ..deprecated.keywords import old_fields
 from ..errors import InvalidInputError
 from .face_points import FacePoints, FaceRectangle, mean_point
 from .perspective import Quad
@@ -16,6 +16,7 @@ BY_HAND = (
 )
 
 
+@old_fields({"box": "rectangle"})
 @dataclass(frozen=True)
 class Face:
     """rectangle: left, top, width, height in pixels of the photo. points: None if only the rectangle is known.
@@ -31,12 +32,6 @@ class Face:
     def quad(self) -> Quad:
         """Its FFHQ crop; without points the square around the rectangle."""
         return quad_from_rectangle(self.rectangle) if self.points is None else ffhq_quad(self.points)
-
-    @property
-    def box(self) -> FaceRectangle:
-        """The name of `rectangle` in version 0.1."""
-        warnings.warn("Face.box is now Face.rectangle", DeprecationWarning, stacklevel=2)
-        return self.rectangle
 
 
 def sorted_faces(faces: list[Face] | tuple[Face, ...]) -> tuple[Face, ...]:

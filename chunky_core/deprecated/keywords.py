@@ -19,7 +19,7 @@ def old_keywords(**names: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
         @wraps(function)
         def renaming(*args: P.args, **kwargs: P.kwargs) -> R:
             for old in kwargs.keys() & names.keys():
-                _warn(old, names[old])
+                _warn(function.__qualname__.removesuffix(".__init__"), old, names[old])
                 if names[old] in kwargs and function.__name__ != "__init__":
                     raise TypeError(
                         f"{function.__name__}() got {old!r} and {names[old]!r}, which are the same"
@@ -39,7 +39,7 @@ def old_fields(names: Mapping[str, str]) -> Callable[[type[T]], type[T]]:
         def read(self: T, name: str) -> Any:
             if name not in names:
                 raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-            _warn(name, names[name])
+            _warn(type(self).__name__, name, names[name])
             return getattr(self, names[name])
 
         cls.__init__ = old_keywords(**names)(cls.__init__)  # type: ignore[method-assign]
@@ -49,6 +49,6 @@ def old_fields(names: Mapping[str, str]) -> Callable[[type[T]], type[T]]:
     return decorate
 
 
-def _warn(old: str, new: str) -> None:
-    message = f"{old!r} is now {new!r}; the old name goes with version 0.3"
+def _warn(owner: str, old: str, new: str) -> None:
+    message = f"{owner}: {old!r} is now {new!r}; the old name goes with version 0.3"
     warnings.warn(message, DeprecationWarning, stacklevel=3)

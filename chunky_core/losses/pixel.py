@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from ..deprecated.keywords import old_keywords
 
+
+@old_keywords(prediction="rendering")
 def l2_loss(rendering: Tensor, target: Tensor, mask: Tensor) -> Tensor:
     """Mean squared difference over the mask; images [1,3,h,w] in [-1,1], mask [1,1,h,w] in [0,1]; scalar."""
     return masked_mean((rendering - target).square(), mask)
 
 
+@old_keywords(prediction="rendering")
 def l1_loss(rendering: Tensor, target: Tensor, mask: Tensor) -> Tensor:
     """Mean absolute difference over the mask; shapes and ranges as in `l2_loss`."""
     return masked_mean((rendering - target).abs(), mask)

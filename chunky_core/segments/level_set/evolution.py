@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ...checks import check_shape
+from ...deprecated.keywords import old_keywords
 from ...errors import InvalidInputError
 from ...mask_shapes import as_stack
 from ...wording import in_pixels, pictures
@@ -86,6 +87,7 @@ def _soft(level_set: LevelSet, old: Tensor, sign: int, curvature: float, gate: T
 
 
 @torch.no_grad()
+@old_keywords(picture="rendering")
 def boundary_speed(
     photo: Tensor,
     rendering: Tensor,
