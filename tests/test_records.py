@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from chunky_core.editing import edit
 from chunky_core.errors import InvalidInputError
 from chunky_core.generator.generator import Generator
 from chunky_core.generator.spaces import Direction, LatentCode
@@ -73,7 +74,7 @@ def test_an_inversion_saves_itself(inversion, tmp_path: Path):
 def test_an_edit_takes_one_name_as_text_and_is_checked_at_once(generator: Generator) -> None:
     direction = Direction("any", "w", torch.ones(generator.w_dim))
     assert Edit(direction, 1.0, "mouth").segments == ("mouth",)  # type: ignore[arg-type]
-    for wrong in ((3, 1.0), ("smile", 1.0), (direction, "a"), (direction, 1.0, ())):
+    for wrong in ((3, 1.0), ("smile", 1.0), (direction, "a")):
         with pytest.raises(InvalidInputError, match="an edit"):
             Edit(*wrong)  # type: ignore[arg-type]
 
@@ -83,3 +84,8 @@ def test_segments_know_their_names_and_themselves(generator: Generator) -> None:
     first = segments[0]
     assert first in segments and first.name in segments and "nobody" not in segments
     assert dict(segments) == dict(segments.items()) and tuple(segments.keys()) == segments.names
+
+
+def test_an_edit_of_nothing_is_refused(inversion):
+    with pytest.raises(InvalidInputError, match="names no segment"):
+        edit(inversion, SMILE, 1.0, segments=[])

@@ -62,6 +62,8 @@ def edit(
             f"the strength is {strength}; expected a number from -{STRONGEST} to {STRONGEST}"
         )
     names = (segments,) if isinstance(segments, str) else tuple(segments)
+    if not names:
+        raise InvalidInputError('the edit names no segment; expected names, or "all"')
     return inversion.with_edits(Edit(direction, strength, names))
 
 

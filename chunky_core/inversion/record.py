@@ -29,7 +29,7 @@ class Edit:
     direction.
 
     `segments` holds names or group names as `SegmentMasks.resolve` takes them ("eyes", "all"); one alone may be text.
-    Raises InvalidInputError for another kind of direction, and where no segment is named.
+    Raises InvalidInputError for another kind of direction or strength.
     """
 
     direction: Direction
@@ -43,8 +43,6 @@ class Edit:
         if not isinstance(self.strength, int | float) or isinstance(self.strength, bool):
             raise InvalidInputError(f"the strength of an edit is {self.strength!r:.40}; expected a number")
         names = (self.segments,) if isinstance(self.segments, str) else tuple(self.segments)
-        if not names:
-            raise InvalidInputError('an edit names no segment; expected names, or "all"')
         object.__setattr__(self, "segments", names)
 
     def __repr__(self) -> str:
