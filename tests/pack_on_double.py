@@ -107,7 +107,7 @@ def write_tiny_models(models: Path, core_name: str) -> None:
     """models/stylegan/tiny.safetensors, a random generator of 64x64, and two directions for it."""
     architecture = importlib.import_module(f"{core_name}.generator.architecture")
     generator = importlib.import_module(f"{core_name}.generator.generator")
-    files = importlib.import_module(f"{core_name}.generator.files")
+    files = importlib.import_module(f"{core_name}.checkpoints.generators")
     mappings = importlib.import_module(f"{core_name}.generator.mapping")
     networks = importlib.import_module(f"{core_name}.generator.stylegan2")
     for folder in ("stylegan", "stylegan_directions"):
