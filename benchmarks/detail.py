@@ -28,12 +28,13 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from projections import MIXED, projected
 from timing import markdown
 
+from chunky_core.checkpoints import load_generator
 from chunky_core.compositing import composite
 from chunky_core.demo.photos import demo_photo
 from chunky_core.editing.directions import load_directions
 from chunky_core.evaluation.metrics import identity_distance, lpips_distance
 from chunky_core.evaluation.seam_visibility import seam_gradient_error
-from chunky_core.generator import Generator, load_generator
+from chunky_core.generator import Generator
 from chunky_core.images import save_image, to_uint8
 from chunky_core.inversion import Edit, Inversion, ProjectionConfig
 from chunky_core.losses.identity import load_identity_network

@@ -27,11 +27,12 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from chunky_core.checkpoints import load_generator
 from chunky_core.compositing.render import render
 from chunky_core.demo.photos import demo_photo
 from chunky_core.demo.shipped import LABEL_NAMES
 from chunky_core.evaluation.fidelity import FIGURES, Fidelity, Spread, compare_methods, measure_fidelity
-from chunky_core.generator import Generator, load_generator
+from chunky_core.generator import Generator
 from chunky_core.inversion import ProjectionConfig, project
 from chunky_core.losses import LossConfig, LossNetworks, load_networks
 from chunky_core.segments import segments_from_label_map, single_segment

@@ -22,11 +22,12 @@ from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from chunky_core.checkpoints import load_generator
 from chunky_core.compositing.render import render
 from chunky_core.demo.photos import Photo, demo_photo
 from chunky_core.demo.shipped import LABEL_NAMES
 from chunky_core.evaluation.metrics import mse
-from chunky_core.generator import Generator, load_generator
+from chunky_core.generator import Generator
 from chunky_core.images import to_uint8
 from chunky_core.inversion import ProjectionConfig, project
 from chunky_core.losses import LossConfig

@@ -17,9 +17,10 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from chunky_core.checkpoints import load_generator
 from chunky_core.demo.photos import demo_photo
 from chunky_core.demo.shipped import LABEL_NAMES
-from chunky_core.generator import Generator, load_generator
+from chunky_core.generator import Generator
 from chunky_core.inversion import Inversion, ProjectionConfig, load_inversion, project, save_inversion
 from chunky_core.inversion.config import plain_settings
 from chunky_core.segments import segments_from_label_map

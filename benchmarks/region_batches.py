@@ -20,8 +20,9 @@ from torch import Tensor
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from chunky_core.boxes import Box
+from chunky_core.checkpoints import load_generator
 from chunky_core.demo.shipped import LABEL_NAMES, load_shipped_photo
-from chunky_core.generator import Generator, load_generator
+from chunky_core.generator import Generator
 from chunky_core.generator.batches import Batch
 from chunky_core.segments import mask_box
 

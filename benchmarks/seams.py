@@ -26,6 +26,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from projections import projected
 from timing import markdown
 
+from chunky_core.checkpoints import load_generator
 from chunky_core.compositing import composite, render
 from chunky_core.compositing.refine_boundaries import segment_speeds, with_masks
 from chunky_core.compositing.render import render_segments
@@ -33,7 +34,7 @@ from chunky_core.editing.directions import load_directions
 from chunky_core.editing.edits import parse_edit
 from chunky_core.evaluation.fidelity import Spread
 from chunky_core.evaluation.seam_visibility import interior_gradient_error, mean_error, seam_gradient_errors
-from chunky_core.generator import Generator, load_generator
+from chunky_core.generator import Generator
 from chunky_core.images import save_image
 from chunky_core.inversion import Inversion, ProjectionConfig
 from chunky_core.segments.edit_segments import STATIC

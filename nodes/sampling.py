@@ -9,8 +9,8 @@ import folder_paths
 import torch
 from comfy_api.latest import io, ui
 
+from ..chunky_core.checkpoints import save_generator
 from ..chunky_core.errors import InvalidInputError
-from ..chunky_core.generator import save_generator
 from ..chunky_core.generator.description import dimensions
 from ..chunky_core.generator.generator import Generator
 from ..chunky_core.generator.sampling import NOISE_MODES, SEEDS, sample

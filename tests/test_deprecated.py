@@ -15,6 +15,7 @@ from chunky_core.deprecated.names import MOVED, RENAMED
 from chunky_core.generator.generator import Generator
 from chunky_core.inversion import Inversion, ProjectionConfig, project
 from tests.projection_tools import photo_of_parts, pieces
+from tests.test_structure import imported_modules
 
 CORE = Path(deprecated.__file__).parent.parent
 OLD = json.loads((Path(__file__).parent / "data" / "names_0_1.json").read_text())
@@ -136,3 +137,15 @@ def test_old_modules_are_attributes_of_their_rooms() -> None:
 def test_the_old_name_of_a_boxs_relative_cost(generator: Generator) -> None:
     with pytest.warns(DeprecationWarning, match="relative_cost"):
         assert generator.effort((0, 0, 8, 8)) == generator.relative_cost((0, 0, 8, 8))
+
+
+@pytest.mark.parametrize("folder", ["chunky_core", "nodes", "benchmarks", "docs"])
+def test_nothing_of_the_project_itself_uses_old_names(folder: str) -> None:
+    found = []
+    for path in sorted((CORE.parent / folder).rglob("*.py")):
+        for module in imported_modules(path):
+            place = ".".join(module[module.index("chunky_core") + 1 : -1]) if "chunky_core" in module else ""
+            old = f"{place}.{module[-1]}" in MOVED and f"{place}.{module[-1]}" not in MOVED.values()
+            if "deprecated" not in path.parts and (old or module[-1] in RENAMED.get(place, {})):
+                found.append(f"{path.relative_to(CORE.parent)}: {place}.{module[-1]}")
+    assert not found
