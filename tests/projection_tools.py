@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -46,3 +48,17 @@ def same_picture(one: Tensor, other: Tensor) -> bool:
 def assert_same(one: Inversion, other: Inversion) -> None:
     assert all(torch.equal(a, b) for a, b in zip(codes(one), codes(other), strict=True))
     assert one.losses == other.losses
+
+
+class Interrupted(BaseException):
+    """As the host's own, which is no Exception."""
+
+
+def stopping_at(step: int, exception: BaseException) -> Callable[[int, int, Tensor | None], None]:
+    """A callback that raises after a step."""
+
+    def callback(done: int, total: int, image: Tensor | None) -> None:
+        if done == step:
+            raise exception
+
+    return callback
