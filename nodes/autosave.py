@@ -1,7 +1,8 @@
 """Work under way in a file, so that neither an interruption nor a killed server loses it.
 
-A job, that is the projection or tuning of one photo with its segments and settings, has one file, which is written again and again: every half
-minute, when the run is cut short, and when it ends. A later run of the same job can go on from it.
+A job, that is the projection or tuning of one photo with its segments and settings, has one file, which is written
+again and again: every half minute, when the run is cut short, and when it ends. A later run of the same job can go on
+from it.
 """
 
 from __future__ import annotations

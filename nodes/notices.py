@@ -10,7 +10,7 @@ from server import PromptServer
 from .host import running_node
 
 NOTICE, TEXT = "chunkygan.notice", "chunkygan.text"  # events that web/js/notices.js shows
-LEVELS = {"info": logging.WARNING, "warn": logging.WARNING, "error": logging.ERROR}  # of the log; its quiet ones are hidden
+LEVELS = {"info": logging.WARNING, "warn": logging.WARNING, "error": logging.ERROR}  # of the log
 
 
 def show_on_node(text: str) -> None:

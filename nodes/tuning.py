@@ -17,12 +17,9 @@ from .autosave import SECONDS, job_key
 from .downstream import check_later_nodes
 from .host import HostedGenerator
 from .losses import weight_folders
-from .runs import CODES, CONTINUE, START_AS, Keep, run_jobs
+from .runs import CONTINUE, Keep, run_jobs
+from .tuning_inputs import PERCENT, SHARED, tuning_inputs
 from .types import GeneratorIO, InversionBatch, InversionIO, LossIO
-
-DEFAULTS = TuningConfig()
-SHARED, APART = DELTAS = ("shared", "apart")
-PERCENT = 100.0
 
 
 class PivotalTuning(io.ComfyNode):
@@ -34,13 +31,20 @@ class PivotalTuning(io.ComfyNode):
             category="ChunkyGAN/inversion",
             description="Changes the generator's weights a little for this photo, so that chosen segments show what "
             "no code draws: glasses, a scar, the very mouth. The generator itself stays as it is.",
-            search_aliases=["pti", "fine-tune", "finetune generator", "tune weights", "inversion", "gan inversion"],
+            search_aliases=[
+                "pti",
+                "fine-tune",
+                "finetune generator",
+                "tune weights",
+                "inversion",
+                "gan inversion",
+            ],
             inputs=[
                 GeneratorIO.Input("generator", tooltip="The generator that the inversion was made with."),
                 InversionIO.Input(
                     "inversion",
-                    tooltip="From Segmented Projection, with its photo; a batch is tuned one after the other. Its codes "
-                    "are the pivot: they stay, and so do its edits.",
+                    tooltip="From Segmented Projection, with its photo; a batch is tuned one after the other. Its "
+                    "codes are the pivot: they stay, and so do its edits.",
                 ),
                 LossIO.Input(
                     "loss",
@@ -51,7 +55,8 @@ class PivotalTuning(io.ComfyNode):
             ],
             outputs=[
                 InversionIO.Output(
-                    display_name="inversion", tooltip="The same with what was added to the weights: edit it as before."
+                    display_name="inversion",
+                    tooltip="The same with what was added to the weights: edit it as before.",
                 ),
                 io.Image.Output(display_name="image", tooltip="The photo as the tuned generator redraws it."),
             ],
@@ -134,91 +139,8 @@ class TuningJob:
         )
 
 
-def tuning_inputs() -> list[io.Input]:
-    """The widgets, in the order of the page; saved workflows depend on it."""
-    return [
-        io.String.Input(
-            "segments",
-            default="all",
-            tooltip="Which segments, separated by commas: their names, a pair such as 'eyes', or 'all' (also if "
-            "blank). Nothing outside their masks changes.",
-        ),
-        io.Combo.Input(
-            "delta",
-            options=list(DELTAS),
-            default=SHARED if DEFAULTS.shared else APART,
-            tooltip="What is added to the weights. shared = one delta for all these segments, which must agree. apart = "
-            "one for each, tuned by itself.",
-        ),
-        io.Int.Input(
-            "steps",
-            default=DEFAULTS.num_steps,
-            min=1,
-            max=2000,
-            tooltip="Steps of the optimiser; 100 is good, 50 will do for one small segment.",
-        ),
-        io.Int.Input(
-            "seed",
-            default=DEFAULTS.seed,
-            min=0,
-            max=0xFFFFFFFF,
-            control_after_generate=io.ControlAfterGenerate.fixed,
-            tooltip="Seed of the delta's beginning and of the codes that locality looks at.",
-        ),
-        number(
-            "learning_rate", DEFAULTS.learning_rate, 0.0001, 0.1, 0.0001, "Highest step size of adam."
-        ),
-        number(
-            "size",
-            DEFAULTS.size * PERCENT,
-            0.1,
-            100.0,
-            0.1,
-            "How large what is saved may be, in % of the generator's file: more = closer.",
-            advanced=False,
-        ),
-        number(
-            "locality",
-            DEFAULTS.locality,
-            0.0,
-            10.0,
-            0.01,
-            "How strongly what the generator draws for other codes near by is held where it was, so that edits keep "
-            "their effect; costs time; 0 = off.",
-        ),
-        io.Int.Input(
-            "plateau",
-            default=DEFAULTS.plateau,
-            min=0,
-            max=500,
-            tooltip="Steps without an improvement by 1 % after which a segment stops; 0 = never.",
-            advanced=True,
-        ),
-        io.Boolean.Input(
-            "tune_codes",
-            default=DEFAULTS.tune_codes,
-            tooltip="On = the codes go on beside the weights: closer still, edited less cleanly.",
-            advanced=True,
-        ),
-        io.Combo.Input(
-            "start_as",
-            options=list(START_AS),
-            default=CODES,
-            tooltip="codes = a new run, which sets out from the inversion as it comes. continue = go on with an "
-            "interrupted tuning: with the one connected or else with what was saved of this same tuning.",
-        ),
-    ]
-
-
-def number(
-    name: str, default: float, low: float, high: float, step: float, tooltip: str, *, advanced: bool = True
-) -> io.Input:
-    widget: dict[str, Any] = {"min": low, "max": high, "step": step, "round": False}
-    return io.Float.Input(name, default=default, **widget, tooltip=tooltip, advanced=advanced)
-
-
 def check_tunable(generator: Generator, inversion: Inversion, config: TuningConfig) -> None:
-    """Raise InvalidInputError or WrongGeneratorError for an inversion that can't be tuned so, before anything is done."""
+    """Raise InvalidInputError or WrongGeneratorError for an inversion that can't be tuned so, before the first step."""
     check_same_generator(generator, inversion)
     inversion.masks.resolve(config.segments)
     if inversion.photo is None:

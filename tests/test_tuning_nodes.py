@@ -101,7 +101,8 @@ def same_deltas(one: Any, other: Any) -> bool:
     pairs = [(one.delta, other.delta)]
     pairs += [(a.delta, b.delta) for a, b in zip(one.segments, other.segments, strict=True)]
     return all(
-        a.keys() == b.keys() and all(torch.equal(a[name].cpu(), b[name].cpu()) for name in a) for a, b in pairs
+        a.keys() == b.keys() and all(torch.equal(a[name].cpu(), b[name].cpu()) for name in a)
+        for a, b in pairs
     )
 
 

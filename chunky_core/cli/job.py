@@ -6,6 +6,7 @@ import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic
+from typing import Any
 
 from torch import Tensor
 
@@ -17,7 +18,7 @@ from ..inversion.fits import fit_report
 from ..inversion.presets import preset_steps
 from ..segments import SegmentMasks, single_segment
 from .outputs import GLOBAL, INVERSION, TUNED, prepare_folder
-from .projection_task import ProjectionTask
+from .projection_task import PhotoTask, PresetTask, ProjectionTask
 from .results import Results, write_figures, write_pictures
 from .signals import Stopped
 from .tuning_task import TuningTask
@@ -49,7 +50,7 @@ class Job:
     profile: bytes | None = None
 
     def check_names(self) -> None:
-        """Raise InvalidInputError where an edit or the tuning names no segment, or a direction doesn't fit the generator."""
+        """Raise InvalidInputError for a name that is no segment, and a direction that doesn't fit the generator."""
         if self.tuning is not None:
             self.segments.resolve(self.tuning.segments)
         for edit in self.edits:
@@ -73,25 +74,23 @@ class Job:
         """Of the projection by segments."""
         return preset_steps(self.preset) if self.preset else self.config.num_steps
 
-    def projections(self, folder: Path) -> list[ProjectionTask]:
+    def projections(self, folder: Path) -> list[PhotoTask]:
         """The projection by segments and, where it is to be compared with, that by one code."""
-        space = self.config.space
-        jobs = [(f"segments ({self.title})", self.segments, folder / INVERSION, self.edits, self.preset)]
-        if self.compare_global:
-            jobs.append((f"global ({space})", single_segment(self.segments.size), folder / GLOBAL, (), ""))
+        shared: dict[str, Any] = {"generator": self.generator, "photo": self.photo, "resume": self.resume}
+        config = self.config
+        own = shared | {"title": f"segments ({self.title})", "segments": self.segments, "edits": self.edits}
+        own["path"] = folder / INVERSION
+        task: PhotoTask
+        if self.preset:
+            task = PresetTask(preset=self.preset, loss=config.loss, seed=config.seed, **own)
+        else:
+            task = ProjectionTask(config=config, **own)
+        if not self.compare_global:
+            return [task]
+        whole, title = single_segment(self.segments.size), f"global ({config.space})"
         return [
-            ProjectionTask(
-                title=title,
-                generator=self.generator,
-                photo=self.photo,
-                segments=segments,
-                config=self.config,
-                preset=preset,
-                path=path,
-                edits=edits,
-                resume=self.resume,
-            )
-            for title, segments, path, edits, preset in jobs
+            task,
+            ProjectionTask(title=title, segments=whole, config=config, path=folder / GLOBAL, **shared),
         ]
 
     def tuning_task(self, folder: Path) -> TuningTask | None:

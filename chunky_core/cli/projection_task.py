@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..errors import ChunkyError, InvalidInputError
-from ..inversion import Inversion, ProjectionConfig, project
+from ..inversion import Inversion, LossConfig, ProjectionConfig, project
 from ..inversion.config import plain_settings
 from ..inversion.presets import project_preset
 from ..inversion.record import check_same_generator, photo_digest
@@ -18,52 +19,78 @@ from ..segments import SegmentMasks
 from .task import Task
 
 MASK_TOLERANCE = 1e-6  # of masks that come back from a file
+PRESET = "preset"  # the entry of an inversion's settings
+
 
 @dataclass(frozen=True, kw_only=True)
-class ProjectionTask(Task):
-    """photo: [1,3,H,W] in [-1,1] of the generator's resolution. preset: "" = as the config says; of a preset only the
-    config's loss and seed count.
-    """
+class PhotoTask(Task):
+    """photo: [1,3,H,W] in [-1,1] of the generator's resolution."""
 
     noun = "projection"
 
     photo: Tensor
     segments: SegmentMasks
-    config: ProjectionConfig
-    preset: str = ""
-
-    def work(self, earlier: Inversion | None, **watching: Any) -> Inversion:
-        start: dict[str, Any] = {"start": earlier, "resume": earlier is not None}
-        given = (self.generator, self.photo, self.segments)
-        if not self.preset:
-            return project(*given, self.config, **start, **watching)
-        loss, seed = self.config.loss, self.config.seed
-        return project_preset(*given, self.preset, loss=loss, seed=seed, **start, **watching)
 
     def check_goes_on(self, found: Inversion) -> None:
         try:
-            self._check_job(found)
+            self.check_same_photo(found)
         except ChunkyError as error:
             raise InvalidInputError(f"--resume can't go on with {self.path}: {error}") from error
-        settings = plain_settings(self.config)
-        if self.preset:
-            settings = {name: settings[name] for name in ("losses", "seed")}
-        known = {"preset": "", **found.settings}
-        self.check_settings({"preset": self.preset, **settings}, known, free={"steps"})  # more are welcome
+        self.check_settings(
+            self.settings(), {PRESET: "", **found.settings}, free={"steps"}
+        )  # more are welcome
 
-    def _check_job(self, found: Inversion) -> None:
-        if self.preset:
-            return self._check_preset_job(found)
+    @abstractmethod
+    def check_same_photo(self, found: Inversion) -> None:
+        """Raise a ChunkyError where an inversion is of something else."""
+
+    @abstractmethod
+    def settings(self) -> dict[str, Any]:
+        """What is asked for, by the names that an inversion's settings have."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProjectionTask(PhotoTask):
+    """As the config says."""
+
+    config: ProjectionConfig
+
+    def work(self, earlier: Inversion | None, **watching: Any) -> Inversion:
+        given = (self.generator, self.photo, self.segments, self.config)
+        return project(*given, start=earlier, resume=earlier is not None, **watching)
+
+    def settings(self) -> dict[str, Any]:
+        return {PRESET: "", **plain_settings(self.config)}
+
+    def check_same_photo(self, found: Inversion) -> None:
         spaces = segment_spaces(self.segments, self.config)
-        _, state = check_resumable(
-            self.generator, found, self.photo, self.segments, spaces, self.config
-        )
+        _, state = check_resumable(self.generator, found, self.photo, self.segments, spaces, self.config)
         if state.step > self.config.num_steps:
             raise InvalidInputError(
                 f"it is at step {state.step}, --steps is {self.config.num_steps}; give at least {state.step}"
             )
 
-    def _check_preset_job(self, found: Inversion) -> None:
+
+@dataclass(frozen=True, kw_only=True)
+class PresetTask(PhotoTask):
+    """By one of the presets."""
+
+    preset: str
+    loss: LossConfig
+    seed: int
+
+    def work(self, earlier: Inversion | None, **watching: Any) -> Inversion:
+        given = (self.generator, self.photo, self.segments, self.preset)
+        resume = earlier is not None
+        return project_preset(
+            *given, loss=self.loss, seed=self.seed, start=earlier, resume=resume, **watching
+        )
+
+    def settings(self) -> dict[str, Any]:
+        plain = plain_settings(ProjectionConfig(loss=self.loss, seed=self.seed))
+        return {PRESET: self.preset} | {name: plain[name] for name in ("losses", "seed")}
+
+    def check_same_photo(self, found: Inversion) -> None:
         check_same_generator(self.generator, found)
         if found.photo_digest != photo_digest(self.photo):
             raise InvalidInputError("it is of another photo")

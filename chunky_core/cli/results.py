@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Results:
-    """projected: the segments' codes; tuned: the same with a delta, where there was a tuning; others: the projections by
-    one code, for comparison.
+    """projected: by segments; tuned: the same with a delta, where there was a tuning; others: the projections by one
+    code, for comparison.
     """
 
     projected: Inversion

@@ -22,8 +22,8 @@ from .signals import Stopped
 class Task(ABC):
     """What is done, and the file that its result, finished or not, is kept in.
 
-    noun: what the work is called; title: this one, on the progress bar. edits: what the file and the result get. resume:
-    go on from the file, where there is one.
+    noun: what the work is called; title: this one, on the progress bar. edits: what the file and the result get.
+    resume: go on from the file, where there is one.
     """
 
     noun: ClassVar[str]

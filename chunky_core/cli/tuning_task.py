@@ -41,7 +41,7 @@ class TuningTask(Task):
             )
 
     def same_pivot(self, earlier: Inversion | None) -> Inversion | None:
-        """`earlier` if it has the pivot's photo, masks and codes; otherwise None, and a line says that it begins anew."""
+        """`earlier` if it has the pivot's photo and codes; otherwise None, and a line says that it begins anew."""
         if earlier is None or (self.pivot is not None and _is_of(earlier, self.pivot)):
             return earlier
         print(f"{self.path} was made from other codes; the tuning begins anew", file=sys.stderr)
@@ -53,5 +53,6 @@ def _is_of(tuned: Inversion, pivot: Inversion) -> bool:
         return False
     pairs = zip(tuned.segments, pivot.segments, strict=True)
     return all(
-        a.code.space == b.code.space and torch.equal(a.code.tensor.cpu(), b.code.tensor.cpu()) for a, b in pairs
+        a.code.space == b.code.space and torch.equal(a.code.tensor.cpu(), b.code.tensor.cpu())
+        for a, b in pairs
     )
