@@ -19,6 +19,7 @@ from ..generator.spaces import Direction
 from ..images import to_uint8
 from ..segments.segment_masks import SegmentMasks
 from ..wording import pictures
+from .fits import SegmentFit, poor_segments
 from .original_crop import Alignment
 from .segment_codes import SegmentCodes
 
@@ -79,8 +80,9 @@ class Inversion:
     belong to. settings: what the projection was asked for, plain values only. losses: one curve per segment,
     one value per step. stopped: None, or why the projection ended early. noise: one map [r,r] for each entry
     of `Generator.noise_layout`, or () for the generator's own maps. alignment: where in a larger original the
-    photo was cut out. state: where the projection stands, to go on from there. Raises InvalidInputError where
-    masks, names, photo and maps don't fit together.
+    photo was cut out. state: where the projection stands, to go on from there. fits: by name, how near each segment
+    came to the photo; {} where it wasn't measured. Raises InvalidInputError where masks, names, photo and maps don't
+    fit together.
     """
 
     photo: Tensor | None
@@ -95,6 +97,7 @@ class Inversion:
     noise: tuple[Tensor, ...] = ()
     alignment: Alignment | None = None
     state: ProjectionState | None = None
+    fits: Mapping[str, SegmentFit] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "segments", SegmentCodes(self.segments))  # any sequence will do
@@ -128,6 +131,11 @@ class Inversion:
     def is_unfinished(self) -> bool:
         """Whether its projection was interrupted, so that going on with it leads somewhere."""
         return self.state is not None and (self.stopped or "").startswith("interrupted")
+
+    @property
+    def poor_fits(self) -> tuple[str, ...]:
+        """Names of the segments that hardly came nearer to the photo than where they set out from."""
+        return poor_segments(self.fits)
 
     @property
     def masks(self) -> SegmentMasks:
