@@ -11,6 +11,7 @@ from .original_crop import Alignment
 from .projector import StopProjection, project
 from .record import Edit, Inversion, ProjectionState, check_generator
 from .segment_codes import SegmentCode, SegmentCodes
+from .tuning import TuningConfig, tune
 
 __all__ = [
     "Alignment",
@@ -23,11 +24,13 @@ __all__ = [
     "SegmentCodes",
     "SegmentFit",
     "StopProjection",
+    "TuningConfig",
     "check_generator",
     "fit_report",
     "load_inversion",
     "project",
     "save_inversion",
+    "tune",
 ]
 __path__.append(old_modules("inversion"))
 __getattr__ = old_names(__name__)
