@@ -32,12 +32,19 @@ class Autosave:
     """The file of one job. What can't be read or written is told, and never ends the run.
 
     noun, what: how the kind of job and this one are called in notices, such as "projection", "photo 2 of 3". show: puts
-    a text on the node.
+    a text on the node. steps: how many steps a record has behind it, and all of them.
     """
 
-    def __init__(self, key: str, noun: str, what: str, show: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        key: str,
+        noun: str,
+        what: str,
+        show: Callable[[str], None],
+        steps: Callable[[Inversion], tuple[int, int]],
+    ) -> None:
         self.path = autosave_folder() / f"autosave_{key}.safetensors"
-        self._noun, self._what, self._show = noun, what, show
+        self._noun, self._what, self._show, self._steps = noun, what, show, steps
         self._has_failed, self._reached, self._held = False, "", 0
 
     @property
@@ -48,7 +55,7 @@ class Autosave:
         """Tell on the node from which step the run goes on, if it goes on with an earlier record, and where the work
         will be.
         """
-        begins = f"Goes on after step {steps_done(earlier)}. " if earlier is not None else ""
+        begins = f"Goes on after step {self._steps(earlier)[0]}. " if earlier is not None else ""
         self._show(f"{begins}Will be saved every {SECONDS:.0f} s\nin {self._shown}")
 
     def load(self) -> Inversion | None:
@@ -72,7 +79,7 @@ class Autosave:
             return
         if earlier is None:
             return
-        self._held = steps_done(earlier)
+        self._held = self._steps(earlier)[0]
         if earlier.is_unfinished:
             show_notice(
                 f"An earlier run of {self._what} is saved in {self._shown}, after step {self._held}, and this one "
@@ -81,8 +88,9 @@ class Autosave:
 
     def save_unfinished(self, record: Inversion) -> None:
         """Write the record of a run that goes on, or has just been cut short, over the last one."""
-        if steps_done(record) > self._held and self._is_saved(record):
-            self._reached = (record.stopped or "").removeprefix("interrupted ")
+        done, total = self._steps(record)
+        if done > self._held and self._is_saved(record):
+            self._reached = f"after step {done} of {total}"
             self._show(f"Saved {self._reached}; start_as = continue goes on\n{self._shown}")
 
     def save_finished(self, record: Inversion) -> None:
@@ -109,11 +117,6 @@ class Autosave:
             self._has_failed = True
             return False
         return True
-
-
-def steps_done(record: Inversion) -> int:
-    """How many steps of its work are done."""
-    return 0 if record.state is None else record.state.step
 
 
 def job_key(described: Any, tensors: Iterable[Tensor]) -> str:

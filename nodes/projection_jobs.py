@@ -11,7 +11,7 @@ from ..chunky_core.callbacks import Callback
 from ..chunky_core.generator.generator import Generator
 from ..chunky_core.inversion import Alignment, Inversion, ProjectionConfig, project
 from ..chunky_core.inversion.config import plain_settings
-from ..chunky_core.inversion.presets import project_preset
+from ..chunky_core.inversion.presets import preset_steps, preset_steps_done, project_preset
 from ..chunky_core.inversion.projector import check_photo
 from ..chunky_core.inversion.record import photo_digest
 from ..chunky_core.inversion.validation import check_setup, check_start, segment_spaces
@@ -20,9 +20,15 @@ from .autosave import SECONDS, job_key
 from .downstream import check_later_nodes
 from .host import HostedGenerator, each_photo, per_photo, plain_tensors
 from .losses import weight_folders
+from .notices import show_notice
 from .projection_inputs import CUSTOM
 from .runs import Keep, run_jobs
 from .types import AlignmentBatch, InversionBatch, SegmentsBatch
+
+LEFT_BEHIND = (
+    "The inversion in start is tuned. The projection sets out from its codes with the generator's own weights, which "
+    "draw them otherwise; tune the result again."
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +49,11 @@ class ProjectionJob:
     def aligned(self, record: Inversion) -> Inversion:
         """The record with this photo's alignment, if there is one."""
         return record if self.alignment is None else replace(record, alignment=self.alignment)
+
+    def steps(self, record: Inversion) -> tuple[int, int]:
+        if self.preset != CUSTOM:
+            return preset_steps_done(record), preset_steps(self.preset)
+        return (0 if record.state is None else record.state.step), self.config.num_steps
 
     def key(self, generator: Generator) -> str:
         """The number of steps doesn't count, because a job can be given more of them."""
@@ -100,7 +111,7 @@ def project_photos(
     alignment: AlignmentBatch | None = None,
 ) -> tuple[InversionBatch, Tensor]:
     """Every photo of the batch in turn -> the inversions, and their reconstructions as a host IMAGE."""
-    jobs = checked_jobs(hosted, image, segments, start, config, preset, alignment)
+    jobs = checked_jobs(hosted, image, segments, start, config, preset, alignment, resume=resume)
     return run_jobs(hosted, jobs, resume=resume)
 
 
@@ -112,6 +123,8 @@ def checked_jobs(
     config: ProjectionConfig,
     preset: str,
     alignment: AlignmentBatch | None,
+    *,
+    resume: bool,
 ) -> list[ProjectionJob]:
     """What each photo of the batch needs. What is wrong with any of them is found now, before the first step.
 
@@ -129,6 +142,8 @@ def checked_jobs(
     for one in start:
         if one is not None:
             check_start(hosted.generator, one)
+            if one.is_tuned and not resume:
+                show_notice(LEFT_BEHIND)
     given = (
         per_photo(segments, len(photos), "sets of segments"),
         per_photo(start, len(photos), "starting inversions"),

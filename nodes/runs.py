@@ -32,6 +32,9 @@ class Job(Protocol):
     @property
     def given(self) -> Inversion | None: ...
 
+    def steps(self, record: Inversion) -> tuple[int, int]:
+        """How many steps of this work a record has behind it, and all of them."""
+
     def key(self, generator: Generator) -> str:
         """As `job_key` makes it."""
 
@@ -54,7 +57,7 @@ def run_jobs(hosted: HostedGenerator, jobs: Sequence[Job], *, resume: bool) -> t
     with loaded(hosted) as generator:
         for index, job in enumerate(jobs):
             what = f"this {job.noun}" if len(jobs) == 1 else f"photo {index + 1} of {len(jobs)}"
-            file = Autosave(job.key(generator), job.noun, what, text.show)
+            file = Autosave(job.key(generator), job.noun, what, text.show, job.steps)
             found = run_job(generator, job, file, step_reporter(index, len(jobs)), resume=resume)
             text.add_fit(found, what if len(jobs) > 1 else "")
             file.save_finished(found)

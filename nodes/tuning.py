@@ -104,6 +104,9 @@ class TuningJob:
         is_tuning = state is not None and state.is_tuning
         return self.inversion if is_tuning and self.inversion.is_unfinished else None
 
+    def steps(self, record: Inversion) -> tuple[int, int]:
+        return (0 if record.state is None else record.state.step), self.config.num_steps
+
     def key(self, generator: Generator) -> str:
         """The number of steps doesn't count, because a job can be given more of them."""
         pivot = self.inversion

@@ -138,7 +138,8 @@ def run_job(job: Job, folder: Path) -> dict:
 
 def run_tuning(task: TuningTask, pivot: Inversion, earlier: Inversion | None) -> Inversion:
     """The projected inversion tuned, from where an earlier run of the same one stood."""
-    tuned = replace(task, pivot=pivot).run(task.same_pivot(earlier))
+    task = replace(task, pivot=pivot)
+    tuned = task.run(task.of_same_pivot(earlier))
     print_fit(tuned)
     return tuned
 

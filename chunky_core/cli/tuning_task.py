@@ -40,7 +40,7 @@ class TuningTask(Task):
                 f"{found.state.step}"
             )
 
-    def same_pivot(self, earlier: Inversion | None) -> Inversion | None:
+    def of_same_pivot(self, earlier: Inversion | None) -> Inversion | None:
         """`earlier` if it has the pivot's photo and codes; otherwise None, and a line says that it begins anew."""
         if earlier is None or (self.pivot is not None and _is_of(earlier, self.pivot)):
             return earlier

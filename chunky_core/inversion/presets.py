@@ -57,6 +57,14 @@ def preset_steps(preset: str) -> int:
     return sum(phase.num_steps for phase in preset_phases(preset, LossConfig()))
 
 
+def preset_steps_done(record: Inversion) -> int:
+    """How many steps, over all phases, a record of a preset has behind it; 0 where it is of none."""
+    preset, phase = record.settings.get("preset"), record.settings.get("phase")
+    if record.state is None or preset not in _PHASES or not isinstance(phase, int):
+        return 0
+    return sum(earlier.num_steps for earlier in _PHASES[preset][:phase]) + record.state.step
+
+
 def project_preset(
     generator: Generator,
     photo: Tensor,
