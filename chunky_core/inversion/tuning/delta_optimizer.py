@@ -159,6 +159,7 @@ def _steepest_rows(grad: Tensor, rank: int) -> Tensor:
     """The second factor [rank,rest] of a delta that is zero by its first: rows of mean square 1 in whose span most of
     the gradient [O,rest] lies, its first right singular vectors (Wang et al. 2024, "LoRA-GA", sec. 3.2).
     """
-    _, left = torch.linalg.eigh(grad @ grad.T)  # ascending
-    rows = left[:, -rank:].flip(1).T @ grad
-    return torch.nn.functional.normalize(rows, dim=1, eps=1e-30) * math.sqrt(grad.shape[1])
+    matrix = grad.cpu()  # not every device knows eigenvectors
+    _, left = torch.linalg.eigh(matrix @ matrix.T)  # ascending
+    rows = left[:, -rank:].flip(1).T @ matrix
+    return torch.nn.functional.normalize(rows, dim=1, eps=1e-30).to(grad) * math.sqrt(grad.shape[1])
