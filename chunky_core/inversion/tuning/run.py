@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,10 +13,12 @@ from torch import Tensor
 from ...boxes import Box
 from ...generator.generator import Generator
 from ...generator.spaces import LatentCode
+from ..fits import SegmentFit
 from ..record import TUNING, Inversion, ProjectionState
 from ..segment_codes import SegmentCodes
 from .config import TuningConfig
 from .delta_optimizer import DeltaOptimizer
+from .fits import fitting_errors
 from .locality import Locality
 from .objective import TuningObjective
 
@@ -61,9 +63,10 @@ class TunedPart:
 class Tuning:
     """What a tuning works on, and where it stands.
 
-    source: the inversion as it was given; step: how many are done; stopped: why it ended early, or "";
-    limits: of each part's loss; curves: losses by the names they have in a record; noise: the
-    inversion's maps, where gradients can flow; untouched: for previews, what the other segments look like, and where.
+    source: the inversion as it was given; step: how many are done; stopped: why it ended early, or ""; limits: of each
+    part's loss; starting_errors: of the segments before it, in grey levels; curves: losses by the names they have in a
+    record; noise: the inversion's maps, where gradients can flow; untouched: for previews, what the other segments look
+    like, and where.
     """
 
     generator: Generator
@@ -74,6 +77,7 @@ class Tuning:
     step: int = 0
     stopped: str = ""
     limits: dict[int, float] = field(default_factory=dict)
+    starting_errors: dict[str, float] = field(default_factory=dict)
     curves: dict[str, list[float]] = field(default_factory=dict)
     noise: tuple[Tensor, ...] = ()
     untouched: dict[int, tuple[Tensor, Box]] = field(default_factory=dict)
@@ -143,7 +147,7 @@ def record_of(run: Tuning, device: torch.device, *, unfinished: bool = False) ->
         for drawing, code in zip(part.drawings, codes, strict=True):
             for index in drawing:
                 segments[index] = replace(segments[index], code=code, delta=own)
-    return replace(
+    record = replace(
         run.source,
         segments=SegmentCodes(segments),
         delta=delta,
@@ -152,3 +156,10 @@ def record_of(run: Tuning, device: torch.device, *, unfinished: bool = False) ->
         stopped=stopped or None,
         state=state_of(run).on("cpu"),
     )
+    fits = {}
+    with (
+        suppress(RuntimeError, MemoryError) if unfinished else nullcontext()
+    ):  # memory may be what ended the run
+        errors = fitting_errors(run.generator, record, run.starting_errors)
+        fits = {name: SegmentFit(run.starting_errors[name], end) for name, end in errors.items()}
+    return replace(record, fits={**run.source.fits, **fits})
