@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
+from dataclasses import replace
 
 from ..chunky_core.inversion import Inversion
 from ..chunky_core.inversion.fits import fit_report
@@ -19,11 +21,12 @@ class NodeText:
         """Put `text` below the fits, in the place of what was there."""
         show_on_node("\n".join([*self._fits, text]))
 
-    def add_fit(self, record: Inversion, which: str = "") -> None:
-        """The fit of a record, to be shown from the next text on; said in a notice where a segment's is poor.
+    def add_fit(self, record: Inversion, names: Sequence[str], which: str = "") -> None:
+        """The fit of these segments of a record, to be shown from the next text on; said in a notice where one is poor.
 
         which: of several photos it is, or "".
         """
+        record = replace(record, fits={name: fit for name, fit in record.fits.items() if name in names})
         label = f"{which}: " if which else ""
         if line := fit_line(record):
             self._fits.append(f"{label}{line}")

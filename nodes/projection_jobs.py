@@ -55,6 +55,9 @@ class ProjectionJob:
             return preset_steps_done(record), preset_steps(self.preset)
         return (0 if record.state is None else record.state.step), self.config.num_steps
 
+    def names(self) -> tuple[str, ...]:
+        return self.segments.names
+
     def key(self, generator: Generator) -> str:
         """The number of steps doesn't count, because a job can be given more of them."""
         settings = self._settings()

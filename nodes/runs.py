@@ -35,6 +35,9 @@ class Job(Protocol):
     def steps(self, record: Inversion) -> tuple[int, int]:
         """How many steps of this work a record has behind it, and all of them."""
 
+    def names(self) -> tuple[str, ...]:
+        """The segments that it fits."""
+
     def key(self, generator: Generator) -> str:
         """As `job_key` makes it."""
 
@@ -59,7 +62,7 @@ def run_jobs(hosted: HostedGenerator, jobs: Sequence[Job], *, resume: bool) -> t
             what = f"this {job.noun}" if len(jobs) == 1 else f"photo {index + 1} of {len(jobs)}"
             file = Autosave(job.key(generator), job.noun, what, text.show, job.steps)
             found = run_job(generator, job, file, step_reporter(index, len(jobs)), resume=resume)
-            text.add_fit(found, what if len(jobs) > 1 else "")
+            text.add_fit(found, job.names(), what if len(jobs) > 1 else "")
             file.save_finished(found)
             remove_old(max(NEWEST, len(jobs)))
             done.append(found)

@@ -107,6 +107,9 @@ class TuningJob:
     def steps(self, record: Inversion) -> tuple[int, int]:
         return (0 if record.state is None else record.state.step), self.config.num_steps
 
+    def names(self) -> tuple[str, ...]:
+        return self.inversion.masks.resolve(self.config.segments)
+
     def key(self, generator: Generator) -> str:
         """The number of steps doesn't count, because a job can be given more of them."""
         pivot = self.inversion

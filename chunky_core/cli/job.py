@@ -140,7 +140,8 @@ def run_tuning(task: TuningTask, pivot: Inversion, earlier: Inversion | None) ->
     """The projected inversion tuned, from where an earlier run of the same one stood."""
     task = replace(task, pivot=pivot)
     tuned = task.run(task.of_same_pivot(earlier))
-    print_fit(tuned)
+    names = tuned.masks.resolve(task.config.segments)
+    print_fit(replace(tuned, fits={name: fit for name, fit in tuned.fits.items() if name in names}))
     return tuned
 
 
