@@ -17,7 +17,10 @@ _ADVICE = (
     "more steps, a lower learning rate, a warm-up, or an inversion of the whole photo as start may find it; a mask "
     "that shows something else than the generator draws never will"
 )
-_TUNING_ADVICE = "more steps, a larger size, a higher learning rate, or a longer projection before the tuning may bring it near"
+_TUNING_ADVICE = (
+    "more steps, a larger size, a higher learning rate, or a longer projection before the tuning may "
+    "bring it near"
+)
 
 
 @dataclass(frozen=True)
