@@ -5,7 +5,7 @@ Chosen by measurement on the demo portraits (docs/presets.md). P1 = Futschik et 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
@@ -43,7 +43,7 @@ PRESETS: tuple[str, ...] = tuple(_PHASES)
 def preset_phases(
     preset: str, loss: LossConfig, *, seed: int = 0, generator: Generator | None = None
 ) -> tuple[PhaseConfig, ...]:
-    """The phases of a preset, for what `generator` can do: w+ without styles, no lower resolutions where it has none.
+    """The phases of a preset, without lower resolutions where `generator` makes one only.
 
     Raises InvalidInputError for a name that isn't one of PRESETS.
     """
@@ -113,13 +113,8 @@ def project_preset(
 
 
 def _suited(phase: PhaseConfig, generator: Generator | None) -> PhaseConfig:
-    if generator is None or isinstance(phase, TuningConfig):
-        return phase
-    if not generator.style_layout:
-        phase = replace(phase, space="w+")
-    if len(generator.out_resolutions) == 1:
-        phase = replace(phase, coarse=0.0)
-    return phase
+    makes_one_size = generator is not None and len(generator.out_resolutions) == 1
+    return replace(phase, coarse=0.0) if makes_one_size and isinstance(phase, ProjectionConfig) else phase
 
 
 def _phase_to_go_on_with(start: Inversion | None, preset: str) -> int:
@@ -152,9 +147,10 @@ def _marked(record: Inversion, preset: str, index: int) -> Inversion:
     return replace(record, settings={**record.settings, "preset": preset, "phase": index})
 
 
-def _with_first_start(record: Inversion, fits: dict[str, SegmentFit]) -> Inversion:
+def _with_first_start(record: Inversion, fits: Mapping[str, SegmentFit]) -> Inversion:
     """A phase's fits, but from where the first one set out."""
     joined = {
-        name: replace(fit, start=fits[name].start) if name in fits else fit for name, fit in record.fits.items()
+        name: replace(fit, start=fits[name].start) if name in fits else fit
+        for name, fit in record.fits.items()
     }
     return replace(record, fits=joined)
