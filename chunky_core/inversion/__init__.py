@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..deprecated import old_modules, old_names
 from ..losses import LossConfig
 from .config import ProjectionConfig
+from .fits import SegmentFit, fit_report
 from .inversion_files import load_inversion, save_inversion
 from .original_crop import Alignment
 from .projector import StopProjection, project
@@ -21,9 +22,11 @@ __all__ = [
     "ProjectionState",
     "SegmentCode",
     "SegmentCodes",
+    "SegmentFit",
     "StopProjection",
     "TuningConfig",
     "check_generator",
+    "fit_report",
     "load_inversion",
     "project",
     "save_inversion",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
@@ -19,9 +20,10 @@ from .hooks import TOGETHER, CoarseToFine, WarmUp, default_hooks
 from .initialization import starting_codes, starting_noise
 from .latents import LatentOptimizer
 from .loss_regions import PyramidLevel
-from .projection import Hook, Projection, enter_stage, restore
+from .projection import Hook, Projection, enter_stage, restore, segment_codes
 from .projection_loss import ProjectionLoss
 from .record import Inversion, ProjectionState, photo_digest
+from .segment_synthesis import segment_errors
 from .validation import check_resumable, check_setup, segment_spaces
 
 
@@ -80,8 +82,18 @@ def begin(
         if state is not None:
             run.curves = {name: list(start.losses.get(name, ())) for name in names}
             _go_on(run, start, state)
+    if state is None:
+        with torch.no_grad():
+            run.starting_errors = _starting_errors(run)
     enter_stage(run)
     return run
+
+
+def _starting_errors(run: Projection) -> tuple[float, ...]:
+    """Of the segments, drawn by the codes that they set out from."""
+    codes = segment_codes(run, run.latents.latent_codes())
+    errors = segment_errors(run.generator, run.full.photo, run.full.masks, codes, run.latents.noise_maps)
+    return tuple(errors) if all(map(math.isfinite, errors)) else ()
 
 
 def _go_on(run: Projection, start: Inversion, state: ProjectionState) -> None:

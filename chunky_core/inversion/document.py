@@ -13,6 +13,7 @@ from torch import Tensor
 from ..errors import InvalidInputError
 from ..generator.spaces import Direction, LatentCode
 from ..images import from_uint8, to_uint8
+from .fits import SegmentFit
 from .original_crop import Alignment
 from .record import Edit, Inversion, ProjectionState, photo_digest
 from .segment_codes import SegmentCode, SegmentCodes
@@ -59,6 +60,7 @@ def to_json(inversion: Inversion) -> str:
         "noise": len(inversion.noise),
         "alignment": _alignment_entry(inversion.alignment),
         "state": _state_entry(inversion.state),
+        "fits": {name: [fit.start, fit.end] for name, fit in inversion.fits.items()},
     }
     try:
         _check_depth(document)
@@ -131,6 +133,10 @@ def rebuild(document: Mapping[str, Any], read: Read) -> Inversion:
         ),
         alignment=_alignment(document.get("alignment")),
         state=_state(document.get("state"), read),
+        fits={
+            name: _fit(entry, name)
+            for name, entry in _plain(document.get("fits", {}), dict, "the fits").items()
+        },
         delta={
             name: _finite(read, f"delta/{name}")
             for name in _different(document.get("delta", []), "the delta")
@@ -243,6 +249,11 @@ def _alignment(entry: Any) -> Alignment | None:
         return None
     points, size = entry["quad"], entry["original_size"]
     return Alignment(tuple(tuple(point) for point in points), tuple(size))  # type: ignore[arg-type]
+
+
+def _fit(entry: Any, name: str) -> SegmentFit:
+    start, end = _plain(entry, list, f"the fit of {name!r}")
+    return SegmentFit(*(_number(value, f"the fit of {name!r}") for value in (start, end)))
 
 
 def _state(entry: Any, read: Read) -> ProjectionState | None:

@@ -19,6 +19,7 @@ from ..generator.spaces import Direction
 from ..images import to_uint8
 from ..segments.segment_masks import SegmentMasks
 from ..wording import pictures
+from .fits import SegmentFit, poor_segments
 from .original_crop import Alignment
 from .segment_codes import SegmentCodes
 
@@ -89,10 +90,10 @@ class Inversion:
     belong to. settings: what the projection was asked for, plain values only. losses: one curve per segment,
     one value per step. stopped: None, or why the projection ended early. noise: one map [r,r] for each entry
     of `Generator.noise_layout`, or () for the generator's own maps. alignment: where in a larger original the
-    photo was cut out. state: where the projection or the tuning stands, to go on from there. delta: what tuning adds to
-    the generator's weights for all segments, by parameter name (see `generator.weight_deltas`); empty = nothing; the
-    segments' own come on top. Raises InvalidInputError where
-    masks, names, photo and maps don't fit together.
+    photo was cut out. state: where the projection or the tuning stands, to go on from there. fits: by name, how near
+    each segment came to the photo; {} where it wasn't measured. delta: what tuning adds to the generator's weights for
+    all segments, by parameter name (see `generator.weight_deltas`); empty = nothing; the segments' own come on top.
+    Raises InvalidInputError where masks, names, photo and maps don't fit together.
     """
 
     photo: Tensor | None
@@ -107,6 +108,7 @@ class Inversion:
     noise: tuple[Tensor, ...] = ()
     alignment: Alignment | None = None
     state: ProjectionState | None = None
+    fits: Mapping[str, SegmentFit] = field(default_factory=dict)
     delta: Mapping[str, Tensor] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -147,6 +149,11 @@ class Inversion:
     def is_unfinished(self) -> bool:
         """Whether its projection or tuning was interrupted, so that going on with it leads somewhere."""
         return self.state is not None and (self.stopped or "").startswith("interrupted")
+
+    @property
+    def poor_fits(self) -> tuple[str, ...]:
+        """Names of the segments that hardly came nearer to the photo than where they set out from."""
+        return poor_segments(self.fits)
 
     @property
     def masks(self) -> SegmentMasks:
