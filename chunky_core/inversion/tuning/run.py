@@ -142,9 +142,9 @@ def record_of(
     stopped = f"interrupted after step {run.step} of {run.config.num_steps}" if unfinished else run.stopped
     segments, delta = list(run.source.segments), run.source.delta
     for part in run.parts:
-        tuned = {name: one.to(device) for name, one in part.optimizer.best_delta().items()}
-        delta = tuned if part.of_all else delta
-        own: Mapping[str, Tensor] = {} if part.of_all else tuned
+        best = {name: one.to(device) for name, one in part.optimizer.best_delta().items()}
+        delta = best if part.of_all else delta
+        own: Mapping[str, Tensor] = {} if part.of_all else best
         codes = part.codes_with([one.to(device) for one in part.optimizer.best_codes()])
         for drawing, code in zip(part.drawings, codes, strict=True):
             for index in drawing:
