@@ -5,7 +5,7 @@ Chosen by measurement on the demo portraits (docs/presets.md). P1 = Futschik et 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
@@ -18,7 +18,6 @@ from ..generator.generator import Generator
 from ..losses import LossConfig
 from ..segments.segment_masks import SegmentMasks
 from .config import ProjectionConfig
-from .fits import SegmentFit
 from .projector import Autosave, project
 from .record import Inversion
 from .tuning import TuningConfig, tune
@@ -57,6 +56,14 @@ def preset_steps(preset: str) -> int:
     return sum(phase.num_steps for phase in preset_phases(preset, LossConfig()))
 
 
+def preset_steps_done(record: Inversion) -> int:
+    """How many steps, over all phases, a record of a preset has behind it; 0 where it is of none."""
+    preset, phase = record.settings.get("preset"), record.settings.get("phase")
+    if record.state is None or preset not in _PHASES or not isinstance(phase, int):
+        return 0
+    return sum(earlier.num_steps for earlier in _PHASES[preset][:phase]) + record.state.step
+
+
 def project_preset(
     generator: Generator,
     photo: Tensor,
@@ -86,7 +93,7 @@ def project_preset(
     phases = preset_phases(preset, LossConfig() if loss is None else loss, seed=seed, generator=generator)
     first = _phase_to_go_on_with(start, preset) if resume else 0
     total = sum(phase.num_steps for phase in phases)
-    record, fits = start, {} if start is None else start.fits
+    record = start
     for index, phase in enumerate(phases):
         if index < first:
             continue
@@ -101,10 +108,9 @@ def project_preset(
         }
         if isinstance(phase, ProjectionConfig):
             record = project(generator, photo, masks, phase, start=record, **watching)
-            fits = record.fits
         else:
             assert record is not None, "the first phase is a projection"
-            record = _with_first_start(tune(generator, record, phase, **watching), fits)
+            record = tune(generator, record, phase, **watching)
         record = _marked(record, preset, index)
         if record.stopped:
             break
@@ -145,12 +151,3 @@ def _marking(autosave: Autosave, preset: str, index: int) -> Autosave:
 
 def _marked(record: Inversion, preset: str, index: int) -> Inversion:
     return replace(record, settings={**record.settings, "preset": preset, "phase": index})
-
-
-def _with_first_start(record: Inversion, fits: Mapping[str, SegmentFit]) -> Inversion:
-    """A phase's fits, but from where the first one set out."""
-    joined = {
-        name: replace(fit, start=fits[name].start) if name in fits else fit
-        for name, fit in record.fits.items()
-    }
-    return replace(record, fits=joined)
