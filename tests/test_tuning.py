@@ -81,13 +81,18 @@ def test_a_shared_delta_draws_all_segments_better(
     assert tuned.is_tuned and "tuned" in repr(tuned) and not inversion.is_tuned
 
 
-def test_what_the_record_says_of_it(inversion: Inversion, tuned: Inversion) -> None:
+def test_what_the_record_says_of_it(generator: Generator, inversion: Inversion, tuned: Inversion) -> None:
     assert tuned.settings == {**inversion.settings, "tuning": QUICK.plain()}
     assert tuned.settings["tuning"]["num_steps"] == 12 and tuned.settings["tuning"]["segments"] == ["all"]
     for name in inversion.names:
         assert list(tuned.losses[name]) == list(inversion.losses[name])
         curve = tuned.losses[f"{name}, tuning"]
         assert len(curve) == 12 and min(curve) < curve[0]
+        fit, earlier = tuned.fits[name], inversion.fits[name]
+        assert fit.start == earlier.start and fit.end < earlier.end
+        expected = 127.5 * error(generator, tuned, name) ** 0.5
+        if name == "band":  # where no other segment shows through
+            assert fit.end == pytest.approx(expected, rel=0.2)
     assert tuned.stopped is None and tuned.state is not None and tuned.state.is_tuning
 
 

@@ -19,7 +19,6 @@ from ..loss_regions import PyramidLevel
 from ..record import Inversion
 from .config import TuningConfig
 from .delta_optimizer import DeltaOptimizer
-from .fits import fitting_errors
 from .layout import Layout, layout_of, tunable_parameters
 from .locality import Locality
 from .objective import TuningObjective
@@ -54,9 +53,6 @@ def begin(
     run.curves = {CURVE.format(name): [] for name in tuned}
     if resume:
         _go_on(run, inversion)
-        run.starting_errors = {name: fit.start for name, fit in inversion.fits.items() if name in names}
-    else:
-        run.starting_errors = fitting_errors(generator, inversion, names)
     return run
 
 

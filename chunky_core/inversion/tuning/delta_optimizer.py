@@ -94,10 +94,9 @@ class DeltaOptimizer:
 
     def is_storable(self) -> bool:
         """Whether all numbers are finite, and those of the delta small enough for float16."""
-        limits = [
-            (value, math.inf if name.startswith(CODE) else LARGEST) for name, value in self.values.items()
-        ]
-        return all(bool((value.abs() < limit).all()) for value, limit in limits)
+        largest = torch.stack([value.abs().amax() for value in self.values.values()])
+        limits = [math.inf if name.startswith(CODE) else LARGEST for name in self.values]
+        return bool((largest < torch.tensor(limits, device=largest.device)).all())
 
     def best_delta(self) -> dict[str, Tensor]:
         """A copy of the best, in float16."""

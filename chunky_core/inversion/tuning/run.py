@@ -13,14 +13,13 @@ from torch import Tensor
 from ...boxes import Box
 from ...generator.generator import Generator
 from ...generator.spaces import LatentCode
-from ..fits import SegmentFit
 from ..record import TUNING, Inversion, ProjectionState
 from ..segment_codes import SegmentCodes
 from .config import TuningConfig
 from .delta_optimizer import DeltaOptimizer
-from .fits import fitting_errors
 from .locality import Locality
 from .objective import TuningObjective
+from .tuned_fits import tuned_fits
 
 CURVE = "{}, tuning"  # the name of a segment's curve
 
@@ -63,10 +62,9 @@ class TunedPart:
 class Tuning:
     """What a tuning works on, and where it stands.
 
-    source: the inversion as it was given; step: how many are done; stopped: why it ended early, or ""; limits: of each
-    part's loss; starting_errors: of the segments before it, in grey levels; curves: losses by the names they have in a
-    record; noise: the inversion's maps, where gradients can flow; untouched: for previews, what the other segments look
-    like, and where.
+    source: the inversion as it was given; step: how many are done; stopped: why it ended early, or "";
+    limits: of each part's loss; curves: losses by the names they have in a record; noise: the
+    inversion's maps, where gradients can flow; untouched: for previews, what the other segments look like, and where.
     """
 
     generator: Generator
@@ -77,7 +75,6 @@ class Tuning:
     step: int = 0
     stopped: str = ""
     limits: dict[int, float] = field(default_factory=dict)
-    starting_errors: dict[str, float] = field(default_factory=dict)
     curves: dict[str, list[float]] = field(default_factory=dict)
     noise: tuple[Tensor, ...] = ()
     untouched: dict[int, tuple[Tensor, Box]] = field(default_factory=dict)
@@ -135,14 +132,19 @@ def undone_on_error(run: Tuning) -> Iterator[None]:
         raise
 
 
-def record_of(run: Tuning, device: torch.device, *, unfinished: bool = False) -> Inversion:
-    """The inversion with the best deltas so far, on `device`. unfinished: as that of a run that goes no further."""
+def record_of(
+    run: Tuning, device: torch.device, *, unfinished: bool = False, measured: bool = True
+) -> Inversion:
+    """The inversion with the best deltas so far, on `device`.
+
+    unfinished: as that of a run that goes no further. measured: with its fits, for which segments are drawn once more.
+    """
     stopped = f"interrupted after step {run.step} of {run.config.num_steps}" if unfinished else run.stopped
     segments, delta = list(run.source.segments), run.source.delta
     for part in run.parts:
-        tuned = {name: one.to(device) for name, one in part.optimizer.best_delta().items()}
-        delta = tuned if part.of_all else delta
-        own: Mapping[str, Tensor] = {} if part.of_all else tuned
+        best = {name: one.to(device) for name, one in part.optimizer.best_delta().items()}
+        delta = best if part.of_all else delta
+        own: Mapping[str, Tensor] = {} if part.of_all else best
         codes = part.codes_with([one.to(device) for one in part.optimizer.best_codes()])
         for drawing, code in zip(part.drawings, codes, strict=True):
             for index in drawing:
@@ -156,10 +158,11 @@ def record_of(run: Tuning, device: torch.device, *, unfinished: bool = False) ->
         stopped=stopped or None,
         state=state_of(run).on("cpu"),
     )
-    fits = {}
+    if not measured:
+        return record
+    tuned = [index for part in run.parts for index in part.segments]
     with (
         suppress(RuntimeError, MemoryError) if unfinished else nullcontext()
     ):  # memory may be what ended the run
-        errors = fitting_errors(run.generator, record, run.starting_errors)
-        fits = {name: SegmentFit(run.starting_errors[name], end) for name, end in errors.items()}
-    return replace(record, fits={**run.source.fits, **fits})
+        return replace(record, fits=tuned_fits(run.generator, run.source, record, tuned))
+    return record
