@@ -19,11 +19,13 @@ from ..segments.masks import SMALLEST_WEIGHT, grow, mask_box
 from ..segments.segment_masks import SegmentMasks
 from .detail import KeepDetail, check_keep_detail, with_detail
 from .modes import CloneMode, check_mode, seamless_clone
+from .poisson import poisson_blend
 from .render import render_segment, render_segments
 from .replacement import Replace, restrict_to_replaced
+from .screened_blend import confirmed_offset, screen_for
 from .segment_seams import SoftBoundary, poisson_blend_segments, shift_segment_colors
 
-CompositeMode = Literal[CloneMode, "soft blend"]
+CompositeMode = Literal["full", "seam only", "colour shift only", "soft blend", "as needed"]
 COMPOSITE_MODES: tuple[CompositeMode, ...] = get_args(CompositeMode)
 
 _BEYOND = 1e-3  # the weight of a segment's rendering beside its mask, where another one's mask may lie
@@ -70,6 +72,8 @@ def composite(
     if mode == "soft blend":
         return blend(part.backdrop(), part.masks, renderings, boxes)
     removal = _SeamRemoval(mode, mixed and part.photo is not None, band, "half" if detailed else "soft")
+    if mode == "as needed" and not detailed and part.photo is not None:
+        renderings = _with_smooth_errors_removed(generator, part, renderings)
     if between and len(part.segments) > 1:
         return _blend_together(part, renderings, boxes, removal)
     return _blend_into_photo(part, renderings, boxes, removal)
@@ -97,9 +101,15 @@ def _blend_together(
         return shift_segment_colors(
             backdrop, masks, renderings, boxes, mixed=removal.mixed, boundary=removal.boundary
         )
-    band = removal.band if removal.mode == "seam only" else None
     return poisson_blend_segments(
-        backdrop, masks, renderings, boxes, mixed=removal.mixed, band=band, boundary=removal.boundary
+        backdrop,
+        masks,
+        renderings,
+        boxes,
+        mixed=removal.mixed,
+        band=removal.band if removal.mode == "seam only" else None,
+        boundary=removal.boundary,
+        screen=screen_for(backdrop) if removal.mode == "as needed" else None,
     )
 
 
@@ -117,7 +127,28 @@ def _blend_into_photo(
         rendering = blend(backdrop, masks, renderings, boxes, cross_fade=False)
     if part.photo is None:
         return rendering
-    return seamless_clone(backdrop, rendering, 1 - part.static_mask, **asdict(removal))
+    mask = 1 - part.static_mask
+    if removal.mode == "as needed":
+        screen = screen_for(backdrop)
+        return poisson_blend(
+            backdrop, rendering, mask, mixed=removal.mixed, boundary=removal.boundary, screen=screen
+        )
+    return seamless_clone(backdrop, rendering, mask, **asdict(removal))
+
+
+def _with_smooth_errors_removed(
+    generator: Generator, part: Inversion, renderings: Sequence[Tensor]
+) -> list[Tensor]:
+    """Renderings less the smooth error that each segment's code has where no edit moves it."""
+    photo = part.backdrop()
+    corrected = []
+    plain, boxes = render_segments(generator, part, edited=False, margin=1)
+    for segment, rendering, unedited, box in zip(part.segments, renderings, plain, boxes, strict=True):
+        inside = (..., slice(box.top, box.bottom), slice(box.left, box.right))
+        whole = photo.clone()
+        whole[inside] = unedited
+        corrected.append(rendering + confirmed_offset(photo, whole, segment.mask.to(photo), "soft")[inside])
+    return corrected
 
 
 def _renderings_with_detail(
