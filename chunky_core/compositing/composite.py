@@ -8,6 +8,7 @@ from typing import Literal, get_args
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from ..boxes import Box
 from ..editing.edits import applicable_edits
@@ -72,11 +73,12 @@ def composite(
     if mode == "soft blend":
         return blend(part.backdrop(), part.masks, renderings, boxes)
     removal = _SeamRemoval(mode, mixed and part.photo is not None, band, "half" if detailed else "soft")
+    backdrop = part.backdrop()
     if mode == "as needed" and not detailed and part.photo is not None:
-        renderings = _with_smooth_errors_removed(generator, part, renderings)
+        renderings, backdrop = _fitted_to_photo(generator, part, renderings)
     if between and len(part.segments) > 1:
-        return _blend_together(part, renderings, boxes, removal)
-    return _blend_into_photo(part, renderings, boxes, removal)
+        return _blend_together(backdrop, part.masks, renderings, boxes, removal)
+    return _blend_into_photo(backdrop, part, renderings, boxes, removal)
 
 
 @dataclass(frozen=True)
@@ -93,10 +95,13 @@ class _SeamRemoval:
 
 
 def _blend_together(
-    part: Inversion, renderings: Sequence[Tensor], boxes: Sequence[Box], removal: _SeamRemoval
+    backdrop: Tensor,
+    masks: SegmentMasks,
+    renderings: Sequence[Tensor],
+    boxes: Sequence[Box],
+    removal: _SeamRemoval,
 ) -> Tensor:
     """Seams between segments and toward the photo removed, all together."""
-    backdrop, masks = part.backdrop(), part.masks
     if removal.mode == "colour shift only":
         return shift_segment_colors(
             backdrop, masks, renderings, boxes, mixed=removal.mixed, boundary=removal.boundary
@@ -114,17 +119,20 @@ def _blend_together(
 
 
 def _blend_into_photo(
-    part: Inversion, renderings: Sequence[Tensor], boxes: Sequence[Box], removal: _SeamRemoval
+    backdrop: Tensor,
+    part: Inversion,
+    renderings: Sequence[Tensor],
+    boxes: Sequence[Box],
+    removal: _SeamRemoval,
 ) -> Tensor:
     """Seams toward the photo removed, if there is one.
 
     No cross-fade: the Poisson equation would keep the ramp from photo to rendering as if it were detail.
     """
-    backdrop, masks = part.backdrop(), part.masks
     if removal.boundary == "half":
-        rendering = _extended(backdrop, masks, renderings, boxes)
+        rendering = _extended(backdrop, part.masks, renderings, boxes)
     else:
-        rendering = blend(backdrop, masks, renderings, boxes, cross_fade=False)
+        rendering = blend(backdrop, part.masks, renderings, boxes, cross_fade=False)
     if part.photo is None:
         return rendering
     mask = 1 - part.static_mask
@@ -136,19 +144,25 @@ def _blend_into_photo(
     return seamless_clone(backdrop, rendering, mask, **asdict(removal))
 
 
-def _with_smooth_errors_removed(
+def _fitted_to_photo(
     generator: Generator, part: Inversion, renderings: Sequence[Tensor]
-) -> list[Tensor]:
-    """Renderings less the smooth error that each segment's code has where no edit moves it."""
-    photo = part.backdrop()
-    corrected = []
+) -> tuple[list[Tensor], Tensor]:
+    """Every segment's rendering without the smooth error of its code, and the photo with what its edits change.
+
+    The error is told by the unedited rendering, so that no edit is taken for one. The change fades with the mask, one
+    pixel inside of it, and joins an edited rendering to the photo in a soft boundary.
+    """
+    photo, replaced = part.backdrop(), 1 - part.static_mask
+    faded = -F.max_pool2d(-replaced, 3, 1, 1) / replaced.clamp(min=SMALLEST_WEIGHT)
     plain, boxes = render_segments(generator, part, edited=False, margin=1)
+    fitted, changed = [], photo.clone()
     for segment, rendering, unedited, box in zip(part.segments, renderings, plain, boxes, strict=True):
         inside = (..., slice(box.top, box.bottom), slice(box.left, box.right))
-        whole = photo.clone()
+        whole, mask = photo.clone(), segment.mask.to(photo)
         whole[inside] = unedited
-        corrected.append(rendering + confirmed_offset(photo, whole, segment.mask.to(photo), "soft")[inside])
-    return corrected
+        fitted.append(rendering + confirmed_offset(photo, whole, mask, "soft")[inside])
+        changed[inside] += (faded.to(photo) * mask)[inside] * (rendering - unedited)
+    return fitted, changed
 
 
 def _renderings_with_detail(
