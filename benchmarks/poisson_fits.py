@@ -3,11 +3,11 @@
     python benchmarks/poisson_fits.py --cache out/lone [--photos 7103 7112] [--rows rows.csv] [--sheet fits.png]
 
 A lone segment (mouth, eyes, one brow, glasses, the whole face) is projected, with a hard and with a soft mask,
-everything else static. Each is made once and kept. Three pictures are blended by every mode: the fit (no edit, the segment redrawn
-without the photo's detail), compared with the photo, and an edit, with and without detail, compared with the truth:
-the demo domain draws the same photo with that attribute changed. Figures: mean squared difference within the mask
-(L2), perceptual distance within it and identity distance of the whole (demo networks), and the seam, see
-`chunky_core.evaluation.seam_visibility`, of 1 and of 6 pixels in grey levels. The table has the ratios to the soft
+everything else static. Each is made once and kept. Three pictures are blended by every mode: the fit (no edit, the
+segment redrawn without the photo's detail), compared with the photo, and an edit, with and without detail, compared
+with the truth: the demo domain draws the same photo with that attribute changed. Figures: mean squared difference
+within the mask (L2), perceptual distance within it and identity distance of the whole (demo networks), and the seam,
+see `chunky_core.evaluation.seam_visibility`, of 1 and of 6 pixels in grey levels. The table has the ratios to the soft
 blend's, which removes no seam: geometric means, the worst in brackets.
 """
 

@@ -15,6 +15,7 @@ from .poisson import PHOTO_SHOWS_BELOW, BoundaryGuidance, check_images, poisson_
 # Lengths in pixels of an image of 256; larger ones scale them.
 REACH = 2.0  # over which a correction at the boundary fades
 CONFIRMATION_SIGMA = 16.0  # sigma of the neighbourhood that must confirm an offset
+_RIM_COUNTS = 0.1  # in the confirmation: the pixels that told the offset are no witness, but all of a thin region
 _CELL = 4  # pixels a side of the cells on which confirmation is told
 
 
@@ -72,9 +73,10 @@ def confirmed_offset(photo: Tensor, rendering: Tensor, mask: Tensor, boundary: B
     difference = (photo - rendering) * region
     if not difference.any():
         return torch.zeros_like(photo)
-    weights = boundary_weights((mask if boundary in PHOTO_SHOWS_BELOW else region)[0, 0], "soft")
-    surface = membrane(difference, weights[None, None])
-    products = [(surface * one * region).sum(dim=1, keepdim=True) for one in (difference, surface)]
+    rim = boundary_weights((mask if boundary in PHOTO_SHOWS_BELOW else region)[0, 0], "soft")[None, None]
+    surface = membrane(difference, rim)
+    counted = region * torch.where(rim > 0, _RIM_COUNTS, 1.0)
+    products = [(surface * one * counted).sum(dim=1, keepdim=True) for one in (difference, surface)]
     return surface * _local_share(torch.cat(products, dim=1), _scale(photo))
 
 
