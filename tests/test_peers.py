@@ -1,4 +1,4 @@
-"""The benchmark of peers: the loss they are given, what their pictures change, their generator where it lies on disk."""
+"""The benchmark of peers: the loss they are given, what their pictures change, their generator if it lies on disk."""
 
 from __future__ import annotations
 
