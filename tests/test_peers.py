@@ -69,7 +69,7 @@ def test_tables_take_means_and_the_last_row_of_a_photo() -> None:
         }
 
     table = tables.report([row(1, 9.0), row(1, 0.2), row(2, 0.4)])
-    assert "| a | 2 | 1.0000 | 2.0000 | 0.3000 | 3 s |  |" in table
+    assert "| a | 2 | 1.0000 | 2.0000 | 0.3000 | 3 s |  |  |" in table
 
 
 def test_a_peer_that_is_not_there_is_left_out_visibly(tmp_path: Path) -> None:

@@ -39,14 +39,9 @@ from . import chunkmogrify, official, pivotal_tuning
 from .ours import Ours
 from .repository import repository
 from .results import segment_figures, whole_figures
+from .subjects import SUBJECTS, picture_name
 from .tables import report
 
-SUBJECTS = {
-    7103: "eyes",
-    7107: "glasses",
-    7110: "face",
-    7112: "mouth",
-}  # photo: the segment that is projected alone
 PEERS: dict[str, Callable[..., Any]] = {
     "ours": Ours,
     official.NAME: official.OfficialProjector,
@@ -122,12 +117,12 @@ def measured(bench: Bench, peer: str, seeds: Sequence[int]) -> Iterator[list[Row
         for arm, result in found:
             figures = whole_figures(result, case.photo, perceptual, identity)
             rows.append({**common, "arm": arm, "part": "whole", "steps": bench.num_steps, **figures})
-            keep(bench, f"{seed}_whole_{arm}", result.rendering)
+            keep(bench, picture_name(seed, "whole", arm), result.rendering)
         alone = tool.results(case.photo, case.segments, bench.num_steps) if tool.takes_masks else found
         for arm, result in alone:
             figures = segment_figures(result, case, perceptual)
             rows.append({**common, "arm": arm, "part": case.part, "steps": bench.num_steps, **figures})
-            keep(bench, f"{seed}_{case.part}_{arm}", result.rendering)
+            keep(bench, picture_name(seed, case.part, arm), result.rendering)
         yield rows
 
 
@@ -138,7 +133,7 @@ def whole_masks(seed: int) -> SegmentMasks:
 
 def keep(bench: Bench, name: str, rendering: Tensor) -> None:
     if bench.pictures:
-        save_image(rendering, bench.pictures / f"{name.replace(', ', '_').replace(' ', '-')}.png")
+        save_image(rendering, bench.pictures / name)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 from time import process_time
 
 from torch import Tensor
@@ -49,5 +52,13 @@ class Ours:
         return self._drawn(project_preset(self.generator, photo, masks, preset, loss=LOSS), start)
 
     def _drawn(self, inversion: Inversion, start: float) -> Result:
-        rendering = render(self.generator, inversion)
-        return Result(rendering, process_time() - start)
+        rendering, seconds = render(self.generator, inversion), process_time() - start
+        return Result(rendering, seconds, facts={"bytes": file_size(inversion)})
+
+
+def file_size(inversion: Inversion) -> int:
+    """Bytes of its file: codes, masks and weight deltas, without the photo and the optimizer's state."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "inversion.safetensors"
+        replace(inversion, state=None).save(path, with_photo=False)
+        return path.stat().st_size

@@ -41,8 +41,10 @@ def figures_table(title: str, rows: Sequence[Row], figures: Sequence[str]) -> st
         values = [f"{mean(row[figure] for row in own):.4f}" for figure in figures]
         tuning = [f"{row['tuning steps']}" for row in own if "tuning steps" in row]
         seconds = f"{mean(row['seconds'] for row in own):.0f} s"
-        lines.append([arm, str(len(own)), *values, seconds, ", ".join(tuning)])
-    return markdown([title, "photos", *figures, "CPU time", "tuning steps"], lines)
+        sizes = [row["bytes"] / 1000 for row in own if "bytes" in row]
+        size = f"{mean(sizes):.0f} kB" if sizes else ""
+        lines.append([arm, str(len(own)), *values, seconds, ", ".join(tuning), size])
+    return markdown([title, "photos", *figures, "CPU time", "tuning steps", "file"], lines)
 
 
 def outside_table(rows: Sequence[Row]) -> str:
