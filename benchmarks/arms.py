@@ -82,7 +82,7 @@ class Arm:
             del config["losses"]
             found = {"whole": self.whole, "project": config}
         if self.tune is not None:
-            found["tune"] = dict(self.tune)
+            found["tune"] = _tuning(self.tune)
         plain: Plain = json.loads(json.dumps(found, default=str))
         return plain
 
@@ -143,6 +143,12 @@ class Inverter:
         return project(self.generator, subject.photo.image, masks, config)
 
 
+def named_arm(text: str) -> tuple[str, Plain]:
+    """NAME=JSON, as the command line gives it."""
+    name, _, plain = text.partition("=")
+    return name, json.loads(plain)
+
+
 def _from_file(pattern: str, subject: Subject) -> Inversion:
     path = Path(pattern.format(seed=subject.seed))
     if not path.exists():
@@ -166,9 +172,15 @@ def _by_preset(
     return project_preset(generator, subject.photo.image, masks, preset, loss=loss)
 
 
-def _tuned(generator: Generator, pivot: Inversion, loss: LossConfig, options: Mapping[str, Any]) -> Inversion:
+def _tuning(options: Mapping[str, Any]) -> Plain:
     try:
-        from chunky_core.inversion import tune
+        from chunky_core.inversion import TuningConfig
     except ImportError:
         raise UnavailableError("this version has no tuning") from None
+    return {**asdict(TuningConfig(**options)), "loss": None}
+
+
+def _tuned(generator: Generator, pivot: Inversion, loss: LossConfig, options: Mapping[str, Any]) -> Inversion:
+    from chunky_core.inversion import tune
+
     return tune(generator, pivot, loss=loss, **options)

@@ -17,7 +17,6 @@ there, and shows it at its highest gain. Seams are in grey levels, of unedited p
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -30,7 +29,7 @@ from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from benchmarks.arms import Arm, Inverter, Subject, UnavailableError
+from benchmarks.arms import Arm, Inverter, Subject, UnavailableError, named_arm
 from benchmarks.rows import Row, append_row, check_rows, read_rows, row_key, versions
 from benchmarks.timing import markdown
 from chunky_core.checkpoints import load_generator
@@ -93,11 +92,6 @@ def parsed(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--json", type=Path, help="JSON lines: read, then added to")
     parser.add_argument("--report", type=Path, nargs="+", help="only print the tables of these files")
     return parser.parse_args(arguments)
-
-
-def named_arm(text: str) -> tuple[str, Any]:
-    name, _, plain = text.partition("=")
-    return name, json.loads(plain)
 
 
 class Bench:
