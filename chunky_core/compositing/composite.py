@@ -14,12 +14,13 @@ from ..editing.edits import applicable_edits
 from ..errors import InvalidInputError
 from ..generator.generator import Generator
 from ..inversion.record import Inversion, check_same_generator
+from ..inversion.tuning import segment_generators
 from ..segments.blend import blend
 from ..segments.masks import SMALLEST_WEIGHT, grow, mask_box
 from ..segments.segment_masks import SegmentMasks
 from .detail import KeepDetail, check_keep_detail, with_detail
 from .modes import CloneMode, check_mode, seamless_clone
-from .render import render_segment, render_segments
+from .render import draw_segment, render_segments
 from .replacement import Replace, restrict_to_replaced
 from .segment_seams import SoftBoundary, poisson_blend_segments, shift_segment_colors
 
@@ -127,13 +128,14 @@ def _renderings_with_detail(
     photo, masks = inversion.backdrop(), inversion.masks
     scale = max(1.0, max(photo.shape[-2:]) / 256)
     renderings, boxes = [], []
-    for segment in inversion.segments:
+    generators = segment_generators(generator, inversion)
+    for own, segment in zip(generators, inversion.segments, strict=True):
         box = mask_box(segment.mask, margin=round(_CONTEXT * scale))
         image = photo[..., box.top : box.bottom, box.left : box.right]
         edits = [edit for edit in applicable_edits(masks, segment.name, inversion.edits) if edit.strength]
         if edits:
-            plain = render_segment(generator, inversion, segment, [], box).to(photo)
-            edited = render_segment(generator, inversion, segment, edits, box).to(photo)
+            plain = draw_segment(own, inversion, segment, [], box).to(photo)
+            edited = draw_segment(own, inversion, segment, edits, box).to(photo)
             image = with_detail(image, plain, edited, move=move, scale=scale)
         renderings.append(image)
         boxes.append(box)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from ..deprecated import old_modules, old_names
 from ..losses import LossConfig
 from .config import ProjectionConfig
+from .fits import SegmentFit, fit_report
 from .inversion_files import load_inversion, save_inversion
 from .original_crop import Alignment
 from .projector import StopProjection, project
 from .record import Edit, Inversion, ProjectionState, check_generator
 from .segment_codes import SegmentCode, SegmentCodes
+from .tuning import TuningConfig, tune
 
 __all__ = [
     "Alignment",
@@ -20,11 +22,15 @@ __all__ = [
     "ProjectionState",
     "SegmentCode",
     "SegmentCodes",
+    "SegmentFit",
     "StopProjection",
+    "TuningConfig",
     "check_generator",
+    "fit_report",
     "load_inversion",
     "project",
     "save_inversion",
+    "tune",
 ]
 __path__.append(old_modules("inversion"))
 __getattr__ = old_names(__name__)

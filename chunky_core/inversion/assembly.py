@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,9 +20,10 @@ from .hooks import TOGETHER, CoarseToFine, WarmUp, default_hooks
 from .initialization import starting_codes, starting_noise
 from .latents import LatentOptimizer
 from .loss_regions import PyramidLevel
-from .projection import Hook, Projection, enter_stage, restore
+from .projection import Hook, Projection, enter_stage, restore, segment_codes
 from .projection_loss import ProjectionLoss
 from .record import Inversion, ProjectionState, photo_digest
+from .segment_synthesis import segment_errors
 from .validation import check_resumable, check_setup, segment_spaces
 
 
@@ -48,6 +51,12 @@ def begin(
     if resume:
         start, state = check_resumable(generator, start, photo, masks, spaces, config)
         masks = _cloned(start.masks, device)  # they may have been refined on the way
+    if start is not None and start.is_tuned:
+        warnings.warn(
+            "the projection goes on with the generator's own weights: the earlier inversion's tuning fits its codes "
+            "only and is left behind; tune the result again",
+            stacklevel=3,
+        )
     full = PyramidLevel.full(photo, masks, config)
     hooks = default_hooks(config) if hooks is None else list(hooks)
     warm_up = next((hook for hook in hooks if isinstance(hook, WarmUp)), None)
@@ -73,8 +82,18 @@ def begin(
         if state is not None:
             run.curves = {name: list(start.losses.get(name, ())) for name in names}
             _go_on(run, start, state)
+    if state is None:
+        with torch.no_grad():
+            run.starting_errors = _starting_errors(run)
     enter_stage(run)
     return run
+
+
+def _starting_errors(run: Projection) -> tuple[float, ...]:
+    """Of the segments, drawn by the codes that they set out from."""
+    codes = segment_codes(run, run.latents.latent_codes())
+    errors = segment_errors(run.generator, run.full.photo, run.full.masks, codes, run.latents.noise_maps)
+    return tuple(errors) if all(map(math.isfinite, errors)) else ()
 
 
 def _go_on(run: Projection, start: Inversion, state: ProjectionState) -> None:

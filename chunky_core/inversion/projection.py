@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
@@ -15,6 +16,7 @@ from ..generator.generator import Generator
 from ..generator.spaces import LatentCode
 from ..losses import LossNetworks
 from .config import ProjectionConfig, plain_settings
+from .fits import SegmentFit
 from .initialization import nearest_in_spaces
 from .latents import GLOBAL_CODE, LatentOptimizer, pack, restore_finite, unpack
 from .loss_regions import PyramidLevel
@@ -24,6 +26,7 @@ from .original_crop import Alignment
 from .projection_loss import ProjectionLoss
 from .record import Edit, Inversion, ProjectionState
 from .segment_codes import SegmentCode, SegmentCodes
+from .segment_synthesis import segment_errors
 
 
 class Hook:
@@ -83,6 +86,8 @@ class Projection:
     segments; step: how many are done; stopped: why it ended early, or ""; shared_latents: the one code that stood
     for all segments until they were split; losses_changed: losses from here on can't be compared with earlier ones;
     curves: losses by name, a value per step; edits, alignment: what the record takes over from an earlier inversion.
+    starting_errors: of the segments, in grey levels, with the codes that the run set out from; () where it began before
+    they were measured.
     """
 
     generator: Generator
@@ -101,6 +106,7 @@ class Projection:
     curves: dict[str, list[float]] = field(default_factory=dict)
     edits: tuple[Edit, ...] = ()
     alignment: Alignment | None = None
+    starting_errors: tuple[float, ...] = ()
     stage: Stage = field(init=False, repr=False)
 
     @property
@@ -171,6 +177,7 @@ def state_of(run: Projection) -> ProjectionState:
     for hook in run.hooks:
         hook.store(numbers, tensors)
     numbers["resolution"] = run.resolution
+    numbers["starting_errors"] = list(run.starting_errors)
     tensors["rng"] = run.loss.rng.get_state()
     return ProjectionState(run.step, numbers, tensors)
 
@@ -187,6 +194,7 @@ def restore(run: Projection, state: ProjectionState) -> None:
         hook.restore(run, state.numbers, state.tensors)
     run.step = state.step
     run.resolution = int(state.numbers.get("resolution", 0))
+    run.starting_errors = tuple(state.numbers.get("starting_errors", ()))
 
 
 @contextmanager
@@ -202,17 +210,23 @@ def undone_on_error(run: Projection) -> Iterator[None]:
         raise
 
 
-def record_of(run: Projection, device: torch.device, *, unfinished: bool = False) -> Inversion:
+def record_of(
+    run: Projection, device: torch.device, *, unfinished: bool = False, measured: bool = True
+) -> Inversion:
     """The result so far, on `device`; codes that are no longer finite are the best ones in its state, too.
 
-    unfinished: as that of a run that goes no further.
+    unfinished: as that of a run that goes no further. measured: with its fits, for which all segments are drawn once
+    more.
     """
     stopped = f"interrupted after step {run.step} of {run.config.num_steps}" if unfinished else run.stopped
     masks = run.full.masks
     stacked = masks.masks.to(device)
-    codes = run.latents.best()
-    if run.is_shared:
-        codes = nearest_in_spaces(run.generator, codes[0], run.spaces, run.config.seed)
+    codes = segment_codes(run, run.latents.best())
+    fits: dict[str, SegmentFit] = {}
+    with (
+        suppress(RuntimeError, MemoryError) if unfinished else nullcontext()
+    ):  # memory may be what ended the run
+        fits = _fits(run, codes) if measured else {}
     return Inversion(
         photo=run.full.photo.to(device),
         segments=SegmentCodes(
@@ -228,7 +242,24 @@ def record_of(run: Projection, device: torch.device, *, unfinished: bool = False
         stopped=stopped or None,
         noise=tuple(noise.to(device) for noise in run.latents.best_noise_maps),
         state=_finite(state_of(run)),
+        fits=fits,
     )
+
+
+def segment_codes(run: Projection, codes: Sequence[LatentCode]) -> list[LatentCode]:
+    """One code for each segment of what may still be one for all."""
+    if not run.is_shared:
+        return list(codes)
+    return nearest_in_spaces(run.generator, codes[0], run.spaces, run.config.seed)
+
+
+def _fits(run: Projection, codes: Sequence[LatentCode]) -> dict[str, SegmentFit]:
+    if not run.starting_errors:
+        return {}
+    full, noise = run.full, run.latents.best_noise_maps
+    ends = segment_errors(run.generator, full.photo, full.masks, codes, noise)
+    pairs = zip(run.names, run.starting_errors, ends, strict=True)
+    return {name: SegmentFit(start, end) for name, start, end in pairs if math.isfinite(end)}
 
 
 def _finite(state: ProjectionState) -> ProjectionState:

@@ -96,7 +96,7 @@ def project(
                 if callback is not None:
                     _report(run, callback, previews)
                 if autosave is not None and not run.is_over and saves.is_due():
-                    autosave(record_of(run, device, unfinished=True))
+                    autosave(record_of(run, device, unfinished=True, measured=False))
                     saves.start()
         except BaseException:  # an interruption is none of Exception
             if autosave is not None:

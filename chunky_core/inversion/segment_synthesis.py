@@ -8,10 +8,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..boxes import Box
+from ..boxes import Box, crop
 from ..generator.generator import Generator
 from ..generator.region_plan import SynthesisPlan
 from ..generator.spaces import LatentCode, synthesis_input
+from ..losses.pixel import masked_mean
+from ..segments.masks import mask_box
+from ..segments.segment_masks import SegmentMasks
+
+GRAY_LEVELS = 127.5  # per unit of images in [-1,1]
 
 
 @dataclass(frozen=True)
@@ -91,6 +96,29 @@ class SegmentSynthesizer:
         boxes = [box for one in passes for box in one.boxes]
         activations = sum(self.generator.cost(box, self.out_resolution).activations for box in boxes)
         return SegmentGroup(tuple(segments), tuple(passes), activations)
+
+
+@torch.no_grad()
+def segment_errors(
+    generator: Generator,
+    photo: Tensor,
+    masks: SegmentMasks,
+    codes: Sequence[LatentCode],
+    noise: Sequence[Tensor] = (),
+) -> list[float]:
+    """Root mean square error of what each code draws within its segment's mask, in grey levels (0 to 255).
+
+    photo: [1,3,H,W] in [-1,1]; codes: one per segment; noise: maps [r,r] of the generator's noise_layout, or () for its
+    own.
+    """
+    boxes = [mask_box(mask) for mask in masks.masks]
+    synthesizer = SegmentSynthesizer(generator, boxes, [(box,) for box in boxes], photo.shape[-1])
+    crops = synthesizer.synthesize_all(codes, noise)
+    squares = [
+        masked_mean((made - crop(photo, box)).square(), crop(mask, box)[None])
+        for made, mask, box in zip(crops, masks.masks, boxes, strict=True)
+    ]
+    return (GRAY_LEVELS * torch.stack(squares).sqrt()).tolist()
 
 
 def in_order(by_segment: dict[int, Tensor]) -> list[Tensor]:

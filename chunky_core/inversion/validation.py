@@ -128,6 +128,10 @@ def check_resumable(
             "there is no projection to go on with; give an inversion that holds its state, or start anew"
         )
     check_same_generator(generator, start)
+    if start.state.is_tuning:
+        raise InvalidInputError(
+            "the inversion holds the state of a tuning, which `tune` goes on with; start from its codes only"
+        )
     if start.photo_digest != photo_digest(photo):
         raise InvalidInputError(
             "the earlier projection was of another photo; go on with that one, or start from its codes only"
@@ -174,6 +178,8 @@ def check_state(state: ProjectionState, parts: int, resolution: int) -> None:
     last = numbers.get("resolution", 0)
     if not _is_count(last) or last not in (0, resolution, resolution // 2, resolution // 4):
         raise _damaged("its resolution", last, f"{resolution}, a half or a quarter of it")
+    if numbers.get("starting_errors"):
+        _list(numbers, "starting_errors", lambda error: _is_loss(error) and error >= 0, "errors", parts)
     _check_fit(numbers, state.tensors, (1, parts))
     if "companion" in numbers:
         own = numbers["companion"]

@@ -1,0 +1,160 @@
+"""Presets: what fits best within a budget of time, several phases one after the other.
+
+Chosen by measurement on the demo portraits (docs/presets.md). P1 = Futschik et al. 2021, P2 = Subrtova et al. 2022.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeAlias
+
+from torch import Tensor
+
+from ..callbacks import Callback
+from ..errors import InvalidInputError
+from ..generator.generator import Generator
+from ..losses import LossConfig
+from ..segments.segment_masks import SegmentMasks
+from .config import ProjectionConfig
+from .fits import SegmentFit
+from .projector import Autosave, project
+from .record import Inversion
+from .tuning import TuningConfig, tune
+
+PhaseConfig: TypeAlias = ProjectionConfig | TuningConfig
+
+# By name: what follows what. Their losses and seeds are the caller's.
+_PHASES: dict[str, tuple[PhaseConfig, ...]] = {
+    "draft": (ProjectionConfig(space="s", num_steps=100, coarse=0.5, warmup=0.9, mode="joint"),),
+    "good": (
+        ProjectionConfig(space="s", num_steps=100, coarse=0.5, warmup=0.9, mode="joint"),
+        TuningConfig(num_steps=60, tune_codes=True),
+    ),
+    "best": (
+        ProjectionConfig(space="s", num_steps=100, coarse=0.5, warmup=0.6, mode="joint"),
+        TuningConfig(num_steps=100, tune_codes=True),
+    ),
+}
+PRESETS: tuple[str, ...] = tuple(_PHASES)
+
+
+def preset_phases(
+    preset: str, loss: LossConfig, *, seed: int = 0, generator: Generator | None = None
+) -> tuple[PhaseConfig, ...]:
+    """The phases of a preset, for what `generator` can do: w+ without styles, no lower resolutions where it has none.
+
+    Raises InvalidInputError for a name that isn't one of PRESETS.
+    """
+    if preset not in _PHASES:
+        raise InvalidInputError(f"preset {preset!r:.40} is unknown; choose one of {', '.join(PRESETS)}")
+    return tuple(_suited(replace(phase, loss=loss, seed=seed), generator) for phase in _PHASES[preset])
+
+
+def preset_steps(preset: str) -> int:
+    """How many steps all phases of a preset have together. Raises InvalidInputError for an unknown name."""
+    return sum(phase.num_steps for phase in preset_phases(preset, LossConfig()))
+
+
+def project_preset(
+    generator: Generator,
+    photo: Tensor,
+    masks: SegmentMasks,
+    preset: str,
+    *,
+    loss: LossConfig | None = None,
+    seed: int = 0,
+    callback: Callback | None = None,
+    preview_seconds: float = 2.0,
+    start: Inversion | None = None,
+    resume: bool = False,
+    autosave: Autosave | None = None,
+    autosave_seconds: float = 30.0,
+    folders: Sequence[Path] = (),
+) -> Inversion:
+    """Find a code for each segment, and what else the preset takes, such as a delta of the generator's weights.
+
+    preset: one of PRESETS: "draft" costs at most one projection of the whole photo by one code in w+ with 100 steps,
+    "good" three, "best" eight. loss: what compares with the photo. start: codes to set out from; with `resume` a
+    record of this same preset, to go on from the phase and step where it stopped. callback(step, total, image): steps
+    count over all phases. The rest, and what is raised: as for `project` and `tune`.
+
+    `settings["preset"]` of the result is the name, `settings["phase"]` the number of the last phase, from 0. A phase
+    that ends early, on request or because it diverges, is the last one.
+    """
+    phases = preset_phases(preset, LossConfig() if loss is None else loss, seed=seed, generator=generator)
+    first = _phase_to_go_on_with(start, preset) if resume else 0
+    total = sum(phase.num_steps for phase in phases)
+    record, fits = start, {} if start is None else start.fits
+    for index, phase in enumerate(phases):
+        if index < first:
+            continue
+        done = sum(earlier.num_steps for earlier in phases[:index])
+        watching = {
+            "callback": callback and _offset(callback, done, total),
+            "preview_seconds": preview_seconds,
+            "autosave": autosave and _marking(autosave, preset, index),
+            "autosave_seconds": autosave_seconds,
+            "folders": folders,
+            "resume": resume and index == first,
+        }
+        if isinstance(phase, ProjectionConfig):
+            record = project(generator, photo, masks, phase, start=record, **watching)
+            fits = record.fits
+        else:
+            assert record is not None, "the first phase is a projection"
+            record = _with_first_start(tune(generator, record, phase, **watching), fits)
+        record = _marked(record, preset, index)
+        if record.stopped:
+            break
+    assert record is not None
+    return record
+
+
+def _suited(phase: PhaseConfig, generator: Generator | None) -> PhaseConfig:
+    if generator is None or isinstance(phase, TuningConfig):
+        return phase
+    if not generator.style_layout:
+        phase = replace(phase, space="w+")
+    if len(generator.out_resolutions) == 1:
+        phase = replace(phase, coarse=0.0)
+    return phase
+
+
+def _phase_to_go_on_with(start: Inversion | None, preset: str) -> int:
+    settings = {} if start is None else start.settings
+    if settings.get("preset") != preset:
+        found = settings.get("preset", "none")
+        raise InvalidInputError(
+            f"the earlier projection was of the preset {found!r:.40}, now {preset!r}; go on with the same one, or "
+            "start from its codes only"
+        )
+    phase = settings.get("phase", 0)
+    known = range(len(_PHASES[preset]))
+    if phase not in known or isinstance(phase, bool):
+        raise InvalidInputError(
+            f"the earlier projection's settings are damaged: its phase is {phase!r:.40}, expected 0 to {known[-1]}; "
+            "start from its codes only"
+        )
+    return int(phase)
+
+
+def _offset(callback: Callback, done: int, total: int) -> Callback:
+    return lambda step, steps, image: callback(done + step, total, image)
+
+
+def _marking(autosave: Autosave, preset: str, index: int) -> Autosave:
+    return lambda record: autosave(_marked(record, preset, index))
+
+
+def _marked(record: Inversion, preset: str, index: int) -> Inversion:
+    return replace(record, settings={**record.settings, "preset": preset, "phase": index})
+
+
+def _with_first_start(record: Inversion, fits: dict[str, SegmentFit]) -> Inversion:
+    """A phase's fits, but from where the first one set out."""
+    joined = {
+        name: replace(fit, start=fits[name].start) if name in fits else fit for name, fit in record.fits.items()
+    }
+    return replace(record, fits=joined)
