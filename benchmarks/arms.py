@@ -5,7 +5,7 @@
 {"preset": "good"}                                  a preset of `project_preset`
 {"file": "out/photo_{seed}.safetensors"}            a saved inversion for each photo
 
-What is missing in this version of the project makes an arm unavailable, which is said, and it is left out.
+An arm without its file for a photo is left out there, which is said.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from chunky_core.demo.photos import Photo, demo_photo
 from chunky_core.demo.shipped import LABEL_NAMES
 from chunky_core.generator import Generator
 from chunky_core.inversion import Inversion, ProjectionConfig, load_inversion, project, save_inversion
-from chunky_core.inversion.config import plain_settings
+from chunky_core.inversion.presets import preset_phases, project_preset
+from chunky_core.inversion.tuning import TuningConfig, tune
 from chunky_core.losses import LossConfig
 from chunky_core.segments import SegmentMasks, segments_from_label_map, single_segment
 
@@ -30,7 +31,7 @@ Plain = dict[str, Any]
 
 
 class UnavailableError(Exception):
-    """An arm can't be measured with this version of the project, or without its files."""
+    """An arm has no file for a photo."""
 
 
 @dataclass(frozen=True)
@@ -71,18 +72,16 @@ class Arm:
         ProjectionConfig(**options)
         return cls(**own, project=options)
 
-    def described(self, loss: LossConfig) -> Plain:
+    def described(self) -> Plain:
         """All that its inversions depend on beside photo, generator and loss, as JSON gives it back."""
         if self.file:
             return {"file": self.file}
         if self.preset:
-            found: Plain = {"preset": self.preset, "whole": self.whole, "phases": _phases(self.preset, loss)}
+            found: Plain = {"preset": self.preset, "whole": self.whole, "phases": _phases(self.preset)}
         else:
-            config = plain_settings(ProjectionConfig(**self.project))
-            del config["losses"]
-            found = {"whole": self.whole, "project": config}
+            found = {"whole": self.whole, "project": _without_loss(ProjectionConfig(**self.project))}
         if self.tune is not None:
-            found["tune"] = _tuning(self.tune)
+            found["tune"] = _without_loss(TuningConfig(**self.tune))
         plain: Plain = json.loads(json.dumps(found, default=str))
         return plain
 
@@ -105,7 +104,7 @@ class Inverter:
         photo = f"{subject.seed}_{'_'.join(subject.extras)}"
         if photo != self._photo:
             self._recent, self._photo = {}, photo
-        settings = [arm.described(self.loss), asdict(self.loss), self.generator.fingerprint]
+        settings = [arm.described(), asdict(self.loss), self.generator.fingerprint]
         key = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
         if key not in self._recent:
             path = self.cache / f"{photo}_{key}.safetensors" if self.cache else None
@@ -123,22 +122,20 @@ class Inverter:
             pivot, spent = self.invert(replace(arm, tune=None), subject)
         start = process_time()
         if arm.tune is not None:
-            found = _tuned(self.generator, pivot, self.loss, arm.tune)
+            found = tune(self.generator, pivot, loss=self.loss, **arm.tune)
         else:
             found = self._projected(arm, subject)
         found, seconds = replace(found, state=None), spent + process_time() - start
         if path:
             path.parent.mkdir(parents=True, exist_ok=True)
             save_inversion(found, path)
-            path.with_suffix(".json").write_text(
-                json.dumps({"seconds": seconds, "arm": arm.described(self.loss)})
-            )
+            path.with_suffix(".json").write_text(json.dumps({"seconds": seconds, "arm": arm.described()}))
         return found, seconds
 
     def _projected(self, arm: Arm, subject: Subject) -> Inversion:
         masks = single_segment(subject.parts.size) if arm.whole else subject.parts
         if arm.preset:
-            return _by_preset(self.generator, subject, masks, arm.preset, self.loss)
+            return project_preset(self.generator, subject.photo.image, masks, arm.preset, loss=self.loss)
         config = ProjectionConfig(**arm.project, loss=self.loss)
         return project(self.generator, subject.photo.image, masks, config)
 
@@ -156,31 +153,9 @@ def _from_file(pattern: str, subject: Subject) -> Inversion:
     return load_inversion(path)
 
 
-def _phases(preset: str, loss: LossConfig) -> list[Plain]:
-    try:
-        from chunky_core.inversion.presets import preset_phases
-    except ImportError:
-        raise UnavailableError("this version has no presets") from None
-    return [{**asdict(phase), "loss": None} for phase in preset_phases(preset, loss)]
+def _phases(preset: str) -> list[Plain]:
+    return [_without_loss(phase) for phase in preset_phases(preset, LossConfig())]
 
 
-def _by_preset(
-    generator: Generator, subject: Subject, masks: SegmentMasks, preset: str, loss: LossConfig
-) -> Inversion:
-    from chunky_core.inversion.presets import project_preset
-
-    return project_preset(generator, subject.photo.image, masks, preset, loss=loss)
-
-
-def _tuning(options: Mapping[str, Any]) -> Plain:
-    try:
-        from chunky_core.inversion import TuningConfig
-    except ImportError:
-        raise UnavailableError("this version has no tuning") from None
-    return {**asdict(TuningConfig(**options)), "loss": None}
-
-
-def _tuned(generator: Generator, pivot: Inversion, loss: LossConfig, options: Mapping[str, Any]) -> Inversion:
-    from chunky_core.inversion import tune
-
-    return tune(generator, pivot, loss=loss, **options)
+def _without_loss(config: ProjectionConfig | TuningConfig) -> Plain:
+    return {name: value for name, value in asdict(config).items() if name != "loss"}

@@ -108,7 +108,7 @@ class Bench:
 
     def row(self, subject: Subject, name: str, arm: Arm) -> Row:
         """All figures of one arm on one photo. Raises UnavailableError."""
-        spec = arm.described(LOSS)
+        spec = arm.described()
         inversion, seconds = self.inverter.invert(arm, subject)
         photo, unedited = subject.photo.image, {way: self.drawn(way, inversion) for way in self.ways}
         seams = {

@@ -156,7 +156,7 @@ class Bench:
             yield row
 
     def row(self, subject: Subject, name: str, arm: Arm) -> Row:
-        spec = arm.described(self.loss)
+        spec = arm.described()
         inversion, seconds = self.inverter.invert(arm, subject)
         picture = render(self.generator, inversion)
         found = measure_fidelity(subject.photo.image, picture, subject.parts, self.networks)
