@@ -3,13 +3,15 @@
     python benchmarks/fidelity.py --json fidelity.jsonl [--photos 16] [--out-of-domain 6] [--arms global_w+,ours_w+]
     python benchmarks/fidelity.py --json fidelity.jsonl --arms global_w+ mine='{"space": "s", "num_steps": 30}'
     python benchmarks/fidelity.py --report fidelity.jsonl [--scatter docs/images/scatter.png]
+    python benchmarks/fidelity.py --cache out/inversions --arms global_w+,draft,good,best --sheet out_of_domain.jpg
 
 The photos have nuisances that the generator never saw and parts that do not belong to one person; those out of domain
 also something that is no part of its world. Global is one all-ones segment. The baseline, global_w+, runs at full
 resolution all the time; --coarse is for what is made of segments. All arms have the same losses; more of them can be
 given as NAME=JSON (see arms.py). Every figure is of the rendering, nothing kept of the photo. Each photo and arm is
 appended to the file at once and skipped when it is there, so a run can be stopped, started again, given more photos or
-arms later, or split over processes with a file each; --report takes all of them. One thread; time is process CPU time.
+arms later, or split over processes with a file each; --report takes all of them. --sheet draws the photos out of
+domain and what the arms make of them. One thread; time is process CPU time.
 """
 
 from __future__ import annotations
@@ -23,17 +25,21 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from benchmarks.arms import Arm, Inverter, Subject, UnavailableError, named_arm
 from benchmarks.fidelity_report import BASELINE, report, scatter
 from benchmarks.rows import Row, append_row, check_rows, read_rows, row_key, versions
+from benchmarks.sheets import save_sheet
 from chunky_core.checkpoints import load_generator
 from chunky_core.compositing.render import render
 from chunky_core.evaluation.fidelity import FIGURES, measure_fidelity
+from chunky_core.evaluation.metrics import mse
 from chunky_core.images import save_image
 from chunky_core.losses import LossConfig, load_networks
+from chunky_core.visualization.sheets import contact_sheet
 
 FIRST_SEED = 5000  # nothing is trained on photos from here on
 FIRST_OUT_OF_DOMAIN = 5200
@@ -50,6 +56,9 @@ OUT_OF_DOMAIN = (
 def main(arguments: Sequence[str]) -> None:
     options = parsed(arguments)
     rows = read_rows(options.report or ([options.json] if options.json else []))
+    if options.sheet:
+        save_sheet(sheet(options), options.sheet)
+        return
     if not options.report:
         rows = collect(options, rows)
     print(report(rows))
@@ -78,6 +87,7 @@ def parsed(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--cache", type=Path, help="folder in which inversions are kept")
     parser.add_argument("--json", type=Path, help="JSON lines: read, then added to")
     parser.add_argument("--report", type=Path, nargs="+", help="only print the tables of these files")
+    parser.add_argument("--sheet", type=Path, help="a JPEG or PNG file with pictures, instead of figures")
     parser.add_argument("--scatter", type=Path, help="a PNG file: every photo, one code against each arm")
     options = parser.parse_args(arguments)
     unknown = sorted(set(options.arms) - set(names))
@@ -105,11 +115,8 @@ def arms_of(steps: int, coarse: float, lambda_reg: float, tune_steps: int) -> di
 
 def collect(options: argparse.Namespace, rows: list[Row]) -> list[Row]:
     """The rows, with those that were missing measured."""
-    known = arms_of(options.steps, options.coarse, options.lambda_reg, options.tune_steps)
-    arms = {name: Arm.from_plain(known[name]) for name in options.arms}
-    arms |= {name: Arm.from_plain(plain) for name, plain in options.more}
-    loss = LossConfig(l2=1.0, lpips=options.lpips, lpips_net="demo", resolution=options.loss_resolution)
-    bench, done, found = Bench(loss, options.cache), {row_key(row) for row in rows}, list(rows)
+    arms, bench = chosen_arms(options), Bench(options)
+    done, found = {row_key(row) for row in rows}, list(rows)
     for seed, extras in photos(options):
         wanted = [name for name in arms if (seed, extras, name) not in done]
         for row in bench.rows(seed, extras, {name: arms[name] for name in wanted}):
@@ -117,6 +124,25 @@ def collect(options: argparse.Namespace, rows: list[Row]) -> list[Row]:
             found.append(row)
             append_row(row, options.json)
     return found
+
+
+def chosen_arms(options: argparse.Namespace) -> dict[str, Arm]:
+    known = arms_of(options.steps, options.coarse, options.lambda_reg, options.tune_steps)
+    arms = {name: Arm.from_plain(known[name]) for name in options.arms}
+    return arms | {name: Arm.from_plain(plain) for name, plain in options.more}
+
+
+def sheet(options: argparse.Namespace) -> Tensor:
+    """A row for each photo out of domain: the photo, and the rendering of every arm with its L2."""
+    arms, bench, panels = chosen_arms(options), Bench(options), []
+    for seed, extras in photos(options):
+        if extras:
+            subject = Subject.drawn(seed, extras, bench.generator.img_resolution)
+            panels.append((", ".join(extras), subject.photo.image))
+            for name, arm in arms.items():
+                picture = render(bench.generator, bench.inverter.invert(arm, subject)[0])
+                panels.append((f"{name}, L2 {mse(picture, subject.photo.image):.4f}", picture))
+    return contact_sheet(panels, columns=1 + len(arms))
 
 
 def photos(options: argparse.Namespace) -> Iterator[tuple[int, tuple[str, ...]]]:
@@ -130,12 +156,15 @@ def photos(options: argparse.Namespace) -> Iterator[tuple[int, tuple[str, ...]]]
 class Bench:
     """The demo generator, and the networks that judge."""
 
-    def __init__(self, loss: LossConfig, cache: Path | None) -> None:
-        self.loss, self.generator = loss, load_generator("demo")
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.loss = LossConfig(
+            l2=1.0, lpips=options.lpips, lpips_net="demo", resolution=options.loss_resolution
+        )
+        self.generator = load_generator("demo")
         self.networks = load_networks(
             LossConfig(lpips=1.0, lpips_net="demo", identity=1.0, identity_net="demo")
         )
-        self.inverter = Inverter(self.generator, loss, cache)
+        self.inverter = Inverter(self.generator, self.loss, options.cache)
         self.missing: set[str] = set()
 
     def rows(self, seed: int, extras: tuple[str, ...], arms: Mapping[str, Arm]) -> Iterator[Row]:

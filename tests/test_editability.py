@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from benchmarks import editability as benchmark
+from benchmarks.editability_report import FIGURES, MULTIPLES, NOMINAL, crossing
 from chunky_core.errors import InvalidInputError
 from chunky_core.evaluation import edit_gain, measure_edit
 from chunky_core.losses import LossNetworks
@@ -74,17 +75,15 @@ def test_a_missing_network_is_said() -> None:
 def test_equal_gain_is_found_on_the_curve(
     gains: tuple[float, ...], wanted: float, expected: tuple[float, bool]
 ) -> None:
-    assert benchmark.crossing(gains, wanted) == (pytest.approx(expected[0]), expected[1])
+    assert crossing(gains, wanted) == (pytest.approx(expected[0]), expected[1])
 
 
 def made_row(arm: str, slope: float) -> dict[str, Any]:
     """A row in which gain and distance grow with the strength."""
-    steps = [
-        {"gain": slope * m, **dict.fromkeys(benchmark.FIGURES, 0.1 + slope * m)} for m in benchmark.MULTIPLES
-    ]
+    steps = [{"gain": slope * m, **dict.fromkeys(FIGURES, 0.1 + slope * m)} for m in MULTIPLES]
     shared = {"seed": 1, "extras": [], "spec": {}, "settings": {"ways": ["rendering"]}, "seconds": 1.0}
     fidelity = {"perceptual": 0.1, "identity": 0.1, "l2": 0.1}
-    edits = {name: {"sign": 1, "size": 2.0, "rendering": steps} for name in benchmark.NOMINAL}
+    edits = {name: {"sign": 1, "size": 2.0, "rendering": steps} for name in NOMINAL}
     more = {"fidelity": fidelity, "unedited_seams": {"rendering": 0.02}, "edits": edits}
     return {"arm": arm, **shared, **more}
 
