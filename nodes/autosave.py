@@ -17,7 +17,7 @@ from torch import Tensor
 from ..chunky_core.errors import ChunkyError
 from ..chunky_core.generator.generator import Generator
 from ..chunky_core.inversion import Inversion, ProjectionConfig, load_inversion, save_inversion
-from ..chunky_core.inversion.config import plain_settings
+from ..chunky_core.inversion.config import EARLIER, plain_settings
 from ..chunky_core.inversion.record import photo_digest
 from ..chunky_core.inversion.validation import segment_spaces
 from ..chunky_core.segments import SegmentMasks
@@ -118,6 +118,10 @@ def job_key(generator: Generator, photo: Tensor, segments: SegmentMasks, config:
     is_random = config.code_noise or config.optimize_noise or "z" in spaces
     ignored = ("steps",) if is_random else ("steps", "seed")
     settings = {key: value for key, value in plain_settings(config).items() if key not in ignored}
+    plain = plain_settings(ProjectionConfig())
+    for name in EARLIER:  # at their defaults they don't count: jobs begun before there were any go on
+        if settings[name] == plain[name]:
+            del settings[name]
     settings["spaces"] = spaces
     described = [generator.fingerprint, photo_digest(photo), segments.names, settings]
     digest = hashlib.sha256(json.dumps(described, sort_keys=True).encode())

@@ -12,7 +12,7 @@ from torch import Tensor
 from ..errors import ChunkyError, InvalidInputError
 from ..generator.generator import Generator
 from ..inversion import Edit, Inversion, ProjectionConfig, load_inversion, project, save_inversion
-from ..inversion.config import plain_settings
+from ..inversion.config import EARLIER, plain_settings
 from ..inversion.validation import check_resumable, segment_spaces
 from ..segments import SegmentMasks
 from .progress import progress_bar
@@ -91,7 +91,7 @@ class ProjectionTask:
                 f"{self.path} is at step {state.step}, --steps is {config.num_steps}; give at least {state.step}"
             )
         asked = json.loads(json.dumps(plain_settings(config)))  # as they come back from a file
-        known = asked.keys() & found.settings.keys() - {"steps"}  # more steps are welcome
+        known = asked.keys() & found.settings.keys() - {"steps", *EARLIER}  # more steps are welcome
         other = sorted(name for name in known if found.settings[name] != asked[name])
         if other:
             was, now = found.settings[other[0]], asked[other[0]]
