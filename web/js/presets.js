@@ -3,7 +3,7 @@ import { app } from "../../../scripts/app.js"
 
 const NODE = "ChunkyGAN_SegmentedProjection"
 const CUSTOM = "custom"
-const ALWAYS = ["preset", "seed", "control_after_generate", "start_as"]
+const ALWAYS = ["preset", "seed", "start_as"]
 
 function presetOf(node) {
   return node.comfyClass === NODE ? node.widgets?.find((widget) => widget.name === "preset") : undefined
@@ -13,7 +13,9 @@ function greyOut(node) {
   const preset = presetOf(node)
   if (!preset) return
   for (const widget of node.widgets) {
-    if (!ALWAYS.includes(widget.name)) widget.disabled = preset.value !== CUSTOM
+    // what follows a seed, such as "fixed", is grey where the seed is, and can't be set
+    const isOwn = !Object.getOwnPropertyDescriptor(widget, "disabled")?.get
+    if (isOwn && !ALWAYS.includes(widget.name)) widget.disabled = preset.value !== CUSTOM
   }
   node.setDirtyCanvas?.(true, true)
 }
