@@ -29,9 +29,11 @@ if TYPE_CHECKING:
         ProjectionConfig,
         SegmentCode,
         StopProjection,
+        TuningConfig,
         load_inversion,
         project,
         save_inversion,
+        tune,
     )
     from .losses import LossConfig
     from .segments import SegmentMasks, segments_from_label_map, segments_from_masks, single_segment
@@ -51,6 +53,7 @@ __all__ = [
     "SegmentCode",
     "SegmentMasks",
     "StopProjection",
+    "TuningConfig",
     "__version__",
     "align",
     "composite",
@@ -80,6 +83,7 @@ __all__ = [
     "segments_from_label_map",
     "segments_from_masks",
     "single_segment",
+    "tune",
 ]
 _ROOMS = {  # where names come from; as above, for those who run it
     "": ("errors",),
@@ -94,8 +98,8 @@ _ROOMS = {  # where names come from; as above, for those who run it
     "generator.spaces": ("Direction", "LatentCode"),
     "images": ("load_image", "read_label_map", "read_mask", "save_image", "save_label_map"),
     "inversion": (
-        *("Edit", "Inversion", "ProjectionConfig", "SegmentCode", "StopProjection"),
-        *("load_inversion", "project", "save_inversion"),
+        *("Edit", "Inversion", "ProjectionConfig", "SegmentCode", "StopProjection", "TuningConfig"),
+        *("load_inversion", "project", "save_inversion", "tune"),
     ),
     "losses": ("LossConfig",),
     "segments": ("SegmentMasks", "segments_from_label_map", "segments_from_masks", "single_segment"),

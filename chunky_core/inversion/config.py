@@ -48,8 +48,9 @@ class ProjectionConfig:
     segments, by name or group ("eyes"). num_steps: 1 or more; 100 to 500 is usual. learning_rate: of Adam, at its
     highest, in units of the space (K: 0.1). optimizer: "adam", or "lbfgs" for segments in w or z, which finds
     the size of its steps itself.
-    warmup: fraction of the steps, in [0,1), that fits one code to all segments together. global_code: that code
-    is fitted on beside the segments' own, and a segment that it fits better takes it over (independent, Adam).
+    warmup: fraction of the steps, in [0,1], that fits one code to all segments together; 1 = they share it to the end.
+    global_code: that code is fitted on beside the segments' own, and a segment that it fits better takes it over
+    (independent, Adam).
     loss: what compares with the photo.
     lambda_reg: pull of each code to the mean code of the segments (P2 eq. 2), as a mean square per number of
     the code; the paper's sum of squares is as many times larger as a code has numbers. lambda_mean: the same
@@ -135,7 +136,9 @@ class ProjectionConfig:
             raise InvalidInputError(
                 f"learning_rate is {self.learning_rate}; it must be above 0, 0.1 is usual"
             )
-        for name in ("warmup", "coarse", "neighborhood"):
+        if not 0 <= self.warmup <= 1:
+            raise InvalidInputError(f"warmup is {self.warmup}; expected a fraction in [0, 1]")
+        for name in ("coarse", "neighborhood"):
             if not 0 <= getattr(self, name) < 1:
                 raise InvalidInputError(f"{name} is {getattr(self, name)}; expected a fraction in [0, 1)")
         for name in (

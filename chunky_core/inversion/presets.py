@@ -18,7 +18,6 @@ from ..generator.generator import Generator
 from ..losses import LossConfig
 from ..segments.segment_masks import SegmentMasks
 from .config import ProjectionConfig
-from .fits import SegmentFit
 from .projector import Autosave, project
 from .record import Inversion
 from .tuning import TuningConfig, tune
@@ -43,7 +42,7 @@ PRESETS: tuple[str, ...] = tuple(_PHASES)
 def preset_phases(
     preset: str, loss: LossConfig, *, seed: int = 0, generator: Generator | None = None
 ) -> tuple[PhaseConfig, ...]:
-    """The phases of a preset, for what `generator` can do: w+ without styles, no lower resolutions where it has none.
+    """The phases of a preset, without lower resolutions where `generator` makes one only.
 
     Raises InvalidInputError for a name that isn't one of PRESETS.
     """
@@ -55,6 +54,14 @@ def preset_phases(
 def preset_steps(preset: str) -> int:
     """How many steps all phases of a preset have together. Raises InvalidInputError for an unknown name."""
     return sum(phase.num_steps for phase in preset_phases(preset, LossConfig()))
+
+
+def preset_steps_done(record: Inversion) -> int:
+    """How many steps, over all phases, a record of a preset has behind it; 0 where it is of none."""
+    preset, phase = record.settings.get("preset"), record.settings.get("phase")
+    if record.state is None or preset not in _PHASES or not isinstance(phase, int):
+        return 0
+    return sum(earlier.num_steps for earlier in _PHASES[preset][:phase]) + record.state.step
 
 
 def project_preset(
@@ -86,7 +93,7 @@ def project_preset(
     phases = preset_phases(preset, LossConfig() if loss is None else loss, seed=seed, generator=generator)
     first = _phase_to_go_on_with(start, preset) if resume else 0
     total = sum(phase.num_steps for phase in phases)
-    record, fits = start, {} if start is None else start.fits
+    record = start
     for index, phase in enumerate(phases):
         if index < first:
             continue
@@ -101,10 +108,9 @@ def project_preset(
         }
         if isinstance(phase, ProjectionConfig):
             record = project(generator, photo, masks, phase, start=record, **watching)
-            fits = record.fits
         else:
             assert record is not None, "the first phase is a projection"
-            record = _with_first_start(tune(generator, record, phase, **watching), fits)
+            record = tune(generator, record, phase, **watching)
         record = _marked(record, preset, index)
         if record.stopped:
             break
@@ -113,13 +119,8 @@ def project_preset(
 
 
 def _suited(phase: PhaseConfig, generator: Generator | None) -> PhaseConfig:
-    if generator is None or isinstance(phase, TuningConfig):
-        return phase
-    if not generator.style_layout:
-        phase = replace(phase, space="w+")
-    if len(generator.out_resolutions) == 1:
-        phase = replace(phase, coarse=0.0)
-    return phase
+    makes_one_size = generator is not None and len(generator.out_resolutions) == 1
+    return replace(phase, coarse=0.0) if makes_one_size and isinstance(phase, ProjectionConfig) else phase
 
 
 def _phase_to_go_on_with(start: Inversion | None, preset: str) -> int:
@@ -150,11 +151,3 @@ def _marking(autosave: Autosave, preset: str, index: int) -> Autosave:
 
 def _marked(record: Inversion, preset: str, index: int) -> Inversion:
     return replace(record, settings={**record.settings, "preset": preset, "phase": index})
-
-
-def _with_first_start(record: Inversion, fits: dict[str, SegmentFit]) -> Inversion:
-    """A phase's fits, but from where the first one set out."""
-    joined = {
-        name: replace(fit, start=fits[name].start) if name in fits else fit for name, fit in record.fits.items()
-    }
-    return replace(record, fits=joined)

@@ -94,10 +94,9 @@ class DeltaOptimizer:
 
     def is_storable(self) -> bool:
         """Whether all numbers are finite, and those of the delta small enough for float16."""
-        limits = [
-            (value, math.inf if name.startswith(CODE) else LARGEST) for name, value in self.values.items()
-        ]
-        return all(bool((value.abs() < limit).all()) for value, limit in limits)
+        largest = torch.stack([value.abs().amax() for value in self.values.values()])
+        limits = [math.inf if name.startswith(CODE) else LARGEST for name in self.values]
+        return bool((largest < torch.tensor(limits, device=largest.device)).all())
 
     def best_delta(self) -> dict[str, Tensor]:
         """A copy of the best, in float16."""
@@ -159,6 +158,7 @@ def _steepest_rows(grad: Tensor, rank: int) -> Tensor:
     """The second factor [rank,rest] of a delta that is zero by its first: rows of mean square 1 in whose span most of
     the gradient [O,rest] lies, its first right singular vectors (Wang et al. 2024, "LoRA-GA", sec. 3.2).
     """
-    _, left = torch.linalg.eigh(grad @ grad.T)  # ascending
-    rows = left[:, -rank:].flip(1).T @ grad
-    return torch.nn.functional.normalize(rows, dim=1, eps=1e-30) * math.sqrt(grad.shape[1])
+    matrix = grad.cpu()  # not every device knows eigenvectors
+    _, left = torch.linalg.eigh(matrix @ matrix.T)  # ascending
+    rows = left[:, -rank:].flip(1).T @ matrix
+    return torch.nn.functional.normalize(rows, dim=1, eps=1e-30).to(grad) * math.sqrt(grad.shape[1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from torch import Tensor
@@ -9,20 +10,30 @@ from torch import Tensor
 from ...errors import InvalidInputError
 from ...generator.generator import Generator
 
+_COARSEST = 16  # pixels per side
 WHOLE = 0  # in the place of a rank: every number by itself
 Layout = Mapping[str, int]  # rank by the parameter's name
 
 
 def tunable_parameters(generator: Generator) -> dict[str, Tensor]:
-    """The weights and biases of the synthesis network's convolutions, by name, in the order of synthesis. Its affine
-    layers stay: what a code is in style space, and with it every direction there, is not to change.
+    """The weights and biases of the synthesis network's convolutions, by name, in the order of synthesis.
+
+    Its affine layers stay: what a code is in style space, and with it every direction there, is not to change. So do
+    StyleGAN2's layers below 16x16, where bytes and time bring less than further up.
     """
+    coarsest = min(_COARSEST, generator.img_resolution)
     return {
         name: parameter.detach()
         for name, parameter in generator.module.named_parameters()
-        if name.startswith("synthesis.") and ".affine." not in name and parameter.ndim
-        and name.rpartition(".")[2] in ("weight", "bias")
-    }  # fmt: skip
+        if _is_tunable(name, coarsest)
+    }
+
+
+def _is_tunable(name: str, coarsest: int) -> bool:
+    if not name.startswith("synthesis.") or ".affine." in name or not name.endswith((".weight", ".bias")):
+        return False
+    block = re.match(r"synthesis\.b([0-9]+)\.", name)
+    return block is None or int(block[1]) >= coarsest
 
 
 def number_count(generator: Generator) -> int:

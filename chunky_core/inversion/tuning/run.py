@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -19,6 +19,7 @@ from .config import TuningConfig
 from .delta_optimizer import DeltaOptimizer
 from .locality import Locality
 from .objective import TuningObjective
+from .tuned_fits import tuned_fits
 
 CURVE = "{}, tuning"  # the name of a segment's curve
 
@@ -131,19 +132,24 @@ def undone_on_error(run: Tuning) -> Iterator[None]:
         raise
 
 
-def record_of(run: Tuning, device: torch.device, *, unfinished: bool = False) -> Inversion:
-    """The inversion with the best deltas so far, on `device`. unfinished: as that of a run that goes no further."""
+def record_of(
+    run: Tuning, device: torch.device, *, unfinished: bool = False, measured: bool = True
+) -> Inversion:
+    """The inversion with the best deltas so far, on `device`.
+
+    unfinished: as that of a run that goes no further. measured: with its fits, for which segments are drawn once more.
+    """
     stopped = f"interrupted after step {run.step} of {run.config.num_steps}" if unfinished else run.stopped
     segments, delta = list(run.source.segments), run.source.delta
     for part in run.parts:
-        tuned = {name: one.to(device) for name, one in part.optimizer.best_delta().items()}
-        delta = tuned if part.of_all else delta
-        own: Mapping[str, Tensor] = {} if part.of_all else tuned
+        best = {name: one.to(device) for name, one in part.optimizer.best_delta().items()}
+        delta = best if part.of_all else delta
+        own: Mapping[str, Tensor] = {} if part.of_all else best
         codes = part.codes_with([one.to(device) for one in part.optimizer.best_codes()])
         for drawing, code in zip(part.drawings, codes, strict=True):
             for index in drawing:
                 segments[index] = replace(segments[index], code=code, delta=own)
-    return replace(
+    record = replace(
         run.source,
         segments=SegmentCodes(segments),
         delta=delta,
@@ -152,3 +158,11 @@ def record_of(run: Tuning, device: torch.device, *, unfinished: bool = False) ->
         stopped=stopped or None,
         state=state_of(run).on("cpu"),
     )
+    if not measured:
+        return record
+    tuned = [index for part in run.parts for index in part.segments]
+    with (
+        suppress(RuntimeError, MemoryError) if unfinished else nullcontext()
+    ):  # memory may be what ended the run
+        return replace(record, fits=tuned_fits(run.generator, run.source, record, tuned))
+    return record

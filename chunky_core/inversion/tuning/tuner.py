@@ -52,7 +52,8 @@ def tune(
 
     resume: go on from where an earlier tuning of `inversion` stopped, as if it had never done so; the same config
     gives the same result to the bit. callback, preview_seconds, autosave, autosave_seconds, folders: as in `project`.
-    settings["tuning"] of the result holds the config, losses["NAME, tuning"] the curve of each segment. A projection
+    settings["tuning"] of the result holds the config, losses["NAME, tuning"] the curve of each segment, fits how near
+    the photo it came. A projection
     can't be resumed from the result, only started.
 
     A loss or gradient that isn't finite, a loss that explodes, and weights beyond float16 end the run early: the best
@@ -73,7 +74,7 @@ def tune(
                 if callback is not None:
                     _report(run, callback, previews)
                 if autosave is not None and not run.is_over and saves.is_due():
-                    autosave(record_of(run, device, unfinished=True))
+                    autosave(record_of(run, device, unfinished=True, measured=False))
                     saves.start()
         except BaseException:  # an interruption is none of Exception
             if autosave is not None:
