@@ -8,10 +8,11 @@ changes the photo more. Every arm (NAME=JSON, see arms.py; "reference" = one cod
 photo, all its codes are moved by 0 to 2 times the nominal strength, and the pictures are measured
 (`chunky_core.evaluation.editability`): the rendering alone, nothing kept of the photo, and the composite.
 
-A gain is pooled over the photos, sum of <change, true change> / sum of |true change|^2, by direction. Arms are compared
-at equal gain: each at that multiple of the nominal strength at which it has the gain of the reference at 1, the one
-nearest 1 of several (figures between two multiples are interpolated). "+" marks directions in which an arm never gets
-there, and shows it at its highest gain. Seams are in grey levels, of unedited pictures against the photo.
+A gain is pooled over the photos, sum of <change, true change> / sum of |true change|^2, by direction. Photos count in a
+direction where the reference has a gain of 0.3 or more: elsewhere the plain code, too, shows no such edit. Arms are
+compared at equal gain: each at that multiple of the nominal strength at which it has the gain of the reference at 1,
+the one nearest 1 of several (figures between two multiples are interpolated). "+" marks directions in which an arm
+never gets there, and shows it at its highest gain. Seams are in grey levels, of unedited pictures against the photo.
 """
 
 from __future__ import annotations

@@ -12,8 +12,10 @@ from benchmarks.timing import markdown
 REFERENCE = "reference"
 NOMINAL = {"smile": 2.0, "beard": 2.0, "skin": 1.5, "hair_length": 1.5, "age": 2.0, "yaw": 1.5}
 MULTIPLES = (0.0, 0.5, 1.0, 1.5, 2.0)
+AT_1 = MULTIPLES.index(1.0)
 FIGURES = ("identity_to_truth", "identity_to_photo", "perceptual_to_truth", "seams")
 SCALE = {"seams": 127.5}  # grey levels
+LEAST_GAIN = 0.3  # of the reference at the nominal strength, for a photo to count in a direction
 
 
 @dataclass(frozen=True)
@@ -36,13 +38,23 @@ def pooled(rows: Sequence[Row], direction: str, way: str, figure: str) -> list[f
     return [scale * sum(w * v for w, v in zip(weights, at, strict=True)) for at in zip(*curves, strict=True)]
 
 
+def editable(reference: Sequence[Row]) -> dict[str, list[int]]:
+    """The seeds of the photos that count, by direction, of the directions that have some."""
+    found = {
+        name: [
+            row["seed"] for row in reference if row["edits"][name]["rendering"][AT_1]["gain"] >= LEAST_GAIN
+        ]
+        for name in NOMINAL
+    }
+    return {name: seeds for name, seeds in found.items() if seeds}
+
+
 def at_equal_gain(rows: Sequence[Row], reference: Sequence[Row], direction: str, way: str) -> EqualGain:
     gains = pooled(rows, direction, way, "gain")
-    nominal = MULTIPLES.index(1.0)
-    wanted = pooled(reference, direction, "rendering", "gain")[nominal]
+    wanted = pooled(reference, direction, "rendering", "gain")[AT_1]
     place, reached = crossing(gains, wanted)
     figures = {name: interpolated(pooled(rows, direction, way, name), place) for name in FIGURES}
-    return EqualGain(interpolated(MULTIPLES, place), reached, gains[nominal] / wanted, figures)
+    return EqualGain(interpolated(MULTIPLES, place), reached, gains[AT_1] / wanted, figures)
 
 
 def crossing(gains: Sequence[float], wanted: float) -> tuple[float, bool]:
@@ -76,12 +88,21 @@ def report(rows: Sequence[Row]) -> str:
     if not seeds:
         return "no photo yet that all arms have"
     arms = {name: [found[seed] for seed in seeds] for name, found in by_arm.items()}
-    title = f"{len(seeds)} photos: {', '.join(map(str, seeds))}; nominal strengths {NOMINAL}"
+    counted = editable(arms[REFERENCE])
+    if not counted:
+        return "no photo yet on which an edit of the reference shows"
+    strengths = ", ".join(f"{name} {NOMINAL[name]} ({len(some)} photos)" for name, some in counted.items())
+    title = f"{len(seeds)} photos: {', '.join(map(str, seeds))}; nominal strengths: {strengths}"
     tables = [f"{title}\n\n{fit_table(arms)}"]
     for way in rows[0]["settings"]["ways"]:
         found = {
-            name: {one: at_equal_gain(some, arms[REFERENCE], one, way) for one in NOMINAL}
-            for name, some in arms.items()
+            name: {
+                one: at_equal_gain(
+                    *([by_arm[a][seed] for seed in counted[one]] for a in (name, REFERENCE)), one, way
+                )
+                for one in counted
+            }
+            for name in arms
         }
         tables += [f"{way.capitalize()}\n\n{mean_table(found, arms, way)}"]
         tables += [direction_table(found, figure) for figure in (FIGURES[0], FIGURES[2], FIGURES[3])]
@@ -127,7 +148,7 @@ def direction_table(found: Mapping[str, Mapping[str, EqualGain]], figure: str) -
         [name, *(f"{one.figures[figure]:.4f}{'' if one.reached else '+'}" for one in by_direction.values())]
         for name, by_direction in found.items()
     ]
-    return markdown([figure.replace("_", " "), *NOMINAL], lines)
+    return markdown([figure.replace("_", " "), *next(iter(found.values()))], lines)
 
 
 def nominal_table(found: Mapping[str, Mapping[str, EqualGain]]) -> str:
@@ -135,4 +156,4 @@ def nominal_table(found: Mapping[str, Mapping[str, EqualGain]]) -> str:
         [name, *(f"{one.nominal:.2f} ({one.multiple:.2f})" for one in by_direction.values())]
         for name, by_direction in found.items()
     ]
-    return markdown(["gain at 1 (multiple at equal gain)", *NOMINAL], lines)
+    return markdown(["gain at 1 (multiple at equal gain)", *next(iter(found.values()))], lines)

@@ -119,3 +119,18 @@ def test_the_benchmark_measures_a_saved_inversion(tmp_path: Path) -> None:
     assert rows["file"]["edits"] == rows["quick"]["edits"]
     curve = [step["gain"] for step in rows["quick"]["edits"]["age"]["rendering"]]
     assert curve[0] == 0.0 and curve[2] > 0.1
+
+
+def test_photos_on_which_the_plain_code_shows_no_edit_do_not_count(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [made_row("reference", 0.8), made_row("other", 0.8)]
+    stuck = json.loads(json.dumps([{**row, "seed": 2} for row in rows]))
+    for row, gain in zip(stuck, (0.2, 9.0), strict=True):
+        row["edits"]["smile"]["rendering"][MULTIPLES.index(1.0)]["gain"] = gain
+    file = tmp_path / "rows.jsonl"
+    file.write_text("\n".join(map(json.dumps, rows + stuck)))
+    benchmark.main(["--report", str(file)])
+    report = capsys.readouterr().out
+    assert "smile 2.0 (1 photos), beard 2.0 (2 photos)" in report
+    assert "| other | 1.00 | 1.00 | 6 of 6 |" in report
