@@ -32,7 +32,7 @@ _PROJECTION = ProjectionConfig(space="s", num_steps=60, coarse=0.5, warmup=1.0, 
 _PHASES: dict[str, tuple[PhaseConfig, ...]] = {
     "draft": (_PROJECTION, TuningConfig(num_steps=40, tune_codes=True)),
     "good": (_PROJECTION, TuningConfig(num_steps=170, tune_codes=True)),
-    "best": (_PROJECTION, TuningConfig(num_steps=480, tune_codes=True)),
+    "best": (_PROJECTION, TuningConfig(num_steps=520, tune_codes=True)),
 }
 PRESETS: tuple[str, ...] = tuple(_PHASES)
 
