@@ -10,7 +10,7 @@ from torch import Tensor
 from ..chunky_core.callbacks import Callback
 from ..chunky_core.generator.generator import Generator
 from ..chunky_core.inversion import Alignment, Inversion, ProjectionConfig, project
-from ..chunky_core.inversion.config import plain_settings
+from ..chunky_core.inversion.config import EARLIER, plain_settings
 from ..chunky_core.inversion.presets import preset_steps, preset_steps_done, project_preset
 from ..chunky_core.inversion.projector import check_photo
 from ..chunky_core.inversion.record import photo_digest
@@ -73,6 +73,10 @@ class ProjectionJob:
         is_random = self.config.code_noise or self.config.optimize_noise or "z" in spaces
         ignored = ("steps",) if is_random else ("steps", "seed")
         settings = {key: value for key, value in plain_settings(self.config).items() if key not in ignored}
+        plain = plain_settings(ProjectionConfig())
+        for name in EARLIER:  # at their defaults they don't count: jobs begun before there were any go on
+            if settings[name] == plain[name]:
+                del settings[name]
         return settings | {"spaces": spaces}
 
     def run(

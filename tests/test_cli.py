@@ -62,6 +62,7 @@ def test_without_an_edit_the_composite_is_the_photo(studio: Path):
         (["--replace", "all", "--keep-detail", "off"], ("all segments", "off", "seam only")),
         (["--keep-detail", "keep"], ("edited segments", "keep", "seam only")),
         (["--no-poisson", "--keep-detail", "move"], ("edited segments", "keep and move", "soft blend")),
+        (["--seams", "needed", "--keep-detail", "off"], ("edited segments", "off", "as needed")),
     ],
 )
 def test_the_picture_is_what_composite_is_asked_for(studio: Path, monkeypatch, options, asked):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
@@ -33,7 +34,7 @@ def level(generator: Generator) -> PyramidLevel:
     segments = pieces(generator.img_resolution)
     photo = photo_of_parts(generator, segments).double()
     doubled = SegmentMasks(segments.names, segments.masks.double(), segments.static.double())
-    return PyramidLevel(photo, doubled, loss_mask(doubled.masks, ProjectionConfig(dilation=1)))
+    return PyramidLevel(photo, doubled, loss_mask(doubled, ProjectionConfig(dilation=1)))
 
 
 def random_codes(generator: Generator, seed: int = 0) -> tuple[list[Tensor], list[LatentCode]]:
@@ -135,13 +136,27 @@ def test_gradients_by_shared_noise_maps(generator: Generator, level: PyramidLeve
 def test_what_the_loss_of_a_segment_reaches() -> None:
     masks = torch.zeros(1, 1, 40, 40)
     masks[..., 18:22, 18:22] = 1
-    plain = loss_mask(masks, ProjectionConfig(dilation=2))
-    around = loss_mask(masks, ProjectionConfig(dilation=2, neighborhood=0.25, neighborhood_width=5))
+    segments = SegmentMasks(("block",), masks, 1 - masks)
+    whole = ProjectionConfig(dilation=2, dilation_weight=1.0)
+    plain = loss_mask(segments, whole)
+    around = loss_mask(segments, replace(whole, neighborhood=0.25, neighborhood_width=5))
     assert plain[0, 0, 16, 20] == 1 and plain[0, 0, 15, 20] == 0  # two pixels further, and no more
     assert torch.equal(around == 1, plain == 1)
     assert around[0, 0, 11, 20] == 0.25 and around[0, 0, 10, 20] == 0
-    soft = loss_mask(masks, ProjectionConfig(dilation=2, feather=1.0))
+    soft = loss_mask(segments, replace(whole, feather=1.0))
     assert (soft >= masks).all() and 0 < soft[0, 0, 15, 20] < soft[0, 0, 16, 20] < 1
+
+
+def test_dilation_counts_less_than_the_mask_and_not_at_all_in_static_parts() -> None:
+    """Three rows: a segment, its neighbor, and one that the photo keeps."""
+    masks = torch.zeros(2, 1, 3, 8)
+    masks[0, 0, 1], masks[1, 0, 2] = 1, 1
+    segments = SegmentMasks(("one", "other"), masks, 1 - masks.sum(0, keepdim=True))
+    found = loss_mask(segments, ProjectionConfig(dilation=1, dilation_weight=0.25))
+    assert found[0, 0, :, 4].tolist() == [0, 1, 0.25]
+    assert found[1, 0, :, 4].tolist() == [0, 0.25, 1]
+    alone = SegmentMasks(("one",), masks[:1], 1 - masks[:1])
+    assert torch.equal(loss_mask(alone, ProjectionConfig(dilation=1, dilation_weight=0.25)), masks[:1])
 
 
 def test_resolutions_run_from_coarse_to_fine() -> None:

@@ -195,7 +195,7 @@ def test_some_segments_rest_while_others_go_on(
     generator: Generator, photo: Tensor, segments: SegmentMasks, tmp_path: Path
 ) -> None:
     """Cut while one rests, saved and continued with previews: the same to the bit."""
-    config = replace(SHORT, num_steps=60, plateau=3, learning_rate=0.05)
+    config = replace(SHORT, num_steps=60, plateau=2, learning_rate=0.1)
     images: list[Tensor] = []
 
     def watch(done: int, total: int, image: Tensor | None) -> None:

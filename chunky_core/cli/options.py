@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..checkpoints.generators import load_generator
-from ..compositing import KeepDetail, Replace
+from ..compositing import CompositeMode, KeepDetail, Replace
 from ..devices import usable_device
 from ..editing import load_directions, parse_edit
 from ..errors import InvalidInputError
@@ -23,6 +23,14 @@ from .job import Job
 
 REPLACE: dict[str, Replace] = {"edited": "edited segments", "all": "all segments"}
 KEEP_DETAIL: dict[str, KeepDetail] = {"off": "off", "keep": "keep", "move": "keep and move"}
+
+SEAMS: dict[str, CompositeMode] = {
+    "full": "full",
+    "band": "seam only",
+    "colour": "colour shift only",
+    "needed": "as needed",
+    "off": "soft blend",
+}
 
 
 def add_job_options(parser: argparse.ArgumentParser) -> None:
@@ -72,7 +80,17 @@ def add_job_options(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="skip the projection by one code, which is for comparison only",
     )
-    parser.add_argument("--no-poisson", action="store_true", help="blend only, without seam removal")
+    seams = parser.add_mutually_exclusive_group()
+    seams.add_argument(
+        "--seams",
+        choices=SEAMS,
+        default="band",
+        help="how composite.png joins the photo: by Poisson's equation in full or in a band along the seam, by a shift "
+        "of colours, as little as needed, or by the soft masks alone (off); default: %(default)s",
+    )
+    seams.add_argument(
+        "--no-poisson", action="store_const", const="off", dest="seams", help="the same as --seams off"
+    )
     parser.add_argument(
         "--replace",
         choices=REPLACE,
@@ -156,7 +174,7 @@ def job_from_options(
         compare_global=not options.no_global,
         replace=REPLACE[options.replace],
         keep_detail=KEEP_DETAIL[options.keep_detail],
-        mode="soft blend" if options.no_poisson else "seam only",
+        mode=SEAMS[options.seams],
         resume=options.resume,
         profile=profile,
     )

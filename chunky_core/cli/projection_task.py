@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..errors import ChunkyError, InvalidInputError
 from ..inversion import Inversion, LossConfig, ProjectionConfig, project
-from ..inversion.config import plain_settings
+from ..inversion.config import EARLIER, plain_settings
 from ..inversion.presets import project_preset
 from ..inversion.record import check_same_generator, photo_digest
 from ..inversion.validation import check_resumable, segment_spaces
@@ -36,9 +36,8 @@ class PhotoTask(Task):
             self.check_same_photo(found)
         except ChunkyError as error:
             raise InvalidInputError(f"--resume can't go on with {self.path}: {error}") from error
-        self.check_settings(
-            self.settings(), {PRESET: "", **found.settings}, free={"steps"}
-        )  # more are welcome
+        known = {PRESET: "", **found.settings}
+        self.check_settings(self.settings(), known, free={"steps", *EARLIER})  # more steps are welcome
 
     @abstractmethod
     def check_same_photo(self, found: Inversion) -> None:

@@ -50,6 +50,7 @@ def begin(
     state: ProjectionState | None = None
     if resume:
         start, state = check_resumable(generator, start, photo, masks, spaces, config)
+        config = config.going_on(start.settings)
         masks = _cloned(start.masks, device)  # they may have been refined on the way
     if start is not None and start.is_tuned:
         warnings.warn(
@@ -61,7 +62,8 @@ def begin(
     hooks = default_hooks(config) if hooks is None else list(hooks)
     warm_up = next((hook for hook in hooks if isinstance(hook, WarmUp)), None)
     coarse = next((hook for hook in hooks if isinstance(hook, CoarseToFine)), None)
-    shared = start is None and len(spaces) > 1 and warm_up is not None and warm_up.steps > 0
+    has_context = len(spaces) > 1 or (config.warmup_photo and bool(masks.static.any()))
+    shared = start is None and has_context and warm_up is not None and warm_up.steps > 0
     loss = ProjectionLoss(generator, config, spaces)
     run = Projection(
         generator=generator,
@@ -73,6 +75,7 @@ def begin(
         resolution=coarse.resolution(0, full.resolution) if coarse else full.resolution,
         latents=_initial_latents(generator, masks.names, spaces, config, loss.rng, start, shared=shared),
         hooks=hooks,
+        is_shared=shared,
     )
     names = (*masks.names, TOGETHER) if config.mode == "joint" else masks.names
     run.curves = {name: [] for name in names}
@@ -130,7 +133,7 @@ def _initial_latents(
     if shared:
         names, spaces = names[:1], (max(spaces, key=list(spaces).count),)
     codes = starting_codes(generator, names, spaces, config.seed, start)
-    return LatentOptimizer(codes, maps, joint=config.judges_together)
+    return LatentOptimizer(codes, maps, joint=config.judges_together, betas=config.adam_betas)
 
 
 def _cloned(masks: SegmentMasks, device: torch.device) -> SegmentMasks:

@@ -25,6 +25,13 @@ WHOLE = (
     ("seed", 0, 2**64 - 1),
 )
 
+# fields that were added since files are written: what runs of files without them were made with
+EARLIER: Mapping[str, Any] = {
+    "adam_betas": (0.9, 0.999),
+    "dilation_weight": 1.0,
+    "warmup_photo": False,
+}
+
 # stored name, in files and of the widgets of nodes: field
 STORED_NAMES = {
     "steps": "num_steps",
@@ -48,7 +55,9 @@ class ProjectionConfig:
     segments, by name or group ("eyes"). num_steps: 1 or more; 100 to 500 is usual. learning_rate: of Adam, at its
     highest, in units of the space (K: 0.1). optimizer: "adam", or "lbfgs" for segments in w or z, which finds
     the size of its steps itself.
+    adam_betas: decay of Adam's two moments, in [0,1) (K: 0.9, 0.999, which overshoot in runs of some hundred steps).
     warmup: fraction of the steps, in [0,1], that fits one code to all segments together; 1 = they share it to the end.
+    warmup_photo: to the whole photo, static parts included, at a low resolution.
     global_code: that code is fitted on beside the segments' own, and a segment that it fits better takes it over
     (independent, Adam).
     loss: what compares with the photo.
@@ -56,9 +65,10 @@ class ProjectionConfig:
     the code; the paper's sum of squares is as many times larger as a code has numbers. lambda_mean: the same
     pull to the generator's mean code. code_noise: deviation of the noise added to the codes at the start, in
     deviations of w, gone after 75 % of the run (K: 0.05).
-    dilation: pixels by which each segment's mask grows for the loss (P1), feather: sigma in pixels that
-    softens it there. neighborhood: weight in [0,1) that the pixels within neighborhood_width pixels around
-    it count with. These four are for independent segments only.
+    dilation: pixels by which each segment's mask grows for the loss (P1), dilation_weight: in [0,1], with which
+    pixels beyond the mask itself count there, feather: sigma in pixels that softens it there. neighborhood: weight in
+    [0,1) that the pixels within neighborhood_width pixels around it count with. These five are for independent segments
+    only.
     optimize_noise: fit the generator's noise maps too, held to white noise by noise_reg (K: 1e5).
     coarse: fraction of the steps, in [0,1), made at a quarter, then half of the resolution.
     plateau: steps without an improvement by 1 % after which a segment stops, 0 = never.
@@ -97,6 +107,9 @@ class ProjectionConfig:
     refine_distance: float = 1.0
     refine_curvature: float = 0.1
     seed: int = 0
+    adam_betas: tuple[float, float] = (0.8, 0.95)
+    dilation_weight: float = 0.25
+    warmup_photo: bool = True
 
     def __post_init__(self) -> None:
         _check_choice("mode", self.mode, MODES)
@@ -136,6 +149,11 @@ class ProjectionConfig:
             raise InvalidInputError(
                 f"learning_rate is {self.learning_rate}; it must be above 0, 0.1 is usual"
             )
+        _check_betas(self.adam_betas)
+        if not 0 <= self.dilation_weight <= 1:
+            raise InvalidInputError(
+                f"dilation_weight is {self.dilation_weight}; expected a fraction in [0, 1]"
+            )
         if not 0 <= self.warmup <= 1:
             raise InvalidInputError(f"warmup is {self.warmup}; expected a fraction in [0, 1]")
         for name in ("coarse", "neighborhood"):
@@ -158,6 +176,13 @@ class ProjectionConfig:
         """Whether one loss judges all codes: they share the image, or the noise maps."""
         return self.mode == "joint" or self.optimize_noise
 
+    def going_on(self, settings: Mapping[str, Any]) -> ProjectionConfig:
+        """The same for a run that goes on from a record with these `plain_settings`: what was begun before there were
+        some of the fields goes on without them.
+        """
+        begun = {name: old for name, old in EARLIER.items() if _same(settings.get(name, old), old)}
+        return replace(self, **begun)
+
     def with_options(self, options: Mapping[str, Any]) -> ProjectionConfig:
         """The same with some fields replaced. Raises TypeError for a name that isn't one."""
         known = {one.name for one in fields(self)} | STORED_NAMES.keys()
@@ -178,6 +203,17 @@ def plain_settings(config: ProjectionConfig) -> dict[str, Any]:
     for name in ("lpips_net", "identity_net"):
         settings["losses"][name] = Path(settings["losses"][name]).name
     return settings
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Whether a value out of a file is that of a field."""
+    return one == (list(other) if isinstance(one, list) and isinstance(other, tuple) else other)
+
+
+def _check_betas(betas: object) -> None:
+    fits = isinstance(betas, tuple | list) and len(betas) == 2
+    if not fits or not all(isinstance(beta, int | float) and 0 <= beta < 1 for beta in betas):
+        raise InvalidInputError(f"adam_betas is {betas!r:.60}; expected two fractions in [0, 1)")
 
 
 def _check_choice(what: str, found: str, known: tuple[str, ...]) -> None:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from ..generator.spaces import LatentCode
 
 GLOBAL_CODE = "companion/"  # what the names of its tensors begin with, in the state of a projection
+USUAL_BETAS = (0.9, 0.999)  # torch's
 MOMENTS = ("exp_avg", "exp_avg_sq")
 _IMPROVED = 0.99  # a loss below this many times the last one that counted is an improvement
 
@@ -33,12 +34,17 @@ class LatentOptimizer(nn.Module):
     """Codes under optimization by Adam, and the best that each has been.
 
     codes: batch 1, in `spaces`; noise_maps: maps [r,r] that all share; joint: the codes are judged by one loss, so
-    the best of each is that of one and the same step. `state_dict` holds everything, Adam's moments too, and
-    `from_state_dict` makes the same again.
+    the best of each is that of one and the same step; betas: of Adam. `state_dict` holds everything, Adam's moments
+    too, and `from_state_dict` makes the same again.
     """
 
     def __init__(
-        self, codes: Sequence[LatentCode], noise_maps: Sequence[Tensor] = (), *, joint: bool = False
+        self,
+        codes: Sequence[LatentCode],
+        noise_maps: Sequence[Tensor] = (),
+        *,
+        joint: bool = False,
+        betas: Sequence[float] = USUAL_BETAS,
     ) -> None:
         super().__init__()
         self.spaces, self.joint = tuple(code.space for code in codes), joint
@@ -47,7 +53,13 @@ class LatentOptimizer(nn.Module):
         self.best_values = _parameters(self.codes, requires_grad=False)
         self.best_maps = _parameters(self.noise_maps, requires_grad=False)
         self.history = [CodeHistory() for _ in codes]
-        self.adam = torch.optim.Adam(self._moving_tensors())
+        self.adam = torch.optim.Adam(self._moving_tensors(), betas=(betas[0], betas[1]))
+
+    @property
+    def betas(self) -> tuple[float, float]:
+        """Of Adam."""
+        first, second = self.adam.param_groups[0]["betas"]
+        return first, second
 
     @property
     def codes(self) -> list[Tensor]:
@@ -93,7 +105,7 @@ class LatentOptimizer(nn.Module):
 
         Fresh moments would make Adam's first steps full ones in every direction, whatever the gradients.
         """
-        parts = LatentOptimizer(codes, self.noise_maps, joint=self.joint)
+        parts = LatentOptimizer(codes, self.noise_maps, joint=self.joint, betas=self.betas)
         for space, code in zip(parts.spaces, parts.codes, strict=True):
             if space == self.spaces[0]:
                 parts.take_moments(code, self, self.codes[0])
@@ -150,6 +162,7 @@ class LatentOptimizer(nn.Module):
         return {
             "spaces": self.spaces,
             "joint": self.joint,
+            "betas": self.betas,
             "history": [asdict(one) for one in self.history],
             "adam": [dict(self.adam.state.get(one, {})) for one in self._moving_tensors()],
         }
@@ -157,6 +170,7 @@ class LatentOptimizer(nn.Module):
     def set_extra_state(self, state: Mapping[str, Any]) -> None:
         self.spaces, self.joint = tuple(state["spaces"]), state["joint"]
         self.history = [CodeHistory(**one) for one in state["history"]]
+        self.adam.param_groups[0]["betas"] = tuple(state["betas"])
         self.adam.state.clear()
         for one, known in zip(self._moving_tensors(), state["adam"], strict=True):
             if known:
@@ -221,9 +235,16 @@ def pack(latents: LatentOptimizer) -> tuple[dict[str, Any], dict[str, Tensor]]:
 
 
 def unpack(
-    numbers: Mapping[str, Any], tensors: Mapping[str, Tensor], device: torch.device, *, joint: bool
+    numbers: Mapping[str, Any],
+    tensors: Mapping[str, Tensor],
+    device: torch.device,
+    *,
+    joint: bool,
+    betas: Sequence[float] = USUAL_BETAS,
 ) -> LatentOptimizer:
-    """What `pack` was given, on `device`. Raises KeyError where something is missing."""
+    """What `pack` was given, on `device`; betas: of Adam, which files hold in their settings. Raises KeyError where
+    something is missing.
+    """
     spaces, steps = numbers["spaces"], numbers["adam_steps"]
     count = len(spaces)
     rows = zip(
@@ -239,7 +260,7 @@ def unpack(
         else {}
         for index, done in enumerate(steps)
     ]
-    extra = {"spaces": spaces, "joint": joint, "history": history, "adam": adam}
+    extra = {"spaces": spaces, "joint": joint, "betas": betas, "history": history, "adam": adam}
     state: dict[str, Any] = {"_extra_state": extra}
     for index in range(len(steps)):
         kind, place = ("values", index) if index < count else ("maps", index - count)

@@ -33,7 +33,7 @@ class PyramidLevel:
     @classmethod
     def full(cls, photo: Tensor, masks: SegmentMasks, config: ProjectionConfig) -> PyramidLevel:
         """The level at the photo's own resolution."""
-        return cls(photo, masks, loss_mask(masks.masks, config))
+        return cls(photo, masks, loss_mask(masks, config))
 
     @property
     def resolution(self) -> int:
@@ -63,16 +63,22 @@ class LossRegion:
     loss: MaskedLoss
 
 
-def loss_mask(masks: Tensor, config: ProjectionConfig) -> Tensor:
-    """[N,1,H,W]: the masks dilated and softened (P1 2.1), with a weaker neighborhood around them if wanted.
+def loss_mask(segments: SegmentMasks, config: ProjectionConfig) -> Tensor:
+    """[N,1,H,W]: the masks, what they gain by being dilated and softened (P1 2.1) with a weight of its own, and a
+    weaker neighborhood around them if wanted.
 
-    Raises InvalidInputError for a feather of more than half the masks' shorter side.
+    With a weight below 1 the gain doesn't count in static parts, where nobody will see what the code draws. Raises
+    InvalidInputError for a feather of more than half the masks' shorter side.
     """
-    check_extent(config.feather, (masks.shape[-2], masks.shape[-1]), "feather")
+    masks = segments.masks
+    check_extent(config.feather, segments.size, "feather")
     grown = grow(masks, config.dilation)
     if config.feather:
         soft = [feather(mask[0].cpu().double(), config.feather) for mask in grown]
-        grown = torch.maximum(torch.stack(soft)[:, None].to(grown), masks)
+        grown = torch.stack(soft)[:, None].to(grown)
+    if config.dilation_weight < 1:
+        grown = config.dilation_weight * (1 - segments.static) * grown
+    grown = torch.maximum(grown, masks)
     if config.neighborhood:
         around = grow(masks, config.dilation + config.neighborhood_width)
         grown = torch.maximum(grown, config.neighborhood * around)
@@ -97,6 +103,13 @@ def shared_region(
     masks = level.masks.masks if config.mode == "joint" else level.loss_mask
     mask = masks.sum(dim=0, keepdim=True).clamp(max=1.0)
     return _region(generator, level, mask, config, networks)
+
+
+def photo_region(
+    generator: Generator, level: PyramidLevel, config: ProjectionConfig, networks: LossNetworks
+) -> LossRegion:
+    """The whole photo, static parts included."""
+    return _region(generator, level, torch.ones_like(level.masks.static), config, networks)
 
 
 def image_region(level: PyramidLevel, config: ProjectionConfig, networks: LossNetworks) -> LossRegion:

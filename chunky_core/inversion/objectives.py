@@ -26,6 +26,7 @@ from .loss_regions import (
     PyramidLevel,
     crop,
     image_region,
+    photo_region,
     segment_regions,
     shared_region,
     synthesis_tiles,
@@ -163,6 +164,14 @@ def shared_objective(
 ) -> IndependentObjective:
     """One code for everything that isn't static."""
     region = shared_region(generator, level, config, networks)
+    return IndependentObjective(generator, [region], level.resolution)
+
+
+def warm_up_objective(
+    generator: Generator, level: PyramidLevel, config: ProjectionConfig, networks: LossNetworks
+) -> IndependentObjective:
+    """One code for the whole photo."""
+    region = photo_region(generator, level, config, networks)
     return IndependentObjective(generator, [region], level.resolution)
 
 

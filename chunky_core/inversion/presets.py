@@ -21,34 +21,39 @@ from .config import ProjectionConfig
 from .projector import Autosave, project
 from .record import Inversion
 from .tuning import TuningConfig, tune
+from .validation import check_types
 
 PhaseConfig: TypeAlias = ProjectionConfig | TuningConfig
 
-# By name: what follows what. Their losses and seeds are the caller's.
+_SMALL = 0.2  # share of the photo below which segments see too little to be fitted by one code together
+
+# One code in s for all segments, at low resolutions first; then that code and the generator's weights.
+_PROJECTION = ProjectionConfig(space="s", num_steps=60, coarse=0.5, warmup=1.0, warmup_photo=False)
 _PHASES: dict[str, tuple[PhaseConfig, ...]] = {
-    "draft": (ProjectionConfig(space="s", num_steps=100, coarse=0.5, warmup=0.9, mode="joint"),),
-    "good": (
-        ProjectionConfig(space="s", num_steps=100, coarse=0.5, warmup=0.9, mode="joint"),
-        TuningConfig(num_steps=60, tune_codes=True),
-    ),
-    "best": (
-        ProjectionConfig(space="s", num_steps=100, coarse=0.5, warmup=0.6, mode="joint"),
-        TuningConfig(num_steps=100, tune_codes=True),
-    ),
+    "draft": (_PROJECTION, TuningConfig(num_steps=40, tune_codes=True)),
+    "good": (_PROJECTION, TuningConfig(num_steps=170, tune_codes=True)),
+    "best": (_PROJECTION, TuningConfig(num_steps=520, tune_codes=True)),
 }
 PRESETS: tuple[str, ...] = tuple(_PHASES)
 
 
 def preset_phases(
-    preset: str, loss: LossConfig, *, seed: int = 0, generator: Generator | None = None
+    preset: str,
+    loss: LossConfig,
+    *,
+    seed: int = 0,
+    generator: Generator | None = None,
+    masks: SegmentMasks | None = None,
 ) -> tuple[PhaseConfig, ...]:
-    """The phases of a preset, without lower resolutions where `generator` makes one only.
+    """The phases of a preset: a projection, then a tuning. Without lower resolutions where `generator` makes one only;
+    with a code for each segment, after a warm-up on the whole photo, where `masks` leave little of it.
 
     Raises InvalidInputError for a name that isn't one of PRESETS.
     """
     if preset not in _PHASES:
         raise InvalidInputError(f"preset {preset!r:.40} is unknown; choose one of {', '.join(PRESETS)}")
-    return tuple(_suited(replace(phase, loss=loss, seed=seed), generator) for phase in _PHASES[preset])
+    phases = (replace(phase, loss=loss, seed=seed) for phase in _PHASES[preset])
+    return tuple(_suited(phase, generator, masks) for phase in phases)
 
 
 def preset_steps(preset: str) -> int:
@@ -90,7 +95,10 @@ def project_preset(
     `settings["preset"]` of the result is the name, `settings["phase"]` the number of the last phase, from 0. A phase
     that ends early, on request or because it diverges, is the last one.
     """
-    phases = preset_phases(preset, LossConfig() if loss is None else loss, seed=seed, generator=generator)
+    check_types(generator, masks, ProjectionConfig(), start, (callback, autosave))
+    phases = preset_phases(
+        preset, LossConfig() if loss is None else loss, seed=seed, generator=generator, masks=masks
+    )
     first = _phase_to_go_on_with(start, preset) if resume else 0
     total = sum(phase.num_steps for phase in phases)
     record = start
@@ -118,9 +126,15 @@ def project_preset(
     return record
 
 
-def _suited(phase: PhaseConfig, generator: Generator | None) -> PhaseConfig:
-    makes_one_size = generator is not None and len(generator.out_resolutions) == 1
-    return replace(phase, coarse=0.0) if makes_one_size and isinstance(phase, ProjectionConfig) else phase
+def _suited(phase: PhaseConfig, generator: Generator | None, masks: SegmentMasks | None) -> PhaseConfig:
+    if isinstance(phase, TuningConfig):
+        return phase
+    if generator is not None and len(generator.out_resolutions) == 1:
+        phase = replace(phase, coarse=0.0)
+    if masks is not None and masks.masks.sum(dim=0).mean() < _SMALL:
+        usual = ProjectionConfig()
+        phase = replace(phase, warmup=usual.warmup, warmup_photo=usual.warmup_photo)
+    return phase
 
 
 def _phase_to_go_on_with(start: Inversion | None, preset: str) -> int:

@@ -20,7 +20,7 @@ from .fits import SegmentFit
 from .initialization import nearest_in_spaces
 from .latents import GLOBAL_CODE, LatentOptimizer, pack, restore_finite, unpack
 from .loss_regions import PyramidLevel
-from .objectives import LossAndGrads, Objective, segment_objective, shared_objective
+from .objectives import LossAndGrads, Objective, segment_objective, shared_objective, warm_up_objective
 from .optimizers import AdamStep, CodeStep, LbfgsStep
 from .original_crop import Alignment
 from .projection_loss import ProjectionLoss
@@ -59,6 +59,7 @@ class Hook:
         """Stand where the hook stood when it stored this. Raises KeyError and the like for a damaged state."""
 
 
+_WARM_UP = 64  # pixels; the least that a warm-up on the whole photo sees
 SomeHook = TypeVar("SomeHook", bound=Hook)
 __getattr__ = old_names(__name__)
 
@@ -87,7 +88,7 @@ class Projection:
     for all segments until they were split; losses_changed: losses from here on can't be compared with earlier ones;
     curves: losses by name, a value per step; edits, alignment: what the record takes over from an earlier inversion.
     starting_errors: of the segments, in grey levels, with the codes that the run set out from; () where it began before
-    they were measured.
+    they were measured. is_shared: whether one code still stands for all segments, or the whole photo.
     """
 
     generator: Generator
@@ -107,17 +108,13 @@ class Projection:
     edits: tuple[Edit, ...] = ()
     alignment: Alignment | None = None
     starting_errors: tuple[float, ...] = ()
+    is_shared: bool = False
     stage: Stage = field(init=False, repr=False)
 
     @property
     def names(self) -> tuple[str, ...]:
         """Of the segments."""
         return self.full.masks.names
-
-    @property
-    def is_shared(self) -> bool:
-        """Whether one code still stands for all segments."""
-        return len(self.latents.codes) < len(self.names)
 
     @property
     def progress(self) -> float:
@@ -158,7 +155,10 @@ def _next_stage(run: Projection) -> Stage:
     generator, config, networks = run.generator, run.config, run.networks
     level, which = run.full.at(run.resolution), run.latents.moving()
     objective: Objective
-    if run.is_shared:
+    if run.is_shared and config.warmup_photo:
+        level = run.full.at(min(run.resolution, warm_up_resolution(generator)))
+        objective = warm_up_objective(generator, level, config, networks)
+    elif run.is_shared:
         objective = shared_objective(generator, level, config, networks)
     else:
         objective = segment_objective(generator, level, config, networks, which)
@@ -171,12 +171,18 @@ def _next_stage(run: Projection) -> Stage:
     return Stage(level, which, objective, move, run.losses_changed)
 
 
+def warm_up_resolution(generator: Generator) -> int:
+    """At which one code is fitted to the whole photo: it finds where the head is turned, and costs next to nothing."""
+    return next(size for size in generator.out_resolutions if size >= min(_WARM_UP, generator.img_resolution))
+
+
 def state_of(run: Projection) -> ProjectionState:
     """A copy of where the run stands."""
     numbers, tensors = pack(run.latents)
     for hook in run.hooks:
         hook.store(numbers, tensors)
     numbers["resolution"] = run.resolution
+    numbers["shared"] = run.is_shared
     numbers["starting_errors"] = list(run.starting_errors)
     tensors["rng"] = run.loss.rng.get_state()
     return ProjectionState(run.step, numbers, tensors)
@@ -188,8 +194,9 @@ def restore(run: Projection, state: ProjectionState) -> None:
     Raises KeyError and the like for a damaged state.
     """
     run.loss.rng.set_state(state.tensors["rng"].detach().clone())
-    joint = run.config.judges_together
-    run.latents = unpack(state.numbers, state.tensors, run.generator.device, joint=joint)
+    joint, betas = run.config.judges_together, run.config.adam_betas
+    run.latents = unpack(state.numbers, state.tensors, run.generator.device, joint=joint, betas=betas)
+    run.is_shared = bool(state.numbers.get("shared", len(run.latents.codes) < len(run.names)))
     for hook in run.hooks:
         hook.restore(run, state.numbers, state.tensors)
     run.step = state.step

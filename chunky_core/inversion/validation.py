@@ -180,7 +180,9 @@ def check_state(state: ProjectionState, parts: int, resolution: int) -> None:
         raise _damaged("its resolution", last, f"{resolution}, a half or a quarter of it")
     if numbers.get("starting_errors"):
         _list(numbers, "starting_errors", lambda error: _is_loss(error) and error >= 0, "errors", parts)
-    _check_fit(numbers, state.tensors, (1, parts))
+    if not isinstance(numbers.get("shared", False), bool):
+        raise _damaged("its 'shared'", numbers["shared"], "true or false")
+    _check_fit(numbers, state.tensors, (1,) if numbers.get("shared") else (1, parts))
     if "companion" in numbers:
         own = numbers["companion"]
         if not isinstance(own, Mapping):

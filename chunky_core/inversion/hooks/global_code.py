@@ -39,8 +39,10 @@ class GlobalCode(Hook):
         self._level: PyramidLevel | None = None  # what the objective looks at
 
     def before_loss(self, run: Projection) -> None:
-        if self.latents is None and run.shared_latents is not None:
-            self.latents, run.shared_latents = run.shared_latents, None
+        if run.shared_latents is not None:
+            if len(run.names) > 1:  # beside a lone segment's own code it would see the same
+                self.latents = run.shared_latents
+            run.shared_latents = None
 
     def at_stage(self, run: Projection) -> None:
         if self.latents is None:
@@ -85,7 +87,8 @@ class GlobalCode(Hook):
                 for name, tensor in tensors.items()
                 if name.startswith(GLOBAL_CODE)
             }
-            self.latents = unpack(own, held, run.generator.device, joint=False)
+            device, betas = run.generator.device, run.config.adam_betas
+            self.latents = unpack(own, held, device, joint=False, betas=betas)
             self.divergence.restore(run, own, held)
 
     @torch.no_grad()

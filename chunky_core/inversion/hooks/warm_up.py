@@ -1,6 +1,7 @@
 """Warm-up and split: one code for the whole photo first, from which each segment's own code sets out.
 
-A lone eye, started at the mean face, sees too little to find out where and how the head is turned.
+A lone eye, started at the mean face, sees too little to find out where and how the head is turned. So even a single
+segment with static surroundings begins with them.
 """
 
 from __future__ import annotations
@@ -20,4 +21,4 @@ class WarmUp(Hook):
             (code,) = run.latents.latent_codes()
             codes = nearest_in_spaces(run.generator, code, run.spaces, run.config.seed)
             run.shared_latents, run.latents = run.latents, run.latents.split(codes)
-            run.losses_changed = True
+            run.losses_changed, run.is_shared = True, False

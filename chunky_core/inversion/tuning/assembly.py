@@ -25,7 +25,7 @@ from .objective import TuningObjective
 from .run import CURVE, TunedPart, Tuning, restore
 from .validation import check_resumable
 
-CODE_RATE = 5.0  # learning rate of the codes that move, as a multiple of that of the weights
+CODE_RATE = 10.0  # learning rate of the codes that move, as a multiple of that of the weights
 
 
 def begin(

@@ -38,7 +38,7 @@ class TuningConfig:
     """
 
     num_steps: int = 100
-    learning_rate: float = 2e-3
+    learning_rate: float = 1e-2
     segments: tuple[str, ...] = ("all",)
     shared: bool = True
     size: float = 0.04
