@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from torch import Tensor
 
@@ -106,7 +106,7 @@ def project_preset(
         if index < first:
             continue
         done = sum(earlier.num_steps for earlier in phases[:index])
-        watching = {
+        watching: dict[str, Any] = {
             "callback": callback and _offset(callback, done, total),
             "preview_seconds": preview_seconds,
             "autosave": autosave and _marking(autosave, preset, index),
