@@ -24,7 +24,13 @@ from chunky_core.inversion import (
     presets,
     save_inversion,
 )
-from chunky_core.inversion.presets import PRESETS, preset_phases, preset_steps, project_preset
+from chunky_core.inversion.presets import (
+    PRESETS,
+    preset_phases,
+    preset_steps,
+    preset_steps_done,
+    project_preset,
+)
 from chunky_core.segments import SegmentMasks
 from tests.devices import on_device
 from tests.projection_tools import Interrupted, photo_of_parts, pieces, stopping_at
@@ -129,6 +135,19 @@ def test_an_interrupted_preset_goes_on_as_if_it_had_not_been(
         assert torch.equal(render(generator, again), render(generator, whole))
         assert [again.settings[name] for name in ("preset", "phase")] == ["short", 1]
         assert again.losses == whole.losses
+
+
+def test_a_finished_preset_has_a_small_file_and_comes_back_as_it_is(
+    generator: Generator, photo: Tensor, segments: SegmentMasks, short: str, tmp_path: Path
+) -> None:
+    made = project_preset(generator, photo, segments, short)
+    assert made.state is None
+    assert preset_steps_done(made) == preset_steps(short) == 10
+    save_inversion(made, tmp_path / "made.safetensors")
+    opened = load_inversion(tmp_path / "made.safetensors")
+    assert project_preset(generator, photo, segments, short, start=opened, resume=True) is opened
+    with pytest.raises(InvalidInputError, match="of another photo"):
+        project_preset(generator, -photo, segments, short, start=opened, resume=True)
 
 
 def test_a_record_of_another_preset_is_no_state_to_go_on_with(

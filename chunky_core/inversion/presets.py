@@ -19,7 +19,7 @@ from ..losses import LossConfig
 from ..segments.segment_masks import SegmentMasks
 from .config import ProjectionConfig
 from .projector import Autosave, project
-from .record import Inversion
+from .record import Inversion, check_same_generator, photo_digest
 from .tuning import TuningConfig, tune
 from .validation import check_types
 
@@ -64,9 +64,12 @@ def preset_steps(preset: str) -> int:
 def preset_steps_done(record: Inversion) -> int:
     """How many steps, over all phases, a record of a preset has behind it; 0 where it is of none."""
     preset, phase = record.settings.get("preset"), record.settings.get("phase")
-    if record.state is None or preset not in _PHASES or not isinstance(phase, int):
+    if preset not in _PHASES or not isinstance(phase, int):
         return 0
-    return sum(earlier.num_steps for earlier in _PHASES[preset][:phase]) + record.state.step
+    if _is_finished(record, preset):
+        return preset_steps(preset)
+    earlier = sum(phase.num_steps for phase in _PHASES[preset][:phase])
+    return earlier + record.state.step if record.state is not None else 0
 
 
 def project_preset(
@@ -93,13 +96,17 @@ def project_preset(
     count over all phases. The rest, and what is raised: as for `project` and `tune`.
 
     `settings["preset"]` of the result is the name, `settings["phase"]` the number of the last phase, from 0. A phase
-    that ends early, on request or because it diverges, is the last one.
+    that ends early, on request or because it diverges, is the last one. The result of all phases has no state, which
+    would make its file many times larger; resumed, it comes back as it is.
     """
     check_types(generator, masks, ProjectionConfig(), start, (callback, autosave))
     phases = preset_phases(
         preset, LossConfig() if loss is None else loss, seed=seed, generator=generator, masks=masks
     )
     first = _phase_to_go_on_with(start, preset) if resume else 0
+    if resume and start is not None and _is_finished(start, preset):
+        _check_same_job(generator, start, photo, masks)
+        return start
     total = sum(phase.num_steps for phase in phases)
     record = start
     for index, phase in enumerate(phases):
@@ -123,7 +130,22 @@ def project_preset(
         if record.stopped:
             break
     assert record is not None
-    return record
+    return record if record.stopped else replace(record, state=None)
+
+
+def _is_finished(record: Inversion, preset: str) -> bool:
+    """Whether a record of a preset has all phases behind it."""
+    ended = record.state is None and not record.stopped
+    return ended and record.settings.get("phase") == len(_PHASES[preset]) - 1
+
+
+def _check_same_job(generator: Generator, record: Inversion, photo: Tensor, masks: SegmentMasks) -> None:
+    check_same_generator(generator, record)
+    if record.photo_digest != photo_digest(photo) or record.names != masks.names:
+        raise InvalidInputError(
+            "the earlier projection was of another photo or of other segments; go on with the same ones, or start from "
+            "its codes only"
+        )
 
 
 def _suited(phase: PhaseConfig, generator: Generator | None, masks: SegmentMasks | None) -> PhaseConfig:
