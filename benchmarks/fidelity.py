@@ -1,112 +1,98 @@
-"""How faithful segments are against one code: the table of P2 (Subrtova et al. 2022, Table 1) on held-out demo photos.
+"""How faithful inversions are: the table of P2 (Subrtova et al. 2022, Table 1) and its scatter on held-out demo photos.
 
-    python benchmarks/fidelity.py --photos 100 --json fidelity.jsonl
-    python benchmarks/fidelity.py --report fidelity.jsonl
+    python benchmarks/fidelity.py --json fidelity.jsonl [--photos 16] [--out-of-domain 6] [--arms global_w+,ours_w+]
+    python benchmarks/fidelity.py --json fidelity.jsonl --arms global_w+ mine='{"space": "s", "num_steps": 30}'
+    python benchmarks/fidelity.py --report fidelity.jsonl [--scatter docs/images/scatter.png]
+    python benchmarks/fidelity.py --cache out/inversions --arms global_w+,draft,good,best --sheet out_of_domain.jpg
 
-The photos have nuisances that the generator never saw and parts that do not belong to one person. Global is one
-all-ones segment; all ways run through the same code with the same steps, seed and losses. Every finished photo is
-appended to the file at once; photos that it holds already are skipped, so a run can be stopped and started again,
-or split over several processes by --first and --photos, each with a file of its own; --report takes all of them.
-One thread; time is process CPU time.
+The photos have nuisances that the generator never saw and parts that do not belong to one person; those out of domain
+also something that is no part of its world. Global is one all-ones segment. The baseline, global_w+, runs at full
+resolution all the time; --coarse is for what is made of segments. All arms have the same losses; more of them can be
+given as NAME=JSON (see arms.py). Every figure is of the rendering, nothing kept of the photo. Each photo and arm is
+appended to the file at once and skipped when it is there, so a run can be stopped, started again, given more photos or
+arms later, or split over processes with a file each; --report takes all of them. --sheet draws the photos out of
+domain and what the arms make of them. One thread; time is process CPU time.
 """
 
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from statistics import median
-from time import process_time
 from typing import Any
 
 import torch
+from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from benchmarks.arms import Arm, Inverter, Subject, UnavailableError, named_arm
+from benchmarks.fidelity_report import BASELINE, report, scatter
+from benchmarks.rows import Row, append_row, check_rows, read_rows, row_key, versions
+from benchmarks.sheets import save_sheet
 from chunky_core.checkpoints import load_generator
 from chunky_core.compositing.render import render
-from chunky_core.demo.photos import demo_photo
-from chunky_core.demo.shipped import LABEL_NAMES
-from chunky_core.evaluation.fidelity import FIGURES, Fidelity, Spread, compare_methods, measure_fidelity
-from chunky_core.generator import Generator
-from chunky_core.inversion import ProjectionConfig, project
-from chunky_core.losses import LossConfig, LossNetworks, load_networks
-from chunky_core.segments import segments_from_label_map, single_segment
+from chunky_core.evaluation.fidelity import FIGURES, measure_fidelity
+from chunky_core.evaluation.metrics import mse
+from chunky_core.images import save_image
+from chunky_core.losses import LossConfig, load_networks
+from chunky_core.visualization.sheets import contact_sheet
 
 FIRST_SEED = 5000  # nothing is trained on photos from here on
-ASSETS = Path(__file__).parent.parent / "chunky_core" / "demo" / "assets"
-
-
-@dataclass(frozen=True)
-class Arm:
-    """One way to project; pulled: its codes are pulled to their mean (P2 eq. 2)."""
-
-    title: str
-    space: str
-    whole: bool = False
-    pulled: bool = False
-
-
-ARMS = {
-    "global_w": Arm("global W", "w", whole=True),
-    "ours_w": Arm("ours W", "w"),
-    "global_w+": Arm("global W+", "w+", whole=True),
-    "ours_w+": Arm("ours W+", "w+"),
-    "ours_w+_reg": Arm("ours W+, λ_reg", "w+", pulled=True),
-    "global_s": Arm("global S", "s", whole=True),
-    "ours_s": Arm("ours S", "s"),
-}
-
-Row = dict[str, Any]  # one photo: its seed, the settings, and per arm CPU seconds and fidelity
+FIRST_OUT_OF_DOMAIN = 5200
+OUT_OF_DOMAIN = (
+    ("bindi",),
+    ("face_mask",),
+    ("odd_glasses",),
+    ("hand",),
+    ("hat",),
+    ("hat", "odd_glasses", "jewellery"),
+)
 
 
 def main(arguments: Sequence[str]) -> None:
     options = parsed(arguments)
-    if options.report:
-        print(report(read_rows(options.report)))
+    rows = read_rows(options.report or ([options.json] if options.json else []))
+    if options.sheet:
+        save_sheet(sheet(options), options.sheet)
         return
-    generator = load_generator("demo")
-    done = read_rows([options.json]) if options.json and options.json.exists() else []
-    settings = settings_of(options, generator)
-    check_settings([*done, {"seed": options.first, "settings": settings}])
-    skipped = {row["seed"] for row in done}
-    wanted = range(options.first, options.first + options.photos)
-    for row in measured(generator, settings, [seed for seed in wanted if seed not in skipped]):
-        done.append(row)
-        if options.json:
-            with options.json.open("a") as file:
-                file.write(json.dumps(row) + "\n")
-    print("\n" + report(sorted(done, key=lambda row: row["seed"])))
+    if not options.report:
+        rows = collect(options, rows)
+    print(report(rows))
+    if options.scatter:
+        save_image(scatter(rows), options.scatter)
 
 
 def parsed(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--photos", type=int, default=100)
+    names = list(arms_of(steps=1, coarse=0.0, lambda_reg=0.0, tune_steps=1))
+    parser.add_argument("more", nargs="*", type=named_arm, help="NAME=JSON: further arms")
+    parser.add_argument("--photos", type=int, default=16, help="in the domain")
     parser.add_argument("--first", type=int, default=FIRST_SEED, help="seed of the first photo")
-    parser.add_argument(
-        "--extras", type=listed, default=[], help="one of these on each photo, in turn: hat,bindi"
-    )
-    parser.add_argument("--arms", type=listed, default=list(ARMS), help=f"some of {','.join(ARMS)}")
+    parser.add_argument("--out-of-domain", type=int, default=6, help="photos with something foreign")
+    parser.add_argument("--arms", type=listed, default=names, help=f"some of {','.join(names)}")
     parser.add_argument("--steps", type=int, default=100)
     parser.add_argument("--coarse", type=float, default=0.5, help="share of steps at lower resolution")
-    parser.add_argument("--mode", choices=("independent", "joint"), default="independent")
+    parser.add_argument("--tune-steps", type=int, default=100)
+    parser.add_argument("--lambda-reg", type=float, default=0.01, help="of the arm with λ_reg")
     parser.add_argument("--lpips", type=float, default=1.0, help="weight of the perceptual loss; L2 has 1")
     parser.add_argument(
         "--loss-resolution", type=int, default=0, help="longest side that LPIPS sees, 0 = all"
     )
-    parser.add_argument("--lambda-reg", type=float, default=0.01, help="of the arm with λ_reg")
+    parser.add_argument("--cache", type=Path, help="folder in which inversions are kept")
     parser.add_argument("--json", type=Path, help="JSON lines: read, then added to")
     parser.add_argument("--report", type=Path, nargs="+", help="only print the tables of these files")
+    parser.add_argument("--sheet", type=Path, help="a JPEG or PNG file with pictures, instead of figures")
+    parser.add_argument("--scatter", type=Path, help="a PNG file: every photo, one code against each arm")
     options = parser.parse_args(arguments)
-    unknown = sorted(set(options.arms) - set(ARMS))
+    unknown = sorted(set(options.arms) - set(names))
     if unknown:
-        parser.error(f"unknown arm {unknown[0]!r}; choose some of {', '.join(ARMS)}")
+        parser.error(f"unknown arm {unknown[0]!r}; choose some of {', '.join(names)}")
     return options
 
 
@@ -114,153 +100,104 @@ def listed(text: str) -> list[str]:
     return [name for name in text.split(",") if name]
 
 
-def settings_of(options: argparse.Namespace, generator: Generator) -> dict[str, Any]:
-    """All that figures depend on, beside the photo: only what was measured by the same ones may be mixed."""
-    names = ("steps", "coarse", "mode", "lpips", "loss_resolution", "lambda_reg", "arms", "extras")
-    networks = b"".join((ASSETS / f"{name}.safetensors").read_bytes() for name in ("perceptual", "identity"))
-    return {
-        **{name: getattr(options, name) for name in names},
-        "generator": generator.fingerprint[:12],
-        "networks": hashlib.sha256(networks).hexdigest()[:12],
-    }
+def arms_of(steps: int, coarse: float, lambda_reg: float, tune_steps: int) -> dict[str, Mapping[str, Any]]:
+    """All arms that have a name, as plain JSON."""
+    tuning = {"num_steps": tune_steps}
+    arms: dict[str, dict[str, Any]] = {BASELINE: {"whole": True, "space": "w+", "num_steps": steps}}
+    for space in ("w+", "s", "w"):
+        arms.setdefault(f"global_{space}", {"whole": True, "space": space, "num_steps": steps})
+        arms[f"ours_{space}"] = {"space": space, "num_steps": steps, "coarse": coarse}
+    arms["ours_w+_reg"] = {**arms["ours_w+"], "lambda_reg": lambda_reg}
+    arms["joint_w+"] = {**arms["ours_w+"], "mode": "joint"}
+    tuned = {f"{name}_tuned": {**arms[name], "tune": tuning} for name in (BASELINE, "ours_w+")}
+    return {**arms, **tuned, **{name: {"preset": name} for name in ("draft", "good", "best")}}
 
 
-def read_rows(paths: Sequence[Path]) -> list[Row]:
-    """The photos of some files, each once, by seed."""
-    rows = [json.loads(line) for path in paths for line in path.read_text().splitlines()]
-    check_settings(rows)
-    by_seed = {row["seed"]: row for row in rows}
-    return [by_seed[seed] for seed in sorted(by_seed)]
+def collect(options: argparse.Namespace, rows: list[Row]) -> list[Row]:
+    """The rows, with those that were missing measured."""
+    arms, bench = chosen_arms(options), Bench(options)
+    done, found = {row_key(row) for row in rows}, list(rows)
+    for seed, extras in photos(options):
+        wanted = [name for name in arms if (seed, extras, name) not in done]
+        for row in bench.rows(seed, extras, {name: arms[name] for name in wanted}):
+            check_rows([*found, row])
+            found.append(row)
+            append_row(row, options.json)
+    return found
 
 
-def check_settings(rows: Sequence[Row]) -> None:
-    for row in rows:
-        if row["settings"] != rows[0]["settings"]:
-            sys.exit(
-                f"photo {row['seed']} belongs to {row['settings']}, photo {rows[0]['seed']} to "
-                f"{rows[0]['settings']}; these can't be mixed: use another file, or the same options"
-            )
+def chosen_arms(options: argparse.Namespace) -> dict[str, Arm]:
+    known = arms_of(options.steps, options.coarse, options.lambda_reg, options.tune_steps)
+    arms = {name: Arm.from_plain(known[name]) for name in options.arms}
+    return arms | {name: Arm.from_plain(plain) for name, plain in options.more}
 
 
-def measured(generator: Generator, settings: Mapping[str, Any], seeds: Sequence[int]) -> Iterator[Row]:
-    """Photo after photo, through all arms."""
-    losses = LossConfig(
-        l2=1.0, lpips=settings["lpips"], lpips_net="demo", resolution=settings["loss_resolution"]
-    )
-    networks = load_networks(LossConfig(lpips=1.0, lpips_net="demo", identity=1.0, identity_net="demo"))
-    for seed in seeds:
-        arms = {}
-        for name in settings["arms"]:
-            arms[name] = one_arm(generator, ARMS[name], seed, settings, losses, networks)
-            figures = "  ".join(f"{figure} {arms[name]['fidelity'][figure]:.4f}" for figure in FIGURES)
-            print(f"{seed}  {name:12} {figures}  {arms[name]['seconds']:.1f} s", file=sys.stderr, flush=True)
-        yield {"seed": seed, "settings": settings, "arms": arms}
+def sheet(options: argparse.Namespace) -> Tensor:
+    """A row for each photo out of domain: the photo, and the rendering of every arm with its L2."""
+    arms, bench, panels = chosen_arms(options), Bench(options), []
+    for seed, extras in photos(options):
+        if extras:
+            subject = Subject.drawn(seed, extras, bench.generator.img_resolution)
+            panels.append((", ".join(extras), subject.photo.image))
+            for name, arm in arms.items():
+                picture = render(bench.generator, bench.inverter.invert(arm, subject)[0])
+                panels.append((f"{name}, L2 {mse(picture, subject.photo.image):.4f}", picture))
+    return contact_sheet(panels, columns=1 + len(arms))
 
 
-def one_arm(
-    generator: Generator,
-    arm: Arm,
-    seed: int,
-    settings: Mapping[str, Any],
-    losses: LossConfig,
-    networks: LossNetworks,
-) -> dict[str, Any]:
-    """CPU seconds and fidelity of one way on one photo."""
-    extras = settings["extras"]
-    own = (extras[seed % len(extras)],) if extras else ()
-    photo = demo_photo(seed, resolution=generator.img_resolution, extras=own)
-    parts = segments_from_label_map(photo.labels, LABEL_NAMES, grow=4, feather=1.5, gaps="static")
-    config = ProjectionConfig(
-        mode=settings["mode"],
-        space=arm.space,
-        num_steps=settings["steps"],
-        coarse=settings["coarse"],
-        loss=losses,
-        lambda_reg=settings["lambda_reg"] if arm.pulled else 0.0,
-    )
-    start = process_time()
-    segments = single_segment(parts.size) if arm.whole else parts
-    picture = render(generator, project(generator, photo.image, segments, config))
-    seconds = process_time() - start
-    return {"seconds": seconds, "fidelity": asdict(measure_fidelity(photo.image, picture, parts, networks))}
+def photos(options: argparse.Namespace) -> Iterator[tuple[int, tuple[str, ...]]]:
+    """Seeds and extras."""
+    for index in range(options.photos):
+        yield options.first + index, ()
+    for index in range(options.out_of_domain):
+        yield FIRST_OUT_OF_DOMAIN + index, OUT_OF_DOMAIN[index % len(OUT_OF_DOMAIN)]
 
 
-def report(rows: Sequence[Row]) -> str:
-    """All tables, as Markdown."""
-    if not rows:
-        return "no photos yet"
-    found = {
-        name: [Fidelity.from_plain(row["arms"][name]["fidelity"]) for row in rows]
-        for name in rows[0]["settings"]["arms"]
-    }
-    seconds = {name: median(row["arms"][name]["seconds"] for row in rows) for name in found}
-    pairs = [(name, f"global_{arm.space}") for name, arm in ARMS.items() if not arm.whole]
-    pairs = [(ours, other) for ours, other in pairs if ours in found and other in found]
-    seeds = [row["seed"] for row in rows]
-    title = f"{len(rows)} photos, seeds {min(seeds)} to {max(seeds)}; {rows[0]['settings']}"
-    segments = [segment_table(ours, other, found, seeds) for ours, other in pairs]
-    return "\n\n".join([title, distance_table(found, seconds), pair_table(pairs, found, seeds), *segments])
+class Bench:
+    """The demo generator, and the networks that judge."""
 
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.loss = LossConfig(
+            l2=1.0, lpips=options.lpips, lpips_net="demo", resolution=options.loss_resolution
+        )
+        self.generator = load_generator("demo")
+        self.networks = load_networks(
+            LossConfig(lpips=1.0, lpips_net="demo", identity=1.0, identity_net="demo")
+        )
+        self.inverter = Inverter(self.generator, self.loss, options.cache)
+        self.missing: set[str] = set()
 
-def distance_table(found: Mapping[str, Sequence[Fidelity]], seconds: Mapping[str, float]) -> str:
-    """Mean and deviation of every distance by arm."""
-    lines = ["| | perceptual | identity | L2 | CPU time |", "|---|---|---|---|---|"]
-    for name, figures in found.items():
-        spreads = [str(Spread.of([getattr(one, figure) for one in figures])) for figure in FIGURES]
-        lines.append(f"| {ARMS[name].title} | {' | '.join(spreads)} | {seconds[name]:.0f} s |")
-    return "\n".join(lines)
+    def rows(self, seed: int, extras: tuple[str, ...], arms: Mapping[str, Arm]) -> Iterator[Row]:
+        """One photo through some arms; those that can't be had are said once."""
+        if not arms:
+            return
+        subject = Subject.drawn(seed, extras, self.generator.img_resolution)
+        for name, arm in arms.items():
+            try:
+                row = self.row(subject, name, arm)
+            except UnavailableError as error:
+                if name not in self.missing:
+                    print(f"arm {name} is left out: {error}", file=sys.stderr, flush=True)
+                self.missing.add(name)
+                continue
+            figures = "  ".join(f"{figure} {row['fidelity'][figure]:.4f}" for figure in FIGURES)
+            print(f"{seed}  {name:16} {figures}  {row['seconds']:.1f} s", file=sys.stderr, flush=True)
+            yield row
 
-
-def pair_table(
-    pairs: Sequence[tuple[str, str]], found: Mapping[str, Sequence[Fidelity]], seeds: Sequence[int]
-) -> str:
-    """Segments against one code in the same space."""
-    lines = [
-        "| ours / global | | ratio of means | median | worst (photo) | better on |",
-        "|---|---|---|---|---|---|",
-    ]
-    for ours, other in pairs:
-        for figure in FIGURES:
-            one = compare_methods(
-                *([getattr(each, figure) for each in found[name]] for name in (ours, other))
-            )
-            lines.append(
-                f"| {ARMS[ours].title} | {figure} | {one.ratio_of_means:.3f} | {one.median:.3f} "
-                f"| {one.worst:.3f} ({seeds[one.ratios.index(one.worst)]}) | {one.better} of {len(seeds)} |"
-            )
-    return "\n".join(lines)
-
-
-def segment_table(
-    ours: str, other: str, found: Mapping[str, Sequence[Fidelity]], seeds: Sequence[int]
-) -> str:
-    """Ratios ours / global within the masks, by the segments' names, and over all segments of all photos."""
-    names = list(dict.fromkeys(name for one in found[ours] for name in one.segments))
-    lines = [
-        f"{ARMS[ours].title} / {ARMS[other].title}, within each segment: ratio",
-        "",
-        "| | photos | L2: median | worst (photo) | above 1 | perceptual: median | worst (photo) | above 1 |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    pairs = list(zip(seeds, found[ours], found[other], strict=True))
-    for title, chosen in [*((name, [name]) for name in names), ("all", names)]:
-        shown = [
-            (seed, a.segments[name], b.segments[name])
-            for seed, a, b in pairs
-            for name in chosen
-            if name in a.segments
-        ]
-        cells = [segment_cells(figure, shown) for figure in ("l2", "perceptual")]
-        lines.append(f"| {title} | {len(shown)} | {' | '.join(cells)} |")
-    return "\n".join(lines)
-
-
-def segment_cells(figure: str, shown: Sequence[tuple[int, Any, Any]]) -> str:
-    one = compare_methods(
-        [getattr(a, figure) for _, a, _ in shown], [getattr(b, figure) for _, _, b in shown]
-    )
-    worst = shown[one.ratios.index(one.worst)][0]
-    return f"{one.median:.2f} | {one.worst:.2f} ({worst}) | {one.worse / len(shown):.1%}"
+    def row(self, subject: Subject, name: str, arm: Arm) -> Row:
+        spec = arm.described()
+        inversion, seconds = self.inverter.invert(arm, subject)
+        picture = render(self.generator, inversion)
+        found = measure_fidelity(subject.photo.image, picture, subject.parts, self.networks)
+        return {
+            "seed": subject.seed,
+            "extras": list(subject.extras),
+            "arm": name,
+            "spec": spec,
+            "settings": json.loads(json.dumps({**versions(self.generator), "loss": asdict(self.loss)})),
+            "seconds": seconds,
+            "fidelity": asdict(found),
+        }
 
 
 if __name__ == "__main__":

@@ -67,7 +67,7 @@ def main(arguments: Sequence[str]) -> None:
         name, settings = (options.name if arm == "ours" else arm), settings_of(options, arm, generator)
         check_settings(rows, name, settings)
         done = {key_of(row) for row in rows if row["arm"] == name}
-        method = method_of(arm, generator, options)
+        method = METHODS[arm](generator, options)
         for key in [key for key in wanted if key not in done]:
             case = lone_case(*key)
             rendering, seconds = method(case)
@@ -165,11 +165,23 @@ def one_code(generator: Generator, options: argparse.Namespace) -> Method:
     return method
 
 
-METHODS: dict[str, Callable[[Generator, argparse.Namespace], Method]] = {"global": one_code, "ours": ours}
+def chunkmogrify(generator: Generator, options: argparse.Namespace) -> Method:
+    from benchmarks.peers.chunkmogrify import Chunkmogrify
+
+    tool = Chunkmogrify(generator, load_perceptual_network("demo"))
+
+    def method(case: Case) -> tuple[Tensor, float]:
+        found = tool.projection(case.photo, case.segments.masks, options.space, options.steps)
+        return found.rendering, found.seconds
+
+    return method
 
 
-def method_of(arm: str, generator: Generator, options: argparse.Namespace) -> Method:
-    return METHODS[arm](generator, options)
+METHODS: dict[str, Callable[[Generator, argparse.Namespace], Method]] = {
+    "global": one_code,
+    "ours": ours,
+    "chunkmogrify": chunkmogrify,
+}
 
 
 def report(rows: Sequence[Row]) -> str:

@@ -119,11 +119,14 @@ WAYS: dict[str, Way] = {
     "seam only, between segments": partial(composite, mode="seam only", band=16, between=True, **ALL),
     "colour shift": partial(composite, mode="colour shift only", **ALL),
     "colour shift, between segments": partial(composite, mode="colour shift only", between=True, **ALL),
+    "as needed": partial(composite, mode="as needed", **ALL),
+    "as needed, between segments": partial(composite, mode="as needed", between=True, **ALL),
     "edited only, detail kept: soft blend": partial(composite, mode="soft blend"),
     "edited only, detail kept: seam only": composite,
     "edited only, detail kept: full": partial(composite, mode="full"),
     "edited only, detail kept: between segments": partial(composite, mode="full", between=True),
     "edited only, detail kept: colour shift": partial(composite, mode="colour shift only"),
+    "edited only, detail kept: as needed": partial(composite, mode="as needed"),
 }
 
 

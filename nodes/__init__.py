@@ -22,6 +22,7 @@ from . import (
     projection,
     sampling,
     segments,
+    tuning,
 )
 
 THEMES = (
@@ -35,6 +36,7 @@ THEMES = (
     boundaries,
     losses,
     projection,
+    tuning,
     curves,
     editing,
     fill,

@@ -49,6 +49,7 @@ def mode_inputs(modes: Sequence[str], mode: str, band: int) -> list[io.Input]:
         "seam only": "within a band along its border",
         "colour shift only": "a smooth shift of the colours that keeps every detail",
         "soft blend": "no seam is removed",
+        "as needed": "next to the border only, and a smooth shift of the colours as far as the inside needs it",
     }
     return [
         io.Combo.Input(
@@ -165,7 +166,7 @@ class PoissonComposite(io.ComfyNode):
                 GeneratorIO.Input("generator", tooltip="The generator that the inversion was made with."),
                 InversionIO.Input("inversion", tooltip="The inversion with its edits."),
                 io.Image.Input("photo", optional=True, tooltip=PHOTO_TIP),
-                *mode_inputs(COMPOSITE_MODES, "seam only", band=8),
+                *mode_inputs(COMPOSITE_MODES, "as needed", band=8),
                 io.Boolean.Input(
                     "between_segments",
                     default=False,

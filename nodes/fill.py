@@ -90,7 +90,7 @@ class FillRegion(io.ComfyNode):
         filled: list[Inversion] = []
         with loaded(generator) as own:
             for index, record in enumerate(inversion):
-                report = step_reporter(steps * len(inversion), done=steps * index)
+                report = step_reporter(index, len(inversion))
                 one = fill_region(
                     own,
                     record,

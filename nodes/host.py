@@ -4,7 +4,7 @@ prompt that runs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +19,7 @@ from PIL import Image
 from server import PromptServer
 from torch import Tensor, nn
 
+from ..chunky_core.callbacks import Callback
 from ..chunky_core.errors import InvalidInputError
 from ..chunky_core.generator.generator import Generator
 from ..chunky_core.images import to_uint8
@@ -201,16 +202,17 @@ def per_photo(records: tuple, count: int, what: str) -> tuple:
     raise InvalidInputError(f"{len(records)} {what} for {count} photos; give one for all, or one for each")
 
 
-def step_reporter(total_steps: int, done: int = 0) -> Callable[[int, int, Tensor | None], None]:
-    """A callback(step, total, image) for the core: progress bar, live previews, interruption.
+def step_reporter(index: int = 0, count: int = 1) -> Callback:
+    """A callback(step, total, image) for the core's work on photo `index` of `count`: progress bar, live previews,
+    interruption.
 
-    It raises the host's own exception within one step of the user's wish. `done`: steps of earlier photos.
+    It raises the host's own exception within one step of the user's wish. Every photo takes as many steps.
     """
-    bar = comfy.utils.ProgressBar(total_steps)
+    bar = comfy.utils.ProgressBar(count)
 
     def report(step: int, total: int, image: Tensor | None) -> None:
         memory.throw_exception_if_processing_interrupted()
-        bar.update_absolute(done + step, total_steps, None if image is None else preview(image))
+        bar.update_absolute(total * index + step, total * count, None if image is None else preview(image))
 
     return report
 

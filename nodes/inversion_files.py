@@ -11,8 +11,10 @@ from torch import Tensor
 
 from ..chunky_core.errors import InvalidInputError
 from ..chunky_core.inversion.inversion_files import load_inversion, save_inversion
+from .fits import fit_line
 from .host import plain_tensors
 from .model_files import stamp
+from .notices import show_on_node
 from .photos import PHOTO_TIP, photos_of, with_photos
 from .saving import LONGEST_NAME, problem_of_folder
 from .types import AlignmentIO, InversionBatch, InversionIO
@@ -133,6 +135,8 @@ class LoadInversion(io.ComfyNode):
         with plain_tensors():
             opened = (load_inversion(folder_paths.get_annotated_filepath(file)),)
         records = with_photos(opened, photo)
+        if line := fit_line(opened[0]):
+            show_on_node(line)
         crops = tuple((record.alignment,) if record.alignment else () for record in records)
         return io.NodeOutput(records, photos_of(records), crops)
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+from typing import Literal
 
 from server import PromptServer
 
 from .host import running_node
 
 NOTICE, TEXT = "chunkygan.notice", "chunkygan.text"  # events that web/js/notices.js shows
+LEVELS = {"info": logging.WARNING, "warn": logging.WARNING, "error": logging.ERROR}  # of the log
 
 
 def show_on_node(text: str) -> None:
@@ -21,10 +23,10 @@ def show_on_node(text: str) -> None:
         _send(TEXT, {"node": node.id, "type": node.prompt[node.id]["class_type"], "text": text})
 
 
-def show_notice(text: str, *, is_problem: bool = False) -> None:
+def show_notice(text: str, severity: Literal["info", "warn", "error"] = "info") -> None:
     """Write `text` to the log and show it as a notice in the page that runs the prompt."""
-    logging.log(logging.ERROR if is_problem else logging.WARNING, "%s", text)
-    _send(NOTICE, {"severity": "error" if is_problem else "info", "text": text})
+    logging.log(LEVELS[severity], "%s", text)
+    _send(NOTICE, {"severity": severity, "text": text})
 
 
 def _send(event: str, data: dict[str, str]) -> None:

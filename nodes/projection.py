@@ -12,8 +12,9 @@ from ..chunky_core.inversion import LossConfig, ProjectionConfig
 from ..chunky_core.inversion.config import STORED_NAMES
 from ..chunky_core.segments.label_names import split_names
 from .host import HostedGenerator
-from .projection_inputs import CONTINUE, projection_inputs
+from .projection_inputs import CUSTOM, preset_input, projection_inputs
 from .projection_jobs import project_photos
+from .runs import CONTINUE
 from .types import (
     AlignmentBatch,
     AlignmentIO,
@@ -56,6 +57,7 @@ class SegmentedProjection(io.ComfyNode):
                     optional=True,
                     tooltip="From Align Face, if the image is its crop: kept with the inversion, for Paste Back.",
                 ),
+                preset_input(),
             ],
             outputs=[
                 InversionIO.Output(
@@ -77,12 +79,15 @@ class SegmentedProjection(io.ComfyNode):
         loss: LossConfig | None = None,
         start: InversionBatch | None = None,
         alignment: AlignmentBatch | None = None,
+        preset: str = CUSTOM,
         **widgets: Any,
     ) -> io.NodeOutput:
+        if preset == CUSTOM:
+            widgets |= {"spaces": spaces_by_segment(spaces), "refine": tuple(split_names(refine))}
+        else:
+            widgets = {"seed": widgets["seed"]}
         config = ProjectionConfig(
             loss=loss or LossConfig(),
-            spaces=spaces_by_segment(spaces),
-            refine=tuple(split_names(refine)),
             **{STORED_NAMES.get(widget, widget): value for widget, value in widgets.items()},
         )
         inversions, pictures = project_photos(
@@ -91,6 +96,7 @@ class SegmentedProjection(io.ComfyNode):
             segments,
             start or (None,),
             config,
+            preset=preset,
             resume=start_as == CONTINUE,
             alignment=alignment,
         )

@@ -8,13 +8,15 @@ from comfy_api.latest import io
 
 from ..chunky_core.inversion import ProjectionConfig
 from ..chunky_core.inversion.config import SIGNS, STORED_NAMES
+from ..chunky_core.inversion.presets import PRESETS
+from .runs import CODES, START_AS
 
 DEFAULTS = ProjectionConfig()
-CONTINUE, CODES = START_AS = ("continue", "codes")
+CUSTOM = "custom"  # in the place of a preset: the other widgets count
 
 
 def projection_inputs() -> list[io.Input]:
-    """All of them, in the order of the page; saved workflows depend on it."""
+    """All of them but `preset_input`, in the order of the page; saved workflows depend on it."""
     return [
         *search_inputs(),
         *optimiser_inputs(),
@@ -30,6 +32,18 @@ def projection_inputs() -> list[io.Input]:
             "on with the run in start or, with nothing connected, with what was saved of this same projection.",
         ),
     ]
+
+
+def preset_input() -> io.Input:
+    """The last one of the page. Optional, so that prompts of before it was there are run as they were."""
+    return io.Combo.Input(
+        "preset",
+        options=[CUSTOM, *PRESETS],
+        default=CUSTOM,
+        optional=True,
+        tooltip="draft, good, best = recipes by measurement, each closer and slower than the one before; then only "
+        "seed, loss, start and start_as count here, and no other widget. custom = the other widgets count.",
+    )
 
 
 def search_inputs() -> list[io.Input]:

@@ -1,38 +1,109 @@
-"""The photos that Segmented Projection is given: checked, projected one after the other, and saved on the way."""
+"""The photos that Segmented Projection is given: checked, then projected one after the other."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
-import torch
 from torch import Tensor
 
 from ..chunky_core.callbacks import Callback
-from ..chunky_core.compositing.render import render
 from ..chunky_core.generator.generator import Generator
 from ..chunky_core.inversion import Alignment, Inversion, ProjectionConfig, project
+from ..chunky_core.inversion.config import EARLIER, plain_settings
+from ..chunky_core.inversion.presets import preset_steps, preset_steps_done, project_preset
 from ..chunky_core.inversion.projector import check_photo
+from ..chunky_core.inversion.record import photo_digest
 from ..chunky_core.inversion.validation import check_setup, check_start, segment_spaces
 from ..chunky_core.segments import SegmentMasks
-from .autosave import NEWEST, SECONDS, Autosave, job_key, remove_old
+from .autosave import SECONDS, job_key
 from .downstream import check_later_nodes
-from .host import HostedGenerator, each_photo, loaded, per_photo, plain_tensors, step_reporter, to_host
+from .host import HostedGenerator, each_photo, per_photo, plain_tensors
 from .losses import weight_folders
+from .notices import show_notice
+from .projection_inputs import CUSTOM
+from .runs import Keep, run_jobs
 from .types import AlignmentBatch, InversionBatch, SegmentsBatch
+
+LEFT_BEHIND = (
+    "The inversion in start is tuned. The projection sets out from its codes with the generator's own weights, which "
+    "draw them otherwise; tune the result again."
+)
 
 
 @dataclass(frozen=True, eq=False)
-class Job:
-    """One photo [1,3,H,W] in [-1,1], and what is to be done with it."""
+class ProjectionJob:
+    """One photo [1,3,H,W] in [-1,1], and what is to be done with it.
+
+    config: of a preset only its loss and seed count.
+    """
 
     photo: Tensor
     segments: SegmentMasks
-    start: Inversion | None
+    given: Inversion | None
     alignment: Alignment | None
+    config: ProjectionConfig
+    preset: str = CUSTOM
+    noun = "projection"
 
     def aligned(self, record: Inversion) -> Inversion:
         """The record with this photo's alignment, if there is one."""
         return record if self.alignment is None else replace(record, alignment=self.alignment)
+
+    def steps(self, record: Inversion) -> tuple[int, int]:
+        if self.preset != CUSTOM:
+            return preset_steps_done(record), preset_steps(self.preset)
+        return (0 if record.state is None else record.state.step), self.config.num_steps
+
+    def names(self) -> tuple[str, ...]:
+        return self.segments.names
+
+    def key(self, generator: Generator) -> str:
+        """The number of steps doesn't count, because a job can be given more of them."""
+        settings = self._settings()
+        described = [generator.fingerprint, photo_digest(self.photo), self.segments.names, settings]
+        return job_key(described, (self.segments.masks, self.segments.static))
+
+    def _settings(self) -> dict[str, Any]:
+        """The seed only where it changes anything."""
+        if self.preset != CUSTOM:
+            settings = plain_settings(self.config)
+            return {"preset": self.preset, **{name: settings[name] for name in ("losses", "seed")}}
+        spaces = segment_spaces(self.segments, self.config)
+        is_random = self.config.code_noise or self.config.optimize_noise or "z" in spaces
+        ignored = ("steps",) if is_random else ("steps", "seed")
+        settings = {key: value for key, value in plain_settings(self.config).items() if key not in ignored}
+        plain = plain_settings(ProjectionConfig())
+        for name in EARLIER:  # at their defaults they don't count: jobs begun before there were any go on
+            if settings[name] == plain[name]:
+                del settings[name]
+        return settings | {"spaces": spaces}
+
+    def run(
+        self,
+        generator: Generator,
+        earlier: Inversion | None,
+        *,
+        resume: bool,
+        callback: Callback,
+        autosave: Keep,
+    ) -> Inversion:
+        watching: dict[str, Any] = {
+            "callback": callback,
+            "start": earlier,
+            "resume": resume,
+            "autosave": lambda record: autosave(self.aligned(record)),
+            "autosave_seconds": SECONDS,
+            "folders": weight_folders(),
+        }
+        if self.preset == CUSTOM:
+            found = project(generator, self.photo, self.segments, self.config, **watching)
+        else:
+            loss, seed = self.config.loss, self.config.seed
+            found = project_preset(
+                generator, self.photo, self.segments, self.preset, loss=loss, seed=seed, **watching
+            )
+        return self.aligned(found)
 
 
 def project_photos(
@@ -42,20 +113,13 @@ def project_photos(
     start: InversionBatch | tuple[None],
     config: ProjectionConfig,
     *,
+    preset: str,
     resume: bool,
     alignment: AlignmentBatch | None = None,
 ) -> tuple[InversionBatch, Tensor]:
     """Every photo of the batch in turn -> the inversions, and their reconstructions as a host IMAGE."""
-    jobs = checked_jobs(hosted, image, segments, start, config, alignment)
-    done: list[Inversion] = []
-    with loaded(hosted) as generator:
-        for index, job in enumerate(jobs):
-            report = step_reporter(config.num_steps * len(jobs), done=config.num_steps * index)
-            what = "this projection" if len(jobs) == 1 else f"photo {index + 1} of {len(jobs)}"
-            done.append(project_one(generator, job, config, report, what, resume=resume))
-            remove_old(max(NEWEST, len(jobs)))
-        pictures = to_host(torch.cat([render(generator, one).cpu() for one in done]))
-    return tuple(done), pictures
+    jobs = checked_jobs(hosted, image, segments, start, config, preset, alignment, resume=resume)
+    return run_jobs(hosted, jobs, resume=resume)
 
 
 def checked_jobs(
@@ -64,8 +128,11 @@ def checked_jobs(
     segments: SegmentsBatch,
     start: InversionBatch | tuple[None],
     config: ProjectionConfig,
+    preset: str,
     alignment: AlignmentBatch | None,
-) -> list[Job]:
+    *,
+    resume: bool,
+) -> list[ProjectionJob]:
     """What each photo of the batch needs. What is wrong with any of them is found now, before the first step.
 
     Raises InvalidInputError and WrongGeneratorError.
@@ -76,44 +143,17 @@ def checked_jobs(
     for photo, masks in zip(photos, per_photo(segments, len(photos), "sets of segments"), strict=True):
         check_photo(hosted.generator, photo, masks)
     for masks in segments:
-        check_setup(hosted.generator, masks, segment_spaces(masks, config), config)
+        if preset == CUSTOM:  # a preset suits itself to generator and segments
+            check_setup(hosted.generator, masks, segment_spaces(masks, config), config)
         check_later_nodes(masks.names, hosted.generator)
     for one in start:
         if one is not None:
             check_start(hosted.generator, one)
+            if one.is_tuned and not resume:
+                show_notice(LEFT_BEHIND)
     given = (
         per_photo(segments, len(photos), "sets of segments"),
         per_photo(start, len(photos), "starting inversions"),
         per_photo(crops, len(photos), "alignments"),
     )
-    return [Job(*one) for one in zip(photos, *given, strict=True)]
-
-
-def project_one(
-    generator: Generator, job: Job, config: ProjectionConfig, report: Callback, what: str, *, resume: bool
-) -> Inversion:
-    """One photo, saved on the way and at its end, also where that is an interruption."""
-    file = Autosave(job_key(generator, job.photo, job.segments, config), what)
-    start = file.load() if resume and job.start is None else job.start
-    if not resume:
-        file.hold()
-    state = start.state if resume and start is not None else None
-    file.announce(0 if state is None else state.step)
-    try:
-        found = project(
-            generator,
-            job.photo,
-            job.segments,
-            config,
-            callback=report,
-            start=start,
-            resume=resume and start is not None,
-            autosave=lambda record: file.save_unfinished(job.aligned(record)),
-            autosave_seconds=SECONDS,
-            folders=weight_folders(),
-        )
-    except BaseException:  # the host's interruption is none of Exception
-        file.tell_cut_short()
-        raise
-    file.save_finished(job.aligned(found))
-    return job.aligned(found)
+    return [ProjectionJob(*one, config, preset) for one in zip(photos, *given, strict=True)]

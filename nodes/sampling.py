@@ -61,7 +61,7 @@ class SampleStyleGAN(io.ComfyNode):
     ) -> io.NodeOutput:
         with loaded(generator) as network:
             label = chosen_class(network, class_label)
-            report = step_reporter(batch_size)
+            report = step_reporter()
             images, code = sample(network, seed, batch_size, truncation_psi, label, noise_mode, report)
             return io.NodeOutput(to_host(images), code)
 

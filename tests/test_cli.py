@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from chunky_core.cli import job
+from chunky_core.cli import results
 from chunky_core.compositing import composite
 from chunky_core.demo.photos import demo_photo
 from chunky_core.demo.shipped import LABEL_NAMES, RECIPES, load_shipped_photo
@@ -62,6 +62,7 @@ def test_without_an_edit_the_composite_is_the_photo(studio: Path):
         (["--replace", "all", "--keep-detail", "off"], ("all segments", "off", "seam only")),
         (["--keep-detail", "keep"], ("edited segments", "keep", "seam only")),
         (["--no-poisson", "--keep-detail", "move"], ("edited segments", "keep and move", "soft blend")),
+        (["--seams", "needed", "--keep-detail", "off"], ("edited segments", "off", "as needed")),
     ],
 )
 def test_the_picture_is_what_composite_is_asked_for(studio: Path, monkeypatch, options, asked):
@@ -72,7 +73,7 @@ def test_the_picture_is_what_composite_is_asked_for(studio: Path, monkeypatch, o
         pictures.append(composite(*records, **arguments))
         return pictures[0]
 
-    monkeypatch.setattr(job, "composite", spy)
+    monkeypatch.setattr(results, "composite", spy)
     assert edit(studio, "--no-global", "--edit", "mouth:smile=2", *options) == 0
     assert torch.equal(to_uint8(load_image(studio / "out" / "composite.png")), to_uint8(pictures[0]))
 

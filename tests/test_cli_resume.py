@@ -14,10 +14,10 @@ import torch
 from safetensors.torch import save_file
 
 from chunky_core.checkpoints.generators import save_generator
-from chunky_core.cli import job, projection_task
+from chunky_core.cli import projection_task, result_file, results, task
 from chunky_core.cli.signals import Stopped, delay_signals, stop_on_signals
 from chunky_core.demo.photos import demo_photo
-from chunky_core.errors import SaveError
+from chunky_core.errors import InvalidInputError, SaveError
 from chunky_core.images import load_image, save_image
 from chunky_core.inversion import Inversion, load_inversion
 from tests.cli_tools import edit as edit_by
@@ -59,7 +59,7 @@ def at_step(monkeypatch) -> Callable[..., list[str]]:
 
             yield show
 
-        monkeypatch.setattr(projection_task, "progress_bar", progress_bar)
+        monkeypatch.setattr(task, "progress_bar", progress_bar)
         return steps
 
     return install
@@ -122,7 +122,7 @@ def test_the_file_is_written_while_the_projection_runs(studio: Path, monkeypatch
         found.append(record.state.step)
         path.rename(studio / "copy.safetensors")
 
-    monkeypatch.setattr(projection_task, "project", partial(projection_task.project, keep_seconds=0.0))
+    monkeypatch.setattr(projection_task, "project", partial(projection_task.project, autosave_seconds=0.0))
     at_step(2, look)
     assert edit(studio, "--no-global", *EDIT) == 0
     whole = load_inversion(path)
@@ -225,9 +225,9 @@ def test_a_finished_projection_survives_a_new_one_that_is_stopped(studio: Path, 
 
 def test_a_disk_that_is_full_meanwhile_does_not_end_the_run(studio: Path, capsys, monkeypatch, at_step):
     def full(*_arguments: object) -> None:
-        raise projection_task.InvalidInputError("no space")
+        raise InvalidInputError("no space")
 
-    monkeypatch.setattr(projection_task, "save_inversion", full)
+    monkeypatch.setattr(result_file, "save_inversion", full)
     at_step(2, stop)
     assert edit(studio, "--no-global") == 130
     message = capsys.readouterr().err
@@ -238,7 +238,7 @@ def test_pictures_that_cannot_be_written_leave_the_inversion(studio: Path, capsy
     def full(*_arguments: object) -> None:
         raise SaveError("composite.png can't be written (No space left on device)")
 
-    monkeypatch.setattr(job, "save_image", full)
+    monkeypatch.setattr(results, "save_image", full)
     assert edit(studio, "--no-global") == 2
     message = capsys.readouterr().err.strip().splitlines()[-1]
     assert "No space left" in message and "--resume" in message

@@ -168,7 +168,10 @@ def test_nothing_given_is_changed(generator: Generator, inversion: Inversion) ->
     [
         ({"replace": "edited"}, "replace is 'edited'; expected one of edited segments, all segments"),
         ({"keep_detail": "move"}, "keep_detail is 'move'; expected one of off, keep, keep and move"),
-        ({"mode": "hard"}, "mode is 'hard'; expected one of full, seam only, colour shift only, soft blend"),
+        (
+            {"mode": "hard"},
+            "mode is 'hard'; expected one of full, seam only, colour shift only, soft blend, as",
+        ),
         ({"band": 0}, "band is 0; expected at least 1 pixel"),
         ({"band": 8.5}, "band is 8.5; expected at least 1 pixel, in whole numbers"),
         ({"band": True}, "band is True; expected at least 1 pixel"),

@@ -6,12 +6,15 @@ import json
 import math
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
 from benchmarks import fidelity as benchmark
+from benchmarks.arms import Arm
+from benchmarks.fidelity_report import rival_of
 from chunky_core.errors import InvalidInputError
 from chunky_core.evaluation.fidelity import (
     Fidelity,
@@ -22,6 +25,7 @@ from chunky_core.evaluation.fidelity import (
     measure_fidelity,
 )
 from chunky_core.evaluation.metrics import identity_distance, lpips_distance, mse
+from chunky_core.images import load_image
 from chunky_core.losses import LossNetworks
 from chunky_core.segments import SegmentMasks, single_segment
 from tests.projection_tools import pieces
@@ -108,26 +112,83 @@ def test_a_comparison_needs_the_same_photos(ours: list[float], others: list[floa
         compare_methods(ours, others)
 
 
-def test_segments_beat_one_code_on_a_demo_photo(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The benchmark, small: one photo with few steps, most of them coarse, L2 only."""
-    file = tmp_path / "figures.jsonl"
-    command = [
-        "--photos=1",
-        "--first=5003",
-        "--arms=global_w+,ours_w+",
-        "--steps=10",
-        "--coarse=0.9",
-        "--lpips=0",
-    ]
-    benchmark.main([*command, f"--json={file}"])
-    (row,) = [json.loads(line) for line in file.read_text().splitlines()]
-    whole, ours = (Fidelity.from_plain(row["arms"][name]["fidelity"]) for name in ("global_w+", "ours_w+"))
-    assert ours.l2 < 0.9 * whole.l2 and ours.perceptual < whole.perceptual and ours.identity < whole.identity
-    first = capsys.readouterr().out
-    assert f"| ours W+ | l2 | {ours.l2 / whole.l2:.3f} |" in first
+QUICK = ["--arms=", "--lpips=0", "--first=5003"]
+WHOLE = 'global_w+={"whole": true, "num_steps": 10, "coarse": 0.9}'
+OURS = 'ours_w+={"num_steps": 10, "coarse": 0.9}'
 
-    benchmark.main([*command, f"--json={file}"])  # nothing is left to do
-    assert len(file.read_text().splitlines()) == 1
-    assert capsys.readouterr().out == first
+
+def rows_in(file: Path) -> dict[tuple[int, str], dict[str, Any]]:
+    return {(row["seed"], row["arm"]): row for row in map(json.loads, file.read_text().splitlines())}
+
+
+def test_segments_beat_one_code_on_a_demo_photo(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The benchmark, small: one photo with few steps, most of them coarse, L2 only; an arm that comes later."""
+    file = tmp_path / "figures.jsonl"
+    command = [*QUICK, "--photos=1", "--out-of-domain=0", f"--json={file}", f"--cache={tmp_path / 'cache'}"]
+    benchmark.main([*command, WHOLE])
+    benchmark.main([*command, WHOLE, OURS])
+    found = rows_in(file)
+    whole, ours = (Fidelity.from_plain(found[5003, name]["fidelity"]) for name in ("global_w+", "ours_w+"))
+    assert ours.l2 < 0.9 * whole.l2 and ours.perceptual < whole.perceptual and ours.identity < whole.identity
+    capsys.readouterr()
+
+    benchmark.main([*command, WHOLE, OURS, 'again={"num_steps": 10, "coarse": 0.9}'])
+    assert rows_in(file)[5003, "again"]["fidelity"] == found[5003, "ours_w+"]["fidelity"]  # from the cache
+    assert len(rows_in(file)) == 3
+    report = capsys.readouterr().out
+    assert f"| ours_w+ / global_w+ | L2 | {ours.l2 / whole.l2:.3f} |" in report
     with pytest.raises(SystemExit, match="can't be mixed"):
-        benchmark.main([*command, "--steps=17", f"--json={file}"])
+        benchmark.main([*command, "--photos=2", WHOLE.replace("10", "1")])
+    with pytest.raises(SystemExit, match="can't be mixed"):
+        benchmark.main([*command, "--photos=2", "--lpips=1", WHOLE.replace("10", "1")])
+
+
+def made_row(seed: int, arm: str, distance: float, seconds: float, extras: list[str]) -> dict[str, Any]:
+    fidelity = Fidelity(distance, distance, distance, {"mouth": SegmentFidelity(distance, distance)})
+    shared = {"spec": {"whole": True}, "settings": {}, "seconds": seconds, "fidelity": asdict(fidelity)}
+    return {"seed": seed, "extras": extras, "arm": arm, **shared}
+
+
+def test_the_aims_are_ratios_on_the_same_photos(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of two photos the preset has one; the median of three times; foreign photos have a table of their own."""
+    rows = [made_row(seed, "global_w+", 0.1 * seed, 10.0, []) for seed in (1, 2, 3, 4)]
+    rows += [made_row(seed, "draft", 0.05 * seed, 10.0 * seed, []) for seed in (1, 2, 3)]
+    rows += [made_row(9, "global_w+", 0.4, 10.0, ["hat"]), made_row(9, "best", 0.1, 50.0, ["hat"])]
+    file, picture = tmp_path / "rows.jsonl", tmp_path / "scatter.png"
+    file.write_text("\n".join(map(json.dumps, rows)))
+    benchmark.main(["--report", str(file), "--scatter", str(picture)])
+    report = capsys.readouterr().out
+    inside, outside = report.split("## Out of the domain")
+    assert "| draft | 0.50 (≤ 0.6) | 0.50 (≤ 0.4) | 0.50 (≤ 0.6) | 2.0 (≤ 1) | 3/3/3 of 3 |" in inside
+    assert "| best | 0.25 (≤ 0.25) | 0.25 (≤ 0.25) | 0.25 (≤ 0.25) | 5.0 (≤ 8) | 1/1/1 of 1 |" in outside
+    assert (
+        "| mouth | 3 | 0.50 |" in inside
+        and load_image(picture).shape[-1] == 3 * load_image(picture).shape[-2]
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "rival"),
+    [
+        ("ours_s", "global_s"),
+        ("ours_w+_reg", "global_w+"),
+        ("ours_w+_tuned", "global_w+"),
+        ("best", "global_w+"),
+        ("global_s", "global_w+"),
+    ],
+)
+def test_arms_are_compared_with_one_code(name: str, rival: str) -> None:
+    assert rival_of(name) == rival
+
+
+def test_photos_in_and_out_of_domain() -> None:
+    found = list(benchmark.photos(benchmark.parsed(["--photos=2", "--out-of-domain=7"])))
+    assert found[:2] == [(5000, ()), (5001, ())]
+    assert [extras for _, extras in found[2:]] == [*benchmark.OUT_OF_DOMAIN, benchmark.OUT_OF_DOMAIN[0]]
+
+
+def test_named_arms_are_valid_recipes() -> None:
+    for plain in benchmark.arms_of(steps=5, coarse=0.5, lambda_reg=0.1, tune_steps=3).values():
+        Arm.from_plain(plain)
+    with pytest.raises(InvalidInputError, match="space 'q' is unknown"):
+        Arm.from_plain({"space": "q"})

@@ -86,6 +86,19 @@ def test_what_is_switched_off_is_not_in_the_list() -> None:
     assert EarlyStopping in kinds(replace(plain, plateau=2))
 
 
+@pytest.mark.parametrize("mode", ["independent", "joint"])
+def test_a_warm_up_of_all_steps_gives_every_segment_the_same_code(
+    generator: Generator, photo: Tensor, masks: SegmentMasks, mode: str
+) -> None:
+    config = ProjectionConfig(num_steps=6, dilation=1, warmup=1.0, mode=mode, coarse=0.5)
+    made = project(generator, photo, masks, config)
+    first, *others = (segment.code.tensor for segment in made.segments)
+    assert all(torch.equal(one, first) for one in others)
+    assert not torch.equal(first[0, 0], generator.w_avg)
+    again = project(generator, photo, masks, config, start=made, resume=True)
+    assert torch.equal(again.segments[0].code.tensor, first)
+
+
 def test_a_run_does_without_any_hook(started: Callable[..., Projection]) -> None:
     run = started(warmup=0.0)
     run.hooks = []

@@ -28,3 +28,17 @@ def test_the_page_listens_for_what_the_nodes_send() -> None:
     heard = set(re.findall(r"^const \w+ = \"(chunkygan\..+?)\"", script, re.MULTILINE))
     sent = {text for text in constants(ROOT / "nodes" / "notices.py") if text.startswith("chunkygan.")}
     assert heard == sent and len(sent) == 2
+
+
+def test_the_page_knows_the_widgets_that_count_with_a_preset() -> None:
+    script = (ROOT / "web" / "js" / "presets.js").read_text(encoding="utf-8")
+    node, custom = (
+        re.search(rf'^const {name} = "(.+)"$', script, re.MULTILINE) for name in ("NODE", "CUSTOM")
+    )
+    assert node is not None and node[1] in constants(ROOT / "nodes" / "projection.py")
+    inputs = constants(ROOT / "nodes" / "projection_inputs.py")
+    assert custom is not None and custom[1] in inputs
+    always = re.search(r"^const ALWAYS = \[(.+)\]$", script, re.MULTILINE)
+    assert always is not None
+    named = set(re.findall(r'"(\w+)"', always[1]))
+    assert "preset" in named <= inputs

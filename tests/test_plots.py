@@ -1,4 +1,4 @@
-"""The plot of the losses: what is drawn where, and what can't be drawn."""
+"""Plots of losses and of methods: what is drawn where, and what can't be drawn."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from chunky_core.errors import InvalidInputError
+from chunky_core.errors import InvalidInputError, MissingPackageError
 from chunky_core.visualization.curves import loss_curves
+from chunky_core.visualization.scatter import method_scatter
 
 INK = 0.35  # how far a colour's channels lie apart, to be told from the grey of axes and text
 
@@ -116,3 +117,35 @@ def test_bad_input_is_refused() -> None:
         loss_curves({}, scale="cubic")
     with pytest.raises(InvalidInputError, match="the plot is 800x20"):
         loss_curves({}, height=20)
+
+
+def test_a_missing_matplotlib_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chunky_core.checks.find_spec", lambda name: None)
+    with pytest.raises(MissingPackageError, match="plots need the package matplotlib"):
+        loss_curves({"mouth": [1.0, 0.5]})
+
+
+def test_scattered_points_lie_where_their_distances_are() -> None:
+    """On the line of equality; below it by the factor; every method in its own colour."""
+    points = {"same": [(1.0, 1.0)], "": [(1.0, 0.1), (10.0, 1.0)]}
+    picture = method_scatter(points, side=400)
+    drawn = coloured(picture)
+    legend = drawn[:120, :120]
+    assert (legend.any(1).int().diff() == 1).sum() == len(points)  # a marker for each
+    legend[:] = False
+    left, bottom, wide, high = 0.16 * 400, 0.14 * 400, 0.80 * 400, 0.78 * 400
+    span = math.log(10 * 1.25) - math.log(0.1 / 1.25)
+    for x, y in (pair for pairs in points.values() for pair in pairs):
+        column, row = (
+            round(start + size * (math.log(value) - math.log(0.1 / 1.25)) / span)
+            for value, start, size in ((x, left, wide), (y, bottom, high))
+        )
+        assert drawn[400 - row, column], (x, y)
+        drawn[400 - row - 8 : 400 - row + 8, column - 8 : column + 8] = False
+    assert not drawn.any()
+
+
+@pytest.mark.parametrize("points", [{}, {"a": []}, {"a": [(1.0, 0.0)]}, {"a": [(1.0, math.inf)]}])
+def test_points_without_a_place_are_refused(points: dict[str, list[tuple[float, float]]]) -> None:
+    with pytest.raises(InvalidInputError, match="numbers above 0"):
+        method_scatter(points)

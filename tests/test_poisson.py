@@ -18,9 +18,15 @@ NEIGHBOURS = ((0, 1), (0, -1), (1, 0), (-1, 0))
 
 
 def oracle(
-    picture: Tensor, photo: Tensor, mask: Tensor, *, mixed: bool = False, boundary: str = "picture"
+    picture: Tensor,
+    photo: Tensor,
+    mask: Tensor,
+    *,
+    mixed: bool = False,
+    boundary: str = "picture",
+    screen: Tensor | None = None,
 ) -> Tensor:
-    """Perez et al. 2003, equation 7, pixel by pixel and solved directly. All [3,H,W], mask [H,W]."""
+    """Perez et al. 2003, equation 7, pixel by pixel and solved directly. All [3,H,W], mask and screen [H,W]."""
     g, f, weight = picture.double().numpy(), photo.double().numpy().copy(), mask.double().numpy()
     inside = weight > 0
     index = np.full(inside.shape, -1)
@@ -28,6 +34,9 @@ def oracle(
     entries, b = [], np.zeros((inside.sum(), 3))
     for y, x in zip(*np.nonzero(inside), strict=True):
         p = index[y, x]
+        if screen is not None and not (boundary == "soft" and weight[y, x] < 1 - 1 / 512):
+            entries.append((p, p, screen[y, x].item()))
+            b[p] += screen[y, x].item() * g[:, y, x]
         for dy, dx in NEIGHBOURS:
             v, u = y + dy, x + dx
             if not (0 <= v < inside.shape[0] and 0 <= u < inside.shape[1]):
@@ -93,6 +102,47 @@ def test_soft_masks_agree_with_a_sparse_direct_solver() -> None:
     result = poisson_blend(photo, picture, mask, boundary="soft")
     expected = oracle(picture[0], photo[0], mask[0, 0], boundary="soft")
     assert (result[0].double() - expected).abs().max() < 0.03 * GREY_LEVEL
+
+
+@pytest.mark.parametrize("kind", ["disc", "corner", "scattered", "one pixel"])
+@pytest.mark.parametrize("boundary", ["picture", "photo", "soft"])
+def test_a_screen_agrees_with_a_sparse_direct_solver(kind: str, boundary: str) -> None:
+    """Strengths from 1e-6 to 1, side by side."""
+    picture, photo = scene(37, 53, seed=4)
+    screen = 10 ** (-6 * torch.rand(37, 53, generator=torch.Generator().manual_seed(0)))
+    mask = region_of(kind, 37, 53).float()
+    if boundary == "soft" and kind == "disc":
+        mask = segments_from_masks({"face": mask}, feather=2.0).masks[0, 0]
+    result = poisson_blend(photo, picture, mask, boundary=boundary, screen=screen)
+    expected = oracle(picture[0], photo[0], mask, boundary=boundary, screen=screen)
+    assert (result[0].double() - expected).abs().max() < 0.03 * GREY_LEVEL
+
+
+def test_a_screen_of_zero_changes_nothing_and_a_strong_one_all() -> None:
+    picture, photo = scene(40, 40, seed=5)
+    mask = region_of("disc", 40, 40).float()
+    plain, zero, strong = (
+        poisson_blend(photo, picture, mask, screen=screen)
+        for screen in (None, torch.zeros(40, 40), torch.full((40, 40), 1e5))
+    )
+    assert (plain - zero).abs().max() < 0.03 * GREY_LEVEL
+    assert (strong - torch.where(mask > 0, picture, photo)).abs().max() < 1e-3
+    everything = torch.ones(40, 40)
+    assert torch.allclose(poisson_blend(photo, picture, everything, screen=everything), picture, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("screen", "message"),
+    [
+        (torch.ones(40, 39), "screen is 39x40, the photo 40x40"),
+        (torch.full((40, 40), -1.0), "screen has values that are below 0"),
+        (torch.full((40, 40), torch.nan), "screen has values that are below 0 or not finite"),
+    ],
+)
+def test_a_wrong_screen_is_named(screen: Tensor, message: str) -> None:
+    picture, photo = scene(40, 40, seed=5)
+    with pytest.raises(InvalidInputError, match=message):
+        poisson_blend(photo, picture, torch.ones(40, 40), screen=screen)
 
 
 def test_large_region_reaches_the_image_border() -> None:

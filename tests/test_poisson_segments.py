@@ -44,7 +44,7 @@ def own_pictures(segments: SegmentMasks) -> tuple[list[Tensor], list[Box], Tenso
     return crops, boxes, wholes
 
 
-def oracle(photo: Tensor, segments: SegmentMasks, wholes: Tensor, mixed: bool) -> Tensor:
+def oracle(photo: Tensor, segments: SegmentMasks, wholes: Tensor, mixed: bool, screen: float = 0.0) -> Tensor:
     """The equations of `poisson_blend_segments` pixel by pixel, with scipy's direct solver."""
     f, g = photo[0].double().numpy().copy(), wholes.double().numpy()
     static, masks = segments.static[0, 0].double().numpy(), segments.masks[:, 0].numpy()
@@ -53,6 +53,8 @@ def oracle(photo: Tensor, segments: SegmentMasks, wholes: Tensor, mixed: bool) -
     index[labels >= 0] = np.arange((labels >= 0).sum())
     entries, b = [], np.zeros((index.max() + 1, 3))
     for y, x in zip(*np.nonzero(labels >= 0), strict=True):
+        entries.append((index[y, x], index[y, x], screen))
+        b[index[y, x]] += screen * g[labels[y, x], :, y, x]
         for dy, dx in NEIGHBOURS:
             v, u = y + dy, x + dx
             if not (0 <= v < HEIGHT and 0 <= u < WIDTH):
@@ -85,6 +87,15 @@ def test_agrees_with_a_direct_solver(mixed: bool, feather: float) -> None:
     assert (result[0].double() - expected).abs().max() < 0.05 * GREY_LEVEL
     static = segments.static[0, 0] == 1
     assert torch.equal(result[..., static], photo[..., static])
+
+
+def test_a_screen_agrees_with_a_direct_solver() -> None:
+    segments, (_, photo) = divided(), scene(HEIGHT, WIDTH, 9)
+    crops, boxes, wholes = own_pictures(segments)
+    screen = torch.full((1, 1, HEIGHT, WIDTH), 0.25)
+    result = poisson_blend_segments(photo, segments, crops, boxes, screen=screen)
+    expected = oracle(photo, segments, wholes, mixed=False, screen=0.25)
+    assert (result[0].double() - expected).abs().max() < 0.05 * GREY_LEVEL
 
 
 @pytest.mark.parametrize("shifted", [False, True])

@@ -176,7 +176,7 @@ def test_every_widget_reaches_the_projection(scene: Scene) -> None:
     chosen |= {"optimise_noise": True, "coarse": 0.3, "plateau": 50, "torgb": False}
     chosen |= {"refine_every": 2, "refine_sign": "shrink", "refine_distance": 0.5}
     widgets = {entry.id for entry in scene.pack.schemas[PROJECTION].inputs if entry.widget}
-    assert set(chosen) == widgets - {"spaces", "refine", "start_as"}
+    assert set(chosen) == widgets - {"spaces", "refine", "start_as", "preset"}
     (record,), _ = project(scene, spaces="mouth = W+\neyes=s", refine="eyes", **chosen)
     assert record.settings["refine"] == ("eyes",)
     assert {name: record.settings[name] for name in chosen} == chosen

@@ -39,11 +39,11 @@ def test_representations_are_short_and_tell_what_it_is(generator, inversion):
 
 def test_an_inversion_says_how_much_of_what_it_holds(inversion):
     plain = replace(inversion, edits=())
-    assert repr(plain) == "Inversion(3 segments, w/s/w+, 64px, 0 edits)"
-    assert repr(plain.with_edits(Edit(SMILE, 1.0))) == "Inversion(3 segments, w/s/w+, 64px, 1 edit)"
+    assert repr(plain) == "Inversion(3 segments, w/s/w+, 64px, 0 edits, tuned)"
+    assert repr(plain.with_edits(Edit(SMILE, 1.0))) == "Inversion(3 segments, w/s/w+, 64px, 1 edit, tuned)"
     state = ProjectionState(1)
     unfinished = replace(plain, state=state, stopped="interrupted after step 1 of 2")
-    assert repr(unfinished).endswith("0 edits, unfinished)")
+    assert repr(unfinished).endswith("0 edits, tuned, unfinished)")
 
 
 def test_segments_are_a_tuple_that_answers_by_name(inversion):

@@ -2,35 +2,35 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic
+from typing import Any
 
 from torch import Tensor
 
-from ..compositing import CompositeMode, KeepDetail, Replace, composite, render
+from ..compositing import CompositeMode, KeepDetail, Replace
 from ..editing.edits import check_direction
-from ..errors import SaveError
-from ..evaluation.metrics import mse
 from ..generator.generator import Generator
-from ..images import save_image, to_uint8
-from ..inversion import Edit, Inversion, ProjectionConfig
-from ..saving import save_bytes
+from ..inversion import Edit, Inversion, ProjectionConfig, TuningConfig
+from ..inversion.fits import fit_report
+from ..inversion.presets import preset_steps
 from ..segments import SegmentMasks, single_segment
-from ..visualization.sheets import contact_sheet, heat_map, segment_overlay
-from .outputs import COMPOSITE, FIGURES, GLOBAL, INVERSION, RECONSTRUCTION, SHEET, prepare_folder
-from .projection_task import ProjectionTask
+from .outputs import GLOBAL, INVERSION, TUNED, prepare_folder
+from .projection_task import PhotoTask, PresetTask, ProjectionTask
+from .results import Results, write_figures, write_pictures
 from .signals import Stopped
+from .tuning_task import TuningTask
+
+STATES = 6  # a tuning's file against its delta: 32-bit numbers, Adam's two moments and the best so far
 
 
 @dataclass(frozen=True)
 class Job:
     """What to do: photo [1,3,H,W] in [-1,1] of the generator's resolution, its segments, the edits in order.
 
+    config: of the projections; preset: of that by segments, "" = as the config says. tuning: None = the weights stay.
     replace, keep_detail, mode: of `composite`. resume: go on with what an earlier run left in the folder, where it
     left something. profile: an ICC profile of RGB, which composite and reconstruction get.
     """
@@ -40,6 +40,8 @@ class Job:
     segments: SegmentMasks
     edits: tuple[Edit, ...]
     config: ProjectionConfig
+    preset: str = ""
+    tuning: TuningConfig | None = None
     compare_global: bool = True
     replace: Replace = "edited segments"
     keep_detail: KeepDetail = "keep and move"
@@ -47,8 +49,10 @@ class Job:
     resume: bool = False
     profile: bytes | None = None
 
-    def check_edits(self) -> None:
-        """Raise InvalidInputError where an edit names no segment, or its direction doesn't fit the generator."""
+    def check_names(self) -> None:
+        """Raise InvalidInputError for a name that is no segment, and a direction that doesn't fit the generator."""
+        if self.tuning is not None:
+            self.segments.resolve(self.tuning.segments)
         for edit in self.edits:
             self.segments.resolve(edit.segments)
             check_direction(self.generator, edit.direction)
@@ -56,115 +60,92 @@ class Job:
     def needed_bytes(self) -> int:
         """Bytes that the results take, with the old inversion kept until the new one is complete."""
         masks, pictures = len(self.segments.names) + 1, 6
-        return self.photo[0, 0].numel() * (2 * 4 * masks + 3 * pictures)
+        weights = sum(one.numel() * one.element_size() for one in self.generator.module.parameters())
+        tuned = 0.0 if self.tuning is None else 2 * STATES * self.tuning.size * weights
+        return int(self.photo[0, 0].numel() * (2 * 4 * masks + 3 * pictures) + tuned)
 
-    def projections(self, folder: Path) -> list[ProjectionTask]:
+    @property
+    def title(self) -> str:
+        """How the projection by segments was made, as figures and pictures name it."""
+        return self.preset or self.config.space
+
+    @property
+    def num_steps(self) -> int:
+        """Of the projection by segments."""
+        return preset_steps(self.preset) if self.preset else self.config.num_steps
+
+    def projections(self, folder: Path) -> list[PhotoTask]:
         """The projection by segments and, where it is to be compared with, that by one code."""
-        jobs = [("segments", self.segments, folder / INVERSION, self.edits)]
-        if self.compare_global:
-            jobs.append(("global", single_segment(self.segments.size), folder / GLOBAL, ()))
+        shared: dict[str, Any] = {"generator": self.generator, "photo": self.photo, "resume": self.resume}
+        config = self.config
+        own = shared | {"title": f"segments ({self.title})", "segments": self.segments, "edits": self.edits}
+        own["path"] = folder / INVERSION
+        task: PhotoTask
+        if self.preset:
+            task = PresetTask(preset=self.preset, loss=config.loss, seed=config.seed, **own)
+        else:
+            task = ProjectionTask(config=config, **own)
+        if not self.compare_global:
+            return [task]
+        whole, title = single_segment(self.segments.size), f"global ({config.space})"
         return [
-            ProjectionTask(
-                title=f"{name} ({self.config.space})",
-                generator=self.generator,
-                photo=self.photo,
-                segments=segments,
-                config=self.config,
-                path=path,
-                edits=edits,
-                resume=self.resume,
-            )
-            for name, segments, path, edits in jobs
+            task,
+            ProjectionTask(title=title, segments=whole, config=config, path=folder / GLOBAL, **shared),
         ]
+
+    def tuning_task(self, folder: Path) -> TuningTask | None:
+        """The tuning that follows the projection, if any does."""
+        if self.tuning is None:
+            return None
+        return TuningTask(
+            title="tuning",
+            generator=self.generator,
+            config=self.tuning,
+            path=folder / TUNED,
+            edits=self.edits,
+            resume=self.resume,
+        )
 
 
 def run_job(job: Job, folder: Path) -> dict:
-    """Project, edit, composite; write the pictures, the inversions and figures.json; return the figures.
+    """Project, tune, edit, composite; write the pictures, the inversions and figures.json; return the figures.
 
     Raises InvalidInputError before the first step where an edit doesn't fit, the folder can't be written to, or
     what lies in it can't be gone on with.
     """
     start = monotonic()
-    job.check_edits()
-    projections = job.projections(folder)
+    job.check_names()
+    projections, tuning = job.projections(folder), job.tuning_task(folder)
     earlier = [one.earlier() for one in projections]
+    tuned_before = None if tuning is None else tuning.earlier()
     prepare_folder(folder, job.needed_bytes())
     if job.resume and earlier[0] is None:
         print(f"there is no {projections[0].path} to go on with; the projection begins anew", file=sys.stderr)
-    inversion = projections[0].run(earlier[0])
+    projected = projections[0].run(earlier[0])
+    print_fit(projected)
+    tuned = None if tuning is None else run_tuning(tuning, projected, tuned_before)
     try:
         others = [one.run(found) for one, found in zip(projections[1:], earlier[1:], strict=True)]
-        figures = write_pictures(job, folder, inversion, others)
+        figures = write_pictures(job, folder, Results(projected, tuned, others))
         figures["seconds"] = round(monotonic() - start, 1)
         write_figures(figures, folder)
     except Stopped as stop:
-        stop.advice = f"{projections[0].path} is complete; the same command with --resume goes on from there"
+        path = projections[0].path if tuning is None else tuning.path
+        stop.advice = f"{path} is complete; the same command with --resume goes on from there"
         raise
     return figures
 
 
-def write_pictures(job: Job, folder: Path, inversion: Inversion, others: Sequence[Inversion]) -> dict:
-    """Write the pictures; returns the figures."""
-    reconstruction = render(job.generator, inversion, edited=False)
-    edited = composite(
-        job.generator, inversion, replace=job.replace, keep_detail=job.keep_detail, mode=job.mode
-    )
-    global_renderings = [render(job.generator, other) for other in others]
-    figures = {
-        **fit_figures(job, inversion, reconstruction, global_renderings),
-        **change_figures(inversion, job.photo, edited),
-        "edits": [f"{'+'.join(e.segments)}:{e.direction.name}={e.strength:g}" for e in job.edits],
-        "steps": job.config.num_steps,
-        "stopped": inversion.stopped,
-    }
-    space = job.config.space
-    panels = [
-        ("photo", job.photo),
-        ("segments", segment_overlay(job.photo, job.segments)),
-        *((f"global {space}", one) for one in global_renderings),
-        (f"segmented {space}", reconstruction),
-        ("edited", edited),
-        (f"change: {figures['changed_pixels']:.1%} of pixels", heat_map(job.photo, edited)),
-    ]
-    with explain_save_errors(folder):
-        save_image(edited, folder / COMPOSITE, job.profile)
-        save_image(reconstruction, folder / RECONSTRUCTION, job.profile)
-        save_image(contact_sheet(panels), folder / SHEET)
-    return figures
+def run_tuning(task: TuningTask, pivot: Inversion, earlier: Inversion | None) -> Inversion:
+    """The projected inversion tuned, from where an earlier run of the same one stood."""
+    task = replace(task, pivot=pivot)
+    tuned = task.run(task.of_same_pivot(earlier))
+    names = tuned.masks.resolve(task.config.segments)
+    print_fit(replace(tuned, fits={name: fit for name, fit in tuned.fits.items() if name in names}))
+    return tuned
 
 
-def write_figures(figures: dict, folder: Path) -> None:
-    with explain_save_errors(folder):
-        save_bytes((json.dumps(figures, indent=1) + "\n").encode(), folder / FIGURES)
-
-
-@contextmanager
-def explain_save_errors(folder: Path) -> Iterator[None]:
-    """Within, a file that can't be written is an error that says how to get it."""
-    try:
-        yield
-    except SaveError as error:
-        raise SaveError(f"{error}; {INVERSION} there is complete, and --resume draws the pictures") from error
-
-
-def fit_figures(
-    job: Job, inversion: Inversion, reconstruction: Tensor, global_renderings: list[Tensor]
-) -> dict:
-    """How far the reconstructions are from the photo, outside the static mask: there nothing is to be won."""
-    space = job.config.space.replace("+", "_plus")
-    moving = 1 - inversion.static_mask
-    renderings = {f"segmented_{space}": reconstruction}
-    renderings |= {f"global_{space}": one for one in global_renderings}
-    return {name: {"l2": mse(one, job.photo, moving)} for name, one in renderings.items()}
-
-
-def change_figures(inversion: Inversion, photo: Tensor, edited: Tensor) -> dict:
-    """changed_pixels: share of the 8-bit pixels that differ from the photo's. static_pixels_changed: how many of
-    those lie where the static mask is 1, which is 0 by construction.
-    """
-    changed = (to_uint8(edited) != to_uint8(photo)).any(-1)[0].cpu()
-    static = (inversion.static_mask[0, 0] == 1).cpu()
-    return {
-        "changed_pixels": round(changed.cpu().double().mean().item(), 6),
-        "static_pixels_changed": int((changed & static).sum()),
-    }
+def print_fit(inversion: Inversion) -> None:
+    """How near each segment came, and what to do where one didn't."""
+    if report := fit_report(inversion):
+        print(report, file=sys.stderr)

@@ -3,28 +3,38 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from ..checkpoints.generators import load_generator
-from ..compositing import KeepDetail, Replace
+from ..compositing import CompositeMode, KeepDetail, Replace
 from ..devices import usable_device
 from ..editing import load_directions, parse_edit
 from ..errors import InvalidInputError
 from ..generator.spaces import SPACES
-from ..inversion import ProjectionConfig
+from ..inversion import ProjectionConfig, TuningConfig
+from ..inversion.presets import PRESETS
 from ..segments import SegmentMasks
+from ..segments.label_names import split_names
 from .job import Job
 
 REPLACE: dict[str, Replace] = {"edited": "edited segments", "all": "all segments"}
 KEEP_DETAIL: dict[str, KeepDetail] = {"off": "off", "keep": "keep", "move": "keep and move"}
 
+SEAMS: dict[str, CompositeMode] = {
+    "full": "full",
+    "band": "seam only",
+    "colour": "colour shift only",
+    "needed": "as needed",
+    "off": "soft blend",
+}
+
 
 def add_job_options(parser: argparse.ArgumentParser) -> None:
     """The options that `edit` and `demo` share."""
-    defaults = ProjectionConfig()
     parser.add_argument(
         "--edit",
         action="append",
@@ -48,14 +58,12 @@ def add_job_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--generator", default="demo", help="any StyleGAN file, see `inspect`, or 'demo'")
     parser.add_argument("--directions", default="demo", help="a directions file, or 'demo'")
-    parser.add_argument("--space", choices=SPACES, default=defaults.space, help="default: %(default)s")
-    parser.add_argument(
-        "--steps", type=int, default=defaults.num_steps, help="of the projection; default: %(default)s"
-    )
+    add_projection_options(parser)
+    add_tuning_options(parser)
     parser.add_argument(
         "--seed",
         type=seed,
-        default=defaults.seed,
+        default=ProjectionConfig().seed,
         help="0 to 2^64 - 1; of the starting point in z; default: %(default)s",
     )
     parser.add_argument(
@@ -72,7 +80,17 @@ def add_job_options(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="skip the projection by one code, which is for comparison only",
     )
-    parser.add_argument("--no-poisson", action="store_true", help="blend only, without seam removal")
+    seams = parser.add_mutually_exclusive_group()
+    seams.add_argument(
+        "--seams",
+        choices=SEAMS,
+        default="band",
+        help="how composite.png joins the photo: by Poisson's equation in full or in a band along the seam, by a shift "
+        "of colours, as little as needed, or by the soft masks alone (off); default: %(default)s",
+    )
+    seams.add_argument(
+        "--no-poisson", action="store_const", const="off", dest="seams", help="the same as --seams off"
+    )
     parser.add_argument(
         "--replace",
         choices=REPLACE,
@@ -86,6 +104,37 @@ def add_job_options(parser: argparse.ArgumentParser) -> None:
         default="move",
         help="what becomes of the photo's detail that the generator can't draw: off, kept in place, or moved along "
         "with the edit; default: %(default)s",
+    )
+
+
+def add_projection_options(parser: argparse.ArgumentParser) -> None:
+    """How the photo is projected: a preset, or space and steps."""
+    defaults = ProjectionConfig()
+    parser.add_argument(
+        "--preset",
+        choices=PRESETS,
+        default="",
+        help="a recipe by measurement, each closer and slower than the one before, in the place of --space and --steps",
+    )
+    parser.add_argument("--space", choices=SPACES, help=f"default: {defaults.space}")
+    parser.add_argument("--steps", type=int, help=f"of the projection; default: {defaults.num_steps}")
+
+
+def add_tuning_options(parser: argparse.ArgumentParser) -> None:
+    """Whether and how the generator's weights are tuned after the projection."""
+    defaults = TuningConfig()
+    parser.add_argument(
+        "--tune",
+        metavar="SEGMENTS",
+        help="after the projection change the generator's weights a little, so that these segments (names separated by "
+        "commas, or all) show what no code draws; --resume goes on with it as with the projection",
+    )
+    parser.add_argument("--tune-steps", type=int, help=f"of the tuning; default: {defaults.num_steps}")
+    parser.add_argument(
+        "--tune-size",
+        type=float,
+        metavar="PERCENT",
+        help=f"how large what is added may be, in %% of the generator's bytes; default: {100 * defaults.size:g}",
     )
 
 
@@ -120,16 +169,41 @@ def job_from_options(
         segments=segments,
         edits=tuple(parse_edit(text, directions) for text in options.edit),
         config=_config(options),
+        preset=options.preset,
+        tuning=_tuning(options),
         compare_global=not options.no_global,
         replace=REPLACE[options.replace],
         keep_detail=KEEP_DETAIL[options.keep_detail],
-        mode="soft blend" if options.no_poisson else "seam only",
+        mode=SEAMS[options.seams],
         resume=options.resume,
         profile=profile,
     )
 
 
 def _config(options: argparse.Namespace) -> ProjectionConfig:
-    if options.steps < 1:
-        raise InvalidInputError(f"--steps is {options.steps}; expected at least 1")
-    return ProjectionConfig(space=options.space, num_steps=options.steps, seed=options.seed)
+    """Of the projections; with a preset of the one for comparison, and its seed is the preset's."""
+    if options.preset and (options.space, options.steps) != (None, None):
+        raise InvalidInputError(
+            f"--preset {options.preset} chooses space and steps itself; leave out --space and --steps, or --preset"
+        )
+    defaults = ProjectionConfig()
+    steps = defaults.num_steps if options.steps is None else options.steps
+    if steps < 1:
+        raise InvalidInputError(f"--steps is {steps}; expected at least 1")
+    return ProjectionConfig(space=options.space or defaults.space, num_steps=steps, seed=options.seed)
+
+
+def _tuning(options: argparse.Namespace) -> TuningConfig | None:
+    """None where the weights stay as they are."""
+    if options.tune is None:
+        if (options.tune_steps, options.tune_size) != (None, None):
+            raise InvalidInputError("--tune-steps and --tune-size say how to tune; add --tune")
+        return None
+    defaults = TuningConfig(segments=tuple(split_names(options.tune)) or ("all",), seed=options.seed)
+    steps = defaults.num_steps if options.tune_steps is None else options.tune_steps
+    if steps < 1:
+        raise InvalidInputError(f"--tune-steps is {steps}; expected at least 1")
+    size = defaults.size if options.tune_size is None else options.tune_size / 100
+    if not 0 < size <= 1:
+        raise InvalidInputError(f"--tune-size is {options.tune_size}; expected more than 0, at most 100")
+    return replace(defaults, num_steps=steps, size=size)

@@ -9,10 +9,10 @@ from tempfile import TemporaryFile
 
 from ..errors import InvalidInputError
 
-INVERSION, GLOBAL = "inversion.safetensors", "global.safetensors"
+INVERSION, GLOBAL, TUNED = "inversion.safetensors", "global.safetensors", "tuned.safetensors"
 COMPOSITE, RECONSTRUCTION, SHEET = "composite.png", "reconstruction.png", "contact_sheet.png"
 FIGURES = "figures.json"
-NAMES = (INVERSION, GLOBAL, COMPOSITE, RECONSTRUCTION, SHEET, FIGURES)
+NAMES = (INVERSION, GLOBAL, TUNED, COMPOSITE, RECONSTRUCTION, SHEET, FIGURES)
 
 
 def check_inputs_stay(folder: Path, inputs: Iterable[Path]) -> None:

@@ -52,13 +52,13 @@ def shift_colors(
     check_images(photo, rendering, mask, boundary)
     rendering = rendering.to(photo)
     mask = torch.stack([without_noise(one) for one in mask]).to(photo).expand(len(photo), -1, -1, -1)
-    weights = torch.stack([_boundary_weights(one[0], boundary) for one in mask])[:, None]
-    offset_of = _constant if offset == "constant" else _membrane
+    weights = torch.stack([boundary_weights(one[0], boundary) for one in mask])[:, None]
+    offset_of = _constant if offset == "constant" else membrane
     offsets = [offset_of(*one) for one in zip((photo - rendering).split(1), weights.split(1), strict=True)]
     return torch.where(mask > 0, torch.lerp(photo, rendering + torch.cat(offsets), mask), photo)
 
 
-def _boundary_weights(mask: Tensor, boundary: BoundaryGuidance) -> Tensor:
+def boundary_weights(mask: Tensor, boundary: BoundaryGuidance) -> Tensor:
     """How far each pixel tells the offset, [H,W] in 0..1."""
     if boundary == "soft":
         opaque = mask >= OPAQUE
@@ -73,7 +73,7 @@ def _constant(difference: Tensor, weight: Tensor) -> Tensor:
     return total / weight.sum(dim=(2, 3), keepdim=True).clamp(min=1)
 
 
-def _membrane(difference: Tensor, weight: Tensor) -> Tensor:
+def membrane(difference: Tensor, weight: Tensor) -> Tensor:
     """The harmonic surface [1,3,H,W] through the difference at the boundary."""
     height, width = difference.shape[-2:]
     cell = max(1, round(max(height, width) / _CELLS))

@@ -8,22 +8,26 @@ from typing import Literal, get_args
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from ..boxes import Box
 from ..editing.edits import applicable_edits
 from ..errors import InvalidInputError
 from ..generator.generator import Generator
 from ..inversion.record import Inversion, check_same_generator
+from ..inversion.tuning import segment_generators
 from ..segments.blend import blend
 from ..segments.masks import SMALLEST_WEIGHT, grow, mask_box
 from ..segments.segment_masks import SegmentMasks
 from .detail import KeepDetail, check_keep_detail, with_detail
 from .modes import CloneMode, check_mode, seamless_clone
-from .render import render_segment, render_segments
+from .poisson import poisson_blend
+from .render import draw_segment, render_segments
 from .replacement import Replace, restrict_to_replaced
+from .screened_blend import confirmed_offset, screen_for
 from .segment_seams import SoftBoundary, poisson_blend_segments, shift_segment_colors
 
-CompositeMode = Literal[CloneMode, "soft blend"]
+CompositeMode = Literal["full", "seam only", "colour shift only", "soft blend", "as needed"]
 COMPOSITE_MODES: tuple[CompositeMode, ...] = get_args(CompositeMode)
 
 _BEYOND = 1e-3  # the weight of a segment's rendering beside its mask, where another one's mask may lie
@@ -70,9 +74,12 @@ def composite(
     if mode == "soft blend":
         return blend(part.backdrop(), part.masks, renderings, boxes)
     removal = _SeamRemoval(mode, mixed and part.photo is not None, band, "half" if detailed else "soft")
+    backdrop = part.backdrop()
+    if mode == "as needed" and not detailed and part.photo is not None:
+        renderings, backdrop = _fitted_to_photo(generator, part, renderings)
     if between and len(part.segments) > 1:
-        return _blend_together(part, renderings, boxes, removal)
-    return _blend_into_photo(part, renderings, boxes, removal)
+        return _blend_together(backdrop, part.masks, renderings, boxes, removal)
+    return _blend_into_photo(backdrop, part, renderings, boxes, removal)
 
 
 @dataclass(frozen=True)
@@ -89,35 +96,74 @@ class _SeamRemoval:
 
 
 def _blend_together(
-    part: Inversion, renderings: Sequence[Tensor], boxes: Sequence[Box], removal: _SeamRemoval
+    backdrop: Tensor,
+    masks: SegmentMasks,
+    renderings: Sequence[Tensor],
+    boxes: Sequence[Box],
+    removal: _SeamRemoval,
 ) -> Tensor:
     """Seams between segments and toward the photo removed, all together."""
-    backdrop, masks = part.backdrop(), part.masks
     if removal.mode == "colour shift only":
         return shift_segment_colors(
             backdrop, masks, renderings, boxes, mixed=removal.mixed, boundary=removal.boundary
         )
-    band = removal.band if removal.mode == "seam only" else None
     return poisson_blend_segments(
-        backdrop, masks, renderings, boxes, mixed=removal.mixed, band=band, boundary=removal.boundary
+        backdrop,
+        masks,
+        renderings,
+        boxes,
+        mixed=removal.mixed,
+        band=removal.band if removal.mode == "seam only" else None,
+        boundary=removal.boundary,
+        screen=screen_for(backdrop) if removal.mode == "as needed" else None,
     )
 
 
 def _blend_into_photo(
-    part: Inversion, renderings: Sequence[Tensor], boxes: Sequence[Box], removal: _SeamRemoval
+    backdrop: Tensor,
+    part: Inversion,
+    renderings: Sequence[Tensor],
+    boxes: Sequence[Box],
+    removal: _SeamRemoval,
 ) -> Tensor:
     """Seams toward the photo removed, if there is one.
 
     No cross-fade: the Poisson equation would keep the ramp from photo to rendering as if it were detail.
     """
-    backdrop, masks = part.backdrop(), part.masks
     if removal.boundary == "half":
-        rendering = _extended(backdrop, masks, renderings, boxes)
+        rendering = _extended(backdrop, part.masks, renderings, boxes)
     else:
-        rendering = blend(backdrop, masks, renderings, boxes, cross_fade=False)
+        rendering = blend(backdrop, part.masks, renderings, boxes, cross_fade=False)
     if part.photo is None:
         return rendering
-    return seamless_clone(backdrop, rendering, 1 - part.static_mask, **asdict(removal))
+    mask = 1 - part.static_mask
+    if removal.mode == "as needed":
+        screen = screen_for(backdrop)
+        return poisson_blend(
+            backdrop, rendering, mask, mixed=removal.mixed, boundary=removal.boundary, screen=screen
+        )
+    return seamless_clone(backdrop, rendering, mask, **asdict(removal))
+
+
+def _fitted_to_photo(
+    generator: Generator, part: Inversion, renderings: Sequence[Tensor]
+) -> tuple[list[Tensor], Tensor]:
+    """Every segment's rendering without the smooth error of its code, and the photo with what its edits change.
+
+    The error is told by the unedited rendering, so that no edit is taken for one. The change fades with the mask, one
+    pixel inside of it, and joins an edited rendering to the photo in a soft boundary.
+    """
+    photo, replaced = part.backdrop(), 1 - part.static_mask
+    faded = -F.max_pool2d(-replaced, 3, 1, 1) / replaced.clamp(min=SMALLEST_WEIGHT)
+    plain, boxes = render_segments(generator, part, edited=False, margin=1)
+    fitted, changed = [], photo.clone()
+    for segment, rendering, unedited, box in zip(part.segments, renderings, plain, boxes, strict=True):
+        inside = (..., slice(box.top, box.bottom), slice(box.left, box.right))
+        whole, mask = photo.clone(), segment.mask.to(photo)
+        whole[inside] = unedited
+        fitted.append(rendering + confirmed_offset(photo, whole, mask, "soft")[inside])
+        changed[inside] += (faded.to(photo) * mask)[inside] * (rendering - unedited)
+    return fitted, changed
 
 
 def _renderings_with_detail(
@@ -127,13 +173,14 @@ def _renderings_with_detail(
     photo, masks = inversion.backdrop(), inversion.masks
     scale = max(1.0, max(photo.shape[-2:]) / 256)
     renderings, boxes = [], []
-    for segment in inversion.segments:
+    generators = segment_generators(generator, inversion)
+    for own, segment in zip(generators, inversion.segments, strict=True):
         box = mask_box(segment.mask, margin=round(_CONTEXT * scale))
         image = photo[..., box.top : box.bottom, box.left : box.right]
         edits = [edit for edit in applicable_edits(masks, segment.name, inversion.edits) if edit.strength]
         if edits:
-            plain = render_segment(generator, inversion, segment, [], box).to(photo)
-            edited = render_segment(generator, inversion, segment, edits, box).to(photo)
+            plain = draw_segment(own, inversion, segment, [], box).to(photo)
+            edited = draw_segment(own, inversion, segment, edits, box).to(photo)
             image = with_detail(image, plain, edited, move=move, scale=scale)
         renderings.append(image)
         boxes.append(box)

@@ -8,12 +8,12 @@ from typing import Literal, get_args
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from ..deprecated import old_names
 from ..errors import InvalidInputError
 from ..wording import pictures
 from .flow import backward_warp, optical_flow
+from .gaussian import gaussian_blur
 
 __getattr__ = old_names(__name__)
 
@@ -67,7 +67,7 @@ def with_detail(
     residual = photo - reconstruction
     if not move:
         similarity = _similarity(_mismatch(edited, reconstruction, scale))
-        return edited + _gaussian_blur(similarity, scale) * residual
+        return edited + gaussian_blur(similarity, scale) * residual
     motion = detail_motion(reconstruction, edited, scale)
     return edited + motion.moving * backward_warp(residual, motion.flow) + motion.still * residual
 
@@ -84,14 +84,14 @@ def detail_motion(
     flow, back = optical_flow(after, before), optical_flow(before, after)
     at_rest = _mismatch(after, before, scale)
     in_motion = _mismatch(after, backward_warp(before, flow), scale)
-    moves = _gaussian_blur(
+    moves = gaussian_blur(
         torch.sigmoid((at_rest - in_motion - MOTION_GAIN) / MOTION_GAIN_WIDTH), CHOICE_SIGMA * scale
     )
     carried = _similarity(in_motion, mismatch_scale) * _consistency(flow, back, scale).to(after)
     return DetailMotion(
         flow=flow.to(after),
-        moving=_gaussian_blur(moves * carried, scale),
-        still=_gaussian_blur((1 - moves) * _similarity(at_rest, mismatch_scale), scale),
+        moving=gaussian_blur(moves * carried, scale),
+        still=gaussian_blur((1 - moves) * _similarity(at_rest, mismatch_scale), scale),
     )
 
 
@@ -122,8 +122,8 @@ def check_keep_detail(keep_detail: str) -> None:
 def _mismatch(one: Tensor, other: Tensor, scale: float) -> Tensor:
     """[1,1,h,w]: by how much the structures of two images differ around each pixel, shades left out."""
     difference = one - other
-    ragged = difference - _gaussian_blur(difference, SHADE_SIGMA * scale)
-    return _gaussian_blur(ragged.square().mean(dim=1, keepdim=True), PATCH_SIGMA * scale).sqrt()
+    ragged = difference - gaussian_blur(difference, SHADE_SIGMA * scale)
+    return gaussian_blur(ragged.square().mean(dim=1, keepdim=True), PATCH_SIGMA * scale).sqrt()
 
 
 def _similarity(mismatch: Tensor, mismatch_scale: float = MISMATCH_SCALE) -> Tensor:
@@ -136,14 +136,3 @@ def _consistency(flow: Tensor, back: Tensor, scale: float) -> Tensor:
     """
     away = (flow + backward_warp(back, flow)).square().sum(dim=1, keepdim=True)
     return torch.exp(-away / (2 * (ROUND_TRIP_SIGMA * scale) ** 2))
-
-
-def _gaussian_blur(image: Tensor, sigma: float) -> Tensor:
-    """Gaussian blur of [1,C,h,w], cut at three sigma, continued by its border."""
-    reach = math.ceil(3 * sigma)
-    steps = torch.arange(-reach, reach + 1, device=image.device, dtype=image.dtype)
-    weights = torch.exp(-0.5 * (steps / sigma) ** 2)
-    weights = weights / weights.sum()
-    planes = F.pad(image, (reach,) * 4, mode="replicate").transpose(0, 1)
-    rows = F.conv2d(planes, weights.view(1, 1, 1, -1))
-    return F.conv2d(rows, weights.view(1, 1, -1, 1)).transpose(0, 1)

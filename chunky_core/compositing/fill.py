@@ -21,8 +21,8 @@ from ..errors import InvalidInputError
 from ..generator.architecture import build_module
 from ..generator.generator import Generator
 from ..generator.spaces import SPACES, LatentCode
-from ..generator.weight_deltas import with_weight_deltas
 from ..inversion import Edit, Inversion, ProjectionConfig, SegmentCode, SegmentCodes, project
+from ..inversion.tuning import segment_generator
 from ..segments.masks import check_extent, mask_box, without_noise
 from ..segments.masks import feather as feathered
 from ..segments.names import resolve_one
@@ -84,7 +84,7 @@ def fill_region(
         )  # what can't be laid on top is refused at once
         code, curve, stopped = segment.code, [], inversion.stopped
         if any(part.fit for part in parts):
-            own = _tuned_generator(generator, segment, inversion.noise)
+            own = _own_generator(generator, inversion, segment)
             edits = applicable_edits(inversion.masks, name, inversion.edits)
             start = _single_segment(
                 render(generator, inversion), own, segment, edits, _weights(segment, parts, hold)
@@ -117,15 +117,15 @@ def fill_name(name: str, names: Sequence[str]) -> str:
     return found
 
 
-def _tuned_generator(generator: Generator, segment: SegmentCode, noise: Sequence[Tensor]) -> Generator:
+def _own_generator(generator: Generator, inversion: Inversion, segment: SegmentCode) -> Generator:
     """The generator as it draws the segment: with its tuning, and with the inversion's noise maps as its own,
     because the projection takes no others that stand still.
     """
-    own = with_weight_deltas(generator, segment.delta)
-    if not noise:
+    own = segment_generator(generator, inversion, segment)
+    if not inversion.noise:
         return own
     state = dict(own.module.state_dict())
-    for (layer, _), values in zip(own.noise_layout, noise, strict=True):
+    for (layer, _), values in zip(own.noise_layout, inversion.noise, strict=True):
         state[f"synthesis.{layer}.noise_const"] = values
     module = build_module(own.architecture, state, own.device, own.dtype)
     return Generator(module, own.metadata, architecture=own.architecture)

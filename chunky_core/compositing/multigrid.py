@@ -23,13 +23,14 @@ class Grid:
     """A graph Laplacian: diagonal [1,1,h,w] minus the weights of the edges to the right and downward.
 
     diagonal is 0 at pixels that are no unknowns. spread: the share of a coarse correction that a pixel takes,
-    which makes up for coarse neighbours that lie beyond the image.
+    which makes up for coarse neighbours that lie beyond the image. screen: what of the diagonal holds an unknown at 0.
     """
 
     right: Tensor
     down: Tensor
     diagonal: Tensor
     spread: Tensor
+    screen: Tensor | None = None
 
     def residual(self, x: Tensor, b: Tensor, out: Tensor | None = None) -> Tensor:
         """b - L x for x, b [B,1,h,w], written into `out` if given."""
@@ -66,14 +67,17 @@ class FinestGrid(Grid):
         return y
 
 
-def solve_poisson(unknown: Tensor, right_hand_side: Tensor, tolerance: float = 1e-3) -> Tensor:
-    """x with sum_q (x_p - x_q) = b_p over the 2..4 neighbours q of every unknown p, and x = 0 elsewhere.
+def solve_poisson(
+    unknown: Tensor, right_hand_side: Tensor, tolerance: float = 1e-3, *, screen: Tensor | None = None
+) -> Tensor:
+    """x with w_p x_p + sum_q (x_p - x_q) = b_p over the 2..4 neighbours q of every unknown p, and x = 0 elsewhere.
 
-    unknown: bool [h,w]; at least one pixel must be known. right_hand_side: b, float32 [B,h,w], B problems solved
-    at once. tolerance: of x, in units of max(1, |b|): the last step is the first that changes no pixel by more, and
-    it leaves errors of about a tenth of that. Returns [B,h,w]. Raises ChunkyError if it does not converge.
+    unknown: bool [h,w]; at least one pixel must be known, or held by the screen. right_hand_side: b, float32 [B,h,w],
+    B problems solved at once. screen: w >= 0, float32 [h,w], none = 0; with it the equation is the screened one (Bhat
+    et al. 2008). tolerance: of x, in units of max(1, |b|): the last step is the first that changes no pixel by more,
+    and it leaves errors of about a tenth of that. Returns [B,h,w]. Raises ChunkyError if it does not converge.
     """
-    grids = _hierarchy(_finest(unknown))
+    grids = _hierarchy(_finest(unknown, screen))
     (height, width), (padded_height, padded_width) = unknown.shape, grids[0].diagonal.shape[-2:]
     padding = (0, padded_width - width, 0, padded_height - height)
     residual = F.pad(torch.where(unknown, right_hand_side, 0)[:, None], padding)
@@ -97,14 +101,17 @@ def solve_poisson(unknown: Tensor, right_hand_side: Tensor, tolerance: float = 1
     )
 
 
-def _finest(unknown: Tensor) -> Grid:
+def _finest(unknown: Tensor, screen: Tensor | None) -> Grid:
     free = unknown.float()[None, None]
     neighbors = torch.full_like(free, 4)
     for border in (0, -1):
         neighbors[..., border, :] -= 1
         neighbors[..., border] -= 1
     right, down = free[..., 1:] * free[..., :-1], free[..., 1:, :] * free[..., :-1, :]
-    return FinestGrid(right, down, neighbors * free, free)
+    if screen is None:
+        return FinestGrid(right, down, neighbors * free, free)
+    held = screen.to(free) * free
+    return FinestGrid(right, down, neighbors * free + held, free, held)
 
 
 def _hierarchy(grid: Grid) -> list[Grid]:
@@ -116,9 +123,10 @@ def _hierarchy(grid: Grid) -> list[Grid]:
         right, down, diagonal, inside = (
             F.pad(t, padding) for t in (grid.right, grid.down, grid.diagonal, inside)
         )
+        screen = None if grid.screen is None else F.pad(grid.screen, padding)
         coarse_inside = F.max_pool2d(inside, 2)
         spread = (diagonal > 0).to(diagonal) / _up(coarse_inside).clamp(min=0.25)
-        grids.append(type(grid)(right, down, diagonal, spread))
+        grids.append(type(grid)(right, down, diagonal, spread, screen))
         grid, inside = _coarser(grids[-1], len(grids)), coarse_inside
     return [*grids, grid]
 
@@ -129,15 +137,20 @@ def _coarser(grid: Grid, level: int) -> Grid:
     A block's energy counts a jump at its edge where a smooth function has a slope over two pixels, which is
     twice too much; halving the operator makes it the Laplacian of the coarse grid. What ties a block to known
     pixels loses less than half, since they don't move away as the centres of the blocks do: a pixel's centre
-    is 1 from the next known one, that of a block of the given level 1/2 + 1/2^(level + 1) of its width.
+    is 1 from the next known one, that of a block of the given level 1/2 + 1/2^(level + 1) of its width. The screen
+    has no slope and loses nothing.
     """
     right, down = grid.right, grid.down
     coarse_right = (right[..., ::2, 1::2] + right[..., 1::2, 1::2]) / 2
     coarse_down = (down[..., 1::2, ::2] + down[..., 1::2, 1::2]) / 2
-    tied = 4 * F.avg_pool2d(grid.diagonal - _joined(right, down), 2)
+    ties = grid.diagonal - _joined(right, down)
+    tied = 4 * F.avg_pool2d(ties if grid.screen is None else ties - grid.screen, 2)
     finer_distance, distance = (1 + 0.5 ** (level - 1)) / 2, (1 + 0.5**level) / 2
     diagonal = _joined(coarse_right, coarse_down) + tied * (finer_distance / distance / 2)
-    return Grid(coarse_right, coarse_down, diagonal, grid.spread)
+    if grid.screen is None:
+        return Grid(coarse_right, coarse_down, diagonal, grid.spread)
+    screen = 4 * F.avg_pool2d(grid.screen, 2)
+    return Grid(coarse_right, coarse_down, diagonal + screen, grid.spread, screen)
 
 
 def _joined(right: Tensor, down: Tensor) -> Tensor:

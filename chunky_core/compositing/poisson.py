@@ -36,6 +36,7 @@ def poisson_blend(
     mixed: bool = False,
     boundary: BoundaryGuidance = "picture",
     band: int | None = None,
+    screen: Tensor | None = None,
 ) -> Tensor:
     """The rendering set into the photo with its gradients, but the photo's colours at the boundary of the mask.
 
@@ -55,15 +56,19 @@ def poisson_blend(
         with the photo around the region but for what an edit changed: less of the edit is lost.
     band: solve only within so many pixels of the region's boundary; deeper inside the rendering stays as it is,
         which keeps the photo's colours from bleeding far into it.
+    screen: [H,W] or [1 or B,1,H,W], w >= 0: how strongly every pixel is held to the rendering, by an energy
+        w (result - rendering)^2 beside that of the differences (Bhat et al. 2008, "Fourier Analysis of the 2D Screened
+        Poisson Equation", equation 1). A correction at the boundary fades over about 1 / sqrt(w) pixels. Where the
+        photo's differences count (see boundary) nothing is held.
 
     Inside the region the result has the rendering's differences between neighbours in the least-squares sense
     (Perez et al. equations 3 and 7); outside, it is the photo, number for number. At the image's border,
     where no photo continues, the differences alone decide. Colours may leave [-1,1] a little; `to_uint8`
     clips them.
     An empty region gives the photo. If the region is everything, nothing ties it to the photo but the mean
-    colour of each channel, which is kept; a band has no boundary to follow then and leaves the rendering as it is.
+    colour of each channel, which is kept; with a band or a screen the rendering stays as it is then.
     Solved in single precision to a small part of a grey level. Raises InvalidInputError for shapes that do not
-    agree, NaN and infinite values.
+    agree, NaN and infinite values, and a screen below 0.
     """
     mask = as_stack(mask)
     check_images(photo, rendering, mask, boundary)
@@ -71,15 +76,38 @@ def poisson_blend(
         check_band(band)
     rendering, mask = rendering.to(photo), mask.to(photo.device)
     masks = mask[:, 0].expand(len(photo), -1, -1)
+    screens = [None] * len(photo) if screen is None else _screens(screen, photo)
     return torch.stack(
-        [_blend_one(*one, mixed, boundary, band) for one in zip(photo, rendering, masks, strict=True)]
+        [
+            _blend_one(*one, mixed, boundary, band)
+            for one in zip(photo, rendering, masks, screens, strict=True)
+        ]
     )
 
 
+def _screens(screen: Tensor, photo: Tensor) -> list[Tensor]:
+    """One [H,W] for each photo. Raises InvalidInputError for another size, and for values below 0 or not finite."""
+    planes = as_stack(screen).to(photo.device, torch.float32)
+    batch, _, height, width = photo.shape
+    if planes.shape not in ((1, 1, height, width), (batch, 1, height, width)):
+        raise InvalidInputError(
+            f"the screen is {in_pixels(planes)}, the photo {width}x{height}; expected one of the photo's size"
+        )
+    if not (planes.isfinite() & (planes >= 0)).all():
+        raise InvalidInputError("the screen has values that are below 0 or not finite; expected 0 or more")
+    return list(planes[:, 0].expand(batch, -1, -1))
+
+
 def _blend_one(
-    photo: Tensor, rendering: Tensor, mask: Tensor, mixed: bool, boundary: str, band: int | None
+    photo: Tensor,
+    rendering: Tensor,
+    mask: Tensor,
+    screen: Tensor | None,
+    mixed: bool,
+    boundary: str,
+    band: int | None,
 ) -> Tensor:
-    """`poisson_blend` of one rendering [3,H,W] with a mask [H,W]."""
+    """`poisson_blend` of one rendering [3,H,W] with a mask and a screen [H,W]."""
     mask = without_noise(mask)
     region = mask > 0
     unknown = region if band is None else region & (grow((~region).float(), band) > 0)
@@ -91,7 +119,11 @@ def _blend_one(
         _guidance_field(photo[window], rendering[window], mask[window], axis, mixed, boundary)
         for axis in AXES
     ]
-    return solve_gradient_domain(start, unknown, window, guidance, photo.mean(dim=(1, 2), keepdim=True))
+    if screen is not None:
+        screen = torch.where(mask < PHOTO_SHOWS_BELOW.get(boundary, 0.0), 0, screen)
+    return solve_gradient_domain(
+        start, unknown, window, guidance, photo.mean(dim=(1, 2), keepdim=True), screen
+    )
 
 
 def window_around(unknown: Tensor) -> tuple[Any, ...]:
@@ -101,15 +133,22 @@ def window_around(unknown: Tensor) -> tuple[Any, ...]:
 
 
 def solve_gradient_domain(
-    start: Tensor, unknown: Tensor, window: tuple[Any, ...], guidance: Sequence[Tensor], mean: Tensor
+    start: Tensor,
+    unknown: Tensor,
+    window: tuple[Any, ...],
+    guidance: Sequence[Tensor],
+    mean: Tensor,
+    screen: Tensor | None = None,
 ) -> Tensor:
     """The image whose differences are nearest to the guidance field, in the least-squares sense.
 
     start: [3,H,W]; only the pixels where unknown, bool [H,W], is True change. window: of `window_around`; guidance:
     for each of AXES the wanted differences in it, [3,h,w-1] and [3,h-1,w]. mean: [3,1,1], the mean colour that is
-    given to the result where all pixels are unknown, since differences don't tell it.
+    given to the result where all pixels are unknown, since differences don't tell it. screen: [H,W], how strongly the
+    pixels are held to `start`, see `poisson_blend`; where it is above 0 anywhere it tells the mean, too.
     """
-    everywhere = bool(unknown.all())
+    held = screen is not None and bool(screen.any())
+    everywhere = bool(unknown.all()) and not held
     if everywhere:
         unknown = unknown.clone()
         unknown[0, 0] = False  # one fixed pixel makes the solution unique
@@ -121,7 +160,8 @@ def solve_gradient_domain(
         second += jump
     result = start.clone()
     if unknown.any():
-        result[window] += solve_poisson(unknown[window], b).to(start)
+        held_there = screen[window].to(b) if screen is not None and held else None
+        result[window] += solve_poisson(unknown[window], b, screen=held_there).to(start)
     return result + (mean - result.mean(dim=(1, 2), keepdim=True)) if everywhere else result
 
 

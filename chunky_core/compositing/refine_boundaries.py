@@ -15,10 +15,11 @@ from ..errors import InvalidInputError
 from ..generator.generator import Generator
 from ..inversion import Inversion, SegmentCode, SegmentCodes
 from ..inversion.record import check_same_generator
+from ..inversion.tuning import segment_generators
 from ..losses.perceptual import PerceptualNetwork
 from ..segments.level_set import boundary_speed, feature_speed, refine_segments
 from ..segments.segment_masks import SegmentMasks
-from .render import render_segment
+from .render import draw_segment
 
 Reference = Literal["edit", "photo"]
 SpeedMeasure = Callable[[Tensor, Tensor], Tensor]  # two images [1,3,H,W] -> F [1,1,H,W] in [0,1]
@@ -77,13 +78,15 @@ def segment_speeds(
     """
     check_same_generator(generator, inversion)
     masks = inversion.masks
-    by_name = {segment.name: segment for segment in inversion.segments}
+    generators = segment_generators(generator, inversion)
+    by_name = dict(zip(inversion.names, zip(generators, inversion.segments, strict=True), strict=True))
     speeds = {}
     for name in masks.resolve(names):
         edits = [edit for edit in applicable_edits(masks, name, inversion.edits) if edit.strength]
         if edits or compared == "photo":
-            edited = render_segment(generator, inversion, by_name[name], edits)
-            reference = _reference(generator, inversion, by_name[name], compared)
+            own, segment = by_name[name]
+            edited = draw_segment(own, inversion, segment, edits)
+            reference = _reference(own, inversion, segment, compared)
             speeds[name] = speed(reference.to(edited), edited).to(inversion.static_mask)
     if not speeds:
         raise InvalidInputError(
@@ -130,11 +133,9 @@ def _with_mask(segment: SegmentCode, mask: Tensor, refined: bool) -> SegmentCode
     return replace(segment, mask=mask, redrawn=redrawn)
 
 
-def _reference(
-    generator: Generator, inversion: Inversion, segment: SegmentCode, compared: Reference
-) -> Tensor:
+def _reference(own: Generator, inversion: Inversion, segment: SegmentCode, compared: Reference) -> Tensor:
     if compared == "edit":
-        return render_segment(generator, inversion, segment, [])
+        return draw_segment(own, inversion, segment, [])
     if inversion.photo is None:
         raise InvalidInputError(
             "this inversion was saved without its photo, which is to be compared; give it the photo, or compare "

@@ -15,9 +15,9 @@ from ..editing.edits import applicable_edits, edited_code
 from ..errors import InvalidInputError
 from ..generator.generator import Generator
 from ..generator.spaces import LatentCode, synthesis_input
-from ..generator.weight_deltas import with_weight_deltas
 from ..inversion import Edit, Inversion, SegmentCode
 from ..inversion.record import check_same_generator
+from ..inversion.tuning import segment_generator, segment_generators
 from ..segments.blend import blend
 from ..segments.masks import mask_box
 
@@ -51,9 +51,10 @@ def render_segments(
     backdrop, masks = inversion.backdrop(), inversion.masks
     boxes = [mask_box(segment.mask, margin=margin) for segment in inversion.segments]
     renderings = []
-    for segment, box in zip(inversion.segments, boxes, strict=True):
+    generators = segment_generators(generator, inversion)
+    for own, segment, box in zip(generators, inversion.segments, boxes, strict=True):
         edits = applicable_edits(masks, segment.name, inversion.edits) if edited else []
-        renderings.append(render_segment(generator, inversion, segment, edits, box).to(backdrop))
+        renderings.append(draw_segment(own, inversion, segment, edits, box).to(backdrop))
     return renderings, boxes
 
 
@@ -67,7 +68,18 @@ def render_segment(
     """G(X_i) with edits, on the generator's device: the whole image [1,3,H,W] and not only what its mask shows,
     or the pixels of a box of it. Raises InvalidInputError for a code that isn't finite.
     """
-    own = with_weight_deltas(generator, segment.delta)
+    own = segment_generator(generator, inversion, segment)
+    return draw_segment(own, inversion, segment, edits, box)
+
+
+def draw_segment(
+    own: Generator,
+    inversion: Inversion,
+    segment: SegmentCode,
+    edits: Sequence[Edit],
+    box: Box | None = None,
+) -> Tensor:
+    """The same by a generator of `segment_generators`, which has the deltas of inversion and segment already."""
     noise = [values.to(own.device, own.dtype) for values in inversion.noise] or None
     code = LatentCode(segment.code.space, segment.code.tensor.to(own.device))
     moved = edited_code(own, code, edits)

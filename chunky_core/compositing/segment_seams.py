@@ -35,19 +35,22 @@ def poisson_blend_segments(
     mixed: bool = False,
     band: int | None = None,
     boundary: SoftBoundary = "soft",
+    screen: Tensor | None = None,
 ) -> Tensor:
     """One image with every segment's own differences and without seams, [1,3,H,W].
 
     photo: [1,3,H,W] in [-1,1]; renderings: per segment [1,3,h,w], what the generator drew in its box; boxes must hold
     the segment's mask and one pixel around it (as far as the image goes).
-    mixed, band: as in `poisson_blend`; the band lies along the borders between segments, too. boundary: from which of
-    the photo's weights on its differences count: "soft" = wherever it shows, "half" = from 0.5 on.
+    mixed, band, screen [1,1,H,W]: as in `poisson_blend`; the band lies along the borders between segments, too.
+    boundary: from which of the photo's weights on its differences count: "soft" = wherever it shows, "half" = from 0.5
+    on.
 
     A pixel belongs to the segment with the largest weight, without a cross-fade. Between pixels of one segment
     its own rendering's difference counts, between those of two segments the mean of both renderings'
     differences, and the photo's at the boundary, as in `poisson_blend`. All pixels are solved for together, the photo
     around them fixed (Perez et al. 2003, equation 7). Where the static mask is 1 the photo's numbers are
-    returned as they are. Without any such pixel the result keeps the mean colour of the segments' renderings.
+    returned as they are. Without any such pixel the result keeps the mean colour of the segments' renderings, in a
+    whole or, with a screen, about everywhere.
     """
     limit = 1 - PHOTO_SHOWS_BELOW[boundary]
     labels, start = _hard_edged(photo, segments, renderings, boxes, limit)
@@ -63,7 +66,8 @@ def poisson_blend_segments(
         _guidance_field(photo[0], labels, static, renderings, boxes, axis, mixed, limit) for axis in AXES
     ]
     inside = [wanted[_differences_in(window, axis)] for wanted, axis in zip(guidance, AXES, strict=True)]
-    return solve_gradient_domain(start, unknown, window, inside, start.mean(dim=(1, 2), keepdim=True))[None]
+    mean, held = start.mean(dim=(1, 2), keepdim=True), None if screen is None else screen[0, 0]
+    return solve_gradient_domain(start, unknown, window, inside, mean, held)[None]
 
 
 @torch.no_grad()

@@ -16,7 +16,7 @@ from ..deprecated import old_names
 from ..errors import InvalidInputError
 from ..losses import LossNetworks
 from ..segments.segment_masks import SegmentMasks
-from .metrics import identity_distance, lpips_distance, mse
+from .metrics import both_networks, identity_distance, lpips_distance, mse
 
 __getattr__ = old_names(__name__)
 
@@ -60,18 +60,14 @@ def measure_fidelity(
 
     Raises InvalidInputError if the sizes differ, or a network is missing: both are needed.
     """
-    if networks.perceptual is None or networks.identity is None:
-        raise InvalidInputError(
-            "fidelity needs a perceptual and an identity network; load them with weights above 0 for both"
-        )
-    network = networks.perceptual
+    network, identity_network = both_networks(networks, "fidelity")
     by_name = {
         name: SegmentFidelity(
             mse(rendering, photo, mask[None]), lpips_distance(rendering, photo, network, mask[None])
         )
         for name, mask in zip(segments.names, segments.masks, strict=True)
     }
-    identity = identity_distance(rendering, photo, networks.identity)
+    identity = identity_distance(rendering, photo, identity_network)
     return Fidelity(lpips_distance(rendering, photo, network), identity, mse(rendering, photo), by_name)
 
 

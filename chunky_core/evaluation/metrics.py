@@ -10,7 +10,7 @@ from torch import Tensor
 from ..deprecated import old_names
 from ..devices import float64_device
 from ..errors import InvalidInputError
-from ..losses import IdentityNetwork, PerceptualNetwork, perceptual_distance
+from ..losses import IdentityNetwork, LossNetworks, PerceptualNetwork, perceptual_distance
 from ..losses.resize import input_size, resize
 
 __getattr__ = old_names(__name__)
@@ -67,6 +67,15 @@ def identity_distance(image: Tensor, target: Tensor, network: IdentityNetwork) -
     """
     _check_sizes(image, target)
     return 1.0 - (network.embed(image) * network.embed(target)).sum(dim=1).mean().item()
+
+
+def both_networks(networks: LossNetworks, purpose: str) -> tuple[PerceptualNetwork, IdentityNetwork]:
+    """The perceptual and the identity network. Raises InvalidInputError, which names the purpose, without either."""
+    if networks.perceptual is None or networks.identity is None:
+        raise InvalidInputError(
+            f"{purpose} needs a perceptual and an identity network; load them with weights above 0 for both"
+        )
+    return networks.perceptual, networks.identity
 
 
 def _check_sizes(image: Tensor, target: Tensor) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import warnings
 from collections.abc import Mapping, Sequence
@@ -209,6 +210,12 @@ class Generator:
             keeps = dtype in (torch.float32, torch.float64)  # so the copy can find out its own fingerprint
             fingerprint = self._fingerprint if keeps else self.fingerprint
             return Generator(module, self.metadata, fingerprint, self.architecture)
+
+    def with_module(self, module: GeneratorModule) -> Generator:
+        """This generator with networks of other weights, which are taken as they are."""
+        own = copy.copy(self)
+        own.module, own._fingerprint = module, None
+        return own
 
     def _labels(self, c: Tensor | int | None, batch: int) -> Tensor | None:
         """c of `mapping` as labels [batch,c_dim], or None for a generator without classes."""

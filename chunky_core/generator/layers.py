@@ -26,7 +26,13 @@ from .ops import (
     weight_energy,
 )
 from .region_plan import Window
-from .styled_convolution import scale_channels, scaled_convolution, scaled_leaky_relu, scaled_weights_pay
+from .styled_convolution import (
+    scale_channels,
+    scaled_convolution,
+    scaled_leaky_relu,
+    scaled_weights_pay,
+    trained_convolution,
+)
 
 _TAPS = (1.0, 3.0, 3.0, 1.0)
 
@@ -85,10 +91,12 @@ class SynthesisLayer(nn.Module):
         energy = self._constant("energy", lambda: weight_energy(self.weight))
         factors = demodulation(scaled, energy) * self.leaky_gain
         bias = self._constant("scaled_bias", lambda: self.bias * self.leaky_gain)
-        contained = self.frozen and scaled_weights_pay(x, self.weight)
+        contained = scaled_weights_pay(x, self.weight) and (self.frozen or self.weight.requires_grad)
         if contained:
+            convolution = trained_convolution if self.weight.requires_grad else scaled_convolution
             fir = self.resample_filter if self.up else None
-            x = scaled_convolution(x, self.weight, scaled, factors, bias, window, fir)
+            x = convolution(x, self.weight, scaled, factors, bias, window, fir)
+            factors = factors.detach() if self.weight.requires_grad else factors
         elif self.up:
             x = upsampling_conv3x3(scale_channels(x, scaled), self.weight, self.resample_filter, window)
         else:
@@ -114,6 +122,11 @@ class SynthesisLayer(nn.Module):
         weight = weight.contiguous(memory_format=memory_format(device))
         self.weight = nn.Parameter(weight.transpose(0, 1) if self.up else weight, requires_grad=False)
         self.frozen = True
+        self.energy = self.scaled_bias = self.scaled_noise = None
+
+    def weights_changed(self, *, trained: bool) -> None:
+        """Its parameters are other ones now, laid out like those before. trained: they change from call to call."""
+        self.frozen = not trained
         self.energy = self.scaled_bias = self.scaled_noise = None
 
     def _constant(self, name: str, make: Callable[[], Tensor]) -> Tensor:

@@ -115,11 +115,30 @@ class _ScaledLeakyRelu(torch.autograd.Function):
 
 
 def scaled_weights_pay(x: Tensor, weight: Tensor) -> bool:
-    """Whether `scaled_convolution` takes x: [B,I,H,W] and gains by it. Weights that are trained want their gradient;
-    in float16 a small style would leave too little of its channel's gradient.
+    """Whether `scaled_convolution`, or for weights that want gradients `trained_convolution`, takes x: [B,I,H,W] and
+    gains by it. In float16 a small style would leave too little of its channel's gradient.
     """
     single = len(x) == 1 and x.dtype != torch.float16
-    return single and not weight.requires_grad and x.numel() >= _MAPS_PER_WEIGHTS * weight.numel()
+    return single and x.numel() >= _MAPS_PER_WEIGHTS * weight.numel()
+
+
+def trained_convolution(
+    x: Tensor,
+    weight: Tensor,
+    styles: Tensor,
+    factors: Tensor,
+    bias: Tensor,
+    window: Window,
+    fir: Tensor | None,
+) -> Tensor:
+    """`scaled_convolution` for a weight under training: styles and factors get their gradients through the scaled
+    weight, whose own is made anyway; the bias, a constant here, gets its gradient from `scaled_leaky_relu`.
+    """
+    kernel, bias = _kernel(weight, styles, factors, fir is not None), bias.detach()
+    if fir is None:
+        x, padding = padded(x, window)
+        return convolve(x, kernel, padding, bias=bias)
+    return smooth(convolve(x, kernel, double=True), fir, window, bias)
 
 
 def scaled_convolution(

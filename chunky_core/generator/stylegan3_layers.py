@@ -133,6 +133,10 @@ class FilteredLayer(nn.Module):
         """Lets it keep what depends on the weights only; until then they may change from call to call."""
         self.frozen, self.energy, self._filters = True, None, None
 
+    def weights_changed(self, *, trained: bool) -> None:
+        """Its parameters are other ones now, laid out like those before. trained: they change from call to call."""
+        self.frozen, self.energy = not trained, None
+
     def _constant_energy(self) -> Tensor:
         if self.energy is None:
             with torch.inference_mode(False):  # autograd can't save what inference mode makes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -51,6 +52,12 @@ def begin(
         start, state = check_resumable(generator, start, photo, masks, spaces, config)
         config = config.going_on(start.settings)
         masks = _cloned(start.masks, device)  # they may have been refined on the way
+    if start is not None and start.is_tuned:
+        warnings.warn(
+            "the projection goes on with the generator's own weights: the earlier inversion's tuning fits its codes "
+            "only and is left behind; tune the result again",
+            stacklevel=3,
+        )
     full = PyramidLevel.full(photo, masks, config)
     hooks = default_hooks(config) if hooks is None else list(hooks)
     warm_up = next((hook for hook in hooks if isinstance(hook, WarmUp)), None)

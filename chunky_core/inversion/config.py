@@ -56,9 +56,10 @@ class ProjectionConfig:
     highest, in units of the space (K: 0.1). optimizer: "adam", or "lbfgs" for segments in w or z, which finds
     the size of its steps itself.
     adam_betas: decay of Adam's two moments, in [0,1) (K: 0.9, 0.999, which overshoot in runs of some hundred steps).
-    warmup: fraction of the steps, in [0,1), that fits one code to all segments together; warmup_photo: to the whole
-    photo, static parts included, at a low resolution. global_code: that code
-    is fitted on beside the segments' own, and a segment that it fits better takes it over (independent, Adam).
+    warmup: fraction of the steps, in [0,1], that fits one code to all segments together; 1 = they share it to the end.
+    warmup_photo: to the whole photo, static parts included, at a low resolution.
+    global_code: that code is fitted on beside the segments' own, and a segment that it fits better takes it over
+    (independent, Adam).
     loss: what compares with the photo.
     lambda_reg: pull of each code to the mean code of the segments (P2 eq. 2), as a mean square per number of
     the code; the paper's sum of squares is as many times larger as a code has numbers. lambda_mean: the same
@@ -153,7 +154,9 @@ class ProjectionConfig:
             raise InvalidInputError(
                 f"dilation_weight is {self.dilation_weight}; expected a fraction in [0, 1]"
             )
-        for name in ("warmup", "coarse", "neighborhood"):
+        if not 0 <= self.warmup <= 1:
+            raise InvalidInputError(f"warmup is {self.warmup}; expected a fraction in [0, 1]")
+        for name in ("coarse", "neighborhood"):
             if not 0 <= getattr(self, name) < 1:
                 raise InvalidInputError(f"{name} is {getattr(self, name)}; expected a fraction in [0, 1)")
         for name in (
@@ -204,10 +207,10 @@ def plain_settings(config: ProjectionConfig) -> dict[str, Any]:
 
 def _same(one: Any, other: Any) -> bool:
     """Whether a value out of a file is that of a field."""
-    return one == (list(other) if isinstance(one, list) and isinstance(other, tuple) else other)
+    return bool((tuple(one) if isinstance(one, list) else one) == other)
 
 
-def _check_betas(betas: object) -> None:
+def _check_betas(betas: Any) -> None:
     fits = isinstance(betas, tuple | list) and len(betas) == 2
     if not fits or not all(isinstance(beta, int | float) and 0 <= beta < 1 for beta in betas):
         raise InvalidInputError(f"adam_betas is {betas!r:.60}; expected two fractions in [0, 1)")

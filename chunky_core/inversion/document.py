@@ -31,6 +31,8 @@ def check_finite(inversion: Inversion) -> None:
         _checked(f"codes/{index}", segment.code.tensor)
         for name, delta in segment.delta.items():
             _checked(f"deltas/{index}/{name}", delta)
+    for name, delta in inversion.delta.items():
+        _checked(f"delta/{name}", delta)
     for index, noise in enumerate(inversion.noise):
         _checked(f"noise/{index}", noise)
     if inversion.photo is not None:
@@ -45,6 +47,8 @@ def to_json(inversion: Inversion) -> str:
         "names": list(inversion.names),
         "spaces": [segment.code.space for segment in inversion.segments],
         "deltas": [list(segment.delta) for segment in inversion.segments],
+        "delta_places": _delta_places(inversion.segments),
+        "delta": list(inversion.delta),
         "redrawn": [segment.redrawn for segment in inversion.segments],
         "edits": [_edit_entry(edit) for edit in inversion.edits],
         "fingerprint": inversion.fingerprint,
@@ -76,7 +80,11 @@ def to_tensors(inversion: Inversion) -> dict[str, Tensor]:
         tensors["photo"] = eight_bit if exact else inversion.photo
     for index, segment in enumerate(inversion.segments):
         tensors[f"codes/{index}"] = segment.code.tensor
-        tensors |= {f"deltas/{index}/{name}": delta for name, delta in segment.delta.items()}
+    for index, place in enumerate(_delta_places(inversion.segments)):
+        if index == place:
+            own = inversion.segments[index].delta
+            tensors |= {f"deltas/{index}/{name}": delta for name, delta in own.items()}
+    tensors |= {f"delta/{name}": delta for name, delta in inversion.delta.items()}
     tensors |= {f"edits/{index}": edit.direction.tensor for index, edit in enumerate(inversion.edits)}
     tensors |= {f"noise/{index}": noise for index, noise in enumerate(inversion.noise)}
     if inversion.state is not None:
@@ -129,9 +137,19 @@ def rebuild(document: Mapping[str, Any], read: Read) -> Inversion:
             name: _fit(entry, name)
             for name, entry in _plain(document.get("fits", {}), dict, "the fits").items()
         },
+        delta={
+            name: _finite(read, f"delta/{name}")
+            for name in _different(document.get("delta", []), "the delta")
+        },
     )
     _check_digest(inversion, document)
     return inversion
+
+
+def _delta_places(segments: SegmentCodes) -> list[int]:
+    """For each segment the number of the first one with the very same delta, under which that is stored."""
+    first: dict[int, int] = {}
+    return [first.setdefault(id(segment.delta), index) for index, segment in enumerate(segments)]
 
 
 def _edit_entry(edit: Edit) -> dict[str, Any]:
@@ -173,23 +191,41 @@ def _check_digest(inversion: Inversion, document: Mapping[str, Any]) -> None:
 def _segments(document: Mapping[str, Any], read: Read) -> SegmentCodes:
     names, spaces = (_texts(document[key], key) for key in ("names", "spaces"))
     deltas = _plain(document.get("deltas", [[]] * len(names)), list, "the deltas")
+    places = _plain(document.get("delta_places", list(range(len(names)))), list, "where the deltas are")
     redrawn = _plain(document.get("redrawn", [False] * len(names)), list, "what was redrawn")
     masks = _finite(read, "masks")
-    if not len(names) == len(spaces) == len(deltas) == len(redrawn) == len(masks):
+    if not len(names) == len(spaces) == len(deltas) == len(places) == len(redrawn) == len(masks):
         raise InvalidInputError(
-            f"{len(names)} names, {len(spaces)} spaces, {len(deltas)} deltas, {len(redrawn)} marks of redrawing and "
-            f"{len(masks)} masks; expected as many of each"
+            f"{len(names)} names, {len(spaces)} spaces, {len(deltas)} deltas in {len(places)} places, {len(redrawn)} "
+            f"marks of redrawing and {len(masks)} masks; expected as many of each"
         )
+    stored = _deltas(deltas, places, read)
     return SegmentCodes(
         SegmentCode(
             name,
             masks[index : index + 1],
             LatentCode(space, _code(read, index)),
-            {key: _finite(read, f"deltas/{index}/{key}") for key in _different(keys, "the deltas")},
+            delta,
             _plain(mark, bool, "whether a segment was redrawn"),
         )
-        for index, (name, space, keys, mark) in enumerate(zip(names, spaces, deltas, redrawn, strict=True))
+        for index, (name, space, delta, mark) in enumerate(zip(names, spaces, stored, redrawn, strict=True))
     )
+
+
+def _deltas(names: Sequence[Any], places: Sequence[Any], read: Read) -> list[dict[str, Tensor]]:
+    """The delta of each segment; one that several have is one and the same."""
+    found: list[dict[str, Tensor]] = []
+    for index, (own, place) in enumerate(zip(names, places, strict=True)):
+        keys = _different(own, "the deltas")
+        if not 0 <= _plain(place, int, "where a delta is") <= index or list(keys) != list(names[place]):
+            raise InvalidInputError(
+                f"the delta of segment {index} is in place {place}, where no such delta is"
+            )
+        if place < index:
+            found.append(found[place])
+        else:
+            found.append({key: _finite(read, f"deltas/{index}/{key}") for key in keys})
+    return found
 
 
 def _code(read: Read, index: int) -> Tensor:

@@ -17,6 +17,10 @@ _ADVICE = (
     "more steps, a lower learning rate, a warm-up, or an inversion of the whole photo as start may find it; a mask "
     "that shows something else than the generator draws never will"
 )
+_TUNING_ADVICE = (
+    "more steps, a larger size, a higher learning rate, or a longer projection before the tuning may "
+    "bring it near"
+)
 
 
 @dataclass(frozen=True)
@@ -58,5 +62,6 @@ def fit_report(inversion: Inversion) -> str:
         for name, fit in inversion.fits.items()
     ]
     if inversion.poor_fits:
-        lines.append(f"hardly better than at the start: {', '.join(inversion.poor_fits)}; {_ADVICE}")
+        advice = _TUNING_ADVICE if inversion.state is not None and inversion.state.is_tuning else _ADVICE
+        lines.append(f"hardly better than at the start: {', '.join(inversion.poor_fits)}; {advice}")
     return "\n".join(lines)

@@ -50,9 +50,14 @@ class Edit:
         return f"Edit('{'+'.join(self.segments)}:{self.direction.name}={self.strength:g}')"  # as `parse_edit` reads it
 
 
+TUNING = "tuning"  # the entry of a tuning in settings, and in the numbers of its state
+
+
 @dataclass(frozen=True, eq=False)
 class ProjectionState:
-    """step: how many of the steps are done; numbers: plain values that JSON can hold; tensors: codes under
+    """Where a projection stands, or a tuning after it.
+
+    step: how many of the steps are done; numbers: plain values that JSON can hold; tensors: codes under
     optimisation, the optimiser's moments, and what else is large.
     """
 
@@ -63,6 +68,11 @@ class ProjectionState:
     def __repr__(self) -> str:
         count = len(self.tensors)
         return f"ProjectionState(step {self.step}, {count} tensor{'s' * (count != 1)})"
+
+    @property
+    def is_tuning(self) -> bool:
+        """Whether it is that of a tuning, which `tune` goes on with, and `project` doesn't."""
+        return TUNING in self.numbers
 
     def on(self, device: torch.device | str) -> ProjectionState:
         """The same, its tensors on `device`."""
@@ -80,9 +90,10 @@ class Inversion:
     belong to. settings: what the projection was asked for, plain values only. losses: one curve per segment,
     one value per step. stopped: None, or why the projection ended early. noise: one map [r,r] for each entry
     of `Generator.noise_layout`, or () for the generator's own maps. alignment: where in a larger original the
-    photo was cut out. state: where the projection stands, to go on from there. fits: by name, how near each segment
-    came to the photo; {} where it wasn't measured. Raises InvalidInputError where masks, names, photo and maps don't
-    fit together.
+    photo was cut out. state: where the projection or the tuning stands, to go on from there. fits: by name, how near
+    each segment came to the photo; {} where it wasn't measured. delta: what tuning adds to the generator's weights for
+    all segments, by parameter name (see `generator.weight_deltas`); empty = nothing; the segments' own come on top.
+    Raises InvalidInputError where masks, names, photo and maps don't fit together.
     """
 
     photo: Tensor | None
@@ -98,6 +109,7 @@ class Inversion:
     alignment: Alignment | None = None
     state: ProjectionState | None = None
     fits: Mapping[str, SegmentFit] = field(default_factory=dict)
+    delta: Mapping[str, Tensor] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "segments", SegmentCodes(self.segments))  # any sequence will do
@@ -120,7 +132,8 @@ class Inversion:
         height, width = self.static_mask.shape[-2:]
         size = f"{width}px" if width == height else f"{width}x{height}px"
         parts = [f"{count} segment{'s' * (count != 1)}", spaces, size, f"{edits} edit{'s' * (edits != 1)}"]
-        return f"Inversion({', '.join(parts + ['unfinished'] * self.is_unfinished)})"
+        parts += ["tuned"] * self.is_tuned + ["unfinished"] * self.is_unfinished
+        return f"Inversion({', '.join(parts)})"
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -128,8 +141,13 @@ class Inversion:
         return self.segments.names
 
     @property
+    def is_tuned(self) -> bool:
+        """Whether any of its segments is drawn with tuned weights."""
+        return bool(self.delta) or any(segment.delta for segment in self.segments)
+
+    @property
     def is_unfinished(self) -> bool:
-        """Whether its projection was interrupted, so that going on with it leads somewhere."""
+        """Whether its projection or tuning was interrupted, so that going on with it leads somewhere."""
         return self.state is not None and (self.stopped or "").startswith("interrupted")
 
     @property

@@ -16,9 +16,9 @@ from ..segments.names import resolve_one
 class SegmentCode:
     """One part of the photo: mask [1,1,H,W] in [0,1], 1 = inside, and the latent code that draws it.
 
-    delta: what pivotal tuning adds to the generator's weights for this segment, by parameter name (see
-    `generator.weight_deltas`); empty = nothing. redrawn: a composite shows it without any edit, too, because it was
-    filled or its boundary was refined after the projection.
+    delta: what pivotal tuning adds to the generator's weights for this segment alone, by parameter name (see
+    `generator.weight_deltas`), on top of `Inversion.delta`; empty = nothing. redrawn: a composite shows it without any
+    edit, too, because it was filled or its boundary was refined after the projection.
     """
 
     name: str

@@ -128,6 +128,10 @@ def check_resumable(
             "there is no projection to go on with; give an inversion that holds its state, or start anew"
         )
     check_same_generator(generator, start)
+    if start.state.is_tuning:
+        raise InvalidInputError(
+            "the inversion holds the state of a tuning, which `tune` goes on with; start from its codes only"
+        )
     if start.photo_digest != photo_digest(photo):
         raise InvalidInputError(
             "the earlier projection was of another photo; go on with that one, or start from its codes only"

@@ -8,18 +8,15 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
-import torch
 from torch import Tensor
 
-from ..checks import check_installed
 from ..errors import InvalidInputError
 from ..inversion import Inversion
+from .plots import FONT, GRID, INK, PIXEL, plot_canvas, plot_font, plot_image
 from .sheets import segment_colors
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-    check_installed("matplotlib", "loss curves")
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.font_manager import FontProperties
 
@@ -29,13 +26,10 @@ SCALES = ("log", "linear")
 RGB: TypeAlias = tuple[float, float, float]
 SMALLEST_SIDE = 160  # pixels
 # pixels
-_EDGE, _FONT, _LINE_HEIGHT = 14, 12, 16
+_EDGE, _LINE_HEIGHT = 14, 16
 _LEFT, _TOP, _BOTTOM = _EDGE + 52, _EDGE + 24, _EDGE + 34  # from the picture's sides to the axes
 _LONGEST_TEXT = 200  # characters; names come from files, and measuring takes time
-_INK, _GRID = "#282828", "#dedede"
 _HALF_DECADE = 10**0.25  # factor around a curve that hardly moves
-_DPI = 64  # a power of two: sizes in inches are exact
-_PIXEL = 72 / _DPI  # in points
 
 
 def plot_losses(
@@ -60,16 +54,11 @@ def loss_curves(
     above 0 on a logarithmic scale) leaves a gap; without any value the axes are empty and say so.
     Raises InvalidInputError for an unknown scale, and for a side below 160 pixels.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-    from matplotlib.font_manager import FontProperties
-
     if scale not in SCALES:
         raise InvalidInputError(f"the scale is {scale!r}; expected one of {', '.join(SCALES)}")
     if min(width, height) < SMALLEST_SIDE:
         raise InvalidInputError(f"the plot is {width}x{height}; expected at least {SMALLEST_SIDE} a side")
-    canvas = FigureCanvasAgg(Figure((width / _DPI, height / _DPI), dpi=_DPI, facecolor="white"))
-    font = FontProperties(family="DejaVu Sans", size=_FONT * _PIXEL)
+    canvas, font = plot_canvas(width, height), plot_font()
     ruler = _Ruler(canvas, font)
     legend = min(max((ruler.length(name) for name in losses), default=-30) + 30, width / 3)
     sides = (_LEFT, _BOTTOM, width - _EDGE - legend - _LEFT, height - _TOP - _BOTTOM)
@@ -82,11 +71,9 @@ def loss_curves(
     _draw_legend(axes, names, colors, font)
     heading = ruler.shortened(title, width - 2 * _EDGE - 50)
     canvas.figure.text(
-        _LEFT / width, 1 - (_EDGE + _LINE_HEIGHT / 2) / height, heading, va="center", font=font, color=_INK
+        _LEFT / width, 1 - (_EDGE + _LINE_HEIGHT / 2) / height, heading, va="center", font=font, color=INK
     ).set_parse_math(False)
-    canvas.draw()
-    pixels = torch.from_numpy(np.array(canvas.buffer_rgba())[..., :3])
-    return pixels[None].movedim(-1, 1).float() / 127.5 - 1
+    return plot_image(canvas)
 
 
 class _Ruler:
@@ -145,14 +132,14 @@ def _draw_axes(axes: Axes, losses: Losses, scale: str, font: FontProperties) -> 
         FixedLocator([1, *(t for t in ticks if 1 + steps / 20 < t <= steps)][:steps])
     )
     axes.xaxis.set_major_formatter(FuncFormatter(lambda step, _: f"{step:.0f}"))
-    axes.grid(color=_GRID, linewidth=_PIXEL)
+    axes.grid(color=GRID, linewidth=PIXEL)
     axes.set_axisbelow(True)
-    axes.tick_params(length=0, pad=6 * _PIXEL, colors=_INK)
+    axes.tick_params(length=0, pad=6 * PIXEL, colors=INK)
     for label in (*axes.get_xticklabels(), *axes.get_yticklabels()):
         label.set_fontproperties(font)
     for side, spine in axes.spines.items():
-        spine.set(visible=side in ("left", "bottom"), color=_INK, linewidth=_PIXEL)
-    axes.set_xlabel("step", font=font, color=_INK)
+        spine.set(visible=side in ("left", "bottom"), color=INK, linewidth=PIXEL)
+    axes.set_xlabel("step", font=font, color=INK)
     if span is None:
         axes.text(
             0.5, 0.5, "no losses were recorded", transform=axes.transAxes, ha="center", va="center", font=font
@@ -163,10 +150,10 @@ def _draw_curves(axes: Axes, losses: Losses, scale: str, colors: Sequence[RGB]) 
     for curve, color in zip(losses.values(), colors, strict=False):
         values = _drawable(curve, scale)
         steps = np.arange(1, len(values) + 1)
-        axes.plot(steps, values, color=color, linewidth=1.5 * _PIXEL, solid_capstyle="butt", clip_on=False)
+        axes.plot(steps, values, color=color, linewidth=1.5 * PIXEL, solid_capstyle="butt", clip_on=False)
         gaps = np.isnan(np.pad(values, 1, constant_values=np.nan))
         alone = gaps[:-2] & gaps[2:]  # a line would not show them
-        axes.plot(steps[alone], values[alone], "o", color=color, markersize=3 * _PIXEL, clip_on=False)
+        axes.plot(steps[alone], values[alone], "o", color=color, markersize=3 * PIXEL, clip_on=False)
 
 
 def _draw_legend(axes: Axes, names: Sequence[str], colors: Sequence[RGB], font: FontProperties) -> None:
@@ -174,19 +161,19 @@ def _draw_legend(axes: Axes, names: Sequence[str], colors: Sequence[RGB], font: 
     from matplotlib.lines import Line2D
 
     rows = int((axes.bbox.height + 24) // _LINE_HEIGHT)
-    lines = [Line2D([], [], color=color, linewidth=3 * _PIXEL) for color in colors[: min(rows, len(names))]]
+    lines = [Line2D([], [], color=color, linewidth=3 * PIXEL) for color in colors[: min(rows, len(names))]]
     legend = axes.legend(
         lines,
         [" "] * len(lines),  # set below: a name with an underscore at its start would be left out
         loc="upper left",
         bbox_to_anchor=(1, 1),
         borderpad=0,
-        borderaxespad=8 / _FONT,
-        handlelength=14 / _FONT,
-        handletextpad=5 / _FONT,
-        labelspacing=(_LINE_HEIGHT - _FONT) / _FONT,
+        borderaxespad=8 / FONT,
+        handlelength=14 / FONT,
+        handletextpad=5 / FONT,
+        labelspacing=(_LINE_HEIGHT - FONT) / FONT,
         frameon=False,
         prop=font,
     )
     for text, name in zip(legend.get_texts(), names, strict=False):
-        text.set(text=name, color=_INK, parse_math=False)
+        text.set(text=name, color=INK, parse_math=False)

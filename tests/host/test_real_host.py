@@ -76,6 +76,18 @@ def small_prompt(**changes: dict[str, Any]) -> dict[str, Any]:
     return {key: {"class_type": kind, "inputs": inputs} for key, (kind, inputs) in nodes.items()}
 
 
+def tuned_prompt(projection: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    """The like with the mouth tuned between projection and edit."""
+    prompt = small_prompt(
+        projection=projection, edit={"inversion": ["tuning", 0]}, kept={"filename_prefix": "kept/tuned"}
+    )
+    widgets = {"segments": "mouth", "delta": "shared", "steps": STEPS, "seed": 0, "learning_rate": 0.01}
+    widgets |= {"size": 50.0, "locality": 0.0, "plateau": 0, "tune_codes": False, "start_as": "codes"}
+    links = {"generator": ["generator", 0], "inversion": ["projection", 0]}
+    prompt["tuning"] = {"class_type": "ChunkyGAN_PivotalTuning", "inputs": links | widgets | changes}
+    return prompt
+
+
 def sampling_prompt(name: str, seed: int) -> dict[str, Any]:
     """Pictures and a description of a generator, and a file of it."""
     nodes: dict[str, tuple[str, dict[str, Any]]] = {
@@ -114,6 +126,8 @@ def results(base: Path) -> list[dict[str, Any]]:
         {"prompt": small_prompt(projection=another), "interrupt_at": 3},
         {"prompt": small_prompt(projection=another | {"start_as": "continue"})},
         {"prompt": small_prompt(projection=another)},
+        {"prompt": tuned_prompt(another), "interrupt_at": 3},
+        {"prompt": tuned_prompt(another, start_as="continue"), "unload_first": True},
     ]
     return run_in_executor(base, jobs)
 
@@ -162,6 +176,21 @@ def test_interruption_stops_within_a_step_and_the_run_goes_on_with_one_widget(
     assert continued.losses == anew.losses and continued.stopped is None
     saved = [load_inversion(path) for path in (base / "output" / "chunkygan").glob("autosave_*.safetensors")]
     assert all(record.state is not None and record.state.step == STEPS for record in saved) and saved
+
+
+def test_a_tuning_stops_within_a_step_and_goes_on_after_an_unload(
+    base: Path, results: list[dict[str, Any]]
+) -> None:
+    """The projection before it isn't run again."""
+    stopped, continued = results[10:12]
+    assert stopped["interrupted"] and stopped["last_step"] == stopped["asked_at"] < STEPS
+    assert "projection" not in stopped["executed"] + continued["executed"]
+    assert continued["success"], continued["errors"]
+    assert continued["first_step"] == stopped["last_step"] + 1 and continued["last_step"] == STEPS
+    (kept,) = (base / "output" / "kept").glob("tuned_*.safetensors")
+    record = load_inversion(kept)
+    assert record.segments["mouth"].delta and record.stopped is None
+    assert record.fits["mouth"].end < record.fits["mouth"].start
 
 
 def test_errors_say_what_to_do_in_their_first_line(results: list[dict[str, Any]]) -> None:

@@ -3,7 +3,7 @@ import { app } from "../../../scripts/app.js"
 
 const NOTICE = "chunkygan.notice"
 const TEXT = "chunkygan.text"
-const SECONDS = { info: 20, error: 40 }
+const SECONDS = { info: 20, warn: 40, error: 40 }
 
 app.registerExtension({
   name: "ChunkyGAN.notices",

@@ -1,0 +1,41 @@
+"""How near each segment came to the photo, in words for the page."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+
+from ..chunky_core.inversion import Inversion
+from ..chunky_core.inversion.fits import fit_report
+from .notices import show_notice, show_on_node
+
+
+class NodeText:
+    """What stands on the running node: how near the photos so far came, and below that where the work stands."""
+
+    def __init__(self) -> None:
+        self._fits: list[str] = []
+
+    def show(self, text: str) -> None:
+        """Put `text` below the fits, in the place of what was there."""
+        show_on_node("\n".join([*self._fits, text]))
+
+    def add_fit(self, record: Inversion, names: Sequence[str], which: str = "") -> None:
+        """The fit of these segments of a record, to be shown from the next text on; said in a notice where one is poor.
+
+        which: of several photos it is, or "".
+        """
+        record = replace(record, fits={name: fit for name, fit in record.fits.items() if name in names})
+        label = f"{which}: " if which else ""
+        if line := fit_line(record):
+            self._fits.append(f"{label}{line}")
+            logging.info("%s%s", label, line)
+        if record.poor_fits:
+            show_notice(f"{label}{fit_report(record).splitlines()[-1]}", "warn")
+
+
+def fit_line(record: Inversion) -> str:
+    """'mouth 41 -> 6, hair 38 -> 22 (grey levels)', or "" where no fit was measured."""
+    parts = [f"{name} {fit.start:.0f} -> {fit.end:.0f}" for name, fit in record.fits.items()]
+    return f"{', '.join(parts)} (grey levels)" if parts else ""
