@@ -15,7 +15,9 @@ from .poisson import PHOTO_SHOWS_BELOW, BoundaryGuidance, check_images, poisson_
 # Lengths in pixels of an image of 256; larger ones scale them.
 REACH = 2.0  # over which a correction at the boundary fades
 CONFIRMATION_SIGMA = 16.0  # sigma of the neighbourhood that must confirm an offset
-_RIM_COUNTS = 0.1  # in the confirmation: the pixels that told the offset are no witness, but all of a thin region
+_RIM_COUNTS = (
+    0.1  # in the confirmation: the pixels that told the offset are no witness, but all of a thin region
+)
 _CELL = 4  # pixels a side of the cells on which confirmation is told
 
 
