@@ -29,9 +29,9 @@ class TuningConfig:
     one for each, which stops by itself.
     size: in (0,1], the largest share of the generator's bytes that all deltas of one call take together, each number in
     float16; 1 = every weight by itself. rank: of the deltas of large weights, 0 = as high as `size` lets it be.
-    locality: weight of the locality regularizer (Roich et al. 2021, eq. 5 ff.), which keeps what other codes draw
-    inside the masks as it is; 0 = off. plateau: steps without an improvement by 1 % after which a delta comes to rest,
-    0 = never. tune_codes: whether the codes move on beside the weights.
+    locality: weight of the locality regularizer (after Roich et al. 2021, eq. 5 ff.), which keeps what other codes
+    change inside the masks, and with it the effect of edits; 0 = off. plateau: steps without an improvement by 1 %
+    after which a delta comes to rest, 0 = never. tune_codes: whether the codes move on beside the weights.
     loss: what compares with the photo. dilation: pixels by which each segment's mask grows for the loss. seed: of the
     regularizer's codes.
     Raises InvalidInputError for values out of range.

@@ -1,4 +1,4 @@
-"""The locality regularizer of pivotal tuning (Roich et al. 2021, sec. 3.3, eq. 5 to 7): what other codes draw stays."""
+"""A locality regularizer for pivotal tuning, after Roich et al. 2021, sec. 3.3, eq. 5 to 7."""
 
 from __future__ import annotations
 
@@ -19,10 +19,12 @@ _SEEDS = 2**62
 
 
 class Locality:
-    """Compares what the tuned and the untuned generator draw, without noise, at a code on the way from a pivot to a
-    random sample: one of the drawings at a time, inside its mask.
+    """Holds what other codes draw to the untuned generator's picture, plus what tuning changed at the pivot: so edits
+    change the tuned picture as they change the untuned one. (Roich et al. leave the addition out; then the regularizer
+    works against the fit itself, the more the nearer a code is to the pivot.)
 
-    boxes, masks [N,1,H,W]: of the drawings. rng: of the codes, and of which drawing's turn it is; on the CPU.
+    The other code is a pivot that is moved at random; one of the drawings has its turn at a time, inside its mask.
+    boxes, masks [N,1,H,W]: of the drawings. rng: of the codes and the turns; on the CPU.
     """
 
     def __init__(
@@ -39,26 +41,37 @@ class Locality:
         has_more = loss.l2 or loss.l1 or loss.ms_ssim or loss.lpips
         self.loss = replace(loss, identity=0.0, l2=loss.l2 if has_more else 1.0)  # a crop has no identity
 
-    def __call__(self, weights: Mapping[str, Tensor], codes: Sequence[LatentCode]) -> dict[str, Tensor]:
-        """The loss's gradients by the weights, which want them; by name. codes: one per drawing."""
+    def __call__(
+        self,
+        weights: Mapping[str, Tensor],
+        codes: Sequence[LatentCode],
+        crops: Sequence[Tensor],
+        noise: Sequence[Tensor],
+    ) -> dict[str, Tensor]:
+        """The loss's gradients by the weights, which want them; by name.
+
+        codes: one per drawing; crops: what the tuned generator draws by them, [1,3,h,w] each; noise: maps, or ().
+        """
         index = int(torch.randint(len(self.boxes), (), generator=self.rng))
         box = self.boxes[index]
+        mask = crop(self.masks[index : index + 1], box)
         with torch.no_grad():
-            given = synthesis_input(self.generator, self._on_the_way(codes[index]))
-            target = self.generator.synthesis(given, box, noise_mode="none")
-        mask = crop(self.masks[index : index + 1], box).to(target)
+            pivot = synthesis_input(self.generator, codes[index])
+            other = synthesis_input(self.generator, self._displaced(codes[index]))
+            before, target = (self.generator.synthesis(one, box, noise=noise) for one in (pivot, other))
+            target = target + mask * (crops[index] - before)
         loss = MaskedLoss(self.loss, self.networks, target, Box(0, 0, box.height, box.width), mask)
-        drawn = with_parameters(self.generator, weights).synthesis(given, box, noise_mode="none")
+        drawn = with_parameters(self.generator, weights).synthesis(other, box, noise=noise)
         grads = torch.autograd.grad(loss(drawn), list(weights.values()), materialize_grads=True)
         return dict(zip(weights, grads, strict=True))
 
-    def _on_the_way(self, pivot: LatentCode) -> LatentCode:
-        """A code between the pivot and a random sample, each place as likely as any other."""
+    def _displaced(self, pivot: LatentCode) -> LatentCode:
+        """The pivot moved as edits move it, alike in all layers: by a share of a random code's distance to the mean."""
         seed = int(torch.randint(_SEEDS, (), generator=self.rng))
-        space = max("w", pivot.space, key=SPACES.index)
-        sample = convert(
-            self.generator, LatentCode("w", draw_codes(self.generator, 1, seed)[1]), space
-        ).tensor
-        start = convert(self.generator, pivot, space).tensor
         share = torch.rand((), generator=self.rng).item()
-        return LatentCode(space, torch.lerp(start, sample.to(start), share))
+        space = max("w", pivot.space, key=SPACES.index)
+        sample = draw_codes(self.generator, 1, seed)[1]
+        mean = self.generator.w_avg.detach()[None].to(sample)
+        ends = [convert(self.generator, LatentCode("w", one), space).tensor for one in (mean, sample)]
+        start = convert(self.generator, pivot, space).tensor
+        return LatentCode(space, start + share * (ends[1] - ends[0]).to(start))

@@ -8,6 +8,7 @@ masks only. What comes out is small: the factors of a low rank for large weights
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -131,7 +132,9 @@ def _found(run: Tuning, part: TunedPart) -> TuningGrads:
     codes = part.codes_with(list(moving.values()))
     found = part.objective(weights, codes, moving, run.noise)
     if part.locality is not None:
-        for name, grad in part.locality(weights, part.codes).items():
+        pivots = [replace(code, tensor=code.tensor.detach()) for code in codes]
+        grads = part.locality(weights, pivots, part.objective.crops, run.noise)
+        for name, grad in grads.items():
             found.grads[name] += run.config.locality * grad
     return found
 
