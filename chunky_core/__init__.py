@@ -24,14 +24,18 @@ if TYPE_CHECKING:
     from .generator.spaces import Direction, LatentCode
     from .images import load_image, read_label_map, read_mask, save_image, save_label_map
     from .inversion import (
+        PRESETS,
         Edit,
         Inversion,
         ProjectionConfig,
         SegmentCode,
+        SegmentFit,
         StopProjection,
         TuningConfig,
+        fit_report,
         load_inversion,
         project,
+        project_preset,
         save_inversion,
         tune,
     )
@@ -41,6 +45,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"  # and in pyproject.toml
 __all__ = [
+    "PRESETS",
     "Callback",
     "Direction",
     "Edit",
@@ -51,6 +56,7 @@ __all__ = [
     "LossConfig",
     "ProjectionConfig",
     "SegmentCode",
+    "SegmentFit",
     "SegmentMasks",
     "StopProjection",
     "TuningConfig",
@@ -61,6 +67,7 @@ __all__ = [
     "edit",
     "errors",
     "fill_region",
+    "fit_report",
     "load_directions",
     "load_generator",
     "load_image",
@@ -71,6 +78,7 @@ __all__ = [
     "plot_losses",
     "poisson_blend",
     "project",
+    "project_preset",
     "read_label_map",
     "read_mask",
     "refine_boundaries",
@@ -98,8 +106,17 @@ _ROOMS = {  # where names come from; as above, for those who run it
     "generator.spaces": ("Direction", "LatentCode"),
     "images": ("load_image", "read_label_map", "read_mask", "save_image", "save_label_map"),
     "inversion": (
-        *("Edit", "Inversion", "ProjectionConfig", "SegmentCode", "StopProjection", "TuningConfig"),
-        *("load_inversion", "project", "save_inversion", "tune"),
+        *(
+            "PRESETS",
+            "Edit",
+            "Inversion",
+            "ProjectionConfig",
+            "SegmentCode",
+            "SegmentFit",
+            "StopProjection",
+            "TuningConfig",
+        ),
+        *("fit_report", "load_inversion", "project", "project_preset", "save_inversion", "tune"),
     ),
     "losses": ("LossConfig",),
     "segments": ("SegmentMasks", "segments_from_label_map", "segments_from_masks", "single_segment"),

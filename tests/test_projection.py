@@ -70,7 +70,7 @@ def test_one_all_ones_segment_is_plain_global_projection(generator: Generator, p
     config = ProjectionConfig(num_steps=steps, lambda_reg=0.3, warmup=0.5)
     inversion = project(generator, photo, single_segment((photo.shape[-2], photo.shape[-1])), config)
     ws = generator.w_avg.repeat(1, generator.num_ws, 1).requires_grad_()
-    optimizer = torch.optim.Adam([ws])
+    optimizer = torch.optim.Adam([ws], betas=config.adam_betas)
     curve = []
     for step in range(steps):
         t = (step + 0.5) / steps

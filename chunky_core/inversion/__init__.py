@@ -8,12 +8,14 @@ from .config import ProjectionConfig
 from .fits import SegmentFit, fit_report
 from .inversion_files import load_inversion, save_inversion
 from .original_crop import Alignment
+from .presets import PRESETS, preset_phases, project_preset
 from .projector import StopProjection, project
 from .record import Edit, Inversion, ProjectionState, check_generator
 from .segment_codes import SegmentCode, SegmentCodes
 from .tuning import TuningConfig, tune
 
 __all__ = [
+    "PRESETS",
     "Alignment",
     "Edit",
     "Inversion",
@@ -28,7 +30,9 @@ __all__ = [
     "check_generator",
     "fit_report",
     "load_inversion",
+    "preset_phases",
     "project",
+    "project_preset",
     "save_inversion",
     "tune",
 ]

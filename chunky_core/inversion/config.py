@@ -207,10 +207,10 @@ def plain_settings(config: ProjectionConfig) -> dict[str, Any]:
 
 def _same(one: Any, other: Any) -> bool:
     """Whether a value out of a file is that of a field."""
-    return one == (list(other) if isinstance(one, list) and isinstance(other, tuple) else other)
+    return bool((tuple(one) if isinstance(one, list) else one) == other)
 
 
-def _check_betas(betas: object) -> None:
+def _check_betas(betas: Any) -> None:
     fits = isinstance(betas, tuple | list) and len(betas) == 2
     if not fits or not all(isinstance(beta, int | float) and 0 <= beta < 1 for beta in betas):
         raise InvalidInputError(f"adam_betas is {betas!r:.60}; expected two fractions in [0, 1)")
