@@ -1,117 +1,191 @@
-"""The benchmark of single segments: its cases, figures, file and tables."""
+"""One segment alone, everything around it static: it begins with the whole photo, and ends near it."""
 
 from __future__ import annotations
 
-import json
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
-from benchmarks import lone_segments as benchmark
-from benchmarks.lone_cases import (
-    MASKS,
-    PARTS,
-    SEEDS,
-    WITH_GLASSES,
-    Case,
-    chosen_cases,
-    lone_case,
-    lone_figures,
-)
+from chunky_core.boxes import full_box
+from chunky_core.checkpoints import load_generator
 from chunky_core.demo.photos import demo_photo
 from chunky_core.demo.portraits import LABEL
-from chunky_core.evaluation.metrics import lpips_distance, mse
-from tests.toy_networks import Colours
+from chunky_core.errors import InvalidInputError
+from chunky_core.generator.generator import Generator
+from chunky_core.inversion import Inversion, LossConfig, ProjectionConfig, fit_report, load_inversion, project
+from chunky_core.inversion.assembly import begin
+from chunky_core.inversion.config import EARLIER, plain_settings
+from chunky_core.inversion.hooks import GlobalCode
+from chunky_core.inversion.projection import warm_up_resolution
+from chunky_core.inversion.projector import optimize
+from chunky_core.segments import SegmentMasks, segments_from_label_map, segments_from_masks, single_segment
+from tests.projection_tools import Interrupted, assert_same, photo_of_parts, stopping_at
+
+SHORT = ProjectionConfig(num_steps=12, dilation=1)
 
 
 @pytest.fixture(scope="module")
-def mouth() -> Case:
-    return lone_case(7112, "mouth", "hard")
+def generator(make_generator: Callable[..., Generator]) -> Generator:
+    return make_generator(seed=1, resolution=128, channel_base=512, channel_max=16)
 
 
-def test_a_hard_mask_is_the_labels_and_all_else_is_static(mouth: Case) -> None:
-    labels = demo_photo(7112).labels == LABEL["mouth"]
-    assert torch.equal(mouth.segments.masks[0, 0] == 1, labels)
-    assert torch.equal(mouth.segments.static, 1 - mouth.segments.masks)
-    assert torch.equal(mouth.labels[0, 0] == 1, labels)
+@pytest.fixture(scope="module")
+def masks(generator: Generator) -> SegmentMasks:
+    block = torch.zeros(generator.img_resolution, generator.img_resolution)
+    block[40:60, 40:70] = 1
+    return segments_from_masks({"block": block})
 
 
-def test_a_soft_mask_covers_more_and_the_labels_stay(mouth: Case) -> None:
-    soft = lone_case(7112, "mouth", "soft")
-    assert torch.equal(soft.labels, mouth.labels)
-    assert (soft.segments.masks >= mouth.segments.masks - 0.02).all()
-    assert soft.segments.masks.sum() > 1.2 * mouth.segments.masks.sum()
+@pytest.fixture(scope="module")
+def photo(generator: Generator) -> Tensor:
+    return photo_of_parts(generator, single_segment((generator.img_resolution, generator.img_resolution)))
 
 
-def test_several_parts_are_one_segment() -> None:
-    eyes = lone_case(7112, "eyes", "hard")
-    labels = demo_photo(7112).labels
-    assert eyes.segments.names == ("eyes",)
-    assert eyes.labels.sum() == ((labels == LABEL["left_eye"]) | (labels == LABEL["right_eye"])).sum()
+def test_it_warms_up_on_the_whole_photo_at_a_low_resolution(
+    generator: Generator, photo: Tensor, masks: SegmentMasks
+) -> None:
+    run = begin(generator, photo, masks, replace(SHORT, warmup=0.5))
+    assert warm_up_resolution(generator) == 64
+    seen = []
+    for _ in optimize(run):
+        seen.append((run.stage.level.resolution, run.stage.objective.boxes[0], run.is_shared))
+    assert seen[:3] == [(64, full_box(64), True)] * 3
+    assert {(resolution, shared) for resolution, _, shared in seen[3:]} == {(128, False)}
+    assert seen[3][1] == (40, 40, 60, 70)  # and nothing of its static surroundings
 
 
-def test_there_are_ten_photos_of_every_part_and_all_have_it() -> None:
-    cases = chosen_cases(SEEDS, list(PARTS), list(MASKS))
-    assert len(cases) == len(set(cases)) == 10 * len(PARTS) * len(MASKS)
-    assert {seed for seed, part, _ in cases if part == "glasses"} == set(WITH_GLASSES)
-    assert all((demo_photo(seed).labels == LABEL["glasses"]).any() for seed in WITH_GLASSES)
-    assert chosen_cases((7112, 7103), ["glasses"], ["hard"]) == [(7103, "glasses", "hard")]
+def test_it_takes_half_of_the_steps_that_many_segments_take(
+    generator: Generator, photo: Tensor, masks: SegmentMasks
+) -> None:
+    upper = torch.zeros(generator.img_resolution, generator.img_resolution)
+    upper[:70] = 1
+    counts = []
+    for segments in (
+        masks,
+        segments_from_masks({"upper": upper}),
+        segments_from_masks({"a": upper, "b": 1 - upper}),
+    ):
+        run = begin(generator, photo, segments, replace(SHORT, warmup=0.5))
+        counts.append(sum(run.is_shared for _ in optimize(run)))
+    assert counts == [3, 6, 6]
+    run = begin(generator, photo, masks, replace(SHORT, warmup=1.0))
+    assert all(run.is_shared for _ in optimize(run))
 
 
-def test_figures_see_only_what_the_segment_shows(mouth: Case) -> None:
-    inside = mouth.labels == 1
-    wrong_outside = torch.where(inside, mouth.photo, torch.rand_like(mouth.photo))
-    assert lone_figures(mouth, wrong_outside, Colours()) == {"l2": 0.0, "perceptual": 0.0}
-    wrong = torch.where(inside, mouth.photo + 0.1, torch.rand_like(mouth.photo))
-    found = lone_figures(mouth, wrong, Colours())
-    assert found["l2"] == pytest.approx(0.01, rel=1e-4)
-    whole = torch.where(inside, mouth.photo + 0.1, mouth.photo)
-    share = mouth.labels.mean().item()
-    assert found["l2"] == pytest.approx(mse(whole, mouth.photo) / share, rel=1e-4)
-    assert found["perceptual"] == pytest.approx(
-        lpips_distance(whole, mouth.photo, Colours()) / share, rel=1e-4
-    )
+def test_the_photo_around_it_moves_the_code_in_the_warm_up_only(
+    generator: Generator, photo: Tensor, masks: SegmentMasks
+) -> None:
+    other = photo.flip(3) * (masks.static == 1) + photo * (masks.static < 1)
+    for warmup, same in ((0.5, False), (0.0, True)):
+        config = replace(SHORT, warmup=warmup)
+        one, two = (project(generator, image, masks, config) for image in (photo, other))
+        assert torch.equal(one.segments[0].code.tensor, two.segments[0].code.tensor) == same
 
 
-def row(arm: str, seed: int, l2: float, perceptual: float, seconds: float) -> benchmark.Row:
-    key = {"seed": seed, "part": "mouth", "masks": "hard", "arm": arm, "settings": {}}
-    return {**key, "l2": l2, "perceptual": perceptual, "seconds": seconds}
+def test_its_own_code_goes_on_from_there_with_adams_memory(
+    generator: Generator, photo: Tensor, masks: SegmentMasks
+) -> None:
+    run = begin(generator, photo, masks, replace(SHORT, warmup=0.5))
+    steps = optimize(run)
+    for _ in range(3):
+        next(steps)
+    shared = run.latents.codes[0].detach().clone()
+    moment = run.latents.adam.state[run.latents.codes[0]]["exp_avg_sq"].clone()
+    run.hooks[0].before_loss(run)
+    assert not run.is_shared and torch.equal(run.latents.codes[0], shared)
+    assert torch.equal(run.latents.adam.state[run.latents.codes[0]]["exp_avg_sq"], moment)
 
 
-def test_the_report_counts_failures_and_names_them() -> None:
-    rows = [
-        row("global", 1, 0.2, 0.2, 10.0),
-        row("global", 2, 0.2, 0.2, 10.0),
-        row("ours", 1, 0.1, 0.1, 2.0),
-        row("ours", 2, 0.05, 0.3, 4.0),  # better in L2 alone
-        row("ours", 3, 0.1, 0.1, 1.0),  # nothing to compare it with
-    ]
-    found = benchmark.report(rows)
-    line = next(line for line in found.splitlines() if line.startswith("| ours |"))
-    assert line == "| ours | 2 | 1 | 0.38 | 0.50 | 100% | 1.00 | 1.50 | 50% | 0.30 | 3.0 |"
-    assert "ours not better: 2 mouth hard" in found
-    assert "chunkmogrify" not in found
+@pytest.mark.parametrize("without", ["warmup", "static", "start"])
+def test_no_warm_up_without_surroundings_or_with_a_start(
+    generator: Generator, photo: Tensor, masks: SegmentMasks, without: str
+) -> None:
+    config = replace(SHORT, num_steps=2, warmup=0.0 if without == "warmup" else 0.5)
+    segments = single_segment(masks.size) if without == "static" else masks
+    start = project(generator, photo, segments, replace(config, warmup=0.0)) if without == "start" else None
+    assert not begin(generator, photo, segments, config, start).is_shared
 
 
-def test_rows_are_appended_and_not_measured_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    measured = []
+def test_no_second_code_goes_on_beside_a_lone_one(
+    generator: Generator, photo: Tensor, masks: SegmentMasks
+) -> None:
+    run = begin(generator, photo, masks, SHORT)
+    for _ in optimize(run):
+        pass
+    hook = run.hook(GlobalCode)
+    assert hook is not None and hook.latents is None and run.shared_latents is None
 
-    def toy(*_: object) -> benchmark.Method:
-        def method(case: Case) -> tuple[torch.Tensor, float]:
-            measured.append(case.part)
-            return case.photo, 1.0
 
-        return method
+@pytest.mark.parametrize("at", [2, 4, 9])
+@pytest.mark.parametrize("settings", [{}, {"mode": "joint"}, {"coarse": 0.5, "space": "w"}], ids=str)
+def test_an_interrupted_run_goes_on_as_if_it_had_not_been(
+    generator: Generator,
+    photo: Tensor,
+    masks: SegmentMasks,
+    settings: dict[str, Any],
+    at: int,
+    tmp_path: Path,
+) -> None:
+    config = replace(SHORT, warmup=0.4, **settings)
+    whole = project(generator, photo, masks, config)
+    kept: list[Inversion] = []
+    with pytest.raises(Interrupted):
+        project(
+            generator, photo, masks, config, callback=stopping_at(at, Interrupted()), autosave=kept.append
+        )
+    kept[0].save(tmp_path / "kept.safetensors")
+    opened = load_inversion(tmp_path / "kept.safetensors")
+    going_on = project(generator, photo, masks, config, start=opened, resume=True)
+    assert_same(going_on, whole)
+    assert going_on.fits == whole.fits
 
-    monkeypatch.setitem(benchmark.METHODS, "ours", toy)
-    file = tmp_path / "rows.jsonl"
-    asked = ["--json", str(file), "--arms", "ours", "--seeds", "7112", "--masks", "hard"]
-    benchmark.main([*asked, "--parts", "mouth"])
-    benchmark.main([*asked, "--parts", "mouth,brow"])
-    assert measured == ["mouth", "brow"]
-    rows = [json.loads(line) for line in file.read_text().splitlines()]
-    assert [row["part"] for row in rows] == ["mouth", "brow"]
-    assert all(row["l2"] == row["perceptual"] == 0 for row in rows)
-    with pytest.raises(SystemExit, match="use another --name or file"):
-        benchmark.main([*asked, "--steps", "7"])
+
+def test_a_run_of_before_goes_on_as_it_was_begun(
+    generator: Generator, photo: Tensor, masks: SegmentMasks
+) -> None:
+    """With Adam's usual moments, all of the dilation, and no look at the static parts; and once more after that."""
+    before = replace(SHORT, **EARLIER)
+    whole = project(generator, photo, masks, before)
+    assert plain_settings(before) != plain_settings(SHORT)
+    kept: list[Inversion] = []
+    for at in (3, 6):
+        start = kept[-1] if kept else None
+        with pytest.raises(Interrupted):
+            project(
+                generator,
+                photo,
+                masks,
+                before if start is None else SHORT,
+                callback=stopping_at(at, Interrupted()),
+                autosave=kept.append,
+                start=start,
+                resume=start is not None,
+            )
+        if at == 3:
+            settings = {name: value for name, value in kept[-1].settings.items() if name not in EARLIER}
+            kept[-1] = replace(kept[-1], settings=settings)
+    assert_same(project(generator, photo, masks, SHORT, start=kept[-1], resume=True), whole)
+
+
+def test_a_damaged_state_is_refused(generator: Generator, photo: Tensor, masks: SegmentMasks) -> None:
+    first = project(generator, photo, masks, replace(SHORT, num_steps=2))
+    assert first.state is not None
+    damaged = replace(first, state=replace(first.state, numbers={**first.state.numbers, "shared": "yes"}))
+    with pytest.raises(InvalidInputError, match="shared"):
+        project(generator, photo, masks, SHORT, start=damaged, resume=True)
+
+
+@pytest.mark.parametrize("space", ["w+", "s"])
+def test_a_hard_masked_mouth_is_found(space: str) -> None:
+    """Alone from the mean code, this one lost its mouth: its error at the end was that at the start."""
+    demo = demo_photo(7112)
+    mouth = segments_from_label_map((demo.labels == LABEL["mouth"]).int(), {1: "mouth"}, gaps="static")
+    config = ProjectionConfig(num_steps=30, space=space, loss=LossConfig(l2=1, lpips=1, lpips_net="demo"))
+    found = project(load_generator("demo"), demo.image, mouth, config)
+    assert not found.poor_fits, fit_report(found)
+    assert found.fits["mouth"].end < 0.4 * found.fits["mouth"].start
