@@ -54,9 +54,27 @@ def test_it_warms_up_on_the_whole_photo_at_a_low_resolution(
     seen = []
     for _ in optimize(run):
         seen.append((run.stage.level.resolution, run.stage.objective.boxes[0], run.is_shared))
-    assert seen[:6] == [(64, full_box(64), True)] * 6
-    assert {(resolution, shared) for resolution, _, shared in seen[6:]} == {(128, False)}
-    assert seen[6][1] == (40, 40, 60, 70)  # and nothing of its static surroundings
+    assert seen[:3] == [(64, full_box(64), True)] * 3
+    assert {(resolution, shared) for resolution, _, shared in seen[3:]} == {(128, False)}
+    assert seen[3][1] == (40, 40, 60, 70)  # and nothing of its static surroundings
+
+
+def test_it_takes_half_of_the_steps_that_many_segments_take(
+    generator: Generator, photo: Tensor, masks: SegmentMasks
+) -> None:
+    upper = torch.zeros(generator.img_resolution, generator.img_resolution)
+    upper[:70] = 1
+    counts = []
+    for segments in (
+        masks,
+        segments_from_masks({"upper": upper}),
+        segments_from_masks({"a": upper, "b": 1 - upper}),
+    ):
+        run = begin(generator, photo, segments, replace(SHORT, warmup=0.5))
+        counts.append(sum(run.is_shared for _ in optimize(run)))
+    assert counts == [3, 6, 6]
+    run = begin(generator, photo, masks, replace(SHORT, warmup=1.0))
+    assert all(run.is_shared for _ in optimize(run))
 
 
 def test_the_photo_around_it_moves_the_code_in_the_warm_up_only(
@@ -74,7 +92,7 @@ def test_its_own_code_goes_on_from_there_with_adams_memory(
 ) -> None:
     run = begin(generator, photo, masks, replace(SHORT, warmup=0.5))
     steps = optimize(run)
-    for _ in range(6):
+    for _ in range(3):
         next(steps)
     shared = run.latents.codes[0].detach().clone()
     moment = run.latents.adam.state[run.latents.codes[0]]["exp_avg_sq"].clone()
