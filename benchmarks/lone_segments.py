@@ -42,6 +42,7 @@ from benchmarks.lone_cases import (
     lone_case,
     lone_figures,
 )
+from benchmarks.rows import append_row
 from benchmarks.timing import markdown
 from chunky_core.checkpoints import load_generator
 from chunky_core.compositing.render import render
@@ -84,9 +85,7 @@ def main(arguments: Sequence[str]) -> None:
                 f"{seconds:.1f} s",
                 flush=True,
             )
-            if options.json:
-                with options.json.open("a") as file:
-                    file.write(json.dumps(rows[-1]) + "\n")
+            append_row(rows[-1], options.json)
     print("\n" + report(rows))
 
 

@@ -26,6 +26,7 @@ from torch import Tensor
 
 from benchmarks.fidelity import listed
 from benchmarks.lone_cases import lone_case
+from benchmarks.rows import append_row
 from chunky_core.checkpoints import load_generator
 from chunky_core.demo.photos import demo_photo
 from chunky_core.demo.shipped import LABEL_NAMES
@@ -79,8 +80,8 @@ def main(arguments: Sequence[str]) -> None:
         done = read_rows([options.json] if options.json.exists() else [])
         known = {row["seed"] for row in done if row["peer"] == options.peers[0]}
         for rows in measured(bench, options.peers[0], [seed for seed in options.seeds if seed not in known]):
-            with options.json.open("a") as file:
-                file.writelines(json.dumps(row) + "\n" for row in rows)
+            for row in rows:
+                append_row(row, options.json)
 
 
 def parsed(arguments: Sequence[str]) -> argparse.Namespace:

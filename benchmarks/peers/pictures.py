@@ -18,8 +18,9 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from benchmarks.lone_cases import Case, lone_case
+from benchmarks.sheets import save_sheet
 from chunky_core.boxes import Box
-from chunky_core.images import load_image, to_uint8
+from chunky_core.images import load_image
 from chunky_core.segments import mask_box
 from chunky_core.visualization.sheets import contact_sheet
 
@@ -61,8 +62,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("docs/images"))
     options = parser.parse_args()
     cases = [lone_case(seed, part, "hard") for seed, part in SUBJECTS.items()]
-    save(whole_sheet(options.folder, cases), options.out / "peers.jpg")
-    save(alone_sheet(options.folder, cases), options.out / "peers_segments.jpg")
+    save_sheet(whole_sheet(options.folder, cases), options.out / "peers.jpg")
+    save_sheet(alone_sheet(options.folder, cases), options.out / "peers_segments.jpg")
 
 
 def whole_sheet(folder: Path, cases: Sequence[Case]) -> Tensor:
@@ -123,13 +124,6 @@ def cut(image: Tensor, box: Box) -> Tensor:
 
 def small(image: Tensor) -> Tensor:
     return interpolate(image, size=(SIDE, SIDE), mode="bilinear", antialias=True).clamp(-1, 1)
-
-
-def save(sheet: Tensor, path: Path) -> None:
-    import cv2
-
-    pixels = cv2.cvtColor(to_uint8(sheet)[0].numpy(), cv2.COLOR_RGB2BGR)
-    cv2.imwrite(str(path), pixels, [cv2.IMWRITE_JPEG_QUALITY, 88])
 
 
 if __name__ == "__main__":
