@@ -154,8 +154,8 @@ def check_tunable(generator: Generator, inversion: Inversion, config: TuningConf
     inversion.masks.resolve(config.segments)
     if inversion.photo is None:
         raise InvalidInputError(
-            "the inversion was saved without its photo, and tuning looks at the photo; connect it to the input photo of "
-            "Load Inversion"
+            "the inversion was saved without its photo, and tuning looks at the photo; connect it to the input photo "
+            "of Load Inversion"
         )
     if leaves_deltas_behind(generator, inversion, config):
         show_notice(LEFT_BEHIND)

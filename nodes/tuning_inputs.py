@@ -61,8 +61,8 @@ def tuning_inputs() -> list[io.Input]:
             0.0,
             10.0,
             0.01,
-            "How strongly what the generator draws for other codes near by is held where it was, so that edits keep "
-            "their effect; costs time; 0 = off.",
+            "How strongly the effect of edits is held: what other codes change inside the masks stays as it was; costs "
+            "time; 0 = off.",
         ),
         io.Int.Input(
             "plateau",
