@@ -12,11 +12,13 @@ from ..chunky_core.errors import InvalidInputError
 from ..chunky_core.generator.generator import Generator
 from ..chunky_core.inversion import Inversion, LossConfig, TuningConfig, tune
 from ..chunky_core.inversion.record import check_same_generator
+from ..chunky_core.inversion.tuning.assembly import LEFT_BEHIND, leaves_deltas_behind
 from ..chunky_core.segments.label_names import split_names
 from .autosave import SECONDS, job_key
 from .downstream import check_later_nodes
 from .host import HostedGenerator
 from .losses import weight_folders
+from .notices import show_notice
 from .runs import CONTINUE, Keep, run_jobs
 from .tuning_inputs import PERCENT, SHARED, tuning_inputs
 from .types import GeneratorIO, InversionBatch, InversionIO, LossIO
@@ -114,6 +116,7 @@ class TuningJob:
         """The number of steps doesn't count, because a job can be given more of them."""
         pivot = self.inversion
         settings = {name: value for name, value in self.config.plain().items() if name != "num_steps"}
+        settings["segments"] = self.names()  # however they were spelled
         deltas = [pivot.delta, *(segment.delta for segment in pivot.segments)]
         names = [sorted(delta) for delta in deltas]
         described = [generator.fingerprint, pivot.photo_digest, pivot.names, "tuning", settings, names]
@@ -151,8 +154,11 @@ def check_tunable(generator: Generator, inversion: Inversion, config: TuningConf
     inversion.masks.resolve(config.segments)
     if inversion.photo is None:
         raise InvalidInputError(
-            "the inversion was saved without its photo, and tuning looks at that; connect it to photo of Load Inversion"
+            "the inversion was saved without its photo, and tuning looks at the photo; connect it to the input photo "
+            "of Load Inversion"
         )
+    if leaves_deltas_behind(generator, inversion, config):
+        show_notice(LEFT_BEHIND)
     check_later_nodes(inversion.names, generator)
 
 

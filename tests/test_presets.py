@@ -146,8 +146,23 @@ def test_a_finished_preset_has_a_small_file_and_comes_back_as_it_is(
     save_inversion(made, tmp_path / "made.safetensors")
     opened = load_inversion(tmp_path / "made.safetensors")
     assert project_preset(generator, photo, segments, short, start=opened, resume=True) is opened
-    with pytest.raises(InvalidInputError, match="of another photo"):
+    with pytest.raises(InvalidInputError, match="had another photo"):
         project_preset(generator, -photo, segments, short, start=opened, resume=True)
+
+
+@pytest.mark.parametrize("at", [4, 8])
+def test_going_on_with_something_else_is_refused_in_every_phase(
+    generator: Generator, photo: Tensor, segments: SegmentMasks, short: str, at: int
+) -> None:
+    kept = project_preset(generator, photo, segments, short, callback=stopping_at(at, StopProjection()))
+    moved = replace(segments, masks=segments.masks.roll(3, -1), static=segments.static.roll(3, -1))
+    for given, masks, loss, what in (
+        (-photo, segments, None, "photo"),
+        (photo, moved, None, "masks"),
+        (photo, segments, LossConfig(l1=1.0), "loss"),
+    ):
+        with pytest.raises(InvalidInputError, match=f"had another {what}"):
+            project_preset(generator, given, masks, short, loss=loss, start=kept, resume=True)
 
 
 def test_a_record_of_another_preset_is_no_state_to_go_on_with(

@@ -28,6 +28,7 @@ from chunky_core.inversion import (
     save_inversion,
     tune,
 )
+from chunky_core.inversion.tuning.assembly import leaves_deltas_behind
 from chunky_core.inversion.tuning.layout import layout_of, number_count
 from chunky_core.segments import SegmentMasks, single_segment
 from tests.devices import on_device
@@ -127,9 +128,11 @@ def test_the_bytes_of_all_deltas_together_stay_within_size(
         total = sum(map(delta_bytes, own))
         room = 2 * size * number_count(generator)
         assert 0.7 * room / (3 if size == 1 else 1) < total <= room or size == 1.0 and total <= room
-    with pytest.raises(InvalidInputError, match="no room for rank 1; allow more"):
+    with pytest.raises(InvalidInputError, match="set size to at least"):
         tune(generator, inversion, QUICK, size=0.001)
-    with pytest.raises(InvalidInputError, match=r"rank 6 takes .*%.*more than the 10.00%"):
+    with pytest.raises(
+        InvalidInputError, match=r"rank 6 of this generator can't be as small as 10.00% .* at least"
+    ):
         tune(generator, inversion, QUICK, size=0.1, rank=6)
 
 
@@ -392,3 +395,34 @@ def test_other_wrong_inputs(generator: Generator, inversion: Inversion) -> None:
         tune(generator, replace(inversion, segments=(broken, *others)))
     with pytest.raises(InvalidInputError, match="identity"):
         TuningConfig(loss=LossConfig(identity=-1.0))
+
+
+def test_a_second_tuning_goes_on_from_the_first(
+    generator: Generator, inversion: Inversion, tuned: Inversion, photo: Tensor
+) -> None:
+    """A step of nothing leaves the picture of the first; one of another size begins anew, and says so."""
+    again = tune(generator, tuned, QUICK, num_steps=1, learning_rate=1e-12)
+    assert torch.allclose(render(generator, again), render(generator, tuned), atol=1e-5)
+    assert leaves_deltas_behind(generator, tuned, QUICK) is False
+    other = replace(QUICK, size=0.3, num_steps=1, learning_rate=1e-12)
+    assert leaves_deltas_behind(generator, tuned, other)
+    with pytest.warns(UserWarning, match="left behind"):
+        anew = tune(generator, tuned, other)
+    assert torch.allclose(render(generator, anew), render(generator, inversion), atol=1e-5)
+
+
+def test_a_photo_with_nan_is_refused_before_the_first_step(
+    generator: Generator, inversion: Inversion, photo: Tensor
+) -> None:
+    spoiled = photo.clone()
+    spoiled[0, 0, 3, 3] = torch.nan
+    with pytest.raises(InvalidInputError, match="NaN"):
+        tune(generator, replace(inversion, photo=spoiled), QUICK)
+
+
+@pytest.mark.parametrize(
+    "delta", ["x", [1, 2], {3: torch.zeros(1)}, {"synthesis.b64.conv0.bias": "a"}], ids=str
+)
+def test_a_delta_of_another_kind_is_refused_where_it_is_made(inversion: Inversion, delta: object) -> None:
+    with pytest.raises(InvalidInputError, match="delta"):
+        replace(inversion, delta=delta)

@@ -231,7 +231,7 @@ def test_what_is_wrong_is_said_before_the_first_step(scene: Scene, saved: Path) 
         (
             {"inversion": tuple(one.without_photo() for one in scene.pivots)},
             errors.InvalidInputError,
-            "photo of Load Inversion",
+            "input photo of Load Inversion",
         ),
     ]
     for given, kind, message in cases:

@@ -61,7 +61,10 @@ class Job:
         """Bytes that the results take, with the old inversion kept until the new one is complete."""
         masks, pictures = len(self.segments.names) + 1, 6
         weights = sum(one.numel() * one.element_size() for one in self.generator.module.parameters())
-        tuned = 0.0 if self.tuning is None else 2 * STATES * self.tuning.size * weights
+        sizes = [
+            one.size for one in (self.tuning, TuningConfig() if self.preset else None) if one is not None
+        ]
+        tuned = 2 * STATES * sum(sizes) * weights
         return int(self.photo[0, 0].numel() * (2 * 4 * masks + 3 * pictures) + tuned)
 
     @property

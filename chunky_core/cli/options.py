@@ -53,8 +53,9 @@ def add_job_options(parser: argparse.ArgumentParser) -> None:
         "--resume",
         action="store_true",
         help="go on with the projection that an earlier run left in --out, or only draw from it if it is finished: "
-        "the same photo, masks, generator, space and seed, other edits as you like, more steps as well; while a "
-        "projection runs, inversion.safetensors is written about every 30 s and when it is stopped",
+        "the same photo, masks, generator, preset or space, and seed, other edits as you like, more steps as well; "
+        "while a projection or tuning runs, inversion.safetensors or tuned.safetensors is written about every 30 s and "
+        "when it is stopped",
     )
     parser.add_argument("--generator", default="demo", help="any StyleGAN file, see `inspect`, or 'demo'")
     parser.add_argument("--directions", default="demo", help="a directions file, or 'demo'")

@@ -31,9 +31,10 @@ class TuningTask(Task):
 
     def check_goes_on(self, found: Inversion) -> None:
         check_same_generator(self.generator, found)
-        if found.state is None or not found.state.is_tuning:
+        settings = found.settings.get("tuning")
+        if found.state is None or not found.state.is_tuning or not isinstance(settings, dict):
             raise InvalidInputError(f"{self.path} holds no tuning to go on with; give another --out")
-        self.check_settings(self.config.plain(), found.settings["tuning"], free={"num_steps"})
+        self.check_settings(self.config.plain(), settings, free={"num_steps"})
         if found.state.step > self.config.num_steps:
             raise InvalidInputError(
                 f"{self.path} is at step {found.state.step}, --tune-steps is {self.config.num_steps}; give at least "

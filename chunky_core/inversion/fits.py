@@ -25,7 +25,8 @@ _TUNING_ADVICE = (
 
 @dataclass(frozen=True)
 class SegmentFit:
-    """Root mean square errors within a segment's own mask, over pixels and channels, in grey levels (0 to 255).
+    """Root mean square errors within a segment's own mask, over pixels and channels, in grey levels (0 to 255,
+    and more where a rendering leaves [-1,1]).
 
     start: of the code that the run set out from, the mean code or that of an earlier inversion; end: of the result.
     Both are drawn at the photo's size. Raises InvalidInputError for errors that are negative or not finite.

@@ -17,11 +17,11 @@ from ..errors import InvalidInputError
 from ..generator.generator import Generator
 from ..losses import LossConfig
 from ..segments.segment_masks import SegmentMasks
-from .config import ProjectionConfig
+from .config import ProjectionConfig, plain_settings
 from .projector import Autosave, project
 from .record import Inversion, check_same_generator, photo_digest
 from .tuning import TuningConfig, tune
-from .validation import check_types
+from .validation import check_photo, check_types, is_same_masks
 
 PhaseConfig: TypeAlias = ProjectionConfig | TuningConfig
 
@@ -50,7 +50,7 @@ def preset_phases(
 
     Raises InvalidInputError for a name that isn't one of PRESETS.
     """
-    if preset not in _PHASES:
+    if not isinstance(preset, str) or preset not in _PHASES:
         raise InvalidInputError(f"preset {preset!r:.40} is unknown; choose one of {', '.join(PRESETS)}")
     phases = (replace(phase, loss=loss, seed=seed) for phase in _PHASES[preset])
     return tuple(_suited(phase, generator, masks) for phase in phases)
@@ -90,10 +90,11 @@ def project_preset(
 ) -> Inversion:
     """Find a code for each segment, and what else the preset takes, such as a delta of the generator's weights.
 
-    preset: one of PRESETS: "draft" costs at most one projection of the whole photo by one code in w+ with 100 steps,
-    "good" three, "best" eight. loss: what compares with the photo. start: codes to set out from; with `resume` a
-    record of this same preset, to go on from the phase and step where it stopped. callback(step, total, image): steps
-    count over all phases. The rest, and what is raised: as for `project` and `tune`.
+    preset: one of PRESETS: "draft" costs about as much as a projection of the whole photo by one code in w+ with 100
+    steps, "good" three times that, "best" eight times. loss: what compares with the photo. start: codes to set out
+    from; with `resume` a record of this same preset, photo, masks and loss, to go on from the phase and step where it
+    stopped. callback(step, total, image): steps count over all phases. The rest, and what is raised: as for `project`
+    and `tune`.
 
     `settings["preset"]` of the result is the name, `settings["phase"]` the number of the last phase, from 0. A phase
     that ends early, on request or because it diverges, is the last one. The result of all phases has no state, which
@@ -104,9 +105,10 @@ def project_preset(
         preset, LossConfig() if loss is None else loss, seed=seed, generator=generator, masks=masks
     )
     first = _phase_to_go_on_with(start, preset) if resume else 0
-    if resume and start is not None and _is_finished(start, preset):
-        _check_same_job(generator, start, photo, masks)
-        return start
+    if resume and start is not None:
+        _check_same_job(generator, start, photo, masks, phases[0])
+        if _is_finished(start, preset):
+            return start
     total = sum(phase.num_steps for phase in phases)
     record = start
     for index, phase in enumerate(phases):
@@ -139,13 +141,23 @@ def _is_finished(record: Inversion, preset: str) -> bool:
     return ended and record.settings.get("phase") == len(_PHASES[preset]) - 1
 
 
-def _check_same_job(generator: Generator, record: Inversion, photo: Tensor, masks: SegmentMasks) -> None:
+def _check_same_job(
+    generator: Generator, record: Inversion, photo: Tensor, masks: SegmentMasks, phase: PhaseConfig
+) -> None:
+    """Raise InvalidInputError or WrongGeneratorError unless the record is of this photo, these masks and this loss."""
     check_same_generator(generator, record)
-    if record.photo_digest != photo_digest(photo) or record.names != masks.names:
-        raise InvalidInputError(
-            "the earlier projection was of another photo or of other segments; go on with the same ones, or start from "
-            "its codes only"
-        )
+    check_photo(generator, photo, masks)
+    losses = record.settings.get("losses")
+    for what, is_same in (
+        ("photo", record.photo_digest == photo_digest(photo)),
+        ("segments", record.names == masks.names),
+        ("masks", record.names == masks.names and is_same_masks(record.masks, masks)),
+        ("loss", isinstance(phase, ProjectionConfig) and losses == plain_settings(phase)["losses"]),
+    ):
+        if not is_same:
+            raise InvalidInputError(
+                f"the earlier projection had another {what}; go on with the same, or start from its codes only"
+            )
 
 
 def _suited(phase: PhaseConfig, generator: Generator | None, masks: SegmentMasks | None) -> PhaseConfig:

@@ -114,6 +114,8 @@ class Inversion:
     def __post_init__(self) -> None:
         object.__setattr__(self, "segments", SegmentCodes(self.segments))  # any sequence will do
         masks = self.masks  # checks names, sizes, signs and sums
+        for delta in (self.delta, *(segment.delta for segment in self.segments)):
+            _check_delta(delta)
         if (self.photo is None) != bool(self.absent_photo):
             raise InvalidInputError(
                 "an inversion needs its photo or, if that is left out, the photo's digest"
@@ -252,6 +254,12 @@ def photo_digest(photo: Tensor) -> str:
     """SHA-256 (hex) of the size and the 8-bit pixels of a photo [1,3,H,W] in [-1,1]."""
     pixels = to_uint8(photo).cpu()
     return hashlib.sha256(_size(photo).encode() + pixels.numpy().tobytes()).hexdigest()
+
+
+def _check_delta(delta: object) -> None:
+    tensors = delta.items() if isinstance(delta, Mapping) else [("", delta)]
+    if not all(isinstance(name, str) and isinstance(one, Tensor) for name, one in tensors):
+        raise InvalidInputError(f"a delta is {delta!r:.60}; expected tensors by the names of parameters")
 
 
 def _check_photo(photo: Tensor, static_mask: Tensor) -> None:

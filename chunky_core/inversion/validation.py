@@ -148,7 +148,7 @@ def check_resumable(
                 f"the earlier projection had {what} {found}, now {wanted}; go on with the same ones, or start "
                 "from its codes only"
             )
-    if not config.refine_every and not _same_masks(start.masks, segments):
+    if not config.refine_every and not is_same_masks(start.masks, segments):
         raise InvalidInputError(
             "the earlier projection had other masks; go on with the same ones, or start from its codes only"
         )
@@ -161,7 +161,7 @@ def check_resumable(
     return start, start.state
 
 
-def _same_masks(one: SegmentMasks, other: SegmentMasks) -> bool:
+def is_same_masks(one: SegmentMasks, other: SegmentMasks) -> bool:
     pairs = ((one.masks, other.masks), (one.static, other.static))
     return all(a.shape == b.shape and torch.allclose(a.cpu(), b.cpu(), atol=1e-6) for a, b in pairs)
 

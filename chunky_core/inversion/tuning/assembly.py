@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -18,13 +19,17 @@ from ..config import ProjectionConfig
 from ..loss_regions import PyramidLevel
 from ..record import Inversion
 from .config import TuningConfig
-from .delta_optimizer import DeltaOptimizer
+from .delta_optimizer import DeltaOptimizer, delta_shapes
 from .layout import Layout, layout_of, tunable_parameters
 from .locality import Locality
 from .objective import TuningObjective
 from .run import CURVE, TunedPart, Tuning, restore
 from .validation import check_resumable
 
+LEFT_BEHIND = (
+    "these segments were tuned before, with deltas of another size or for other segments; they are left behind, and "
+    "codes may have moved beside them: project again, or tune with the same size and segments as before"
+)
 CODE_RATE = 10.0  # learning rate of the codes that move, as a multiple of that of the weights
 
 
@@ -40,13 +45,13 @@ def begin(
     may have been made in inference mode.
     """
     generator = generator.to()
-    names = inversion.masks.resolve(config.segments)
-    chosen = [index for index, name in enumerate(inversion.names) if name in names]
-    share = [chosen] if config.shared else [[index] for index in chosen]
-    layout = layout_of(generator, config.size / len(share), config.rank)
+    shares = _shares(inversion, config)
+    layout = layout_of(generator, config.size, config.rank, len(shares))
+    if not resume and leaves_deltas_behind(generator, inversion, config):
+        warnings.warn(LEFT_BEHIND, stacklevel=3)
     networks = load_networks(config.loss, generator.device, folders=folders)
     rng = torch.Generator().manual_seed(config.seed)  # on the CPU: the same on every device
-    parts = [_part(generator, inversion, some, layout, config, networks, rng) for some in share]
+    parts = [_part(generator, inversion, some, layout, config, networks, rng) for some in shares]
     noise = tuple(one.detach().clone().to(generator.device) for one in inversion.noise)
     run = Tuning(generator, inversion, config, tuple(parts), rng, noise=noise)
     tuned = [inversion.names[index] for part in parts for index in part.segments]
@@ -82,7 +87,7 @@ def _part(
     networks: LossNetworks,
     rng: torch.Generator,
 ) -> TunedPart:
-    of_all = config.shared and len(segments) == len(inversion.segments)
+    of_all = _is_of_all(inversion, segments, config)
     base = generator if of_all else with_weight_deltas(generator, inversion.delta)
     drawings = _by_code(inversion, segments)
     codes = [_own_code(inversion, drawing[0], base) for drawing in drawings]
@@ -96,10 +101,50 @@ def _part(
         [code.tensor for code in codes] if config.tune_codes else [],
         CODE_RATE,
     )
+    earlier = _earlier_delta(inversion, segments, of_all=of_all)
+    if earlier and optimizer.fits(earlier):
+        optimizer.start_from(earlier)
     locality = None
     if config.locality:
         locality = Locality(base, objective.boxes, masks.masks, config.loss, networks, rng)
     return TunedPart(of_all, drawings, tuple(codes), objective, optimizer, locality)
+
+
+def leaves_deltas_behind(generator: Generator, inversion: Inversion, config: TuningConfig) -> bool:
+    """Whether segments that are to be tuned were tuned before in a way that this tuning can't go on from.
+
+    Raises InvalidInputError for names and sizes as `tune` does.
+    """
+    shares = _shares(inversion, config)
+    layout = layout_of(generator, config.size, config.rank, len(shares))
+    shapes = delta_shapes(tunable_parameters(generator), layout)
+    for segments in shares:
+        of_all = _is_of_all(inversion, segments, config)
+        own = any(inversion.segments[index].delta for index in segments)
+        earlier = _earlier_delta(inversion, segments, of_all=of_all)
+        goes_on = bool(earlier) and {name: tuple(one.shape) for name, one in earlier.items()} == shapes
+        if (of_all and own) or (not goes_on and (own or (of_all and inversion.delta))):
+            return True
+    return False
+
+
+def _shares(inversion: Inversion, config: TuningConfig) -> list[list[int]]:
+    """The segments (their numbers) of each delta."""
+    names = inversion.masks.resolve(config.segments)
+    chosen = [index for index, name in enumerate(inversion.names) if name in names]
+    return [chosen] if config.shared else [[index] for index in chosen]
+
+
+def _is_of_all(inversion: Inversion, segments: Sequence[int], config: TuningConfig) -> bool:
+    return config.shared and len(segments) == len(inversion.segments)
+
+
+def _earlier_delta(inversion: Inversion, segments: Sequence[int], *, of_all: bool) -> Mapping[str, Tensor]:
+    """The delta in whose place one for these segments comes; {} where they have none, or several."""
+    if of_all:
+        return inversion.delta
+    first, *others = (inversion.segments[index].delta for index in segments)
+    return first if all(one is first for one in others) else {}
 
 
 def _by_code(inversion: Inversion, segments: Sequence[int]) -> tuple[tuple[int, ...], ...]:

@@ -34,9 +34,9 @@ class DeltaOptimizer:
     ) -> None:
         """codes: those that move, with a learning rate `code_rate` times that of the weights."""
         self.weights, self.layout = {name: weights[name] for name in layout}, dict(layout)
-        self.values: dict[str, Tensor] = {}
-        for name, rank in layout.items():
-            self.values |= _zero_delta(name, weights[name], rank)
+        device = next(iter(self.weights.values())).device
+        shapes = delta_shapes(self.weights, layout)
+        self.values = {name: torch.zeros(shape, device=device) for name, shape in shapes.items()}
         names = [f"{CODE}{index}" for index in range(len(codes))]
         self.values |= {name: code.detach().clone().float() for name, code in zip(names, codes, strict=True)}
         self.best = {name: value.clone() for name, value in self.values.items()}
@@ -46,6 +46,18 @@ class DeltaOptimizer:
             for name, value in self.values.items()
         ]
         self.adam = torch.optim.Adam(groups)
+
+    def fits(self, delta: Mapping[str, Tensor]) -> bool:
+        """Whether a delta has the same parameters in the same layout."""
+        shapes = {name: tuple(one.shape) for name, one in delta.items()}
+        return shapes == delta_shapes(self.weights, self.layout)
+
+    @torch.no_grad()
+    def start_from(self, delta: Mapping[str, Tensor]) -> None:
+        """Set out from a delta that fits."""
+        for name, one in delta.items():
+            self.values[name].copy_(one)
+            self.best[name].copy_(one)
 
     @torch.no_grad()
     def tuned_weights(self) -> dict[str, Tensor]:
@@ -72,7 +84,7 @@ class DeltaOptimizer:
                 continue
             u, v = self.values[name + LEFT], self.values[name + RIGHT]
             matrix = grad.reshape(len(u), -1).to(u.dtype)
-            if not self.adam.state.get(u):  # the first step
+            if not self.adam.state.get(u) and not u.any():  # the first step from zero
                 v.copy_(_steepest_rows(matrix, len(v)))
             u.grad, v.grad = matrix @ v.T, u.T @ matrix
 
@@ -145,13 +157,17 @@ def _copy(own: Tensor, other: Tensor) -> None:
     own.copy_(other)
 
 
-def _zero_delta(name: str, weight: Tensor, rank: int) -> dict[str, Tensor]:
-    """What a delta of `weight` starts with."""
-    if rank == WHOLE:
-        return {name: torch.zeros(weight.shape, device=weight.device)}
-    rows = weight.shape[0]
-    factors = {LEFT: (rows, rank), RIGHT: (rank, weight.numel() // rows)}
-    return {name + side: torch.zeros(shape, device=weight.device) for side, shape in factors.items()}
+def delta_shapes(weights: Mapping[str, Tensor], layout: Layout) -> dict[str, tuple[int, ...]]:
+    """The names and shapes of a delta's numbers and factors."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    for name, rank in layout.items():
+        weight = weights[name]
+        rows = weight.shape[0]
+        if rank == WHOLE:
+            shapes[name] = tuple(weight.shape)
+        else:
+            shapes |= {name + LEFT: (rows, rank), name + RIGHT: (rank, weight.numel() // rows)}
+    return shapes
 
 
 def _steepest_rows(grad: Tensor, rank: int) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 
@@ -41,22 +42,19 @@ def number_count(generator: Generator) -> int:
     return sum(tensor.numel() for tensor in generator.module.state_dict().values())
 
 
-def layout_of(generator: Generator, size: float, rank: int = 0) -> dict[str, int]:
-    """How each of the `tunable_parameters` is tuned, so that a delta has at most a share `size` of the generator's
-    numbers.
+def layout_of(generator: Generator, size: float, rank: int = 0, count: int = 1) -> dict[str, int]:
+    """How each of the `tunable_parameters` is tuned, so that `count` deltas have at most a share `size` of the
+    generator's numbers together.
 
     rank: of all large weights; 0 = as high as `size` allows.
     Raises InvalidInputError where that rank needs more, or nothing fits.
     """
-    parameters, room = tunable_parameters(generator), int(size * number_count(generator))
+    parameters, room = tunable_parameters(generator), int(size / count * number_count(generator))
     if rank:
         layout = _at_rank(parameters, rank)
         needed = _total(parameters, layout)
         if needed > room:
-            raise InvalidInputError(
-                f"a delta of rank {rank} takes {needed / number_count(generator):.2%} of the generator's bytes, more "
-                f"than the {size:.2%} that are allowed; take a lower rank, or more size"
-            )
+            raise _no_room(f"{_deltas(count)} of rank {rank}", size, count * needed / number_count(generator))
         return layout
     highest = max(max(_sides(one)) for one in parameters.values())
     low, high = 0, highest  # the highest rank that fits lies in [low, high]
@@ -67,10 +65,21 @@ def layout_of(generator: Generator, size: float, rank: int = 0) -> dict[str, int
         else:
             high = middle - 1
     if not low:
-        raise InvalidInputError(
-            f"a delta of {size:.2%} of the generator's bytes has no room for rank 1; allow more"
-        )
+        least = _total(parameters, _at_rank(parameters, 1))
+        raise _no_room(_deltas(count), size, count * least / number_count(generator))
     return _filled(parameters, _at_rank(parameters, low), room)
+
+
+def _deltas(count: int) -> str:
+    return "a delta" if count == 1 else f"{count} deltas, one for each segment,"
+
+
+def _no_room(what: str, size: float, needed: float) -> InvalidInputError:
+    fewer = "" if "deltas" not in what else ", fewer segments, or one delta that they share"
+    return InvalidInputError(
+        f"{what} of this generator can't be as small as {size:.2%} of its bytes; set size to at least "
+        f"{math.ceil(1e4 * needed) / 1e4:.2%}{fewer}"
+    )
 
 
 def _at_rank(parameters: Mapping[str, Tensor], rank: int) -> dict[str, int]:

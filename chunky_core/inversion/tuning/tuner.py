@@ -48,8 +48,9 @@ def tune(
 
     options: fields of TuningConfig, which replace those of `config`: tune(..., num_steps=50, segments="mouth").
 
-    A delta starts at zero and takes the place of an earlier one: one of the whole inversion that of the inversion and
-    those of all segments, one of some segments theirs, on top of the inversion's, which stays.
+    A delta goes on from an earlier one in the same place and of the same size, and starts at zero where there is none;
+    one of another size is left behind, with a warning. One of the whole inversion takes the place of the inversion's
+    and of those of all segments, one of some segments that of theirs, on top of the inversion's, which stays.
 
     resume: go on from where an earlier tuning of `inversion` stopped, as if it had never done so; the same config
     gives the same result to the bit. callback, preview_seconds, autosave, autosave_seconds, folders: as in `project`.
@@ -143,7 +144,7 @@ def _rest(run: Tuning) -> None:
     """Parts that haven't improved for long come to rest."""
     for part in run.parts if run.config.plateau else ():
         history = part.optimizer.history
-        history.resting = history.resting or run.step - history.improved_at >= run.config.plateau
+        history.resting = history.resting or run.step - history.improved_at > run.config.plateau
     if not run.moving():
         run.stopped = f"came to rest after step {run.step} of {run.config.num_steps}"
 

@@ -8,7 +8,7 @@ from ...checks import check_type
 from ...errors import InvalidInputError
 from ...generator.generator import Generator
 from ..record import TUNING, Inversion, ProjectionState
-from ..validation import check_start
+from ..validation import check_photo, check_start
 from .config import TuningConfig
 from .run import CURVE, Tuning
 
@@ -36,10 +36,7 @@ def check_inputs(
             "this inversion was saved without its photo, which its weights are to be tuned to; give it the photo "
             "(Inversion.with_photo)"
         )
-    if inversion.photo.shape[-2:] != (generator.img_resolution,) * 2:
-        raise InvalidInputError(
-            "the photo and the generator's pictures have different sizes; project the photo again"
-        )
+    check_photo(generator, inversion.photo, inversion.masks)
     for name in inversion.names:
         if CURVE.format(name) in inversion.names:
             raise InvalidInputError(f"a segment is named {CURVE.format(name)!r}, as a curve is; rename it")
@@ -69,6 +66,7 @@ def check_resumable(run: Tuning, start: Inversion) -> ProjectionState:
         ("tune_codes", "tune_codes"),
         ("size", "size"),
         ("rank", "rank"),
+        ("loss", "the loss"),
     ):
         if earlier.get(name) != config[name]:
             raise InvalidInputError(
