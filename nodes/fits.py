@@ -10,6 +10,8 @@ from ..chunky_core.inversion import Inversion
 from ..chunky_core.inversion.fits import fit_report
 from .notices import show_notice, show_on_node
 
+ON_NODE = 4  # segments that are named there, where there is room for few lines
+
 
 class NodeText:
     """What stands on the running node: how near the photos so far came, and below that where the work stands."""
@@ -29,13 +31,21 @@ class NodeText:
         record = replace(record, fits={name: fit for name, fit in record.fits.items() if name in names})
         label = f"{which}: " if which else ""
         if line := fit_line(record):
-            self._fits.append(f"{label}{line}")
+            self._fits.append(f"{label}{fit_line(record, ON_NODE)}")
             logging.info("%s%s", label, line)
         if record.poor_fits:
             show_notice(f"{label}{fit_report(record).splitlines()[-1]}", "warn")
 
 
-def fit_line(record: Inversion) -> str:
-    """'mouth 41 -> 6, hair 38 -> 22 (grey levels)', or "" where no fit was measured."""
-    parts = [f"{name} {fit.start:.0f} -> {fit.end:.0f}" for name, fit in record.fits.items()]
+def fit_line(record: Inversion, most: int | None = None) -> str:
+    """'mouth 41 -> 6, hair 38 -> 22 (grey levels)', or "" where no fit was measured.
+
+    most: of more segments than that, those whose ends are farthest from the photo are named, the others counted.
+    """
+    named, others = list(record.fits.items()), 0
+    if most is not None and len(named) > most:
+        others = len(named) - most
+        named = sorted(named, key=lambda entry: entry[1].end, reverse=True)[:most]
+    parts = [f"{name} {fit.start:.0f} -> {fit.end:.0f}" for name, fit in named]
+    parts += [f"{others} more nearer"] * bool(others)
     return f"{', '.join(parts)} (grey levels)" if parts else ""

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..chunky_core.errors import InvalidInputError
 from ..chunky_core.inversion.inversion_files import load_inversion, save_inversion
-from .fits import fit_line
+from .fits import ON_NODE, fit_line
 from .host import plain_tensors
 from .model_files import stamp
 from .notices import show_on_node
@@ -135,7 +135,7 @@ class LoadInversion(io.ComfyNode):
         with plain_tensors():
             opened = (load_inversion(folder_paths.get_annotated_filepath(file)),)
         records = with_photos(opened, photo)
-        if line := fit_line(opened[0]):
+        if line := fit_line(opened[0], ON_NODE):
             show_on_node(line)
         crops = tuple((record.alignment,) if record.alignment else () for record in records)
         return io.NodeOutput(records, photos_of(records), crops)

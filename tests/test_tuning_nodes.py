@@ -277,6 +277,7 @@ def test_a_poor_fit_is_a_warning_that_says_what_to_do(
     fit = type(next(iter(scene.pivots[0].fits.values())))
     poor = replace(scene.pivots[0], fits={"eyes": fit(41.0, 6.2), "mouth": fit(40.0, 38.0)})
     assert fits.fit_line(poor) == "eyes 41 -> 6, mouth 40 -> 38 (grey levels)"
+    assert fits.fit_line(poor, 1) == "mouth 40 -> 38, 1 more nearer (grey levels)"
     text = fits.NodeText()
     text.add_fit(poor, ("eyes", "mouth"), "photo 2 of 3")
     (notice,) = told(scene, "notice")
