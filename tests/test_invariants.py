@@ -135,7 +135,7 @@ def test_7_the_same_seed_gives_the_same_and_nothing_global_moves(
     [
         {"learning_rate": 1e30},
         {"learning_rate": 1e30, "space": "s", "optimize_noise": True, "noise_reg": 1e30},
-        {"space": "w", "optimizer": "lbfgs", "lambda_reg": 1e30},
+        {"space": "w", "optimizer": "lbfgs", "lambda_reg": 1e30, "warmup_photo": False},
         {"code_noise": 1e30},
     ],
     ids=str,

@@ -306,7 +306,7 @@ def test_bad_input_is_named(generator: Generator, photo: Tensor, segments: Segme
         ({"coarse": 1.0}, "coarse is 1.0"),
         ({"lambda_reg": float("nan")}, "lambda_reg is nan"),
         ({"plateau": -1}, "plateau is -1"),
-        ({"warmup": 1.0}, "warmup is 1.0"),
+        ({"warmup": 1.5}, "warmup is 1.5"),
         ({"learning_rate": 0.0}, "learning_rate is 0.0"),
         ({"dilation": -1}, "dilation is -1"),
     ],
