@@ -23,6 +23,7 @@ from chunky_core.inversion import (
     load_inversion,
     presets,
     save_inversion,
+    tune,
 )
 from chunky_core.inversion.presets import (
     PRESETS,
@@ -71,7 +72,8 @@ def test_presets_go_from_cheap_to_dear_and_hold_what_they_are_given() -> None:
         phases = preset_phases(name, loss, seed=7)
         assert isinstance(phases[0], ProjectionConfig)
         assert all((phase.loss, phase.seed) == (loss, 7) for phase in phases)
-        assert preset_steps(name) == sum(phase.num_steps for phase in phases)
+        assert isinstance(phases[-1], TuningConfig)
+    assert preset_steps("draft") < preset_steps("good") < preset_steps("best")
 
 
 def test_an_unknown_preset_is_refused_by_the_names_that_exist(
@@ -163,6 +165,16 @@ def test_going_on_with_something_else_is_refused_in_every_phase(
     ):
         with pytest.raises(InvalidInputError, match=f"had another {what}"):
             project_preset(generator, given, masks, short, loss=loss, start=kept, resume=True)
+
+
+def test_what_another_tuning_made_of_a_preset_is_none_of_its_phases(
+    generator: Generator, photo: Tensor, segments: SegmentMasks, short: str
+) -> None:
+    made = project_preset(generator, photo, segments, short)
+    again = tune(generator, made, SHORT[1], num_steps=2)
+    assert preset_steps_done(again) == 0
+    with pytest.raises(InvalidInputError, match="the state of a tuning"):
+        project_preset(generator, photo, segments, short, start=again, resume=True)
 
 
 def test_a_record_of_another_preset_is_no_state_to_go_on_with(

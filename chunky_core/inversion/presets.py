@@ -19,7 +19,7 @@ from ..losses import LossConfig
 from ..segments.segment_masks import SegmentMasks
 from .config import ProjectionConfig, plain_settings
 from .projector import Autosave, project
-from .record import Inversion, check_same_generator, photo_digest
+from .record import PHASE, Inversion, check_same_generator, photo_digest
 from .tuning import TuningConfig, tune
 from .validation import check_photo, check_types, is_same_masks
 
@@ -63,7 +63,7 @@ def preset_steps(preset: str) -> int:
 
 def preset_steps_done(record: Inversion) -> int:
     """How many steps, over all phases, a record of a preset has behind it; 0 where it is of none."""
-    preset, phase = record.settings.get("preset"), record.settings.get("phase")
+    preset, phase = record.settings.get("preset"), record.settings.get(PHASE)
     if preset not in _PHASES or not isinstance(phase, int):
         return 0
     if _is_finished(record, preset):
@@ -138,7 +138,7 @@ def project_preset(
 def _is_finished(record: Inversion, preset: str) -> bool:
     """Whether a record of a preset has all phases behind it."""
     ended = record.state is None and not record.stopped
-    return ended and record.settings.get("phase") == len(_PHASES[preset]) - 1
+    return ended and record.settings.get(PHASE) == len(_PHASES[preset]) - 1
 
 
 def _check_same_job(
@@ -179,7 +179,7 @@ def _phase_to_go_on_with(start: Inversion | None, preset: str) -> int:
             f"the earlier projection was of the preset {found!r:.40}, now {preset!r}; go on with the same one, or "
             "start from its codes only"
         )
-    phase = settings.get("phase", 0)
+    phase = settings.get(PHASE, 0)
     known = range(len(_PHASES[preset]))
     if phase not in known or isinstance(phase, bool):
         raise InvalidInputError(
@@ -198,4 +198,4 @@ def _marking(autosave: Autosave, preset: str, index: int) -> Autosave:
 
 
 def _marked(record: Inversion, preset: str, index: int) -> Inversion:
-    return replace(record, settings={**record.settings, "preset": preset, "phase": index})
+    return replace(record, settings={**record.settings, "preset": preset, PHASE: index})

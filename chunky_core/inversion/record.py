@@ -51,6 +51,7 @@ class Edit:
 
 
 TUNING = "tuning"  # the entry of a tuning in settings, and in the numbers of its state
+PHASE = "phase"  # the entry of the last phase of a preset in settings
 
 
 @dataclass(frozen=True, eq=False)

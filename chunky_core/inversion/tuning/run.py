@@ -13,7 +13,7 @@ from torch import Tensor
 from ...boxes import Box
 from ...generator.generator import Generator
 from ...generator.spaces import LatentCode
-from ..record import TUNING, Inversion, ProjectionState
+from ..record import PHASE, TUNING, Inversion, ProjectionState
 from ..segment_codes import SegmentCodes
 from .config import TuningConfig
 from .delta_optimizer import DeltaOptimizer
@@ -33,7 +33,6 @@ class TunedPart:
     """
 
     of_all: bool
-
     drawings: tuple[tuple[int, ...], ...]
     codes: tuple[LatentCode, ...]
     objective: TuningObjective
@@ -149,11 +148,13 @@ def record_of(
         for drawing, code in zip(part.drawings, codes, strict=True):
             for index in drawing:
                 segments[index] = replace(segments[index], code=code, delta=own)
+    # what comes of a preset's result by another tuning is none of its phases
+    earlier = {name: value for name, value in run.source.settings.items() if name != PHASE}
     record = replace(
         run.source,
         segments=SegmentCodes(segments),
         delta=delta,
-        settings={**run.source.settings, TUNING: run.config.plain()},
+        settings={**earlier, TUNING: run.config.plain()},
         losses={**run.source.losses, **{name: list(curve) for name, curve in run.curves.items()}},
         stopped=stopped or None,
         state=state_of(run).on("cpu"),

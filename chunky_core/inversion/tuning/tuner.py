@@ -55,8 +55,7 @@ def tune(
     resume: go on from where an earlier tuning of `inversion` stopped, as if it had never done so; the same config
     gives the same result to the bit. callback, preview_seconds, autosave, autosave_seconds, folders: as in `project`.
     settings["tuning"] of the result holds the config, losses["NAME, tuning"] the curve of each segment, fits how near
-    the photo it came. A projection
-    can't be resumed from the result, only started.
+    the photo it came. A projection can't be resumed from the result, only started.
 
     A loss or gradient that isn't finite, a loss that explodes, and weights beyond float16 end the run early: the best
     deltas so far are kept and `stopped` tells why. Works under torch.inference_mode; no input is modified, no global
