@@ -13,7 +13,7 @@ from torch import Tensor
 from chunky_core.compositing.render import render
 from chunky_core.errors import InvalidInputError, MissingWeightsError, WrongGeneratorError
 from chunky_core.generator.generator import Generator
-from chunky_core.inversion import LossConfig, ProjectionConfig, project, projector
+from chunky_core.inversion import LossConfig, ProjectionConfig, project, watching
 from chunky_core.losses import MaskedLoss
 from chunky_core.segments import SegmentMasks, single_segment
 from tests.projection_tools import assert_same, codes, photo_of_parts, pieces
@@ -135,7 +135,7 @@ def test_callback_counts_every_step_and_gets_previews_by_time(
     """A step takes a second here: a picture at the first, when three more seconds have passed, and at the end."""
     seen: list[tuple[int, int, Tensor | None]] = []
     clock = [0.0]
-    monkeypatch.setattr(projector.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(watching.time, "monotonic", lambda: clock[0])
 
     def callback(*report: Any) -> None:
         seen.append(report)

@@ -23,8 +23,8 @@ from chunky_core.inversion import (
     StopProjection,
     load_inversion,
     project,
-    projector,
     save_inversion,
+    watching,
 )
 from chunky_core.inversion.hooks import GlobalCode, WarmUp
 from chunky_core.inversion.projection import Hook
@@ -106,7 +106,7 @@ def test_a_record_is_kept_when_the_time_has_come(
     generator: Generator, photo: Tensor, segments: SegmentMasks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = [0.0]
-    monkeypatch.setattr(projector.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(watching.time, "monotonic", lambda: clock[0])
 
     def tick(*_: Any) -> None:
         clock[0] += 10

@@ -95,7 +95,7 @@ MOVED = {
     "inversion.start": "inversion.initialization",
     "inversion.state": "inversion.record",
     "inversion.state_check": "inversion.validation",
-    "inversion.stopwatch": "inversion.projector",
+    "inversion.stopwatch": "inversion.watching",
     "segments.coats": "segments.painting.color_unmixing",
     "segments.cover": "segments.tiles",
     "segments.layers": "segments.relayer",
@@ -267,8 +267,8 @@ RENAMED: dict[str, dict[str, str]] = {
     "inversion.painter": {"Group": "SegmentGroup", "Painter": "SegmentSynthesizer"},
     "inversion.projection": {
         "Callback": "callbacks:Callback",
-        "Keep": "inversion.projector:Autosave",
-        "StopProjection": "inversion.projector:StopProjection",
+        "Keep": "inversion.watching:Autosave",
+        "StopProjection": "inversion.watching:StopProjection",
         "check_photo": "inversion.validation:check_photo",
         "check_photo_size": "inversion.validation:check_photo_size",
         "project": "inversion.projector:project",
@@ -291,6 +291,7 @@ RENAMED: dict[str, dict[str, str]] = {
         "check_start": "inversion.validation:check_start",
         "mean_code": "mean_latent",
     },
+    "inversion.run": {"StopProjection": "inversion.watching:StopProjection"},
     "inversion.stopwatch": {"Stopwatch": "Interval"},
     "alignment.face_crop": {
         "aligned_crop": "extract_crop",

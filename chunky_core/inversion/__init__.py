@@ -9,10 +9,11 @@ from .fits import SegmentFit, fit_report
 from .inversion_files import load_inversion, save_inversion
 from .original_crop import Alignment
 from .presets import PRESETS, preset_phases, project_preset
-from .projector import StopProjection, project
+from .projector import project
 from .record import Edit, Inversion, ProjectionState, check_generator
 from .segment_codes import SegmentCode, SegmentCodes
 from .tuning import TuningConfig, tune
+from .watching import StopProjection
 
 __all__ = [
     "PRESETS",

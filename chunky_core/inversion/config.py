@@ -11,6 +11,7 @@ from ..deprecated.keywords import old_fields
 from ..errors import InvalidInputError
 from ..generator.spaces import SPACES
 from ..losses.loss_config import LossConfig
+from .config_checks import check_kinds
 
 MODES = ("independent", "joint")
 OPTIMIZERS = ("adam", "lbfgs")
@@ -130,20 +131,7 @@ class ProjectionConfig:
             raise InvalidInputError(
                 '"lbfgs" needs a loss that stands still; optimize no noise maps, set code_noise to 0, or use "adam"'
             )
-        for name, least, most in WHOLE:
-            found = getattr(self, name)
-            if not isinstance(found, int) or isinstance(found, bool) or not least <= found <= most:
-                raise InvalidInputError(
-                    f"{name} is {found!r}; expected a whole number of at least {least}, at most {most}"
-                )
-        if not isinstance(self.loss, LossConfig):
-            raise InvalidInputError(f"loss is {self.loss!r:.60}; expected a LossConfig")
-        for one in fields(self):
-            found = getattr(self, one.name)
-            if one.type == "bool" and not isinstance(found, bool):
-                raise InvalidInputError(f"{one.name} is {found!r:.40}; expected True or False")
-            if one.type == "float" and (not isinstance(found, int | float) or isinstance(found, bool)):
-                raise InvalidInputError(f"{one.name} is {found!r:.40}; expected a number")
+        check_kinds(self, WHOLE)
         if not isinstance(self.refine, tuple | list) or not all(isinstance(one, str) for one in self.refine):
             raise InvalidInputError(f"refine is {self.refine!r:.60}; expected names, such as ('mouth',)")
         if not 0 < self.learning_rate < float("inf"):

@@ -18,10 +18,11 @@ from ..generator.generator import Generator
 from ..losses import LossConfig
 from ..segments.segment_masks import SegmentMasks
 from .config import ProjectionConfig, plain_settings
-from .projector import Autosave, project
+from .projector import project
 from .record import PHASE, Inversion, check_same_generator, photo_digest
 from .tuning import TuningConfig, tune
 from .validation import check_photo, check_types, is_same_masks
+from .watching import Autosave
 
 PhaseConfig: TypeAlias = ProjectionConfig | TuningConfig
 

@@ -9,18 +9,16 @@ and a warm-up finds one code for the whole photo first, from which each segment'
 
 from __future__ import annotations
 
-import math
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from ..callbacks import Callback
 from ..deprecated.keywords import old_keywords
-from ..errors import InvalidInputError
 from ..generator.generator import Generator
 from ..segments.segment_masks import SegmentMasks
 from .assembly import begin
@@ -30,12 +28,7 @@ from .objectives import LossAndGrads
 from .projection import Hook, Projection, enter_stage, is_stale, record_of, undone_on_error
 from .record import Inversion
 from .validation import check_photo, check_start, check_types
-
-Autosave: TypeAlias = Callable[[Inversion], None]
-
-
-class StopProjection(Exception):  # noqa: N818  # a request, no error; as StopIteration
-    """Raised by a callback: the projection ends here, and its result so far is returned."""
+from .watching import Autosave, Watcher
 
 
 @old_keywords(segments="masks", keep="autosave", keep_seconds="autosave_seconds")
@@ -86,23 +79,12 @@ def project(
     check_photo(generator, photo, masks)
     if start is not None:
         check_start(generator, start)
-    previews = Interval("preview_seconds", preview_seconds, at_once=True)
-    saves = Interval("autosave_seconds", autosave_seconds)
-    device = photo.device
+    watcher = Watcher(callback, preview_seconds, autosave, autosave_seconds)
     with torch.inference_mode(False), torch.enable_grad():
         run = begin(generator, photo, masks, config, start, resume=resume, hooks=hooks, folders=folders)
-        try:
-            for _ in optimize(run):
-                if callback is not None:
-                    _report(run, callback, previews)
-                if autosave is not None and not run.is_over and saves.is_due():
-                    autosave(record_of(run, device, unfinished=True, measured=False))
-                    saves.start()
-        except BaseException:  # an interruption is none of Exception
-            if autosave is not None:
-                autosave(record_of(run, device, unfinished=True))
-            raise
-        return record_of(run, device)
+        previews = run.hook(PreviewBuffer)
+        preview = partial(previews.image, run) if previews else None
+        return watcher.follow(run, optimize(run), partial(record_of, run, photo.device), preview)
 
 
 def optimize(run: Projection) -> Iterator[None]:
@@ -139,35 +121,3 @@ def _judge(run: Projection, progress: float) -> LossAndGrads | None:
             return None
     run.latents.remember(run.stage.which, found.values, run.step)
     return found
-
-
-def _report(run: Projection, callback: Callback, previews: Interval) -> None:
-    """Tell the callback of the step that was made, with an image where one is due."""
-    shown = run.is_over or previews.is_due()
-    preview = run.hook(PreviewBuffer)
-    try:
-        callback(run.step, run.config.num_steps, preview.image(run) if shown and preview else None)
-    except StopProjection:
-        run.stopped = f"stopped on request after step {run.step} of {run.config.num_steps}"
-    if shown:
-        previews.start()
-
-
-class Interval:
-    """Tells when `seconds` (0 or more, infinity = never) have passed since it was started last.
-
-    name: of the argument that sets them, for the error. at_once: it is due before its first start, too.
-    Raises InvalidInputError for a negative time and NaN.
-    """
-
-    def __init__(self, name: str, seconds: float, *, at_once: bool = False) -> None:
-        if not seconds >= 0:
-            raise InvalidInputError(f"{name} is {seconds}; expected 0 or more")
-        self._seconds = seconds
-        self._started = -math.inf if at_once else time.monotonic()
-
-    def start(self) -> None:
-        self._started = time.monotonic()
-
-    def is_due(self) -> bool:
-        return time.monotonic() - self._started >= self._seconds

@@ -9,6 +9,7 @@ from typing import Any
 
 from ...errors import InvalidInputError
 from ...losses.loss_config import LossConfig
+from ..config_checks import check_kinds
 
 # (knob, least, most) of those that are whole numbers
 _WHOLE = (
@@ -55,20 +56,7 @@ class TuningConfig:
         if not isinstance(names, tuple | list) or not names or not all(isinstance(one, str) for one in names):
             raise InvalidInputError(f"segments is {self.segments!r:.60}; expected names, such as ('mouth',)")
         object.__setattr__(self, "segments", tuple(names))
-        for name, least, most in _WHOLE:
-            found = getattr(self, name)
-            if not isinstance(found, int) or isinstance(found, bool) or not least <= found <= most:
-                raise InvalidInputError(
-                    f"{name} is {found!r}; expected a whole number of at least {least}, at most {most}"
-                )
-        if not isinstance(self.loss, LossConfig):
-            raise InvalidInputError(f"loss is {self.loss!r:.60}; expected a LossConfig")
-        for one in fields(self):
-            found = getattr(self, one.name)
-            if one.type == "bool" and not isinstance(found, bool):
-                raise InvalidInputError(f"{one.name} is {found!r:.40}; expected True or False")
-            if one.type == "float" and (not isinstance(found, int | float) or isinstance(found, bool)):
-                raise InvalidInputError(f"{one.name} is {found!r:.40}; expected a number")
+        check_kinds(self, _WHOLE)
         if not 0 < self.learning_rate < float("inf"):
             raise InvalidInputError(f"learning_rate is {self.learning_rate}; it must be above 0")
         if not 0 < self.size <= 1:

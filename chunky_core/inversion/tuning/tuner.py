@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,8 @@ import torch
 from ...callbacks import Callback
 from ...generator.generator import Generator
 from ..optimizers import learning_rate_factor
-from ..projector import Autosave, Interval, StopProjection
 from ..record import Inversion
+from ..watching import Autosave, Watcher
 from .assembly import begin
 from .config import TuningConfig
 from .objective import TuningGrads
@@ -65,23 +66,11 @@ def tune(
     config = TuningConfig() if config is None else config
     generator, inversion = check_inputs(generator, inversion, config, (callback, autosave))
     config = config.with_options(options)
-    previews = Interval("preview_seconds", preview_seconds, at_once=True)
-    saves = Interval("autosave_seconds", autosave_seconds)
+    watcher = Watcher(callback, preview_seconds, autosave, autosave_seconds)
     device = inversion.static_mask.device
     with torch.inference_mode(False), torch.enable_grad():
         run = begin(generator, inversion, config, resume=resume, folders=folders)
-        try:
-            for _ in optimize(run):
-                if callback is not None:
-                    _report(run, callback, previews)
-                if autosave is not None and not run.is_over and saves.is_due():
-                    autosave(record_of(run, device, unfinished=True, measured=False))
-                    saves.start()
-        except BaseException:  # an interruption is none of Exception
-            if autosave is not None:
-                autosave(record_of(run, device, unfinished=True))
-            raise
-        return record_of(run, device)
+        return watcher.follow(run, optimize(run), partial(record_of, run, device), partial(preview, run))
 
 
 def optimize(run: Tuning) -> Iterator[None]:
@@ -146,14 +135,3 @@ def _rest(run: Tuning) -> None:
         history.resting = history.resting or run.step - history.improved_at > run.config.plateau
     if not run.moving():
         run.stopped = f"came to rest after step {run.step} of {run.config.num_steps}"
-
-
-def _report(run: Tuning, callback: Callback, previews: Interval) -> None:
-    """Tell the callback of the step that was made, with an image where one is due."""
-    shown = run.is_over or previews.is_due()
-    try:
-        callback(run.step, run.config.num_steps, preview(run) if shown else None)
-    except StopProjection:
-        run.stopped = f"stopped on request after step {run.step} of {run.config.num_steps}"
-    if shown:
-        previews.start()
