@@ -9,6 +9,7 @@ from comfy_api.latest import io
 from ..chunky_core.inversion import ProjectionConfig
 from ..chunky_core.inversion.config import SIGNS, STORED_NAMES
 from ..chunky_core.inversion.presets import PRESETS
+from . import widgets
 from .runs import CODES, START_AS
 
 DEFAULTS = ProjectionConfig()
@@ -68,20 +69,10 @@ def search_inputs() -> list[io.Input]:
             tooltip="Other spaces for some segments or groups, such as 'mouth=s, eyes=w'. Empty = space for "
             "all.",
         ),
-        io.Int.Input(
-            "steps",
-            default=DEFAULTS.num_steps,
-            min=1,
-            max=2000,
-            tooltip="Steps of the optimiser; 100 is good, 300 better.",
-        ),
-        io.Int.Input(
-            "seed",
-            default=DEFAULTS.seed,
-            min=0,
-            max=0xFFFFFFFF,
-            control_after_generate=io.ControlAfterGenerate.fixed,
-            tooltip="Seed of the code noise, of fitted noise maps, and of the starting point in z. Without these "
+        widgets.steps(DEFAULTS.num_steps, "Steps of the optimiser; 100 is good, 300 better."),
+        widgets.seed(
+            DEFAULTS.seed,
+            "Seed of the code noise, of fitted noise maps, and of the starting point in z. Without these "
             "it changes nothing.",
         ),
     ]
@@ -176,14 +167,7 @@ def expert_inputs() -> list[io.Input]:
             high=0.95,
             step=0.05,
         ),
-        io.Int.Input(
-            "plateau",
-            default=DEFAULTS.plateau,
-            min=0,
-            max=500,
-            tooltip="Steps without an improvement by 1 % after which a segment stops; 0 = never.",
-            advanced=True,
-        ),
+        widgets.plateau(DEFAULTS.plateau),
         switch("torgb", "In space s, also fit the styles of the colour layers (toRGB)."),
     ]
 
@@ -222,15 +206,12 @@ def boundary_inputs() -> list[io.Input]:
     ]
 
 
-def number(
-    name: str, tooltip: str, *, high: float, step: float, low: float = 0.0, advanced: bool = True
-) -> io.Input:
-    widget: dict[str, Any] = {"min": low, "max": high, "step": step, "round": False}
-    return io.Float.Input(name, default=_default(name), **widget, tooltip=tooltip, advanced=advanced)
+def number(name: str, tooltip: str, **widget: Any) -> io.Input:
+    return widgets.number(name, tooltip, default=_default(name), **widget)
 
 
 def switch(name: str, tooltip: str) -> io.Input:
-    return io.Boolean.Input(name, default=_default(name), tooltip=tooltip, advanced=True)
+    return widgets.switch(name, tooltip, default=_default(name))
 
 
 def _default(widget: str) -> Any:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from comfy_api.latest import io
 
 from ..chunky_core.inversion import TuningConfig
 from .runs import CODES, START_AS
+from .widgets import number, plateau, seed, steps, switch
 
 DEFAULTS = TuningConfig()
 SHARED, APART = DELTAS = ("shared", "apart")
@@ -30,53 +29,38 @@ def tuning_inputs() -> list[io.Input]:
             tooltip="What is added to the weights. shared = one delta for all these segments, which must agree. "
             "apart = one for each, tuned by itself.",
         ),
-        io.Int.Input(
-            "steps",
-            default=DEFAULTS.num_steps,
-            min=1,
-            max=2000,
-            tooltip="Steps of the optimiser; 100 is good, 50 will do for one small segment.",
+        steps(DEFAULTS.num_steps, "Steps of the optimiser; 100 is good, 50 will do for one small segment."),
+        seed(DEFAULTS.seed, "Seed of the delta's beginning and of the codes that locality looks at."),
+        number(
+            "learning_rate",
+            "Highest step size of adam.",
+            default=DEFAULTS.learning_rate,
+            low=0.0001,
+            high=0.1,
+            step=0.0001,
         ),
-        io.Int.Input(
-            "seed",
-            default=DEFAULTS.seed,
-            min=0,
-            max=0xFFFFFFFF,
-            control_after_generate=io.ControlAfterGenerate.fixed,
-            tooltip="Seed of the delta's beginning and of the codes that locality looks at.",
-        ),
-        number("learning_rate", DEFAULTS.learning_rate, 0.0001, 0.1, 0.0001, "Highest step size of adam."),
         number(
             "size",
-            DEFAULTS.size * PERCENT,
-            0.1,
-            100.0,
-            0.1,
             "How large what is saved may be, in % of the generator's file: more = closer.",
+            default=DEFAULTS.size * PERCENT,
+            low=0.1,
+            high=100.0,
+            step=0.1,
             advanced=False,
         ),
         number(
             "locality",
-            DEFAULTS.locality,
-            0.0,
-            10.0,
-            0.01,
             "How strongly the effect of edits is held: what other codes change inside the masks stays as it was; costs "
             "time; 0 = off.",
+            default=DEFAULTS.locality,
+            high=10.0,
+            step=0.01,
         ),
-        io.Int.Input(
-            "plateau",
-            default=DEFAULTS.plateau,
-            min=0,
-            max=500,
-            tooltip="Steps without an improvement by 1 % after which a segment stops; 0 = never.",
-            advanced=True,
-        ),
-        io.Boolean.Input(
+        plateau(DEFAULTS.plateau),
+        switch(
             "tune_codes",
+            "On = the codes go on beside the weights: closer still, edited less cleanly.",
             default=DEFAULTS.tune_codes,
-            tooltip="On = the codes go on beside the weights: closer still, edited less cleanly.",
-            advanced=True,
         ),
         io.Combo.Input(
             "start_as",
@@ -86,10 +70,3 @@ def tuning_inputs() -> list[io.Input]:
             "interrupted tuning: with the one connected or else with what was saved of this same tuning.",
         ),
     ]
-
-
-def number(
-    name: str, default: float, low: float, high: float, step: float, tooltip: str, *, advanced: bool = True
-) -> io.Input:
-    widget: dict[str, Any] = {"min": low, "max": high, "step": step, "round": False}
-    return io.Float.Input(name, default=default, **widget, tooltip=tooltip, advanced=advanced)
