@@ -6,13 +6,14 @@ import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from tests.pack_on_double import SIZE, TINY, Pack, pack  # noqa: F401  # pack is a fixture
+from tests.node_scenes import Scene, autosave_folder, interrupt_at, made_scene
+from tests.pack_on_double import Pack, pack  # noqa: F401  # pack is a fixture
 
 PROJECTION, TUNING, LOAD = (
     "ChunkyGAN_SegmentedProjection",
@@ -22,24 +23,9 @@ PROJECTION, TUNING, LOAD = (
 FIRST, SECOND = 3, 2  # steps of the phases here
 
 
-class Scene(NamedTuple):
-    """The pack, and what every projection here is given."""
-
-    pack: Pack
-    generator: Any
-    image: Tensor
-    segments: tuple[Any, ...]
-
-
 @pytest.fixture(scope="module")
 def scene(pack: Pack) -> Scene:  # noqa: F811
-    coarse = torch.rand(2, 3, 6, 6, generator=torch.Generator().manual_seed(0))
-    smooth = torch.nn.functional.interpolate(coarse, (SIZE, SIZE), mode="bicubic").clamp(0, 1)
-    image = ((smooth * 255).round() / 255).movedim(1, -1).contiguous()
-    masks = torch.zeros(2, SIZE, SIZE)
-    masks[0, 12:28, 8:56] = masks[1, 40:54, 16:48] = 1
-    (segments,) = pack.run("ChunkyGAN_SegmentMasks", image=image[:1], masks=masks, names="eyes, mouth")
-    return Scene(pack, pack.run("ChunkyGAN_LoadStyleGAN", name=TINY)[0], image, segments)
+    return made_scene(pack)
 
 
 @pytest.fixture(autouse=True)
@@ -54,13 +40,7 @@ def short(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def saved(scene: Scene) -> Iterator[Path]:
-    """The folder of the autosaves, which no other test has written to."""
-    folder = scene.pack.base / "output" / "chunkygan"
-    shutil.rmtree(folder, ignore_errors=True)
-    scene.pack.server.events.clear()
-    scene.pack.sent.clear()
-    yield folder
-    shutil.rmtree(folder, ignore_errors=True)
+    yield from autosave_folder(scene.pack)
 
 
 def project(scene: Scene, count: int = 1, **given: Any) -> tuple[Any, Tensor]:
@@ -72,14 +52,8 @@ def project(scene: Scene, count: int = 1, **given: Any) -> tuple[Any, Tensor]:
 
 def cancel(scene: Scene, monkeypatch: pytest.MonkeyPatch, step: int, **given: Any) -> None:
     """Project, and press Cancel in that step, counted over all phases and photos."""
-    asked = iter(range(1, 1000))
-
-    def ask() -> None:
-        if next(asked) == step:
-            raise scene.pack.management.InterruptProcessingException
-
     with monkeypatch.context() as patch, pytest.raises(scene.pack.management.InterruptProcessingException):
-        patch.setattr(scene.pack.management, "throw_exception_if_processing_interrupted", ask)
+        interrupt_at(scene.pack, patch, step)
         project(scene, **given)
 
 

@@ -8,37 +8,28 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from tests.pack_on_double import SIZE, TINY, Pack, pack  # noqa: F401  # pack is a fixture
+from tests.node_scenes import Scene, autosave_folder, interrupt_at, made_scene
+from tests.pack_on_double import SIZE, Pack, pack  # noqa: F401  # pack is a fixture
 
 LOSS, PROJECTION = "ChunkyGAN_PerceptualLoss", "ChunkyGAN_SegmentedProjection"
 CURVES, LOAD = "ChunkyGAN_ProjectionCurves", "ChunkyGAN_LoadInversion"
 STEPS = 4
 
 
-class Scene(NamedTuple):
-    """The pack, and what every projection here is given."""
-
-    pack: Pack
-    generator: Any
-    image: Tensor
-    segments: tuple[Any, ...]
-
-
 @pytest.fixture(scope="module")
 def scene(pack: Pack) -> Scene:  # noqa: F811
-    coarse = torch.rand(2, 3, 6, 6, generator=torch.Generator().manual_seed(0))
-    smooth = torch.nn.functional.interpolate(coarse, (SIZE, SIZE), mode="bicubic").clamp(0, 1)
-    image = ((smooth * 255).round() / 255).movedim(1, -1).contiguous()
-    masks = torch.zeros(2, SIZE, SIZE)
-    masks[0, 12:28, 8:56] = masks[1, 40:54, 16:48] = 1
-    (segments,) = pack.run("ChunkyGAN_SegmentMasks", image=image[:1], masks=masks, names="eyes, mouth")
-    return Scene(pack, pack.run("ChunkyGAN_LoadStyleGAN", name=TINY)[0], image, segments)
+    return made_scene(pack)
+
+
+@pytest.fixture
+def saved(scene: Scene) -> Iterator[Path]:
+    yield from autosave_folder(scene.pack)
 
 
 def project(scene: Scene, count: int = 1, **given: Any) -> tuple[Any, Tensor]:
@@ -46,27 +37,6 @@ def project(scene: Scene, count: int = 1, **given: Any) -> tuple[Any, Tensor]:
     links = {"generator": scene.generator, "image": scene.image[:count], "segments": scene.segments}
     inversions, pictures = scene.pack.run(PROJECTION, **links | {"steps": STEPS, **given})
     return inversions, pictures
-
-
-def interrupt_at(scene: Scene, monkeypatch: pytest.MonkeyPatch, step: int) -> None:
-    """Let the user press Cancel in that step, counted over all photos."""
-    asked = iter(range(1, 1000))
-
-    def ask() -> None:
-        if next(asked) == step:
-            raise scene.pack.management.InterruptProcessingException
-
-    monkeypatch.setattr(scene.pack.management, "throw_exception_if_processing_interrupted", ask)
-
-
-@pytest.fixture()
-def saved(scene: Scene) -> Iterator[Path]:
-    """The folder of the autosaves, which no other test has written to."""
-    folder = scene.pack.base / "output" / "chunkygan"
-    shutil.rmtree(folder, ignore_errors=True)
-    scene.pack.server.events.clear()
-    yield folder
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 def only_file(folder: Path) -> Path:
@@ -204,7 +174,7 @@ def test_an_interrupted_run_goes_on_as_if_nothing_had_happened(
     (whole,), picture = project(scene, **knobs)
     shutil.rmtree(saved)
     with monkeypatch.context() as patch, pytest.raises(scene.pack.management.InterruptProcessingException):
-        interrupt_at(scene, patch, step=2)
+        interrupt_at(scene.pack, patch, step=2)
         project(scene, **knobs)
     file = only_file(saved)
     assert file.name in notices(scene)[-1] and "after step 2 of 4" in notices(scene)[-1]
@@ -229,7 +199,7 @@ def test_a_run_begun_anew_by_mistake_leaves_the_earlier_one_until_it_has_come_as
             monkeypatch.context() as patch,
             pytest.raises(scene.pack.management.InterruptProcessingException),
         ):
-            interrupt_at(scene, patch, step=step)
+            interrupt_at(scene.pack, patch, step=step)
             project(scene, steps=9)
 
     cancel(3)
@@ -313,7 +283,7 @@ def test_an_interrupted_batch_keeps_what_was_finished(
     whole, pictures = project(scene, count=2)
     shutil.rmtree(saved)
     with monkeypatch.context() as patch, pytest.raises(scene.pack.management.InterruptProcessingException):
-        interrupt_at(scene, patch, step=STEPS + 2)
+        interrupt_at(scene.pack, patch, step=STEPS + 2)
         project(scene, count=2)
     assert len([*saved.iterdir()]) == 2
     scene.pack.sent.clear()
@@ -371,7 +341,7 @@ def test_a_full_disk_is_told_once_and_never_ends_a_run(
         notices(scene) == ["The projection can't be saved on the way: no space left"]
         and "no space left" in caplog.text
     )
-    interrupt_at(scene, monkeypatch, step=2)
+    interrupt_at(scene.pack, monkeypatch, step=2)
     with pytest.raises(scene.pack.management.InterruptProcessingException):
         project(scene)
     assert [*saved.iterdir()] == []

@@ -13,7 +13,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.pack_on_double import SIZE, TINY, Pack, pack  # noqa: F401  # pack is a fixture
+from tests.node_scenes import autosave_folder, interrupt_at, made_scene
+from tests.pack_on_double import TINY, Pack, pack  # noqa: F401  # pack is a fixture
 
 TUNING, PROJECTION = "ChunkyGAN_PivotalTuning", "ChunkyGAN_SegmentedProjection"
 LOAD, EDIT = "ChunkyGAN_LoadInversion", "ChunkyGAN_LatentEdit"
@@ -33,26 +34,14 @@ class Scene(NamedTuple):
 
 @pytest.fixture(scope="module")
 def scene(pack: Pack) -> Scene:  # noqa: F811
-    coarse = torch.rand(2, 3, 6, 6, generator=torch.Generator().manual_seed(0))
-    smooth = torch.nn.functional.interpolate(coarse, (SIZE, SIZE), mode="bicubic").clamp(0, 1)
-    image = ((smooth * 255).round() / 255).movedim(1, -1).contiguous()
-    masks = torch.zeros(2, SIZE, SIZE)
-    masks[0, 12:28, 8:56] = masks[1, 40:54, 16:48] = 1
-    (segments,) = pack.run("ChunkyGAN_SegmentMasks", image=image[:1], masks=masks, names="eyes, mouth")
-    (generator,) = pack.run("ChunkyGAN_LoadStyleGAN", name=TINY)
+    pack, generator, image, segments = made_scene(pack)
     pivots, drawn = pack.run(PROJECTION, generator=generator, image=image, segments=segments, steps=3)
     return Scene(pack, generator, image, pivots, drawn)
 
 
 @pytest.fixture(autouse=True)
 def saved(scene: Scene) -> Iterator[Path]:
-    """The folder of the autosaves, which no other test has written to."""
-    folder = scene.pack.base / "output" / "chunkygan"
-    shutil.rmtree(folder, ignore_errors=True)
-    scene.pack.server.events.clear()
-    scene.pack.sent.clear()
-    yield folder
-    shutil.rmtree(folder, ignore_errors=True)
+    yield from autosave_folder(scene.pack)
 
 
 def tune(scene: Scene, count: int = 1, **given: Any) -> tuple[Any, Tensor]:
@@ -62,20 +51,9 @@ def tune(scene: Scene, count: int = 1, **given: Any) -> tuple[Any, Tensor]:
     return inversions, pictures
 
 
-def interrupt_at(scene: Scene, monkeypatch: pytest.MonkeyPatch, step: int) -> None:
-    """Let the user press Cancel in that step, counted over all photos."""
-    asked = iter(range(1, 1000))
-
-    def ask() -> None:
-        if next(asked) == step:
-            raise scene.pack.management.InterruptProcessingException
-
-    monkeypatch.setattr(scene.pack.management, "throw_exception_if_processing_interrupted", ask)
-
-
 def cancel(scene: Scene, monkeypatch: pytest.MonkeyPatch, step: int, **given: Any) -> None:
     with monkeypatch.context() as patch, pytest.raises(scene.pack.management.InterruptProcessingException):
-        interrupt_at(scene, patch, step)
+        interrupt_at(scene.pack, patch, step)
         tune(scene, **given)
 
 
