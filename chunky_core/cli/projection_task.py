@@ -6,19 +6,16 @@ from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from ..errors import ChunkyError, InvalidInputError
 from ..inversion import Inversion, LossConfig, ProjectionConfig, project
 from ..inversion.config import EARLIER, plain_settings
-from ..inversion.presets import project_preset
-from ..inversion.record import check_same_generator, photo_digest
+from ..inversion.presets import check_same_job, project_preset
 from ..inversion.validation import check_resumable, segment_spaces
 from ..segments import SegmentMasks
 from .task import Task
 
-MASK_TOLERANCE = 1e-6  # of masks that come back from a file
 PRESET = "preset"  # the entry of an inversion's settings
 
 
@@ -90,13 +87,4 @@ class PresetTask(PhotoTask):
         return {PRESET: self.preset} | {name: plain[name] for name in ("losses", "seed")}
 
     def check_same_photo(self, found: Inversion) -> None:
-        check_same_generator(self.generator, found)
-        if found.photo_digest != photo_digest(self.photo):
-            raise InvalidInputError("it is of another photo")
-        if found.names != self.segments.names:
-            raise InvalidInputError(
-                f"it has the segments {', '.join(found.names)}, now {', '.join(self.segments.names)}"
-            )
-        pairs = ((found.masks.masks, self.segments.masks), (found.static_mask, self.segments.static))
-        if not all(torch.allclose(one.cpu(), other.cpu(), atol=MASK_TOLERANCE) for one, other in pairs):
-            raise InvalidInputError("it has other masks")
+        check_same_job(self.generator, found, self.photo, self.segments, self.loss)

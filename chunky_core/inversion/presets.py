@@ -102,12 +102,11 @@ def project_preset(
     would make its file many times larger; resumed, it comes back as it is.
     """
     check_types(generator, masks, ProjectionConfig(), start, (callback, autosave))
-    phases = preset_phases(
-        preset, LossConfig() if loss is None else loss, seed=seed, generator=generator, masks=masks
-    )
+    loss = LossConfig() if loss is None else loss
+    phases = preset_phases(preset, loss, seed=seed, generator=generator, masks=masks)
     first = _phase_to_go_on_with(start, preset) if resume else 0
     if resume and start is not None:
-        _check_same_job(generator, start, photo, masks, phases[0])
+        check_same_job(generator, start, photo, masks, loss)
         if _is_finished(start, preset):
             return start
     total = sum(phase.num_steps for phase in phases)
@@ -142,18 +141,17 @@ def _is_finished(record: Inversion, preset: str) -> bool:
     return ended and record.settings.get(PHASE) == len(_PHASES[preset]) - 1
 
 
-def _check_same_job(
-    generator: Generator, record: Inversion, photo: Tensor, masks: SegmentMasks, phase: PhaseConfig
+def check_same_job(
+    generator: Generator, record: Inversion, photo: Tensor, masks: SegmentMasks, loss: LossConfig
 ) -> None:
     """Raise InvalidInputError or WrongGeneratorError unless the record is of this photo, these masks and this loss."""
     check_same_generator(generator, record)
     check_photo(generator, photo, masks)
-    losses = record.settings.get("losses")
     for what, is_same in (
         ("photo", record.photo_digest == photo_digest(photo)),
         ("segments", record.names == masks.names),
         ("masks", record.names == masks.names and is_same_masks(record.masks, masks)),
-        ("loss", isinstance(phase, ProjectionConfig) and losses == plain_settings(phase)["losses"]),
+        ("loss", record.settings.get("losses") == plain_settings(ProjectionConfig(loss=loss))["losses"]),
     ):
         if not is_same:
             raise InvalidInputError(
