@@ -6,6 +6,8 @@ import ast
 import re
 from pathlib import Path
 
+from tests.pack_on_double import Pack, pack  # noqa: F401  # pack is a fixture
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -30,15 +32,12 @@ def test_the_page_listens_for_what_the_nodes_send() -> None:
     assert heard == sent and len(sent) == 2
 
 
-def test_the_page_knows_the_widgets_that_count_with_a_preset() -> None:
+def test_the_page_knows_the_widgets_that_count_with_a_preset(pack: Pack) -> None:  # noqa: F811
     script = (ROOT / "web" / "js" / "presets.js").read_text(encoding="utf-8")
-    node, custom = (
-        re.search(rf'^const {name} = "(.+)"$', script, re.MULTILINE) for name in ("NODE", "CUSTOM")
-    )
-    assert node is not None and node[1] in constants(ROOT / "nodes" / "projection.py")
-    inputs = constants(ROOT / "nodes" / "projection_inputs.py")
-    assert custom is not None and custom[1] in inputs
+    texts = dict(re.findall(r'^const (\w+) = "(.+)"$', script, re.MULTILINE))
+    widgets = {entry.id: entry.widget for entry in pack.schemas[texts["NODE"]].inputs if entry.widget}
+    assert texts["CUSTOM"] in widgets["preset"]["options"]
     always = re.search(r"^const ALWAYS = \[(.+)\]$", script, re.MULTILINE)
     assert always is not None
     named = set(re.findall(r'"(\w+)"', always[1]))
-    assert "preset" in named <= inputs
+    assert "preset" in named <= set(widgets)

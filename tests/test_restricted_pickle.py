@@ -65,7 +65,7 @@ VALUES: list[Any] = [
 
 
 @pytest.mark.parametrize("protocol", range(6))
-@pytest.mark.parametrize("value", VALUES, ids=lambda value: f"{type(value).__name__}-{str(value)[:12]!r}")
+@pytest.mark.parametrize("value", VALUES, ids=lambda value: type(value).__name__)
 def test_plain_values_come_back(value: Any, protocol: int):
     found = plain(read(pickle.dumps(value, protocol)))
     assert found == value
