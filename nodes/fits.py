@@ -14,14 +14,14 @@ ON_NODE = 4  # segments that are named there, where there is room for few lines
 
 
 class NodeText:
-    """What stands on the running node: how near the photos so far came, and below that where the work stands."""
+    """What stands on the running node: where the work stands, and below that how near the photos so far came."""
 
     def __init__(self) -> None:
         self._fits: list[str] = []
 
     def show(self, text: str) -> None:
-        """Put `text` below the fits, in the place of what was there."""
-        show_on_node("\n".join([*self._fits, text]))
+        """Put `text` above the fits, the last photo's first, in the place of what was there."""
+        show_on_node("\n".join([text, *reversed(self._fits)]))
 
     def add_fit(self, record: Inversion, names: Sequence[str], which: str = "") -> None:
         """The fit of these segments of a record, to be shown from the next text on; said in a notice where one is poor.

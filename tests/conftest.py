@@ -18,6 +18,7 @@ from tests.checkpoint_writers import WRITERS
 from tests.cli_tools import furnish
 from tests.devices import add_options, device_of, dtype_of, entered, skip_reason
 from tests.fuzz.seeds import seed_generator
+from tests.pack_on_double import pack  # noqa: F401  # a fixture
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

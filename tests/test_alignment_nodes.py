@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.pack_on_double import NAME, SIZE, TINY, Pack, pack  # noqa: F401  # pack is a fixture
+from tests.pack_on_double import NAME, SIZE, TINY, Pack
 from tests.test_faces import pose
 
 ALIGN, PASTE = "ChunkyGAN_AlignFace", "ChunkyGAN_PasteBack"
@@ -23,12 +23,12 @@ def photos(count: int = 1, channels: int = 3, levels: int = 255) -> Tensor:
     return torch.randint(levels + 1, (count, 90, 120, channels), generator=rng) / levels
 
 
-def align(pack: Pack, **given: Any) -> tuple[Any, ...]:  # noqa: F811
+def align(pack: Pack, **given: Any) -> tuple[Any, ...]:
     return pack.run(ALIGN, **{"image": photos(), "size": 64} | given)
 
 
 @pytest.mark.parametrize(("channels", "levels"), [(3, 255), (4, 255), (3, 65535)])
-def test_without_an_edit_every_bit_returns(pack: Pack, channels: int, levels: int) -> None:  # noqa: F811
+def test_without_an_edit_every_bit_returns(pack: Pack, channels: int, levels: int) -> None:
     photo = photos(2, channels, levels)
     crop, alignment, preview = align(pack, image=photo, points=POINTS)
     assert crop.shape == (2, 64, 64, 3) and preview.shape == (2, 90, 120, 3)
@@ -37,7 +37,7 @@ def test_without_an_edit_every_bit_returns(pack: Pack, channels: int, levels: in
     assert torch.equal(back, photo) and torch.equal(photo, photos(2, channels, levels))
 
 
-def test_only_the_edited_place_changes(pack: Pack) -> None:  # noqa: F811
+def test_only_the_edited_place_changes(pack: Pack) -> None:
     photo = photos(1, 4, 65535)
     photo[:, :10] = 1.5
     crop, alignment, _ = align(pack, image=photo, points=POINTS)
@@ -51,7 +51,7 @@ def test_only_the_edited_place_changes(pack: Pack) -> None:  # noqa: F811
     assert torch.equal(none, photo)
 
 
-def test_all_faces_of_all_photos_are_pasted_in_turn(pack: Pack) -> None:  # noqa: F811
+def test_all_faces_of_all_photos_are_pasted_in_turn(pack: Pack) -> None:
     photo = photos(2)
     crop, alignment, _ = align(pack, image=photo, box=BOXES, faces="all", size=40)
     assert [len(faces) for faces in alignment] == [2, 2]
@@ -65,7 +65,7 @@ def test_all_faces_of_all_photos_are_pasted_in_turn(pack: Pack) -> None:  # noqa
     assert torch.allclose(back[1, 40:60, 70:90], 1 - photo[1, 40:60, 70:90], atol=2e-3)
 
 
-def test_one_face_is_chosen(pack: Pack) -> None:  # noqa: F811
+def test_one_face_is_chosen(pack: Pack) -> None:
     boxes = "60, 30, 50, 50\n10, 20, 40, 40"
 
     def left(**given: Any) -> float:
@@ -77,7 +77,7 @@ def test_one_face_is_chosen(pack: Pack) -> None:  # noqa: F811
         left(faces="number", number=3)
 
 
-def test_masks_and_keypoints_tell_the_place(pack: Pack) -> None:  # noqa: F811
+def test_masks_and_keypoints_tell_the_place(pack: Pack) -> None:
     mask = torch.zeros(2, 90, 120)
     mask[0, 20:60, 30:50] = mask[1, 10:30, 70:90] = 1
     _, alignment, _ = align(pack, image=photos(2), mask=mask)
@@ -88,7 +88,7 @@ def test_masks_and_keypoints_tell_the_place(pack: Pack) -> None:  # noqa: F811
     assert by_keypoints[0] == by_keypoints[1] == align(pack, points="10,20 30,20 12,40 28,40")[1]
 
 
-def test_detected_faces_go_through(pack: Pack, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+def test_detected_faces_go_through(pack: Pack, monkeypatch: pytest.MonkeyPatch) -> None:
     faces = importlib.import_module(f"{NAME}.chunky_core.alignment.faces")
     sources = importlib.import_module(f"{NAME}.nodes.face_sources")
     seen: list[Any] = []
@@ -109,13 +109,13 @@ def test_detected_faces_go_through(pack: Pack, monkeypatch: pytest.MonkeyPatch) 
         align(pack)
 
 
-def test_a_generator_gives_the_size(pack: Pack) -> None:  # noqa: F811
+def test_a_generator_gives_the_size(pack: Pack) -> None:
     (generator,) = pack.run("ChunkyGAN_LoadStyleGAN", name=TINY)
     crop, _, _ = align(pack, points=POINTS, size=1024, generator=generator)
     assert crop.shape == (1, SIZE, SIZE, 3)
 
 
-def test_a_found_detector_is_the_first_choice(pack: Pack) -> None:  # noqa: F811
+def test_a_found_detector_is_the_first_choice(pack: Pack) -> None:
     faces = pack.base / "models" / "chunkygan" / "faces"
     faces.mkdir(parents=True, exist_ok=True)
     for name in ("README.md", "yunet.onnx"):
@@ -125,7 +125,7 @@ def test_a_found_detector_is_the_first_choice(pack: Pack) -> None:  # noqa: F811
     assert model.widget["default"] == "yunet.onnx"
 
 
-def test_what_does_not_fit_is_named(pack: Pack) -> None:  # noqa: F811
+def test_what_does_not_fit_is_named(pack: Pack) -> None:
     wrong = pack.errors.InvalidInputError
     with pytest.raises(wrong, match="points and box are given together"):
         align(pack, points=POINTS, box=BOXES)
@@ -150,7 +150,7 @@ def test_what_does_not_fit_is_named(pack: Pack) -> None:  # noqa: F811
         pack.run(PASTE, photo=photos(), before=crop, after=crop.repeat(2, 1, 1, 1), alignment=alignment)
 
 
-def test_a_saved_inversion_finds_its_way_back_into_the_photo(pack: Pack) -> None:  # noqa: F811
+def test_a_saved_inversion_finds_its_way_back_into_the_photo(pack: Pack) -> None:
     """Align, project, save, reopen, paste: the alignment travels inside the file."""
     (generator,) = pack.run("ChunkyGAN_LoadStyleGAN", name=TINY)
     photo = photos()

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.pack_on_double import SIZE, TINY, Pack, pack  # noqa: F401  # pack is a fixture
+from tests.pack_on_double import SIZE, TINY, Pack
 
 EDIT, ADD = "ChunkyGAN_EditSegments", "ChunkyGAN_AddSegment"
 PAINTED, REFINE = "ChunkyGAN_PaintedSegments", "ChunkyGAN_RefineBoundaries"
@@ -27,7 +27,7 @@ def grey(count: int = 1) -> Tensor:
 
 
 @pytest.fixture(scope="module")
-def chained(pack: Pack) -> Any:  # noqa: F811
+def chained(pack: Pack) -> Any:
     """Three Add Segment in a chain."""
     segments = None
     for name, mask in (
@@ -61,7 +61,7 @@ def test_masks_chain_to_segments(chained: Any) -> None:
     ],
 )
 def test_every_operation_runs_on_every_photos_segments(
-    pack: Pack,  # noqa: F811
+    pack: Pack,
     chained: Any,
     given: dict[str, Any],
     names: str,
@@ -71,12 +71,12 @@ def test_every_operation_runs_on_every_photos_segments(
     assert torch.equal(made[0].masks, made[1].masks)
 
 
-def test_the_list_of_operations_is_complete(pack: Pack) -> None:  # noqa: F811
+def test_the_list_of_operations_is_complete(pack: Pack) -> None:
     (entry,) = [one for one in pack.schemas[EDIT].inputs if one.id == "operation"]
     assert len(entry.widget["options"]) == 10
 
 
-def test_one_mask_serves_all_photos_and_each_may_have_its_own(pack: Pack, chained: Any) -> None:  # noqa: F811
+def test_one_mask_serves_all_photos_and_each_may_have_its_own(pack: Pack, chained: Any) -> None:
     (made,) = pack.run(ADD, mask=square(30, 30, 5), name="mole", feather=0.0, segments=chained * 2)
     assert len(made) == 2 and torch.equal(made[0].masks[3], made[1].masks[3])
     both = torch.cat([square(30, 30, 5), square(30, 40, 5)])
@@ -84,7 +84,7 @@ def test_one_mask_serves_all_photos_and_each_may_have_its_own(pack: Pack, chaine
     assert torch.equal(torch.cat([one.masks[3] for one in made]), both)
 
 
-def test_strokes_become_segments(pack: Pack) -> None:  # noqa: F811
+def test_strokes_become_segments(pack: Pack) -> None:
     painted = grey(2)
     painted[0, 10:20, 10:20] = torch.tensor([1.0, 0, 0])
     painted[1, 30:40, 30:44] = torch.tensor([0, 1.0, 0])
@@ -103,7 +103,7 @@ def test_strokes_become_segments(pack: Pack) -> None:  # noqa: F811
     assert made[0].names == ("mouth",)
 
 
-def test_nodes_find_names_in_any_case(pack: Pack, chained: Any) -> None:  # noqa: F811
+def test_nodes_find_names_in_any_case(pack: Pack, chained: Any) -> None:
     name = chained[0].names[-1]
     (expected,) = pack.run(EDIT, segments=chained, operation="grow", names=name, pixels=2.0)
     (made,) = pack.run(EDIT, segments=chained, operation="grow", names=f" {name.upper()} ", pixels=2.0)
@@ -117,7 +117,7 @@ def test_nodes_find_names_in_any_case(pack: Pack, chained: Any) -> None:  # noqa
 
 
 @pytest.fixture(scope="module")
-def inverted(pack: Pack, chained: Any) -> tuple[Any, Any]:  # noqa: F811
+def inverted(pack: Pack, chained: Any) -> tuple[Any, Any]:
     """A generator, and an inversion whose mouth is edited."""
     (generator,) = pack.run("ChunkyGAN_LoadStyleGAN", name=TINY)
     inversion, _ = pack.run(
@@ -128,7 +128,7 @@ def inverted(pack: Pack, chained: Any) -> tuple[Any, Any]:  # noqa: F811
     return generator, edited[0]
 
 
-def test_an_inversions_boundaries_follow_its_edit(pack: Pack, inverted: tuple[Any, Any]) -> None:  # noqa: F811
+def test_an_inversions_boundaries_follow_its_edit(pack: Pack, inverted: tuple[Any, Any]) -> None:
     generator, inversion = inverted
     moved, segments, curves, speed = pack.run(REFINE, generator=generator, inversion=inversion, distance=8.0)
     assert torch.equal(moved[0].masks.masks, segments[0].masks) and moved[0].edits == inversion[0].edits
@@ -139,7 +139,7 @@ def test_an_inversions_boundaries_follow_its_edit(pack: Pack, inverted: tuple[An
     assert shrunk[0].masks.masks[2].sum() < inversion[0].masks.masks[2].sum() - 5
 
 
-def test_a_given_speed_needs_neither_generator_nor_photo(pack: Pack, inverted: tuple[Any, Any]) -> None:  # noqa: F811
+def test_a_given_speed_needs_neither_generator_nor_photo(pack: Pack, inverted: tuple[Any, Any]) -> None:
     (record,) = inverted[1]
     right = torch.ones(1, SIZE, SIZE)
     right[..., :32] = 0  # F only on the right half
@@ -151,7 +151,7 @@ def test_a_given_speed_needs_neither_generator_nor_photo(pack: Pack, inverted: t
     assert abs(mouth[32:].sum() - 13) < 0.5
 
 
-def test_segments_can_be_refined_without_an_inversion(pack: Pack, chained: Any) -> None:  # noqa: F811
+def test_segments_can_be_refined_without_an_inversion(pack: Pack, chained: Any) -> None:
     picture = grey()
     picture[:, :, 20:] = 1
     given = {"segments": chained, "image": grey(), "picture": picture, "names": "left_eye"}
@@ -188,7 +188,7 @@ def test_segments_can_be_refined_without_an_inversion(pack: Pack, chained: Any) 
     ],
 )
 def test_bad_input_is_refused_in_plain_words(
-    pack: Pack,  # noqa: F811
+    pack: Pack,
     chained: Any,
     node: str,
     given: dict[str, Any],
@@ -200,7 +200,7 @@ def test_bad_input_is_refused_in_plain_words(
     assert message in str(caught.value).splitlines()[0], caught.value
 
 
-def test_an_inversion_wants_its_generator(pack: Pack, chained: Any, inverted: tuple[Any, Any]) -> None:  # noqa: F811
+def test_an_inversion_wants_its_generator(pack: Pack, chained: Any, inverted: tuple[Any, Any]) -> None:
     generator, inversion = inverted
     with pytest.raises(pack.errors.ChunkyError, match="no generator to draw it with"):
         pack.run(REFINE, inversion=inversion)

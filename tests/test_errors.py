@@ -11,7 +11,7 @@ from chunky_core import errors
 from chunky_core.checks import check_installed, check_shape
 from chunky_core.errors import InvalidInputError, MissingPackageError
 from chunky_core.wording import in_pixels, pictures
-from tests.pack_on_double import Pack, pack  # noqa: F401  # pack is a fixture
+from tests.pack_on_double import Pack
 
 KINDS = [errors.ChunkyError, *errors.ChunkyError.__subclasses__()]
 
@@ -28,7 +28,7 @@ def test_types_go_by_a_plain_name_and_survive_pickling(kind: type[errors.ChunkyE
     assert type(again) is kind and str(again) == "found, expected, do"
 
 
-def test_the_host_shows_no_path_of_the_pack(pack: Pack) -> None:  # noqa: F811
+def test_the_host_shows_no_path_of_the_pack(pack: Pack) -> None:
     with pytest.raises(pack.errors.ChunkyError) as caught:
         pack.run("ChunkyGAN_SegmentMasks", image=torch.zeros(1, 8, 8, 3))
     assert shown_type(caught.type) == "chunkygan.InvalidInputError"

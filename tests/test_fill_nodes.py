@@ -8,14 +8,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.pack_on_double import SIZE, TINY, Pack, pack  # noqa: F401  # pack is a fixture
+from tests.pack_on_double import SIZE, TINY, Pack
 
 FILL, EDIT, PROJECTION = "ChunkyGAN_FillRegion", "ChunkyGAN_LatentEdit", "ChunkyGAN_SegmentedProjection"
 STEPS = 3
 
 
 @pytest.fixture(scope="module")
-def given(pack: Pack) -> dict[str, Any]:  # noqa: F811
+def given(pack: Pack) -> dict[str, Any]:
     """A generator and two edited inversions of eyes and a mouth."""
     coarse = torch.rand(2, 3, 6, 6, generator=torch.Generator().manual_seed(0))
     smooth = torch.nn.functional.interpolate(coarse, (SIZE, SIZE), mode="bicubic").clamp(0, 1)
@@ -39,7 +39,7 @@ def two_areas() -> Tensor:
     return masks
 
 
-def test_every_photo_is_filled(pack: Pack, given: dict[str, Any]) -> None:  # noqa: F811
+def test_every_photo_is_filled(pack: Pack, given: dict[str, Any]) -> None:
     before = given["masks"].clone()
     pack.sent.clear()
     filled, pictures = pack.run(FILL, **given, parts="take\nfit", feather=0.0)
@@ -57,13 +57,13 @@ def test_every_photo_is_filled(pack: Pack, given: dict[str, Any]) -> None:  # no
     assert torch.equal(given["masks"], before)
 
 
-def test_connected_areas_of_one_mask_are_parts(pack: Pack, given: dict[str, Any]) -> None:  # noqa: F811
+def test_connected_areas_of_one_mask_are_parts(pack: Pack, given: dict[str, Any]) -> None:
     apart = pack.run(FILL, **given, parts="take\nfit", feather=0.0)[1]
     one = given | {"masks": given["masks"].amax(dim=0, keepdim=True)}
     assert torch.equal(pack.run(FILL, **one, parts="take\nfit", separate=True, feather=0.0)[1], apart)
 
 
-def test_errors_say_what_to_do(pack: Pack, given: dict[str, Any]) -> None:  # noqa: F811
+def test_errors_say_what_to_do(pack: Pack, given: dict[str, Any]) -> None:
     cases = [
         ({"parts": "take"} | {"segment": "nose"}, "no segment 'nose'"),
         ({"parts": "fit\ntake\ntake"}, "3 lines describe 2 parts"),
@@ -76,7 +76,7 @@ def test_errors_say_what_to_do(pack: Pack, given: dict[str, Any]) -> None:  # no
 
 
 def test_an_interruption_reaches_the_host(
-    pack: Pack,  # noqa: F811
+    pack: Pack,
     given: dict[str, Any],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from tests.pack_on_double import NAME, SIZE, TINY, Pack, pack  # noqa: F401  # pack is a fixture
+from tests.pack_on_double import NAME, SIZE, TINY, Pack
 
 
 def core(name: str) -> Any:
@@ -17,7 +17,7 @@ def core(name: str) -> Any:
 
 
 @pytest.fixture(scope="module")
-def generator(pack: Pack) -> Any:  # noqa: F811
+def generator(pack: Pack) -> Any:
     (hosted,) = pack.run("ChunkyGAN_LoadStyleGAN", name=TINY)
     return hosted
 
@@ -29,7 +29,7 @@ def photo() -> torch.Tensor:
 
 
 @pytest.fixture(scope="module")
-def inversion(pack: Pack, generator: Any, photo: torch.Tensor) -> tuple[Any, ...]:  # noqa: F811
+def inversion(pack: Pack, generator: Any, photo: torch.Tensor) -> tuple[Any, ...]:
     """Two segments and a static row, at the mean code."""
     records = core("inversion")
     masks = torch.zeros(2, 1, SIZE, SIZE)
@@ -44,7 +44,7 @@ def inversion(pack: Pack, generator: Any, photo: torch.Tensor) -> tuple[Any, ...
     return (records.Inversion(core_photo, segments, static, networks.fingerprint),)
 
 
-def saved(pack: Pack, inversion: tuple[Any, ...], prefix: str, with_photo: bool) -> str:  # noqa: F811
+def saved(pack: Pack, inversion: tuple[Any, ...], prefix: str, with_photo: bool) -> str:
     """The file in the host's notation."""
     (files,) = pack.run(
         "ChunkyGAN_SaveInversion", inversion=inversion, filename_prefix=prefix, with_photo=with_photo
@@ -52,7 +52,7 @@ def saved(pack: Pack, inversion: tuple[Any, ...], prefix: str, with_photo: bool)
     return f"{Path(files).relative_to(pack.base / 'output').as_posix()} [output]"
 
 
-def test_with_its_photo(pack: Pack, generator: Any, inversion: tuple[Any, ...], photo: torch.Tensor) -> None:  # noqa: F811
+def test_with_its_photo(pack: Pack, generator: Any, inversion: tuple[Any, ...], photo: torch.Tensor) -> None:
     file = saved(pack, inversion, "record/with", True)
     opened, shown, _ = pack.run("ChunkyGAN_LoadInversion", file=file)
     assert torch.equal(shown, photo)
@@ -63,7 +63,7 @@ def test_with_its_photo(pack: Pack, generator: Any, inversion: tuple[Any, ...], 
 
 
 def test_without_its_photo(
-    pack: Pack,  # noqa: F811
+    pack: Pack,
     generator: Any,
     inversion: tuple[Any, ...],
     photo: torch.Tensor,
@@ -84,7 +84,7 @@ def test_without_its_photo(
     assert torch.equal(shown, photo) and torch.equal(again[0].photo, inversion[0].photo)
 
 
-def test_another_photo_is_refused(pack: Pack, inversion: tuple[Any, ...], photo: torch.Tensor) -> None:  # noqa: F811
+def test_another_photo_is_refused(pack: Pack, inversion: tuple[Any, ...], photo: torch.Tensor) -> None:
     file = saved(pack, inversion, "record/other", False)
     for other, message in (
         (1 - photo, "is not the one that was inverted"),
@@ -95,7 +95,7 @@ def test_another_photo_is_refused(pack: Pack, inversion: tuple[Any, ...], photo:
             pack.run("ChunkyGAN_LoadInversion", file=file, photo=other)
 
 
-def test_the_list_is_refreshed_when_a_file_changes(pack: Pack, inversion: tuple[Any, ...]) -> None:  # noqa: F811
+def test_the_list_is_refreshed_when_a_file_changes(pack: Pack, inversion: tuple[Any, ...]) -> None:
     load = pack.nodes["ChunkyGAN_LoadInversion"]
     file = saved(pack, inversion, "record/fresh", True)
     assert load.validate_inputs(file) is True
@@ -104,7 +104,7 @@ def test_the_list_is_refreshed_when_a_file_changes(pack: Pack, inversion: tuple[
 
 
 def test_a_fresh_install_has_no_file_and_says_how_to_get_one(
-    pack: Pack,  # noqa: F811
+    pack: Pack,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
@@ -140,7 +140,7 @@ def test_a_fresh_install_has_no_file_and_says_how_to_get_one(
     ],
 )
 def test_a_prefix_that_cannot_be_written_is_refused_before_the_run(
-    pack: Pack,  # noqa: F811
+    pack: Pack,
     inversion: tuple[Any, ...],
     prefix: str,
     problem: str,

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from chunky_core.images.levels import GRAY_DIVISOR, LEVEL_DIVISORS
-from tests.pack_on_double import Pack, pack  # noqa: F401  # pack is a fixture
+from tests.pack_on_double import Pack
 
 SIZE = 64
 SEGMENTS, ADD, LABELS = "ChunkyGAN_SegmentMasks", "ChunkyGAN_AddSegment", "ChunkyGAN_LabelMapFromImage"
@@ -20,7 +20,7 @@ HARD: dict[str, Any] = {"grow": 0, "feather": 0.0}
 
 
 @pytest.fixture
-def notices(pack: Pack) -> Iterator[Any]:  # noqa: F811
+def notices(pack: Pack) -> Iterator[Any]:
     """A function that gives the notices since the test began."""
     pack.server.events.clear()
     yield lambda: [data["text"] for event, data in pack.server.events if event == "chunkygan.notice"]
@@ -51,7 +51,7 @@ def label_image(size: int = SIZE) -> Tensor:
 
 
 @pytest.mark.parametrize("noise", ["flat", "random", "specks"])
-def test_a_noisy_black_selects_nothing(pack: Pack, noise: str) -> None:  # noqa: F811
+def test_a_noisy_black_selects_nothing(pack: Pack, noise: str) -> None:
     rng = torch.Generator().manual_seed(1)
     levels = {
         "flat": torch.ones(SIZE, SIZE),
@@ -73,14 +73,14 @@ def test_a_noisy_black_selects_nothing(pack: Pack, noise: str) -> None:  # noqa:
         assert torch.equal(blended[0][disc() == 0], photo[0][disc() == 0])
 
 
-def test_a_soft_edge_keeps_every_weight(pack: Pack) -> None:  # noqa: F811
+def test_a_soft_edge_keeps_every_weight(pack: Pack) -> None:
     soft = (1 - (torch.arange(SIZE) / 40).clamp(max=1)).expand(SIZE, -1)  # from 1 through 1/1000 to 0
     soft = torch.where(soft < 1 / 512, 0, soft)
     ((made,),) = pack.run(SEGMENTS, image=a_photo(), masks=soft[None], names="face", **HARD)
     assert torch.allclose(made.masks[0, 0], soft, atol=1e-6)
 
 
-def test_a_label_picture_as_a_mask_is_refused(pack: Pack) -> None:  # noqa: F811
+def test_a_label_picture_as_a_mask_is_refused(pack: Pack) -> None:
     for highest in (2, 18, 31):
         with pytest.raises(
             pack.errors.InvalidInputError, match=f"'face' is black.*{highest} of 255.*label map"
@@ -91,7 +91,7 @@ def test_a_label_picture_as_a_mask_is_refused(pack: Pack) -> None:  # noqa: F811
     assert torch.allclose(made.masks[0], faint)
 
 
-def test_levels_0_and_1_are_off_and_on(pack: Pack) -> None:  # noqa: F811
+def test_levels_0_and_1_are_off_and_on(pack: Pack) -> None:
     """As `read_mask` takes them from a file; a mask that is 1 of 255 everywhere is black."""
     given = {"image": a_photo(), "names": "face", **HARD}
     ((made,),) = pack.run(SEGMENTS, masks=disc()[None] / 255, **given)
@@ -109,7 +109,7 @@ TAKERS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("node", [*TAKERS, ADD])
-def test_a_mask_of_another_size_is_fitted_with_a_notice(pack: Pack, notices: Any, node: str) -> None:  # noqa: F811
+def test_a_mask_of_another_size_is_fitted_with_a_notice(pack: Pack, notices: Any, node: str) -> None:
     given = dict(TAKERS.get(node, {"mask": None, "name": "face", "feather": 0.0}))
     if node == ADD:
         base = disc(row=0.2, radius=4)[None]
@@ -132,7 +132,7 @@ def test_a_mask_of_another_size_is_fitted_with_a_notice(pack: Pack, notices: Any
     assert run(small).shape == expected.shape
 
 
-def test_the_mask_of_a_picture_without_transparency_is_named(pack: Pack) -> None:  # noqa: F811
+def test_the_mask_of_a_picture_without_transparency_is_named(pack: Pack) -> None:
     empty, large = torch.zeros(1, 64, 64), a_photo(size=96)
     for node, given in (
         (SEGMENTS, {"image": large, "alpha": empty}),
@@ -146,7 +146,7 @@ def test_the_mask_of_a_picture_without_transparency_is_named(pack: Pack) -> None
             pack.run(node, **given)
 
 
-def test_a_label_map_of_another_size_keeps_its_labels(pack: Pack, notices: Any) -> None:  # noqa: F811
+def test_a_label_map_of_another_size_keeps_its_labels(pack: Pack, notices: Any) -> None:
     label_map, _ = pack.run(LABELS, image=label_image(128))
     ((made,),) = pack.run(SEGMENTS, image=a_photo(), label_map=label_map, static="#000000", **HARD)
     assert set(made.masks.unique().tolist()) == {0.0, 1.0} and "128x128 to the photo's 64x64" in notices()[0]
@@ -154,20 +154,20 @@ def test_a_label_map_of_another_size_keeps_its_labels(pack: Pack, notices: Any) 
         pack.run(SEGMENTS, image=a_photo()[:, :, :48], label_map=label_map, **HARD)
 
 
-def test_one_set_of_segments_for_several_photos_is_said(pack: Pack, notices: Any) -> None:  # noqa: F811
+def test_one_set_of_segments_for_several_photos_is_said(pack: Pack, notices: Any) -> None:
     label_map, _ = pack.run(LABELS, image=label_image())
     (made,) = pack.run(SEGMENTS, image=a_photo(3), label_map=label_map, **HARD)
     assert len(made) == 3 and notices() == ["one set of segments is used for all 3 photos"]
 
 
-def test_what_the_mask_editor_painted_is_told_from_a_cut_out(pack: Pack, notices: Any) -> None:  # noqa: F811
+def test_what_the_mask_editor_painted_is_told_from_a_cut_out(pack: Pack, notices: Any) -> None:
     pack.run(SEGMENTS, image=a_photo(), alpha=disc(radius=30)[None].neg() + 1, **HARD)  # the surroundings
     assert not notices()
     pack.run(SEGMENTS, image=a_photo(), alpha=0.7 * disc()[None], **HARD)
     assert "alpha: 19% of the picture" in notices()[0] and "connect it to masks" in notices()[0]
 
 
-def test_masks_without_white_or_black_are_said(pack: Pack, notices: Any) -> None:  # noqa: F811
+def test_masks_without_white_or_black_are_said(pack: Pack, notices: Any) -> None:
     masks = torch.stack([0.7 * disc(row=0.3), 0.06 + 0.94 * disc(row=0.7)])
     pack.run(SEGMENTS, image=a_photo(), masks=masks, names="eye, mouth", **HARD)
     assert any("'eye': nothing is above 0.7" in said for said in notices())
@@ -180,7 +180,7 @@ def smoothed(picture: Tensor, size: int) -> Tensor:
 
 
 @pytest.mark.parametrize("grey", [False, True])
-def test_mixed_label_pictures_are_refused(pack: Pack, grey: bool) -> None:  # noqa: F811
+def test_mixed_label_pictures_are_refused(pack: Pack, grey: bool) -> None:
     clean = label_image(48)
     if grey:
         levels = (disc(48, 10, 0.3) * 5 + disc(48, 10, 0.7) * 12)[None, ..., None].expand(-1, -1, -1, 3)
@@ -200,7 +200,7 @@ def test_mixed_label_pictures_are_refused(pack: Pack, grey: bool) -> None:  # no
         pack.run(LABELS, image=clean * 0)
 
 
-def test_a_listed_palette_still_takes_smoothed_edges(pack: Pack) -> None:  # noqa: F811
+def test_a_listed_palette_still_takes_smoothed_edges(pack: Pack) -> None:
     palette = "#000000 rest\n#FF0000 eye\n#00f mouth"
     label_map, names = pack.run(LABELS, image=smoothed(label_image(32), SIZE), palette=palette)
     assert names == "rest, eye, mouth"
@@ -223,7 +223,7 @@ def test_a_listed_palette_still_takes_smoothed_edges(pack: Pack) -> None:  # noq
         (a_photo() * torch.nan, "values in nan..nan"),
     ],
 )
-def test_what_is_no_image_is_refused_by_every_node(pack: Pack, image: Tensor, message: str) -> None:  # noqa: F811
+def test_what_is_no_image_is_refused_by_every_node(pack: Pack, image: Tensor, message: str) -> None:
     for node, given in (
         (SEGMENTS, {"image": image, "masks": disc()[None], "names": "face"}),
         (BLEND, {"picture": image, "photo": image, "mask": disc()[None]}),
@@ -234,7 +234,7 @@ def test_what_is_no_image_is_refused_by_every_node(pack: Pack, image: Tensor, me
             pack.run(node, **given)
 
 
-def test_images_and_masks_of_other_types_are_taken(pack: Pack) -> None:  # noqa: F811
+def test_images_and_masks_of_other_types_are_taken(pack: Pack) -> None:
     photo = a_photo()
     ((expected,),) = pack.run(SEGMENTS, image=photo, masks=disc()[None], names="face", **HARD)
     for kind in (torch.float16, torch.bfloat16, torch.float64, torch.bool, torch.uint8, torch.int64):
@@ -248,7 +248,7 @@ def test_images_and_masks_of_other_types_are_taken(pack: Pack) -> None:  # noqa:
 
 
 @pytest.mark.parametrize("palette", ["auto", " AUTO ", ""])
-def test_strokes_name_themselves(pack: Pack, palette: str) -> None:  # noqa: F811
+def test_strokes_name_themselves(pack: Pack, palette: str) -> None:
     photo = a_photo()
     red, keep = disc(row=0.3, radius=8), disc(row=0.75, radius=8)
     painted = torch.where(red[..., None] > 0, torch.tensor([1.0, 0, 0]), photo[0])
@@ -263,7 +263,7 @@ def test_strokes_name_themselves(pack: Pack, palette: str) -> None:  # noqa: F81
         pack.run(PAINTED, original=photo, painted=painted, palette=palette, static="brow")
 
 
-def test_names_with_blanks_are_those_with_underscores(pack: Pack) -> None:  # noqa: F811
+def test_names_with_blanks_are_those_with_underscores(pack: Pack) -> None:
     masks = torch.stack([disc(row=0.3, radius=8), disc(row=0.7, radius=8)])
     given = {"image": a_photo(), "masks": masks, "names": "left_eye, mouth"} | HARD
     (made,) = pack.run(SEGMENTS, **given, only="Left Eye")
@@ -273,7 +273,7 @@ def test_names_with_blanks_are_those_with_underscores(pack: Pack) -> None:  # no
 
 
 @pytest.mark.parametrize("noise", [1, 3, 5, 10, "random"])
-def test_beside_a_noisy_mask_the_photo_stays(pack: Pack, noise: int | str) -> None:  # noqa: F811
+def test_beside_a_noisy_mask_the_photo_stays(pack: Pack, noise: int | str) -> None:
     """Poisson Blend takes whatever isn't 0 wholly, so its mask's black may be noisier than that of segments."""
     rng = torch.Generator().manual_seed(1)
     levels = (
@@ -286,20 +286,20 @@ def test_beside_a_noisy_mask_the_photo_stays(pack: Pack, noise: int | str) -> No
         assert torch.equal(blended, wanted)
 
 
-def test_a_label_picture_as_a_mask_is_refused_by_every_node(pack: Pack) -> None:  # noqa: F811
+def test_a_label_picture_as_a_mask_is_refused_by_every_node(pack: Pack) -> None:
     given = {"picture": a_photo().flip(1), "photo": a_photo()}
     for most, _ in LEVEL_DIVISORS:
         with pytest.raises(pack.errors.InvalidInputError, match="the mask is black.*of 255.*label map"):
             pack.run(BLEND, mask=disc()[None] * 11 / most, **given)
 
 
-def test_an_opaque_brush_is_told_by_every_node(pack: Pack, notices: Any) -> None:  # noqa: F811
+def test_an_opaque_brush_is_told_by_every_node(pack: Pack, notices: Any) -> None:
     pack.run(BLEND, picture=a_photo().flip(1), photo=a_photo(), mask=disc()[None] * 0.7)
     assert any("the mask: nothing is above 0.7" in text for text in notices())
 
 
 @pytest.mark.parametrize("most", [most for most, _ in LEVEL_DIVISORS])
-def test_grey_label_pictures_as_the_host_loads_them(pack: Pack, most: int) -> None:  # noqa: F811
+def test_grey_label_pictures_as_the_host_loads_them(pack: Pack, most: int) -> None:
     """ComfyUI's loader divides the levels of grey pictures by 255.996 and others by 255."""
     levels = torch.tensor([0, 1, 3, 18, 255])[torch.arange(SIZE) // 13].expand(SIZE, SIZE)
     off = torch.rand(SIZE, SIZE, generator=torch.Generator().manual_seed(0)) * 0.02 * (most != 255)
@@ -310,7 +310,7 @@ def test_grey_label_pictures_as_the_host_loads_them(pack: Pack, most: int) -> No
         assert torch.equal(label_map.labels[0, 0].long(), torch.arange(SIZE) // 13)
 
 
-def test_white_of_grey_masks_is_white(pack: Pack) -> None:  # noqa: F811
+def test_white_of_grey_masks_is_white(pack: Pack) -> None:
     given = {"image": a_photo(), "names": "face", **HARD}
     for level in (255, 1):
         ((made,),) = pack.run(SEGMENTS, masks=disc()[None] * level / GRAY_DIVISOR, **given)

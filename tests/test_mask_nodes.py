@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.pack_on_double import Pack, pack  # noqa: F401  # pack is a fixture
+from tests.pack_on_double import Pack
 from tests.segformer_files import NAMES, write_tiny_parser
 
 SIZE = 64
@@ -49,7 +49,7 @@ def soft_alpha() -> Tensor:
     return alpha
 
 
-def test_a_colour_picture_becomes_segments(pack: Pack) -> None:  # noqa: F811
+def test_a_colour_picture_becomes_segments(pack: Pack) -> None:
     label_map, names = pack.run(LABELS, image=label_image(), palette=PALETTE)
     assert names == "background, l_eye, r_eye, mouth"
     (made,) = pack.run(SEGMENTS, image=a_photo(), label_map=label_map, rename="l_eye + r_eye = eyes", **HARD)
@@ -59,7 +59,7 @@ def test_a_colour_picture_becomes_segments(pack: Pack) -> None:  # noqa: F811
     assert torch.equal(segments.static[0, 0], (squares() == 0).float())
 
 
-def test_auto_colours_can_be_named_and_kept_static_later(pack: Pack) -> None:  # noqa: F811
+def test_auto_colours_can_be_named_and_kept_static_later(pack: Pack) -> None:
     label_map, names = pack.run(LABELS, image=label_image())
     assert set(names.split(", ")) == {"#000000", "#ff0000", "#00ff00", "#0000ff"}
     ((segments,),) = pack.run(
@@ -74,7 +74,7 @@ def test_auto_colours_can_be_named_and_kept_static_later(pack: Pack) -> None:  #
     assert torch.equal(segments.static[0, 0], (squares() != 3).float())
 
 
-def test_grey_levels_are_labels(pack: Pack) -> None:  # noqa: F811
+def test_grey_levels_are_labels(pack: Pack) -> None:
     picture = (squares()[None, ..., None].expand(-1, -1, -1, 3) / 255).contiguous()
     label_map, names = pack.run(LABELS, image=picture)
     assert names == "0, 1, 2, 3" and torch.equal(label_map.labels[0].long(), squares())
@@ -82,14 +82,14 @@ def test_grey_levels_are_labels(pack: Pack) -> None:  # noqa: F811
     assert names == "rest, eye, mouth"
 
 
-def test_every_label_picture_of_a_batch_has_its_map(pack: Pack) -> None:  # noqa: F811
+def test_every_label_picture_of_a_batch_has_its_map(pack: Pack) -> None:
     pictures = torch.cat([label_image(), label_image().flip(1)])
     label_map, _ = pack.run(LABELS, image=pictures, palette=PALETTE)
     (made,) = pack.run(SEGMENTS, image=a_photo(2), label_map=label_map, **HARD)
     assert len(made) == 2 and torch.equal(made[1].masks, made[0].masks.flip(2))
 
 
-def test_alpha_makes_one_subject(pack: Pack) -> None:  # noqa: F811
+def test_alpha_makes_one_subject(pack: Pack) -> None:
     alpha = soft_alpha()
     for gaps in ("static", "nearest"):
         ((segments,),) = pack.run(SEGMENTS, image=a_photo(), alpha=alpha, gaps=gaps, grow=3, feather=0.0)
@@ -102,18 +102,18 @@ def test_alpha_makes_one_subject(pack: Pack) -> None:  # noqa: F811
     assert renamed.names == ("me",) and torch.equal(renamed.static[0], alpha)
 
 
-def test_an_opaque_picture_is_all_subject(pack: Pack) -> None:  # noqa: F811
+def test_an_opaque_picture_is_all_subject(pack: Pack) -> None:
     ((segments,),) = pack.run(SEGMENTS, image=a_photo(), alpha=torch.zeros(1, SIZE, SIZE))
     assert segments.names == ("subject",) and (segments.masks == 1).all()
 
 
-def test_each_photo_has_its_alpha(pack: Pack) -> None:  # noqa: F811
+def test_each_photo_has_its_alpha(pack: Pack) -> None:
     alphas = torch.cat([soft_alpha(), soft_alpha().roll(5, dims=2)])
     (made,) = pack.run(SEGMENTS, image=a_photo(2), alpha=alphas, **HARD)
     assert torch.equal(torch.cat([one.static[0] for one in made]), alphas)
 
 
-def test_masks_can_be_merged(pack: Pack) -> None:  # noqa: F811
+def test_masks_can_be_merged(pack: Pack) -> None:
     masks = torch.stack([(squares() == label).float() for label in (1, 2, 3)])
     ((segments,),) = pack.run(
         SEGMENTS, image=a_photo(), masks=masks, names="a, b, c", rename="a + b = eyes, c = mouth", **HARD
@@ -122,7 +122,7 @@ def test_masks_can_be_merged(pack: Pack) -> None:  # noqa: F811
     assert torch.equal(segments.masks[0, 0], masks[0] + masks[1])
 
 
-def test_only_makes_few_segments_and_names_are_known_in_any_case(pack: Pack) -> None:  # noqa: F811
+def test_only_makes_few_segments_and_names_are_known_in_any_case(pack: Pack) -> None:
     label_map, _ = pack.run(LABELS, image=label_image(), palette=PALETTE)
     ((segments,),) = pack.run(
         SEGMENTS,
@@ -155,14 +155,14 @@ MASK_TAKERS: dict[str, dict[str, Any]] = {
 }
 
 
-def with_mask(pack: Pack, node: str, mask: Tensor) -> Any:  # noqa: F811
+def with_mask(pack: Pack, node: str, mask: Tensor) -> Any:
     given = MASK_TAKERS[node]
     (result, *_) = pack.run(node, **{key: mask if value is None else value for key, value in given.items()})
     return result if isinstance(result, Tensor) else torch.cat([one.masks for one in result])
 
 
 @pytest.mark.parametrize("node", MASK_TAKERS)
-def test_masks_of_other_packs_are_taken_alike(pack: Pack, node: str) -> None:  # noqa: F811
+def test_masks_of_other_packs_are_taken_alike(pack: Pack, node: str) -> None:
     mask = (squares() == 3).float()
     expected = with_mask(pack, node, mask[None])
     for other in (mask, mask[None, None], mask[None, ..., None], mask[None] * 1.2 - 0.1, mask.double()):
@@ -177,7 +177,7 @@ def test_masks_of_other_packs_are_taken_alike(pack: Pack, node: str) -> None:  #
             with_mask(pack, node, bad)
 
 
-def test_one_name_and_a_mask_for_each_photo(pack: Pack) -> None:  # noqa: F811
+def test_one_name_and_a_mask_for_each_photo(pack: Pack) -> None:
     masks = torch.stack([(squares() == label).float() for label in (1, 3)])
     (made,) = pack.run(SEGMENTS, image=a_photo(2), masks=masks, names="face", **HARD)
     assert torch.equal(torch.cat([one.masks[0] for one in made]), masks)
@@ -186,13 +186,13 @@ def test_one_name_and_a_mask_for_each_photo(pack: Pack) -> None:  # noqa: F811
 
 
 @pytest.fixture(scope="module")
-def parser(pack: Pack) -> str:  # noqa: F811
+def parser(pack: Pack) -> str:
     pytest.importorskip("transformers", reason="face parsing needs transformers")
     write_tiny_parser(Path(pack.base) / "models" / "face_parsing" / "tiny" / "faces", SIZE)
     return "tiny/faces"
 
 
-def test_face_parsing_names_the_areas(pack: Pack, parser: str) -> None:  # noqa: F811
+def test_face_parsing_names_the_areas(pack: Pack, parser: str) -> None:
     (model,) = [entry for entry in pack.schemas[PARSING].inputs if entry.id == "model"]
     assert model.widget["options"] == [parser]
     photos = a_photo(2)
@@ -209,20 +209,20 @@ def test_face_parsing_names_the_areas(pack: Pack, parser: str) -> None:  # noqa:
     assert torch.equal(segments.masks[0, 0], (label_map.labels[0] == NAMES.index(segments.names[0])).float())
 
 
-def test_face_parsing_can_be_interrupted(pack: Pack, parser: str) -> None:  # noqa: F811
+def test_face_parsing_can_be_interrupted(pack: Pack, parser: str) -> None:
     pack.management.interrupted = True
     with pytest.raises(pack.management.InterruptProcessingException):
         pack.run(PARSING, image=a_photo(), model=parser)
 
 
-def test_a_face_parsing_folder_that_is_gone_is_explained_before_the_run(pack: Pack, parser: str) -> None:  # noqa: F811
+def test_a_face_parsing_folder_that_is_gone_is_explained_before_the_run(pack: Pack, parser: str) -> None:
     node = pack.nodes[PARSING]
     assert node.validate_inputs(model=parser) is True and node.validate_inputs() is True
     assert "no face parsing model 'gone'" in node.validate_inputs(model="gone")
     assert node.fingerprint_inputs(model="gone") != node.fingerprint_inputs(model=parser)
 
 
-def test_face_parsing_runs_again_when_its_files_change(pack: Pack, parser: str) -> None:  # noqa: F811
+def test_face_parsing_runs_again_when_its_files_change(pack: Pack, parser: str) -> None:
     node = pack.nodes[PARSING]
     before = node.fingerprint_inputs(model=parser, image=None)
     assert before == node.fingerprint_inputs(model=parser, image=None)
@@ -259,7 +259,7 @@ def test_face_parsing_runs_again_when_its_files_change(pack: Pack, parser: str) 
     ],
 )
 def test_bad_input_is_refused_in_plain_words(
-    pack: Pack,  # noqa: F811
+    pack: Pack,
     node: str,
     given: dict[str, Any],
     message: str,

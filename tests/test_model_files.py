@@ -14,7 +14,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from tests.pack_on_double import NAME, Pack, pack  # noqa: F401  # pack is a fixture
+from tests.pack_on_double import NAME, Pack
 
 PLACES = {
     "models/stylegan": ".safetensors",
@@ -69,7 +69,7 @@ STRAYS = (
 
 
 @pytest.fixture
-def place(pack: Pack, request: pytest.FixtureRequest) -> Iterator[Path]:  # noqa: F811
+def place(pack: Pack, request: pytest.FixtureRequest) -> Iterator[Path]:
     folder = pack.base / request.param
     folder.mkdir(parents=True, exist_ok=True)
     before = set(folder.iterdir())
@@ -81,20 +81,20 @@ def place(pack: Pack, request: pytest.FixtureRequest) -> Iterator[Path]:  # noqa
 @pytest.mark.skipif(os.name == "nt", reason="links and pipes")
 @pytest.mark.parametrize("stray", STRAYS, ids=lambda stray: stray.__name__)
 @pytest.mark.parametrize("place", PLACES, indirect=True)
-def test_no_file_takes_a_node_away(pack: Pack, place: Path, stray: Callable[[Path], None]) -> None:  # noqa: F811
+def test_no_file_takes_a_node_away(pack: Pack, place: Path, stray: Callable[[Path], None]) -> None:
     suffix = PLACES[place.relative_to(pack.base).as_posix()]
     stray(place / f"stray{suffix}")
     for node in pack.nodes.values():
         node.define_schema()
 
 
-def directions(pack: Pack) -> Any:  # noqa: F811
+def directions(pack: Pack) -> Any:
     return sys.modules[pack.nodes["ChunkyGAN_LatentEdit"].__module__]
 
 
 @pytest.mark.parametrize("place", ["models/stylegan_directions"], indirect=True)
 def test_the_log_names_a_file_once_that_is_left_out(
-    pack: Pack,  # noqa: F811
+    pack: Pack,
     place: Path,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -110,7 +110,7 @@ def test_the_log_names_a_file_once_that_is_left_out(
 
 
 @pytest.mark.parametrize("place", ["models/stylegan_directions"], indirect=True)
-def test_what_the_list_offers_is_found_whatever_slashes_it_has(pack: Pack, place: Path) -> None:  # noqa: F811
+def test_what_the_list_offers_is_found_whatever_slashes_it_has(pack: Pack, place: Path) -> None:
     (place / "sub").mkdir(exist_ok=True)
     files = {
         "mine.safetensors": ("pose/yaw", "pose", "a/b/c"),
@@ -132,7 +132,7 @@ def test_what_the_list_offers_is_found_whatever_slashes_it_has(pack: Pack, place
 
 
 @pytest.mark.parametrize("place", ["models/stylegan_directions"], indirect=True)
-def test_a_direction_file_that_changes_is_read_again(pack: Pack, place: Path) -> None:  # noqa: F811
+def test_a_direction_file_that_changes_is_read_again(pack: Pack, place: Path) -> None:
     save_file({"directions/before": torch.ones(8)}, place / "one.safetensors")
     assert "one.safetensors/before" in directions(pack).direction_names()
     save_file(
@@ -143,7 +143,7 @@ def test_a_direction_file_that_changes_is_read_again(pack: Pack, place: Path) ->
 
 
 @pytest.mark.parametrize("name", ["gone.safetensors", "../../outside.safetensors", "sub/gone.pkl"])
-def test_a_file_that_is_gone_is_named_with_its_folder(pack: Pack, name: str) -> None:  # noqa: F811
+def test_a_file_that_is_gone_is_named_with_its_folder(pack: Pack, name: str) -> None:
     with pytest.raises(pack.errors.MissingWeightsError, match="press R and choose it") as caught:
         pack.run("ChunkyGAN_LoadStyleGAN", name=name)
     assert name in str(caught.value)
@@ -152,7 +152,7 @@ def test_a_file_that_is_gone_is_named_with_its_folder(pack: Pack, name: str) -> 
 
 @pytest.mark.skipif(os.name == "nt", reason="links")
 @pytest.mark.parametrize("place", ["models/stylegan"], indirect=True)
-def test_links_to_folders_are_followed_once(pack: Pack, place: Path, tmp_path: Path) -> None:  # noqa: F811
+def test_links_to_folders_are_followed_once(pack: Pack, place: Path, tmp_path: Path) -> None:
     for name in ("elsewhere.safetensors", "ELSE.PKL"):
         (tmp_path / name).write_bytes(b"x")
     (tmp_path / "loop").symlink_to(tmp_path)
@@ -165,7 +165,7 @@ def test_links_to_folders_are_followed_once(pack: Pack, place: Path, tmp_path: P
 
 
 @pytest.mark.parametrize("place", ["models/stylegan_directions"], indirect=True)
-def test_a_direction_file_that_cannot_be_read_says_why(pack: Pack, place: Path) -> None:  # noqa: F811
+def test_a_direction_file_that_cannot_be_read_says_why(pack: Pack, place: Path) -> None:
     (place / "web.safetensors").write_text("<!DOCTYPE html><html><body>Sign in</body></html>")
     said = pack.nodes["ChunkyGAN_LatentEdit"].validate_inputs(direction="web.safetensors/smile")
     assert "web page" in said
@@ -173,7 +173,7 @@ def test_a_direction_file_that_cannot_be_read_says_why(pack: Pack, place: Path) 
 
 
 @pytest.mark.parametrize("letter", ["x", "\u00fc"])
-def test_names_that_no_file_can_have_are_refused_before_the_run(pack: Pack, letter: str) -> None:  # noqa: F811
+def test_names_that_no_file_can_have_are_refused_before_the_run(pack: Pack, letter: str) -> None:
     for node, widget in (("ChunkyGAN_SaveInversion", "filename_prefix"), ("ChunkyGAN_SaveStyleGAN", "name")):
         said = pack.nodes[node].validate_inputs(**{widget: letter * 300})
         assert "too long for a file" in said

@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.pack_on_double import ROOT, SIZE, TINY, Pack, pack  # noqa: F401  # pack is a fixture
+from tests.pack_on_double import ROOT, SIZE, TINY, Pack
 
 NAMES = "left_eye, right_eye, mouth"
 
@@ -48,7 +48,7 @@ def three_masks() -> Tensor:
 
 
 @pytest.fixture(scope="module")
-def graph(pack: Pack) -> Graph:  # noqa: F811
+def graph(pack: Pack) -> Graph:
     photo = a_photo(0)
     (segments,) = pack.run("ChunkyGAN_SegmentMasks", image=photo, masks=three_masks(), names=NAMES)
     (generator,) = pack.run("ChunkyGAN_LoadStyleGAN", name=TINY)
@@ -58,7 +58,7 @@ def graph(pack: Pack) -> Graph:  # noqa: F811
     return Graph(photo, segments, generator, inversion, picture)
 
 
-def edit(pack: Pack, graph: Graph, **given: Any) -> tuple[Any, ...]:  # noqa: F811
+def edit(pack: Pack, graph: Graph, **given: Any) -> tuple[Any, ...]:
     defaults = {"generator": graph.generator, "inversion": graph.inversion, "direction": f"{TINY}/smile"}
     return pack.run("ChunkyGAN_LatentEdit", **defaults | given)
 
@@ -71,7 +71,7 @@ def test_library_use_needs_no_host() -> None:
     subprocess.run([sys.executable, "-I", "-c", check, str(ROOT.parent), ROOT.name], check=True)
 
 
-def test_schemas_are_complete(pack: Pack) -> None:  # noqa: F811
+def test_schemas_are_complete(pack: Pack) -> None:
     schemas = pack.schemas
     assert len(schemas) >= 11
     for name, schema in schemas.items():
@@ -85,18 +85,18 @@ def test_schemas_are_complete(pack: Pack) -> None:  # noqa: F811
 
 
 @pytest.mark.parametrize("wish", ["face edit", "remove glasses", "age", "inpaint face", "gan", "face mask"])
-def test_what_users_search_for_finds_a_node(pack: Pack, wish: str) -> None:  # noqa: F811
+def test_what_users_search_for_finds_a_node(pack: Pack, wish: str) -> None:
     assert any(wish in schema.search_aliases for schema in pack.schemas.values())
 
 
-def test_search_aliases_add_to_the_display_name(pack: Pack) -> None:  # noqa: F811
+def test_search_aliases_add_to_the_display_name(pack: Pack) -> None:
     for name, schema in pack.schemas.items():
         aliases = schema.search_aliases
         assert len(set(aliases)) == len(aliases) >= 3, name
         assert all(alias == alias.strip().lower() != schema.display_name.lower() for alias in aliases), name
 
 
-def test_signatures_follow_the_schemas(pack: Pack) -> None:  # noqa: F811
+def test_signatures_follow_the_schemas(pack: Pack) -> None:
     for name, node in pack.nodes.items():
         inputs = node.GET_SCHEMA().inputs
         signature = inspect.signature(node.execute)
@@ -109,7 +109,7 @@ def test_signatures_follow_the_schemas(pack: Pack) -> None:  # noqa: F811
         assert defaults == optional, name
 
 
-def test_widget_defaults_lie_in_their_ranges(pack: Pack) -> None:  # noqa: F811
+def test_widget_defaults_lie_in_their_ranges(pack: Pack) -> None:
     for name, schema in pack.schemas.items():
         for entry in schema.inputs:
             widget = entry.widget or {}
@@ -119,7 +119,7 @@ def test_widget_defaults_lie_in_their_ranges(pack: Pack) -> None:  # noqa: F811
                 assert widget["default"] in widget["options"], f"{name}.{entry.id}"
 
 
-def test_every_node_has_a_help_page_that_names_its_inputs(pack: Pack) -> None:  # noqa: F811
+def test_every_node_has_a_help_page_that_names_its_inputs(pack: Pack) -> None:
     for name, schema in pack.schemas.items():
         page = (ROOT / "web" / "docs" / f"{name}.md").read_text(encoding="utf-8")
         for entry in schema.inputs:
@@ -139,7 +139,7 @@ def test_projection_under_inference_mode_fits_the_photo(graph: Graph) -> None:
     assert torch.equal(graph.photo, a_photo(0))  # the input is untouched
 
 
-def test_projection_shows_progress_and_previews(pack: Pack, graph: Graph) -> None:  # noqa: F811
+def test_projection_shows_progress_and_previews(pack: Pack, graph: Graph) -> None:
     pack.sent.clear()
     pack.run(
         "ChunkyGAN_SegmentedProjection",
@@ -155,7 +155,7 @@ def test_projection_shows_progress_and_previews(pack: Pack, graph: Graph) -> Non
     assert {1, 26, 27, 52} <= {value for value, _ in previews}  # each photo's first step and last
 
 
-def test_interruption_stops_within_a_step(pack: Pack, graph: Graph) -> None:  # noqa: F811
+def test_interruption_stops_within_a_step(pack: Pack, graph: Graph) -> None:
     pack.sent.clear()
     pack.management.interrupted = True
     with pytest.raises(pack.management.InterruptProcessingException):
@@ -169,7 +169,7 @@ def test_interruption_stops_within_a_step(pack: Pack, graph: Graph) -> None:  # 
     assert pack.sent == [] and not pack.management.interrupted
 
 
-def test_projection_survives_an_unload_in_inference_mode(pack: Pack, graph: Graph) -> None:  # noqa: F811
+def test_projection_survives_an_unload_in_inference_mode(pack: Pack, graph: Graph) -> None:
     (generator,) = pack.run("ChunkyGAN_LoadStyleGAN", name=TINY)
     with torch.inference_mode():  # as the host moves a model away for another node
         generator.patcher.model.to(torch.float64).to(torch.float32)
@@ -184,7 +184,7 @@ def test_projection_survives_an_unload_in_inference_mode(pack: Pack, graph: Grap
     assert torch.equal(picture, graph.picture)
 
 
-def test_an_edit_stays_in_its_segment_and_leaves_the_record_alone(pack: Pack, graph: Graph) -> None:  # noqa: F811
+def test_an_edit_stays_in_its_segment_and_leaves_the_record_alone(pack: Pack, graph: Graph) -> None:
     edited, picture = edit(pack, graph, segments="mouth", strength=2.0)
     outside = graph.segments[0].masks[2, 0] == 0
     assert torch.equal(eight_bit(picture)[0][outside], eight_bit(graph.photo)[0][outside])
@@ -193,7 +193,7 @@ def test_an_edit_stays_in_its_segment_and_leaves_the_record_alone(pack: Pack, gr
 
 
 @pytest.mark.parametrize("given", [{"strength": 0.0}, {"enabled": False}])
-def test_no_edit_gives_the_photo(pack: Pack, graph: Graph, given: dict[str, Any]) -> None:  # noqa: F811
+def test_no_edit_gives_the_photo(pack: Pack, graph: Graph, given: dict[str, Any]) -> None:
     inversion, picture = edit(pack, graph, **given)
     assert torch.equal(picture, graph.photo)
     draw = partial(pack.run, generator=graph.generator, inversion=inversion)
@@ -204,7 +204,7 @@ def test_no_edit_gives_the_photo(pack: Pack, graph: Graph, given: dict[str, Any]
     assert torch.allclose(whole, graph.picture, atol=1e-5)
 
 
-def test_an_edit_draws_its_image_only_where_it_is_used(pack: Pack, graph: Graph) -> None:  # noqa: F811
+def test_an_edit_draws_its_image_only_where_it_is_used(pack: Pack, graph: Graph) -> None:
     prompt = {"1": {"inputs": {}}, "2": {"inputs": {"inversion": ["1", 0]}}}
     node = pack.nodes["ChunkyGAN_LatentEdit"]
     with pack.running(prompt, "1"):
@@ -217,7 +217,7 @@ def test_an_edit_draws_its_image_only_where_it_is_used(pack: Pack, graph: Graph)
         assert node.fingerprint_inputs(strength=2.0) != unused
 
 
-def test_static_pixels_are_saved_bit_for_bit(pack: Pack, graph: Graph) -> None:  # noqa: F811
+def test_static_pixels_are_saved_bit_for_bit(pack: Pack, graph: Graph) -> None:
     edited, _ = edit(pack, graph, segments="all", strength=3.0)
     picture, photo = pack.run("ChunkyGAN_PoissonComposite", generator=graph.generator, inversion=edited)
     static = graph.segments[0].static[0, 0] == 1
@@ -227,13 +227,13 @@ def test_static_pixels_are_saved_bit_for_bit(pack: Pack, graph: Graph) -> None: 
     assert torch.equal(eight_bit(photo), eight_bit(graph.photo))
 
 
-def test_every_grey_level_returns_from_the_core(pack: Pack) -> None:  # noqa: F811
+def test_every_grey_level_returns_from_the_core(pack: Pack) -> None:
     levels = torch.arange(256, dtype=torch.uint8).view(1, 16, 16, 1).expand(-1, -1, -1, 3)
     image = levels / 255
     assert torch.equal(pack.host.to_host(pack.host.to_core(image)), image)
 
 
-def test_saved_inversions_come_back(pack: Pack, graph: Graph) -> None:  # noqa: F811
+def test_saved_inversions_come_back(pack: Pack, graph: Graph) -> None:
     edited, picture = edit(pack, graph, segments="eyes")
     (files,) = pack.run("ChunkyGAN_SaveInversion", inversion=edited + graph.inversion)
     assert len(files.splitlines()) == 2
@@ -246,7 +246,7 @@ def test_saved_inversions_come_back(pack: Pack, graph: Graph) -> None:  # noqa: 
     assert torch.equal(again, picture)
 
 
-def test_a_batch_keeps_every_photo(pack: Pack, graph: Graph) -> None:  # noqa: F811
+def test_a_batch_keeps_every_photo(pack: Pack, graph: Graph) -> None:
     photos = torch.cat([graph.photo, a_photo(2)])
     (segments,) = pack.run("ChunkyGAN_SegmentMasks", image=photos, masks=three_masks(), names=NAMES)
     inversions, pictures = pack.run(
@@ -263,7 +263,7 @@ def test_a_batch_keeps_every_photo(pack: Pack, graph: Graph) -> None:  # noqa: F
         )
 
 
-def test_poisson_blend_leaves_the_rest_of_the_photo(pack: Pack) -> None:  # noqa: F811
+def test_poisson_blend_leaves_the_rest_of_the_photo(pack: Pack) -> None:
     picture, photo, mask = a_photo(4), a_photo(5), three_masks()[2:]
     (blended,) = pack.run("ChunkyGAN_PoissonBlend", picture=picture, photo=photo, mask=mask)
     outside = mask[0] == 0
@@ -273,7 +273,7 @@ def test_poisson_blend_leaves_the_rest_of_the_photo(pack: Pack) -> None:  # noqa
 
 
 @pytest.mark.parametrize("mode", ["full", "seam only", "colour shift only"])
-def test_poisson_blend_keeps_the_photos_own_numbers(pack: Pack, mode: str) -> None:  # noqa: F811
+def test_poisson_blend_keeps_the_photos_own_numbers(pack: Pack, mode: str) -> None:
     photo = torch.rand(1, SIZE, SIZE, 4, generator=torch.Generator().manual_seed(6))
     photo[:, :5] = 1.5
     photo[:, 5:9, :, 0] = -0.25
@@ -311,7 +311,7 @@ def test_poisson_blend_keeps_the_photos_own_numbers(pack: Pack, mode: str) -> No
     ],
 )
 def test_another_size_is_told_in_pixels(
-    pack: Pack,  # noqa: F811
+    pack: Pack,
     graph: Graph,
     node: str,
     given: dict[str, Any],
@@ -322,14 +322,14 @@ def test_another_size_is_told_in_pixels(
     assert "torch." not in str(caught.value) and "[" not in str(caught.value)
 
 
-def test_a_photo_of_the_wrong_size_is_sent_to_align_face(pack: Pack, graph: Graph) -> None:  # noqa: F811
+def test_a_photo_of_the_wrong_size_is_sent_to_align_face(pack: Pack, graph: Graph) -> None:
     projection = {"generator": graph.generator, "segments": graph.segments, "steps": 1}
     for photo in (torch.rand(1, 128, 128, 3), torch.rand(1, SIZE, 96, 3)):
         with pytest.raises(pack.errors.InvalidInputError, match=r"generator makes 64x64; .*\(Align Face\)"):
             pack.run("ChunkyGAN_SegmentedProjection", image=photo, **projection)
 
 
-def test_demo_portrait_describes_itself(pack: Pack) -> None:  # noqa: F811
+def test_demo_portrait_describes_itself(pack: Pack) -> None:
     image, masks, names, labels, colours = pack.run("ChunkyGAN_DemoPortrait", size=SIZE, hat=True)
     parts = names.split(", ")
     assert image.shape == colours.shape == (1, SIZE, SIZE, 3) and masks.shape == (len(parts), SIZE, SIZE)
@@ -342,7 +342,7 @@ def test_demo_portrait_describes_itself(pack: Pack) -> None:  # noqa: F811
     assert torch.equal(by_labels[0].masks, by_masks[0].masks)
 
 
-def test_segment_preview_tints_segments_only(pack: Pack, graph: Graph) -> None:  # noqa: F811
+def test_segment_preview_tints_segments_only(pack: Pack, graph: Graph) -> None:
     (plain,) = pack.run("ChunkyGAN_SegmentPreview", image=graph.photo, segments=graph.segments, opacity=0.0)
     (tinted,) = pack.run("ChunkyGAN_SegmentPreview", image=graph.photo, segments=graph.segments)
     scale = plain.shape[1] // SIZE
@@ -352,7 +352,7 @@ def test_segment_preview_tints_segments_only(pack: Pack, graph: Graph) -> None: 
     assert not changed[static].any()
 
 
-def test_bad_input_is_refused_in_plain_words(pack: Pack, graph: Graph) -> None:  # noqa: F811
+def test_bad_input_is_refused_in_plain_words(pack: Pack, graph: Graph) -> None:
     masks, photo = three_masks(), graph.photo
     segment = "ChunkyGAN_SegmentMasks"
     for node, given, message in [

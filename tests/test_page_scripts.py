@@ -6,7 +6,7 @@ import ast
 import re
 from pathlib import Path
 
-from tests.pack_on_double import Pack, pack  # noqa: F401  # pack is a fixture
+from tests.pack_on_double import Pack
 
 ROOT = Path(__file__).parent.parent
 
@@ -32,7 +32,7 @@ def test_the_page_listens_for_what_the_nodes_send() -> None:
     assert heard == sent and len(sent) == 2
 
 
-def test_the_page_knows_the_widgets_that_count_with_a_preset(pack: Pack) -> None:  # noqa: F811
+def test_the_page_knows_the_widgets_that_count_with_a_preset(pack: Pack) -> None:
     script = (ROOT / "web" / "js" / "presets.js").read_text(encoding="utf-8")
     texts = dict(re.findall(r'^const (\w+) = "(.+)"$', script, re.MULTILINE))
     widgets = {entry.id: entry.widget for entry in pack.schemas[texts["NODE"]].inputs if entry.widget}

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from chunky_core.compositing import CLONE_MODES, poisson_blend, seamless_clone
 from chunky_core.compositing.color_shift import shift_colors
 from chunky_core.errors import InvalidInputError
-from tests.pack_on_double import Pack, pack  # noqa: F401  # pack is a fixture
+from tests.pack_on_double import Pack
 from tests.test_poisson import region_of, scene
 
 SHIFT = torch.tensor([0.3, -0.2, 0.1])[:, None, None]
@@ -92,7 +92,7 @@ def test_modes_choose_the_method_and_name_what_is_wrong() -> None:
 
 @pytest.mark.parametrize("mode", CLONE_MODES)
 @pytest.mark.parametrize("mixed", [False, True])
-def test_every_mode_of_the_blend_node_keeps_the_rest_of_the_photo(pack: Pack, mode: str, mixed: bool) -> None:  # noqa: F811
+def test_every_mode_of_the_blend_node_keeps_the_rest_of_the_photo(pack: Pack, mode: str, mixed: bool) -> None:
     levels = torch.randint(0, 256, (2, 40, 48, 3), generator=torch.Generator().manual_seed(7))
     photo, mask = levels / 255, disc(40, 48)[:, 0]
     (same,) = pack.run(

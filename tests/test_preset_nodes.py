@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from tests.node_scenes import Scene, autosave_folder, interrupt_at, made_scene
-from tests.pack_on_double import Pack, pack  # noqa: F401  # pack is a fixture
+from tests.pack_on_double import Pack
 
 PROJECTION, TUNING, LOAD = (
     "ChunkyGAN_SegmentedProjection",
@@ -24,7 +24,7 @@ FIRST, SECOND = 3, 2  # steps of the phases here
 
 
 @pytest.fixture(scope="module")
-def scene(pack: Pack) -> Scene:  # noqa: F811
+def scene(pack: Pack) -> Scene:
     return made_scene(pack)
 
 
@@ -178,10 +178,10 @@ def test_the_fit_stands_on_the_node(scene: Scene) -> None:
     with scene.pack.running({"7": {"class_type": PROJECTION, "inputs": {}}}, "7"):
         (first, second), _ = project(scene, count=2, preset="draft")
     lines = told(scene, "text")[-1].splitlines()
-    for record, line, number in ((first, lines[0], 1), (second, lines[1], 2)):
+    for record, line, number in ((first, lines[-1], 1), (second, lines[-2], 2)):
         fits = [f"{name} {fit.start:.0f} -> {fit.end:.0f}" for name, fit in record.fits.items()]
         assert line == f"photo {number} of 2: {', '.join(fits)} (grey levels)"
-    assert lines[2] == "Saved in"
+    assert lines[0] == "Saved in"
 
 
 def test_a_preset_can_be_tuned_on(scene: Scene) -> None:

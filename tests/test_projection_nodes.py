@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from tests.node_scenes import Scene, autosave_folder, interrupt_at, made_scene
-from tests.pack_on_double import SIZE, Pack, pack  # noqa: F401  # pack is a fixture
+from tests.pack_on_double import SIZE, Pack
 
 LOSS, PROJECTION = "ChunkyGAN_PerceptualLoss", "ChunkyGAN_SegmentedProjection"
 CURVES, LOAD = "ChunkyGAN_ProjectionCurves", "ChunkyGAN_LoadInversion"
@@ -23,7 +23,7 @@ STEPS = 4
 
 
 @pytest.fixture(scope="module")
-def scene(pack: Pack) -> Scene:  # noqa: F811
+def scene(pack: Pack) -> Scene:
     return made_scene(pack)
 
 
@@ -57,7 +57,7 @@ def notices(scene: Scene) -> list[str]:
     return [data["text"] for event, data in scene.pack.server.events if event == "chunkygan.notice"]
 
 
-def test_the_loss_carries_every_widget(pack: Pack) -> None:  # noqa: F811
+def test_the_loss_carries_every_widget(pack: Pack) -> None:
     chosen = {"l2": 0.5, "l1": 0.25, "ms_ssim": 0.75, "lpips": 2.0, "lpips_net": "squeeze", "identity": 0.3}
     chosen |= {"identity_net": "demo", "identity_channels": "bgr", "resolution": 128, "margin": 20}
     assert set(chosen) == {entry.id for entry in pack.schemas[LOSS].inputs}
@@ -65,14 +65,14 @@ def test_the_loss_carries_every_widget(pack: Pack) -> None:  # noqa: F811
     assert {name: getattr(loss, name) for name in chosen} == chosen
 
 
-def test_without_an_identity_network_there_is_no_identity_loss(pack: Pack) -> None:  # noqa: F811
+def test_without_an_identity_network_there_is_no_identity_loss(pack: Pack) -> None:
     (loss,) = pack.run(LOSS, identity=5.0, identity_net="none")
     assert loss.identity == 0.0
     with pytest.raises(pack.errors.InvalidInputError, match="one above 0"):
         pack.run(LOSS, l2=0.0, lpips=0.0, identity=5.0)
 
 
-def test_network_files_are_listed_and_found(pack: Pack) -> None:  # noqa: F811
+def test_network_files_are_listed_and_found(pack: Pack) -> None:
     folder = pack.base / "models" / "chunkygan"
     files = {"lpips_net": folder / "perceptual" / "sub" / "own.safetensors"}
     files["identity_net"] = folder / "identity" / "face.onnx"
@@ -95,7 +95,7 @@ def test_network_files_are_listed_and_found(pack: Pack) -> None:  # noqa: F811
             path.unlink()
 
 
-def test_a_network_that_is_no_longer_opened_is_explained_before_the_run(pack: Pack) -> None:  # noqa: F811
+def test_a_network_that_is_no_longer_opened_is_explained_before_the_run(pack: Pack) -> None:
     """A saved workflow may name a file that the list no longer offers."""
     folder, node = pack.base / "models" / "chunkygan" / "identity", pack.nodes[LOSS]
     folder.mkdir(parents=True, exist_ok=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.pack_on_double import TINY, Pack, pack  # noqa: F401  # pack is a fixture
+from tests.pack_on_double import TINY, Pack
 
 PROMPT: dict[str, Any] = {
     "1": {"class_type": "One", "inputs": {"number": 1}},
@@ -16,14 +16,14 @@ PROMPT: dict[str, Any] = {
 }
 
 
-def test_an_output_is_used_where_another_node_is_linked_to_it(pack: Pack) -> None:  # noqa: F811
+def test_an_output_is_used_where_another_node_is_linked_to_it(pack: Pack) -> None:
     with pack.running(PROMPT, "1"):
         assert [pack.host.output_is_used(index) for index in range(4)] == [False, True, True, False]
     with pack.running(PROMPT, "3"):
         assert not pack.host.output_is_used(0)
 
 
-def test_where_the_prompt_is_not_known_every_output_counts_as_used(pack: Pack) -> None:  # noqa: F811
+def test_where_the_prompt_is_not_known_every_output_counts_as_used(pack: Pack) -> None:
     assert pack.host.running_node() is None and pack.host.output_is_used(7)
     with pack.running(PROMPT, "1.0.0.5"):  # a node that another one put in while the prompt ran
         assert pack.host.running_node() is None and pack.host.output_is_used(7)
@@ -42,7 +42,7 @@ def edit(source: str, segments: Any, enabled: Any = True) -> dict[str, Any]:
     return {"inversion": [source, 0], "segments": segments, "enabled": enabled}
 
 
-def check(pack: Pack, prompt: dict[str, Any], *wanted: str) -> None:  # noqa: F811
+def check(pack: Pack, prompt: dict[str, Any], *wanted: str) -> None:
     downstream = sys.modules[f"{pack.module.__name__}.nodes.downstream"]
     with pack.running(prompt, "p", *(wanted or ("out",))):
         (hosted,) = pack.run("ChunkyGAN_LoadStyleGAN", name=TINY)
@@ -91,14 +91,14 @@ RIGHT = {
 
 
 @pytest.mark.parametrize("prompt", WRONG.values(), ids=WRONG)
-def test_a_wrong_name_in_a_later_node_is_found_at_once(pack: Pack, prompt: dict[str, Any]) -> None:  # noqa: F811
+def test_a_wrong_name_in_a_later_node_is_found_at_once(pack: Pack, prompt: dict[str, Any]) -> None:
     with pytest.raises(
         pack.errors.InvalidInputError, match=r"^My \w+ \(node .\).*'wings'.*left_eye, right_eye, mouth"
     ):
         check(pack, prompt)
 
 
-def test_a_direction_of_another_generator_is_found_at_once(pack: Pack) -> None:  # noqa: F811
+def test_a_direction_of_another_generator_is_found_at_once(pack: Pack) -> None:
     prompts = [
         a_graph(("e", "LatentEdit", edit("p", "mouth") | {"direction": name}))
         for name in (f"{TINY}/smile", "smile", f"{TINY}/none")
@@ -114,11 +114,11 @@ def test_a_direction_of_another_generator_is_found_at_once(pack: Pack) -> None: 
 
 
 @pytest.mark.parametrize("prompt", RIGHT.values(), ids=RIGHT)
-def test_what_may_be_right_is_not_refused(pack: Pack, prompt: dict[str, Any]) -> None:  # noqa: F811
+def test_what_may_be_right_is_not_refused(pack: Pack, prompt: dict[str, Any]) -> None:
     check(pack, prompt)
 
 
-def test_only_nodes_that_run_are_judged(pack: Pack) -> None:  # noqa: F811
+def test_only_nodes_that_run_are_judged(pack: Pack) -> None:
     prompt = WRONG["an edit"] | {"other": {"class_type": "SaveImage", "inputs": {"images": ["p", 1]}}}
     check(pack, prompt, "other")  # the page can run a single output
     with pytest.raises(pack.errors.InvalidInputError, match="wings"):

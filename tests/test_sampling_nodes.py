@@ -13,13 +13,13 @@ import torch
 
 from chunky_core.checkpoints.generators import load_generator
 from tests.checkpoint_writers import WRITERS
-from tests.pack_on_double import DOUBLE, ROOT, SIZE, TINY, Pack, pack, recorded_generator  # noqa: F401  # pack is a fixture
+from tests.pack_on_double import DOUBLE, SIZE, TINY, Pack, recorded_generator
 
 LOAD, SAMPLE, SAVE = (f"ChunkyGAN_{name}StyleGAN" for name in ("Load", "Sample", "Save"))
 
 
 @pytest.fixture
-def models(pack: Pack) -> Iterator[Path]:  # noqa: F811
+def models(pack: Pack) -> Iterator[Path]:
     """models/stylegan of the double; what a test adds is removed."""
     folder = pack.base / "models" / "stylegan"
     yield folder
@@ -28,7 +28,7 @@ def models(pack: Pack) -> Iterator[Path]:  # noqa: F811
             path.unlink()
 
 
-def offered(pack: Pack) -> list[str]:  # noqa: F811
+def offered(pack: Pack) -> list[str]:
     (name,) = pack.schemas[LOAD].inputs
     return name.widget["options"]
 
@@ -39,7 +39,7 @@ def host_double(name: str) -> Any:
     return sys.modules[name]
 
 
-def test_files_of_every_ending_are_offered_from_subfolders_too(pack: Pack, models: Path) -> None:  # noqa: F811
+def test_files_of_every_ending_are_offered_from_subfolders_too(pack: Pack, models: Path) -> None:
     (models / "faces" / "old").mkdir(parents=True, exist_ok=True)
     for name in (
         "a.pkl",
@@ -54,7 +54,7 @@ def test_files_of_every_ending_are_offered_from_subfolders_too(pack: Pack, model
     assert offered(pack)[1:] == ["a.pkl", "faces/b.pt", "faces/c.PTH", "faces/old/d.safetensors", TINY]
 
 
-def test_other_packs_extensions_stay_and_limit_nothing(pack: Pack, models: Path) -> None:  # noqa: F811
+def test_other_packs_extensions_stay_and_limit_nothing(pack: Pack, models: Path) -> None:
     known = host_double("folder_paths").folder_names_and_paths
     before = known["stylegan"]
     try:
@@ -66,7 +66,7 @@ def test_other_packs_extensions_stay_and_limit_nothing(pack: Pack, models: Path)
         known["stylegan"] = before
 
 
-def test_a_batch_holds_the_pictures_of_consecutive_seeds(pack: Pack) -> None:  # noqa: F811
+def test_a_batch_holds_the_pictures_of_consecutive_seeds(pack: Pack) -> None:
     (hosted,) = pack.run(LOAD, name=TINY)
     images, code = pack.run(SAMPLE, generator=hosted, seed=5, batch_size=3)
     assert images.shape == (3, SIZE, SIZE, 3) and images.min() >= 0 and images.max() <= 1
@@ -78,7 +78,7 @@ def test_a_batch_holds_the_pictures_of_consecutive_seeds(pack: Pack) -> None:  #
     assert (images[0] - images[1]).abs().mean() > 0.001
 
 
-def test_a_seed_means_what_it_means_in_nvlabs_scripts(pack: Pack) -> None:  # noqa: F811
+def test_a_seed_means_what_it_means_in_nvlabs_scripts(pack: Pack) -> None:
     (hosted,) = pack.run(LOAD, name=TINY)
     images, code = pack.run(SAMPLE, generator=hosted, seed=85, truncation_psi=0.5)
     network = load_generator(pack.base / "models" / "stylegan" / TINY)
@@ -89,13 +89,13 @@ def test_a_seed_means_what_it_means_in_nvlabs_scripts(pack: Pack) -> None:  # no
     torch.testing.assert_close(images, expected.movedim(1, -1), atol=1e-4, rtol=0)
 
 
-def test_no_variety_gives_the_average_picture(pack: Pack) -> None:  # noqa: F811
+def test_no_variety_gives_the_average_picture(pack: Pack) -> None:
     (hosted,) = pack.run(LOAD, name=TINY)
     _, code = pack.run(SAMPLE, generator=hosted, truncation_psi=0.0, batch_size=2)
     torch.testing.assert_close(code.tensor, hosted.generator.w_avg.expand(2, -1))
 
 
-def test_noise_modes(pack: Pack, models: Path, make_generator: Any) -> None:  # noqa: F811
+def test_noise_modes(pack: Pack, models: Path, make_generator: Any) -> None:
     WRITERS["own"](
         make_generator(resolution=16, w_dim=16, channel_base=128, channel_max=16), models / "n.safetensors"
     )
@@ -108,7 +108,7 @@ def test_noise_modes(pack: Pack, models: Path, make_generator: Any) -> None:  # 
     assert all((one - drawn[1]).abs().max() > 0.01 for one in (drawn[0], drawn[2]))
 
 
-def test_classes(pack: Pack) -> None:  # noqa: F811
+def test_classes(pack: Pack) -> None:
     hosted = recorded_generator(pack, "sg2_conditional_16")
     network = hosted.generator
     codes = [
@@ -126,7 +126,7 @@ def test_classes(pack: Pack) -> None:  # noqa: F811
             pack.run(SAMPLE, generator=generator, class_label=label)
 
 
-def test_progress_and_interruption(pack: Pack) -> None:  # noqa: F811
+def test_progress_and_interruption(pack: Pack) -> None:
     (hosted,) = pack.run(LOAD, name=TINY)
     pack.sent.clear()
     pack.run(SAMPLE, generator=hosted, batch_size=4)
@@ -136,7 +136,7 @@ def test_progress_and_interruption(pack: Pack) -> None:  # noqa: F811
         pack.run(SAMPLE, generator=hosted, batch_size=4)
 
 
-def test_info_describes_the_generator_and_keeps_its_statistics(pack: Pack) -> None:  # noqa: F811
+def test_info_describes_the_generator_and_keeps_its_statistics(pack: Pack) -> None:
     (hosted,) = pack.run(LOAD, name=TINY)
     (text,) = pack.run("ChunkyGAN_StyleGANInfo", generator=hosted)
     found = dict(line.split(": ", 1) for line in text.splitlines())
@@ -155,7 +155,7 @@ def test_info_describes_the_generator_and_keeps_its_statistics(pack: Pack) -> No
 
 @pytest.mark.parametrize(("precision", "tolerance"), [("fp32", 0.0), ("fp16", 0.02)])
 def test_a_saved_generator_draws_the_same(
-    pack: Pack,  # noqa: F811
+    pack: Pack,
     models: Path,
     precision: str,
     tolerance: float,
@@ -171,7 +171,7 @@ def test_a_saved_generator_draws_the_same(
     assert (drawn - expected).abs().max() <= tolerance
 
 
-def test_saving_never_overwrites(pack: Pack, models: Path) -> None:  # noqa: F811
+def test_saving_never_overwrites(pack: Pack, models: Path) -> None:
     (hosted,) = pack.run(LOAD, name=TINY)
     files = [
         Path(pack.run(SAVE, generator=hosted, name=name)[0]) for name in ("two", "two.safetensors", "two")
@@ -183,7 +183,7 @@ def test_saving_never_overwrites(pack: Pack, models: Path) -> None:  # noqa: F81
 @pytest.mark.parametrize(
     "name", ["", "  ", ".safetensors", "../out", "a/../../out", "/tmp/out", "folder/", "nul\0"]
 )
-def test_names_outside_the_folder_are_refused(pack: Pack, name: str) -> None:  # noqa: F811
+def test_names_outside_the_folder_are_refused(pack: Pack, name: str) -> None:
     (hosted,) = pack.run(LOAD, name=TINY)
     with pytest.raises(pack.errors.InvalidInputError, match="expected one inside models/stylegan"):
         pack.run(SAVE, generator=hosted, name=name)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.pack_on_double import Pack, pack  # noqa: F401  # pack is a fixture
+from tests.pack_on_double import Pack
 from tests.workflow_tools import (
     CONTROLS,
     NOTES,
@@ -53,7 +53,7 @@ def test_there_is_a_first_workflow_with_a_thumbnail() -> None:
         assert path.with_suffix(".jpg").is_file(), f"{path.name} has no thumbnail"
 
 
-def test_nodes_exist_and_are_explained(pack: Pack, workflow: dict[str, Any]) -> None:  # noqa: F811
+def test_nodes_exist_and_are_explained(pack: Pack, workflow: dict[str, Any]) -> None:
     types = [node["type"] for node in workflow["nodes"]]
     unknown = set(types) - set(pack.nodes) - set(CORE_OUTPUTS) - NOTES
     assert not unknown
@@ -61,7 +61,7 @@ def test_nodes_exist_and_are_explained(pack: Pack, workflow: dict[str, Any]) -> 
     assert workflow["groups"]
 
 
-def test_widget_values_fit(pack: Pack, workflow: dict[str, Any]) -> None:  # noqa: F811
+def test_widget_values_fit(pack: Pack, workflow: dict[str, Any]) -> None:
     for node in workflow["nodes"]:
         schema = pack.schemas.get(node["type"])
         if schema is None:
@@ -85,7 +85,7 @@ def check_value(name: str, value: Any, entry: Any) -> None:
     assert value not in CONTROLS, f"{name} = {value!r}: widget values have shifted"
 
 
-def test_links_are_typed_and_required_inputs_connected(pack: Pack, workflow: dict[str, Any]) -> None:  # noqa: F811
+def test_links_are_typed_and_required_inputs_connected(pack: Pack, workflow: dict[str, Any]) -> None:
     nodes = {node["id"]: node for node in workflow["nodes"]}
     schemas = pack.schemas
     for _, source, output, target, slot, kind in workflow["links"]:
@@ -137,7 +137,7 @@ def test_it_can_be_read_when_it_opens(workflow: dict[str, Any]) -> None:
     assert zoom_when_fitted(covered, WINDOW) > SMALLEST_TEXT / TEXT
 
 
-def test_start_here_projects_only_what_it_edits(pack: Pack) -> None:  # noqa: F811
+def test_start_here_projects_only_what_it_edits(pack: Pack) -> None:
     path = next(path for path in WORKFLOWS if path.stem == "start_here")
     values: dict[str, list[dict[str, Any]]] = {}
     for node in json.loads(path.read_text(encoding="utf-8"))["nodes"]:

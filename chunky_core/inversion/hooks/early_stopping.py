@@ -19,6 +19,6 @@ class EarlyStopping(Hook):
             return
         for index in run.latents.moving():
             history = run.latents.history[index]
-            history.resting = run.step - history.improved_at >= self.patience
+            history.resting = run.step - history.improved_at > self.patience
         if not run.latents.moving():
             run.stopped = f"came to rest after step {run.step} of {run.config.num_steps}"
