@@ -1,4 +1,4 @@
-"""Edits of the demo portraits after a gentle tuning: they do what they did before (Roich et al. 2021, sec. 4.3)."""
+"""Edits of the demo portraits after a tuning: they do what they did before (Roich et al. 2021, sec. 4.3)."""
 
 from __future__ import annotations
 
@@ -19,17 +19,13 @@ from chunky_core.segments import single_segment
 
 DEMO = Path(__file__).parent.parent / "chunky_core" / "demo" / "assets" / "generator.safetensors"
 
-GENTLE = TuningConfig(
-    num_steps=16, learning_rate=2e-3
-)  # the default rate is five times this and costs effect
-
 
 @cache
 def before_and_after() -> tuple[Generator, Inversion, Inversion]:
     generator, photo = load_generator(DEMO), load_shipped_photo(1)
-    config = ProjectionConfig(num_steps=30, coarse=0.9)
+    config = ProjectionConfig(num_steps=60, coarse=0.6)
     pivot = project(generator, photo.image, single_segment((256, 256)), config)
-    return generator, pivot, tune(generator, pivot, GENTLE)
+    return generator, pivot, tune(generator, pivot, TuningConfig(num_steps=40))
 
 
 def change(generator: Generator, inversion: Inversion, edit: Edit) -> Tensor:
@@ -48,11 +44,11 @@ def gain(name: str, strength: float) -> float:
 @pytest.mark.cpu("by the demo generator, whose figures are known there")
 def test_tuning_brings_the_photo_nearer() -> None:
     generator, pivot, tuned = before_and_after()
-    assert mse(render(generator, tuned), pivot.photo) < 0.85 * mse(render(generator, pivot), pivot.photo)
+    assert mse(render(generator, tuned), pivot.photo) < 0.3 * mse(render(generator, pivot), pivot.photo)
 
 
 @pytest.mark.cpu("by the demo generator, whose figures are known there")
 @pytest.mark.parametrize("name", ["smile", "gaze_x", "yaw", "age", "mouth_open", "gaze_y"])
 def test_an_edit_keeps_its_effect(name: str) -> None:
-    assert sum(gain(name, strength) for strength in (-2.0, 2.0)) / 2 > 0.9
-    assert min(gain(name, strength) for strength in (-2.0, 2.0)) > 0.8
+    assert sum(gain(name, strength) for strength in (-2.0, 2.0)) / 2 > 0.95
+    assert min(gain(name, strength) for strength in (-2.0, 2.0)) > 0.9

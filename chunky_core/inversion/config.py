@@ -58,8 +58,8 @@ class ProjectionConfig:
     the size of its steps itself.
     adam_betas: decay of Adam's two moments, in [0,1) (K: 0.9, 0.999, which overshoot in runs of some hundred steps).
     warmup: fraction of the steps, in [0,1], that fits one code to all segments together; 1 = they share it to the end.
-    warmup_photo: to the whole photo, static parts included, at a low resolution; for half of that fraction where most
-    of it is static.
+    warmup_photo: to the whole photo, static parts included, at a low resolution; for a quarter of that fraction where
+    most of it is static.
     global_code: that code is fitted on beside the segments' own, and a segment that it fits better takes it over
     (independent, Adam).
     loss: what compares with the photo.
@@ -109,7 +109,7 @@ class ProjectionConfig:
     refine_distance: float = 1.0
     refine_curvature: float = 0.1
     seed: int = 0
-    adam_betas: tuple[float, float] = (0.8, 0.95)
+    adam_betas: tuple[float, float] = (0.8, 0.9)
     dilation_weight: float = 0.25
     warmup_photo: bool = True
 

@@ -29,11 +29,14 @@ PhaseConfig: TypeAlias = ProjectionConfig | TuningConfig
 _SMALL = 0.2  # share of the photo below which segments see too little to be fitted by one code together
 
 # One code in s for all segments, at low resolutions first; then that code and the generator's weights.
-_PROJECTION = ProjectionConfig(space="s", num_steps=60, coarse=0.5, warmup=1.0, warmup_photo=False)
+_PROJECTION = ProjectionConfig(
+    space="s", num_steps=60, coarse=0.5, warmup=1.0, warmup_photo=False, adam_betas=(0.8, 0.95)
+)
+_TUNING = TuningConfig(learning_rate=1e-2, tune_codes=True)
 _PHASES: dict[str, tuple[PhaseConfig, ...]] = {
-    "draft": (_PROJECTION, TuningConfig(num_steps=40, tune_codes=True)),
-    "good": (_PROJECTION, TuningConfig(num_steps=170, tune_codes=True)),
-    "best": (_PROJECTION, TuningConfig(num_steps=520, tune_codes=True)),
+    "draft": (_PROJECTION, replace(_TUNING, num_steps=40)),
+    "good": (_PROJECTION, replace(_TUNING, num_steps=170)),
+    "best": (_PROJECTION, replace(_TUNING, num_steps=520)),
 }
 PRESETS: tuple[str, ...] = tuple(_PHASES)
 

@@ -39,7 +39,7 @@ class TuningConfig:
     """
 
     num_steps: int = 100
-    learning_rate: float = 1e-2
+    learning_rate: float = 5e-3
     segments: tuple[str, ...] = ("all",)
     shared: bool = True
     size: float = 0.04
