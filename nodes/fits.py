@@ -6,8 +6,8 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ..chunky_core.inversion import Inversion
-from ..chunky_core.inversion.fits import fit_report
+from ..chunky_core.inversion import Inversion, SegmentFit
+from ..chunky_core.inversion.fits import fit_warnings
 from .notices import show_notice, show_on_node
 
 ON_NODE = 4  # segments that are named there, where there is room for few lines
@@ -33,12 +33,12 @@ class NodeText:
         if line := fit_line(record):
             self._fits.append(f"{label}{fit_line(record, ON_NODE)}")
             logging.info("%s%s", label, line)
-        if record.poor_fits:
-            show_notice(f"{label}{fit_report(record).splitlines()[-1]}", "warn")
+        for warning in fit_warnings(record):
+            show_notice(f"{label}{warning}", "warn")
 
 
 def fit_line(record: Inversion, most: int | None = None) -> str:
-    """'mouth 41 -> 6, hair 38 -> 22 (grey levels)', or "" where no fit was measured.
+    """'mouth 94% (41 -> 6), hair 40% (38 -> 22) of the detail (grey levels)', or "" where no fit was measured.
 
     most: of more segments than that, those whose ends are farthest from the photo are named, the others counted.
     """
@@ -46,6 +46,14 @@ def fit_line(record: Inversion, most: int | None = None) -> str:
     if most is not None and len(named) > most:
         others = len(named) - most
         named = sorted(named, key=lambda entry: entry[1].end, reverse=True)[:most]
-    parts = [f"{name} {fit.start:.0f} -> {fit.end:.0f}" for name, fit in named]
+    parts = [f"{name} {_figures(fit)}" for name, fit in named]
     parts += [f"{others} more nearer"] * bool(others)
-    return f"{', '.join(parts)} (grey levels)" if parts else ""
+    if not parts:
+        return ""
+    what = " of the detail" if any(fit.met is not None for _, fit in named) else ""
+    return f"{', '.join(parts)}{what} (grey levels)"
+
+
+def _figures(fit: SegmentFit) -> str:
+    errors = f"{fit.start:.0f} -> {fit.end:.0f}"
+    return errors if fit.met is None else f"{fit.met:.0%} ({errors})"

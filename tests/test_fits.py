@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from chunky_core.compositing.render import render
 from chunky_core.errors import InvalidInputError
@@ -24,6 +25,7 @@ from chunky_core.inversion import (
     project,
 )
 from chunky_core.inversion.initialization import mean_latent
+from chunky_core.inversion.photo_detail import segment_details
 from chunky_core.segments import SegmentMasks
 from tests.projection_tools import Interrupted, photo_of_parts, pieces, stopping_at
 
@@ -162,7 +164,9 @@ def test_the_report_of_good_fits_names_none(projected: Inversion) -> None:
     assert fit_report(replace(projected, fits={})) == ""
 
 
-@pytest.mark.parametrize("entry", [[1.0], [1.0, float("nan")], [-1.0, 2.0], "text", [1, 2, 3]], ids=str)
+@pytest.mark.parametrize(
+    "entry", [[1.0], [1.0, float("nan")], [-1.0, 2.0], "text", [1, 2, -3], [1, 2, 3, 4]], ids=str
+)
 def test_damaged_fits_are_refused(projected: Inversion, entry: object) -> None:
     from chunky_core.inversion.document import parse, rebuild, to_json, to_tensors
 
@@ -180,3 +184,46 @@ def test_damaged_starting_errors_are_refused(
     damaged = replace(projected, state=replace(projected.state, numbers=numbers))
     with pytest.raises(InvalidInputError, match="starting_errors"):
         project(generator, photo, masks, replace(SHORT, num_steps=14), start=damaged, resume=True)
+
+
+def test_detail_is_what_eight_pixels_a_side_do_not_show(photo: Tensor, masks: SegmentMasks) -> None:
+    """Against the means of 8x8 squares, enlarged; a flat photo has none."""
+    details = dict(zip(masks.names, segment_details(photo, masks), strict=True))
+    square = photo.shape[-1] // 8
+    tiles = photo.reshape(1, 3, 8, square, 8, square).mean(dim=(3, 5))
+    blurred = interpolate(tiles, photo.shape[-2:], mode="bilinear", align_corners=False)
+    for name, mask in zip(masks.names, masks.masks, strict=True):
+        squares = (mask * (photo - blurred).square()).sum() / (3 * mask.sum())
+        assert details[name] == pytest.approx(127.5 * squares.sqrt().item(), rel=1e-4)
+    flat = torch.full_like(photo, 0.3)
+    assert segment_details(flat, masks) == pytest.approx([0] * len(masks.names), abs=1e-3)
+
+
+def test_the_share_that_was_met(projected: Inversion) -> None:
+    assert (
+        SegmentFit(40, 10, 20).met == 0.75
+        and SegmentFit(40, 30, 20).met == 0
+        and SegmentFit(4, 3).met is None
+    )
+    assert all(fit.detail > 0 for fit in projected.fits.values())
+    assert fit_report(replace(projected, fits={"block": SegmentFit(40, 10, 20)})) == (
+        "block   40.0 ->  10.0 grey levels,  75% of its detail"
+    )
+
+
+@pytest.mark.parametrize(
+    ("rest", "block", "expected"),
+    [
+        ((60, 41, 40), (60, 41, 40), True),
+        ((60, 41, 40), (60, 1, 40), True),  # a small segment alone doesn't speak for the generator
+        ((60, 30, 40), (60, 90, 40), False),
+        ((60, 9, 8), (60, 9, 8), False),  # what is left can't be seen
+        ((60, 41, 0), (60, 41, 40), False),  # most of the photo wasn't measured
+    ],
+)
+def test_pictures_that_the_generator_does_not_know_are_said_to_be(
+    projected: Inversion, rest: tuple[float, ...], block: tuple[float, ...], expected: bool
+) -> None:
+    record = replace(projected, fits={"rest": SegmentFit(*rest), "block": SegmentFit(*block)})
+    assert record.is_out_of_domain == expected
+    assert ("doesn't know such pictures" in fit_report(record)) == expected

@@ -72,7 +72,7 @@ def test_it_takes_few_of_the_steps_that_many_segments_take(
     ):
         run = begin(generator, photo, segments, replace(SHORT, warmup=0.5))
         counts.append(sum(run.is_shared for _ in optimize(run)))
-    assert counts == [2, 6, 6]  # a quarter, rounded
+    assert counts == [2, 6, 6]  # two fifths, rounded
     run = begin(generator, photo, masks, replace(SHORT, warmup=1.0))
     assert all(run.is_shared for _ in optimize(run))
 

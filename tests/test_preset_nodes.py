@@ -179,8 +179,10 @@ def test_the_fit_stands_on_the_node(scene: Scene) -> None:
         (first, second), _ = project(scene, count=2, preset="draft")
     lines = told(scene, "text")[-1].splitlines()
     for record, line, number in ((first, lines[-1], 1), (second, lines[-2], 2)):
-        fits = [f"{name} {fit.start:.0f} -> {fit.end:.0f}" for name, fit in record.fits.items()]
-        assert line == f"photo {number} of 2: {', '.join(fits)} (grey levels)"
+        fits = [
+            f"{name} {fit.met:.0%} ({fit.start:.0f} -> {fit.end:.0f})" for name, fit in record.fits.items()
+        ]
+        assert line == f"photo {number} of 2: {', '.join(fits)} of the detail (grey levels)"
     assert lines[0] == "Saved in"
 
 

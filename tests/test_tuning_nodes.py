@@ -240,7 +240,8 @@ def test_the_fit_of_every_segment_stands_on_the_node(scene: Scene, saved: Path) 
         (record,), _ = tune(scene, segments="mouth")
     fit, path = record.fits["mouth"], only_file(saved).name
     last = told(scene, "text")[-1]["text"]
-    assert last.endswith(f"\nmouth {fit.start:.0f} -> {fit.end:.0f} (grey levels)") and path in last
+    figures = f"{fit.met:.0%} ({fit.start:.0f} -> {fit.end:.0f})"
+    assert last.endswith(f"\nmouth {figures} of the detail (grey levels)") and path in last
     with scene.pack.running({"8": {"class_type": LOAD, "inputs": {}}}, "8"):
         load(scene, only_file(saved))
     shown = told(scene, "text")[-1]

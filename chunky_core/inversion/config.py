@@ -58,7 +58,7 @@ class ProjectionConfig:
     the size of its steps itself.
     adam_betas: decay of Adam's two moments, in [0,1) (K: 0.9, 0.999, which overshoot in runs of some hundred steps).
     warmup: fraction of the steps, in [0,1], that fits one code to all segments together; 1 = they share it to the end.
-    warmup_photo: to the whole photo, static parts included, at a low resolution; for a quarter of that fraction where
+    warmup_photo: to the whole photo, static parts included, at a low resolution; for two fifths of it where
     most of it is static.
     global_code: that code is fitted on beside the segments' own, and a segment that it fits better takes it over
     (independent, Adam).

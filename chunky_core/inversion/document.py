@@ -60,7 +60,7 @@ def to_json(inversion: Inversion) -> str:
         "noise": len(inversion.noise),
         "alignment": _alignment_entry(inversion.alignment),
         "state": _state_entry(inversion.state),
-        "fits": {name: [fit.start, fit.end] for name, fit in inversion.fits.items()},
+        "fits": {name: [fit.start, fit.end, fit.detail] for name, fit in inversion.fits.items()},
     }
     try:
         _check_depth(document)
@@ -252,8 +252,8 @@ def _alignment(entry: Any) -> Alignment | None:
 
 
 def _fit(entry: Any, name: str) -> SegmentFit:
-    start, end = _plain(entry, list, f"the fit of {name!r}")
-    return SegmentFit(*(_number(value, f"the fit of {name!r}") for value in (start, end)))
+    start, end, *detail = _plain(entry, list, f"the fit of {name!r}")  # earlier files have no detail
+    return SegmentFit(*(_number(value, f"the fit of {name!r}") for value in (start, end, *detail)))
 
 
 def _state(entry: Any, read: Read) -> ProjectionState | None:

@@ -12,10 +12,15 @@ if TYPE_CHECKING:
     from .record import Inversion
 
 _NEAR = 0.8  # an end above this fraction of the start is near it
+_MOST = 0.5  # share of a photo below which segments say nothing about the generator
 _VISIBLE = 16.0  # grey levels; an end below shows the photo, wherever the run set out from
 _ADVICE = (
     "more steps, a lower learning rate, a warm-up, or an inversion of the whole photo as start may find it; a mask "
     "that shows something else than the generator draws never will"
+)
+_OUT_OF_DOMAIN = (
+    "nothing of the photo's detail was met: this generator probably doesn't know such pictures; expected is a photo "
+    "like those it was trained on, cut out as they were (a face: aligned)"
 )
 _TUNING_ADVICE = (
     "more steps, a larger size, a higher learning rate, or a longer projection before the tuning may "
@@ -29,17 +34,26 @@ class SegmentFit:
     and more where a rendering leaves [-1,1]).
 
     start: of the code that the run set out from, the mean code or that of an earlier inversion; end: of the result.
-    Both are drawn at the photo's size. Raises InvalidInputError for errors that are negative or not finite.
+    Both are drawn at the photo's size. detail: of a copy of the photo of 8x8 pixels; 0 = there is none, or it wasn't
+    measured. Raises InvalidInputError for errors that are negative or not finite.
     """
 
     start: float
     end: float
+    detail: float = 0.0
 
     def __post_init__(self) -> None:
-        if not (0 <= self.start < float("inf") and 0 <= self.end < float("inf")):
+        if not all(0 <= error < float("inf") for error in (self.start, self.end, self.detail)):
             raise InvalidInputError(
-                f"the errors of a fit are {self.start} and {self.end}; expected 0 or more"
+                f"the errors of a fit are {self.start}, {self.end} and {self.detail}; expected 0 or more"
             )
+
+    @property
+    def met(self) -> float | None:
+        """The share of the photo's detail that the result shows, in [0,1]: 1 - (end / detail)^2; 0 = no more than 8x8
+        pixels show. None where there is no detail to be met.
+        """
+        return max(0.0, 1.0 - (self.end / self.detail) ** 2) if self.detail else None
 
     @property
     def is_poor(self) -> bool:
@@ -52,17 +66,44 @@ def poor_segments(fits: Mapping[str, SegmentFit]) -> tuple[str, ...]:
     return tuple(name for name, fit in fits.items() if fit.is_poor)
 
 
+def is_out_of_domain(fits: Mapping[str, SegmentFit], areas: Mapping[str, float]) -> bool:
+    """Whether segments that cover at least half of a photo show none of its detail together, and visibly so.
+
+    areas: of all segments by name, as shares of the photo.
+    """
+    known = {name: fit for name, fit in fits.items() if fit.detail}
+    end, detail = (
+        sum(areas[name] * getattr(fit, error) ** 2 for name, fit in known.items())
+        for error in ("end", "detail")
+    )
+    covered = sum(areas[name] for name in known)
+    return covered >= _MOST and end >= max(detail, covered * _VISIBLE**2)
+
+
+def fit_warnings(inversion: Inversion) -> list[str]:
+    """What the fits say and what to do: a text where the generator seems not to know such pictures, and one that names
+    the segments that are hardly nearer than at the start.
+    """
+    warnings = [_OUT_OF_DOMAIN] if inversion.is_out_of_domain else []
+    if inversion.poor_fits:
+        advice = _TUNING_ADVICE if inversion.state is not None and inversion.state.is_tuning else _ADVICE
+        warnings.append(f"hardly better than at the start: {', '.join(inversion.poor_fits)}; {advice}")
+    return warnings
+
+
 def fit_report(inversion: Inversion) -> str:
-    """A line per segment with its errors before and after, and a last one that names the poor ones and what to do.
+    """A line per segment with its errors before and after and the share of its detail that was met, then what
+    `fit_warnings` says.
 
     "" where no fit was measured.
     """
     width = max(map(len, inversion.fits), default=0)
     lines = [
-        f"{name:{width}}  {fit.start:5.1f} -> {fit.end:5.1f} grey levels"
+        f"{name:{width}}  {fit.start:5.1f} -> {fit.end:5.1f} grey levels{_met(fit)}"
         for name, fit in inversion.fits.items()
     ]
-    if inversion.poor_fits:
-        advice = _TUNING_ADVICE if inversion.state is not None and inversion.state.is_tuning else _ADVICE
-        lines.append(f"hardly better than at the start: {', '.join(inversion.poor_fits)}; {advice}")
-    return "\n".join(lines)
+    return "\n".join([*lines, *fit_warnings(inversion)])
+
+
+def _met(fit: SegmentFit) -> str:
+    return "" if fit.met is None else f", {fit.met:4.0%} of its detail"

@@ -23,6 +23,7 @@ from .loss_regions import PyramidLevel
 from .objectives import LossAndGrads, Objective, segment_objective, shared_objective, warm_up_objective
 from .optimizers import AdamStep, CodeStep, LbfgsStep
 from .original_crop import Alignment
+from .photo_detail import segment_details
 from .projection_loss import ProjectionLoss
 from .record import Edit, Inversion, ProjectionState
 from .segment_codes import SegmentCode, SegmentCodes
@@ -265,8 +266,9 @@ def _fits(run: Projection, codes: Sequence[LatentCode]) -> dict[str, SegmentFit]
         return {}
     full, noise = run.full, run.latents.best_noise_maps
     ends = segment_errors(run.generator, full.photo, full.masks, codes, noise)
-    pairs = zip(run.names, run.starting_errors, ends, strict=True)
-    return {name: SegmentFit(start, end) for name, start, end in pairs if math.isfinite(end)}
+    details = segment_details(full.photo, full.masks)
+    known = zip(run.names, run.starting_errors, ends, details, strict=True)
+    return {name: SegmentFit(*errors) for name, *errors in known if all(map(math.isfinite, errors))}
 
 
 def _finite(state: ProjectionState) -> ProjectionState:

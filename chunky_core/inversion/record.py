@@ -19,7 +19,7 @@ from ..generator.spaces import Direction
 from ..images import to_uint8
 from ..segments.segment_masks import SegmentMasks
 from ..wording import pictures
-from .fits import SegmentFit, poor_segments
+from .fits import SegmentFit, is_out_of_domain, poor_segments
 from .original_crop import Alignment
 from .segment_codes import SegmentCodes
 
@@ -157,6 +157,14 @@ class Inversion:
     def poor_fits(self) -> tuple[str, ...]:
         """Names of the segments that hardly came nearer to the photo than where they set out from."""
         return poor_segments(self.fits)
+
+    @property
+    def is_out_of_domain(self) -> bool:
+        """Whether what the codes draw shows no more of the photo than 8x8 pixels do, so that the generator probably
+        doesn't know such pictures.
+        """
+        areas = {segment.name: float(segment.mask.mean()) for segment in self.segments}
+        return is_out_of_domain(self.fits, areas)
 
     @property
     def masks(self) -> SegmentMasks:

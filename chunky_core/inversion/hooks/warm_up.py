@@ -10,14 +10,14 @@ from ..initialization import nearest_in_spaces
 from ..projection import Hook, Projection
 
 _MOSTLY_STATIC = 0.5  # mean of the static mask
-_SHARE = 0.25  # of the warm-up, where the code spends it on what is mostly static
+_SHARE = 0.4  # of the warm-up, where the code spends it on what is mostly static
 
 
 class WarmUp(Hook):
     """Starts with one code, and splits it into one per segment after `steps` steps. It has no state of its own.
 
-    Where most of the photo is static, and the warm-up looks at all of it, a quarter of the steps is enough: the segments
-    need the others more.
+    Where most of the photo is static, and the warm-up looks at all of it, two fifths of the steps are enough: the
+    segments need the others more.
     """
 
     def __init__(self, steps: int) -> None:

@@ -11,6 +11,7 @@ from ...generator.generator import Generator
 from ...generator.spaces import LatentCode
 from ...segments.segment_masks import SegmentMasks
 from ..fits import SegmentFit
+from ..photo_detail import segment_details
 from ..record import Inversion
 from ..segment_synthesis import segment_errors
 from .deltas import segment_generators
@@ -27,12 +28,13 @@ def tuned_fits(
     ends = _errors(generator, after, which)
     unknown = [index for index in which if before.names[index] not in before.fits]
     starts = {before.names[index]: error for index, error in _errors(generator, before, unknown).items()}
+    details = segment_details(before.backdrop().to(torch.float32), before.masks)
     fits = dict(before.fits)
     for index, end in ends.items():
         name = before.names[index]
         start = fits[name].start if name in fits else starts[name]
         if math.isfinite(start) and math.isfinite(end):
-            fits[name] = SegmentFit(start, end)
+            fits[name] = SegmentFit(start, end, details[index])
     return fits
 
 
