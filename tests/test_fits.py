@@ -144,7 +144,7 @@ def test_a_run_that_stays_where_it_was_is_poor_and_says_so(
     wanted = tuple(name for name, fit in stuck.fits.items() if fit.end > 16)
     assert wanted and stuck.poor_fits == wanted
     *lines, last = fit_report(stuck).splitlines()
-    assert [line.split()[0] for line in lines] == list(masks.names)
+    assert [line.split()[0] for line in lines[: len(masks.names)]] == list(masks.names)
     assert all(name in last for name in wanted) and "more steps" in last
 
 
