@@ -227,22 +227,28 @@ def report(rows: Sequence[Row]) -> str:
 
 
 def draw_curve(rows: Sequence[Row], path: Path) -> None:
-    """The three ratios by size, a panel for each pivot."""
+    """The three ratios by size, a panel for each pivot that has rows."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(9, 3.4), layout="constrained")
-    for axes, pivot in zip(figure.subplots(1, 2, sharey=True), PIVOTS, strict=True):
-        own = [row for row in rows if row["pivot"] == pivot and row["shared"] and not row["locality"]]
-        sizes = sorted({row["size"] for row in own})
+    own = [row for row in rows if row["shared"] and not row["locality"]]
+    pivots = [pivot for pivot in PIVOTS if any(row["pivot"] == pivot for row in own)]
+    figure = Figure(figsize=(4.8 * len(pivots), 3.4), layout="constrained")
+    panels = figure.subplots(1, len(pivots), sharey=True, squeeze=False)[0]
+    for axes, pivot in zip(panels, pivots, strict=True):
+        sizes = sorted({row["size"] for row in own if row["pivot"] == pivot})
         for name in FIGURES:
-            values = [mean(row["ratios"][name] for row in own if row["size"] == size) for size in sizes]
+            values = [
+                mean(row["ratios"][name] for row in own if (row["pivot"], row["size"]) == (pivot, size))
+                for size in sizes
+            ]
             axes.plot([100 * size for size in sizes], values, "o-", label=name)
+        title = f"pivot: {pivot}"
         axes.set(
-            xscale="log", xlabel="size of the delta, % of the generator", title=f"pivot: {pivot}", ylim=(0, 1)
+            xscale="log", xlabel="size of the delta, % of the generator's bytes", title=title, ylim=(0, 1)
         )
         axes.grid(color="#dedede")
-    figure.axes[0].set_ylabel("ratio to the pivot")
-    figure.axes[0].legend()
+    panels[0].set_ylabel("ratio to the pivot")
+    panels[0].legend()
     figure.savefig(path, dpi=110)
 
 
