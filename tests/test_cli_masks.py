@@ -13,11 +13,11 @@ import pytest
 from PIL import Image
 
 from chunky_core.cli import main
-from chunky_core.cli.label_tables import label_table
 from chunky_core.cli.masks import load_segments
 from chunky_core.errors import InvalidInputError
 from chunky_core.images import open_image
 from chunky_core.segments import SegmentMasks
+from chunky_core.segments.label_files.finding import label_table
 from tests.cli_tools import edit
 from tests.picture_tools import animated, blocks, encoded, file_of, with_palette
 
