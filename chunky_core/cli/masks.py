@@ -47,7 +47,7 @@ def load_segments(
     InvalidInputError for what can't be read, two masks of one name, labels without a name, another aspect, a static
     name that isn't there, and names that no option could tell.
     """
-    options = {"static": split_names(static), "grow": grow, "feather": feather}
+    kept = split_names(static)
     if path.is_dir() and labelme_map(path) is None:
         folder = list_masks(path, masks_of, photo.path.stem)
         if not folder.parts:
@@ -55,14 +55,16 @@ def load_segments(
             masks = _masks(files, photo)
             for note in notes:
                 _note(note)
-            return segments_from_masks(masks, **options, gaps="static")
+            return segments_from_masks(masks, static=kept, grow=grow, feather=feather, gaps="static")
     named = read_named_labels(path, names, photo=masks_of, photo_file=photo.path)
     for note in named.notes:
         _note(note)
     labels = _fitted(fit_labels, named.labels, photo, f"the label map {path}")
     if not path.is_dir():
         _note_orientations(photo, [path])
-    return segments_from_label_map(labels, named.names, **options, gaps="static")
+    return segments_from_label_map(
+        labels, named.names, static=kept, grow=grow, feather=feather, gaps="static"
+    )
 
 
 def _masks(files: Files, photo: ImageFile) -> dict[str, Tensor]:

@@ -94,8 +94,8 @@ def list_masks(folder: Path, wanted: str = "", stem: str = "") -> MaskFolder:
         )
     if any(stroke(file.stem) for file in files):
         return MaskFolder(folder, _strokes(files), aside=tuple(aside))
-    prefixes = {found["photo"].casefold() for file in files if (found := _PART.fullmatch(file.stem))}
-    if wanted.casefold() in prefixes or any(map(re.compile("[0-9]{5}").fullmatch, prefixes)):
+    parts = [part for file in files if (part := _PART.fullmatch(file.stem))]
+    if any(part["photo"] == wanted or re.fullmatch("[0-9]{5}", part["photo"]) for part in parts):
         return MaskFolder(folder, _parts(files), parts=True, aside=tuple(aside))
     return MaskFolder(folder, {"": _own(folder, files)}, aside=tuple(aside))
 

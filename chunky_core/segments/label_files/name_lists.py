@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TypeVar
 from unicodedata import normalize
@@ -12,7 +12,7 @@ from ...errors import InvalidInputError
 from ...images import Color
 from ..label_names import addressable
 from ..names import check_name
-from .presets import VOID, VOID_COLOR, numbered
+from .presets import VOC_COLORS, VOID, VOID_COLOR, numbered
 from .tables import HIGHEST, LabelTable
 
 Label = TypeVar("Label", int, Color)
@@ -68,15 +68,16 @@ def labelmap_table(text: str, origin: str) -> LabelTable:
 def name_list(text: str, origin: str) -> LabelTable:
     """The numbers of a list of names, one on each line, as LabelMe writes them: the first line is 0.
 
-    A first line "__ignore__", as the list has that its exports are made by, is no number: its pixels have 255. 255
-    belongs to no area. "_background_" becomes "background". Several lines may have one name.
+    A first line "__ignore__", as the list has that its exports are made by, is no number: its pixels have 255, which
+    belongs to no area. Pictures may show the numbers in PASCAL VOC's colors. "_background_" becomes "background".
+    Several lines may have one name.
     Raises InvalidInputError, naming the line, for a blank one between others and for what is no list of names.
     """
     lines = _lines(text.rstrip())
-    if not text.strip():
-        raise InvalidInputError(f"{origin} is empty; expected one name on each line")
     if lines[0] == IGNORED:
         lines = lines[1:]
+    if not any(lines):
+        raise InvalidInputError(f"{origin} names nothing; expected one name on each line")
     names = [_checked(line, f"{origin}, line {number}") for number, line in enumerate(lines, start=1)]
     if len(names) > HIGHEST + 1:
         raise InvalidInputError(f"{origin} has {len(names)} lines; expected at most {HIGHEST + 1} names")
@@ -84,15 +85,16 @@ def name_list(text: str, origin: str) -> LabelTable:
 
 
 def named_numbers(names: Mapping[int, str], origin: str) -> LabelTable:
-    """Numbers with names that a tool gave them, such as a network's id2label; 255 is no area unless it has a name."""
-    return _numbered(origin, names)
+    """Numbers with names that a network gave them (id2label); 255 is no area unless it has a name."""
+    made, notes = _made_addressable(names, origin)
+    return replace(numbered(origin, made, (VOID,)), notes=notes)
 
 
 def _numbered(origin: str, names: Mapping[int, str]) -> LabelTable:
     ignored = [label for label, name in names.items() if name == IGNORED]
     kept = {label: "background" if name == BACKGROUND else name for label, name in names.items()}
     made, notes = _made_addressable({label: kept[label] for label in kept if label not in ignored}, origin)
-    return replace(numbered(origin, made, (*ignored, VOID)), notes=notes)
+    return replace(numbered(origin, made, (*ignored, VOID), VOC_COLORS), notes=notes)
 
 
 def _made_addressable(names: Mapping[Label, str], origin: str) -> tuple[dict[Label, str], tuple[str, ...]]:
@@ -112,7 +114,7 @@ def _made_addressable(names: Mapping[Label, str], origin: str) -> tuple[dict[Lab
     return {label: made[name] for label, name in names.items()}, notes
 
 
-def _lines(text: str) -> Sequence[str]:
+def _lines(text: str) -> list[str]:
     """Without blanks around them. Only the ends of lines that editors write: names may have other separators."""
     return [line.strip() for line in re.split(r"\r\n|\r|\n", text)]
 

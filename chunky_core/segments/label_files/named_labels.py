@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -40,22 +41,20 @@ def labels_of_file(path: Path, table: LabelTable) -> NamedLabels:
     them. Errors: see `read_label_map` and `labels_of_pixels`.
     """
     file = open_image(path)
-    mode = file.decoded().mode
     if table.colors:
-        pixels = read_label_colors(path)[None]
-        labels, names = _labels_by_color(pixels, table, str(path), lossy=file.lossy)
+        labels, names = _labels_by_color(read_label_colors(path)[None], table, str(path), lossy=file.lossy)
         return _named(labels[0], names, table, str(path))
-    notes: tuple[str, ...] = ()
-    labels = _shown_labels(file, mode, table)
-    if labels is None:
+    image = file.decoded()
+    shown = _shown_labels(file, image.mode, table)
+    if shown is None:
         labels = read_label_map(path, legal={*table.numbers, *table.void})
-    elif mode in _INDEXED and not torch.equal(
-        labels, read_label_map(path, legal={*table.numbers, *table.void})
-    ):
+        return _named(labels, table.numbers, table, str(path))
+    notes: tuple[str, ...] = ()
+    if image.mode == "P" and not torch.equal(shown, torch.from_numpy(np.array(image)).long()):
         notes = (
             f"{path}: the colours of its palette are those of other labels than their places; they are taken",
         )
-    return _named(labels, table.numbers, table, str(path), notes)
+    return _named(shown, table.numbers, table, str(path), notes)
 
 
 def labels_of_pixels(
@@ -81,7 +80,10 @@ def labels_of_pixels(
         labels_from_colors(pixels, Palette(grays, tuple(map(str, levels)), exact=True))  # refuses mixtures
         return _named(pixels[..., 0].long(), table.numbers, table, what)
     if not table.shown:
-        raise InvalidInputError(f"{what} is in colour, {table.origin} has numbers only; {table.add}")
+        raise InvalidInputError(
+            f"{what} is in colour, {table.origin} has numbers only; expected names of colours, or the numbers: "
+            "those of an indexed picture are lost once it is loaded as an image, so read its file as a label map"
+        )
     labels = _labels_shown(pixels, table, what, tolerance, adjustable=adjustable)
     return _named(labels, table.numbers, table, what)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 from ...images import Color
 from .tables import LabelTable
@@ -21,7 +22,7 @@ CELEBAMASK_NAMES = (
     *("background", "skin", "nose", "eye_g", "l_eye", "r_eye", "l_brow", "r_brow", "l_ear", "r_ear", "mouth", "u_lip"),
     *("l_lip", "hair", "hat", "ear_r", "neck_l", "neck", "cloth"),
 )  # fmt: skip
-CELEBAMASK_COLORS = (  # g_color.py there
+_CELEBAMASK_COLORS = (  # g_color.py there
     *("000000", "cc0000", "4c9900", "cccc00", "3333ff", "cc00cc", "00ffff", "ffcccc", "663300", "ff0000", "66cc00"),
     *("ffff00", "000099", "0000cc", "ff3399", "00cccc", "003300", "ff9933", "00cc00"),
 )  # fmt: skip
@@ -45,16 +46,26 @@ def voc_color(label: int) -> Color:
     return bits[0], bits[1], bits[2]
 
 
-VOC_COLORS = tuple(map(voc_color, range(256)))
+def _rgb(digits: str) -> Color:
+    red, green, blue = bytes.fromhex(digits)
+    return red, green, blue
 
 
-def numbered(origin: str, names: Mapping[int, str], ignored: Collection[int] = (VOID,)) -> LabelTable:
-    """A table of numbers that pictures may also show in the colors of PASCAL VOC.
+VOC_COLORS = {label: voc_color(label) for label in range(256)}
+CELEBAMASK_COLORS = {label: _rgb(digits) for label, digits in enumerate(_CELEBAMASK_COLORS)}
 
-    ignored: numbers of pixels that belong to no area, unless they have a name.
+
+def numbered(
+    origin: str,
+    names: Mapping[int, str],
+    ignored: Collection[int] = (),
+    colors: Mapping[int, Color] | None = None,
+) -> LabelTable:
+    """A table of numbers. ignored: those of pixels that belong to no area, unless they have a name. colors: in which
+    pictures show the numbers, if they do.
     """
     void = frozenset(ignored) - set(names)
-    shown = {VOC_COLORS[label]: label for label in (*names, *void) if label < len(VOC_COLORS)}
+    shown = {colors[label]: label for label in (*names, *void) if label in colors} if colors else {}
     return LabelTable(origin, numbers=dict(names), shown=shown, void=void, add=_range(names))
 
 
@@ -62,22 +73,15 @@ def _range(names: Collection[int]) -> str:
     return f"it has {len(names)}, {min(names)} to {max(names)}: choose the names that belong to this picture"
 
 
-def _preset(name: str, names: Sequence[str], ignored: Collection[int] = ()) -> LabelTable:
-    return numbered(f"the preset {name}", dict(enumerate(names)), ignored)
-
-
-def _celebamask(name: str) -> LabelTable:
-    colors = [tuple(bytes.fromhex(digits)) for digits in CELEBAMASK_COLORS]
-    shown = {(red, green, blue): label for label, (red, green, blue) in enumerate(colors)}
-    names = dict(enumerate(CELEBAMASK_NAMES))
-    return LabelTable(f"the preset {name}", numbers=names, shown=shown, add=_range(names))
+def _preset(name: str, names: Sequence[str], **options: Any) -> LabelTable:
+    return numbered(f"the preset {name}", dict(enumerate(names)), **options)
 
 
 LABEL_PRESETS: dict[str, LabelTable] = {
-    CELEBAMASK: _celebamask(CELEBAMASK),
+    CELEBAMASK: _preset(CELEBAMASK, CELEBAMASK_NAMES, colors=CELEBAMASK_COLORS),
     BISENET: _preset(BISENET, BISENET_NAMES),
-    SEGFORMER: _celebamask(SEGFORMER),  # jonathandinu/face-parsing, config.json: the order of CelebAMask-HQ
-    PASCAL_VOC: _preset(PASCAL_VOC, VOC_NAMES, ignored=(VOID,)),
+    SEGFORMER: _preset(SEGFORMER, CELEBAMASK_NAMES),  # the order of jonathandinu/face-parsing, config.json
+    PASCAL_VOC: _preset(PASCAL_VOC, VOC_NAMES, ignored=(VOID,), colors=VOC_COLORS),
 }
 _SHORT = {
     **{"celebamask": CELEBAMASK, "celeba": CELEBAMASK, "celebamaskhq": CELEBAMASK, "bisenet": BISENET},

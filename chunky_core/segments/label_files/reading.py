@@ -50,7 +50,7 @@ def _picture(path: Path, names: str | os.PathLike[str]) -> NamedLabels:
     open_image(path)  # what is no picture needs no names
     table = label_table(path, names)
     made = labels_of_file(path, table)
-    if str(names) != AUTO or table.origin == str(path.with_suffix(".json")):
+    if table.origin == str(path.with_suffix(".json")):
         return made
     present = set(made.labels.unique().tolist())
     named = [f"{label} {name}" for label, name in made.names.items() if label in present]
