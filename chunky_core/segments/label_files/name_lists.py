@@ -13,7 +13,7 @@ from ...images import Color
 from ..label_names import addressable
 from ..names import check_name
 from .presets import VOC_COLORS, VOID, VOID_COLOR, numbered
-from .tables import HIGHEST, LabelTable
+from .tables import HIGHEST, MOST_COLORS, LabelTable
 
 Label = TypeVar("Label", int, Color)
 
@@ -59,6 +59,8 @@ def labelmap_table(text: str, origin: str) -> LabelTable:
             raise InvalidInputError(
                 f"{origin} gives the colour {_written(color)} to {colors[color]!r} and to {name!r}; give each its own"
             )
+    if len(colors) >= MOST_COLORS:
+        raise InvalidInputError(f"{origin} has {len(colors)} colours; expected fewer than {MOST_COLORS}")
     names, notes = _made_addressable(colors, origin)
     void = None if VOID_COLOR in names else VOID_COLOR
     add = "add a line such as 'rest:1,2,3::' with its red, green and blue there"
