@@ -9,7 +9,7 @@ import torch
 from comfy_api.latest import io
 
 from ..chunky_core.errors import InvalidInputError
-from ..chunky_core.segments.label_files.finding import ABOVE, AUTO, BESIDE
+from ..chunky_core.segments.label_files.finding import AUTO, names_beside
 from ..chunky_core.segments.label_files.reading import read_named_labels
 from .host import plain_tensors
 from .label_choices import NO_FILE, chosen_names, input_path, label_map_choices, names_input
@@ -87,9 +87,8 @@ class LoadLabelMap(io.ComfyNode):
             given = [] if names in (None, AUTO) else [Path(chosen_names(names))]
         except InvalidInputError as error:
             return str(error)
-        inside = sorted(path.iterdir()) if path.is_dir() else [path, path.with_suffix(".json")]
-        beside = [path.parent / name for name in BESIDE] + [path.parent.parent / name for name in ABOVE]
-        stamps = [f"{one} {stamp(one)}" for one in (*inside, *beside, *given)]
+        read = sorted(path.rglob("*")) if path.is_dir() else [path, *names_beside(path)]
+        stamps = [f"{one} {stamp(one)}" for one in (*read, *given)]
         return sha256("\n".join([str(photo), *stamps]).encode("utf-8", "surrogateescape")).hexdigest()
 
     @classmethod

@@ -190,3 +190,25 @@ def test_names_that_are_neither_preset_nor_file_are_refused(tmp_path: Path) -> N
         given_table("bisnet")
     with pytest.raises(InvalidInputError, match="is a folder"):
         given_table(tmp_path)
+
+
+def test_labelmes_outlines_are_no_names(tmp_path: Path) -> None:
+    written(tmp_path, "photo.json", '{"version": "5", "shapes": [], "imagePath": "photo.jpg"}')
+    written(tmp_path, "class_names.txt", "sky\nsea")
+    assert label_table(tmp_path / "photo.png").numbers == {0: "sky", 1: "sea"}
+
+
+def test_pictures_of_instances_are_not_named_by_classes(tmp_path: Path) -> None:
+    for name in ("SegmentationObject", "SegmentationObjectPNG", "SegmentationClass"):
+        (tmp_path / name).mkdir()
+    written(tmp_path, "labelmap.txt", LABELMAP)
+    assert label_table(tmp_path / "SegmentationClass" / "a.png").colors
+    for name in ("SegmentationObject", "SegmentationObjectPNG"):
+        with pytest.raises(InvalidInputError, match="shows instances.* SegmentationClass"):
+            label_table(tmp_path / name / "a.png")
+
+
+def test_a_networks_folder_names_labels_by_its_config(tmp_path: Path) -> None:
+    written(tmp_path, "config.json", '{"id2label": {"0": "sky", "1": "sea"}}')
+    assert given_table(tmp_path).numbers == {0: "sky", 1: "sea"}
+    assert label_table(tmp_path / "config.png").numbers == {0: "sky", 1: "sea"}

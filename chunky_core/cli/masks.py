@@ -13,7 +13,7 @@ from ..images import open_image
 from ..images.image_files import ImageFile
 from ..segments import SegmentMasks, segments_from_label_map, segments_from_masks
 from ..segments.fitting import fit_labels, fit_mask
-from ..segments.label_files.finding import AUTO
+from ..segments.label_files.finding import AUTO, names_beside
 from ..segments.label_files.label_studio import without_address
 from ..segments.label_files.mask_folders import Files, list_masks, listed, read_masks
 from ..segments.label_files.reading import labelme_map, read_named_labels
@@ -24,7 +24,7 @@ from ..wording import in_pixels
 
 def mask_inputs(path: Path, names: str = AUTO) -> list[Path]:
     """Everything that `load_segments` may read: the folder and what is in it, or the label map and its names."""
-    inputs = [path, *path.iterdir()] if path.is_dir() else [path, path.with_suffix(".json")]
+    inputs = [path, *path.iterdir()] if path.is_dir() else [path, *names_beside(path)]
     return [*inputs, Path(names)] if Path(names).is_file() else inputs
 
 

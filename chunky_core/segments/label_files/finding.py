@@ -6,6 +6,7 @@ import codecs
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 from ...errors import InvalidInputError, UnsupportedCheckpointError
 from ...images.image_files import regular_content
@@ -19,6 +20,8 @@ AUTO = "auto"
 LABELMAP, LABELME, LABELME_VOC, CONFIG = "labelmap.txt", "label_names.txt", "class_names.txt", "config.json"
 BESIDE = (LABELMAP, LABELME, LABELME_VOC, CONFIG)
 ABOVE = (LABELMAP, LABELME_VOC)  # of a data set, whose pictures lie in a folder of their own
+_INSTANCES = "segmentationobject"  # where PASCAL VOC and the tools that follow it have pictures of instances
+_ANNOTATION = "shapes"  # of LabelMe's JSON files, which hold outlines
 _LISTS = (LABELME, LABELME_VOC)
 _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 
@@ -33,21 +36,33 @@ def label_table(label_map: Path, names: str | os.PathLike[str] = AUTO) -> LabelT
     """
     if str(names) != AUTO:
         return given_table(names)
-    own = label_map.with_suffix(".json")
-    if own.exists():
-        return json_table(own)
-    folder = label_map.absolute().parent
-    for place, wanted in ((folder, BESIDE), (folder.parent, ABOVE)):
-        found = [path for path in _named(place, wanted) if path.name.lower() != CONFIG or _has_labels(path)]
-        if len(found) > 1:
-            listed = " and ".join(path.name for path in found)
-            raise InvalidInputError(
-                f"{listed} lie in {place}, and {label_map} can have the names of one only; choose one of them"
-            )
-        if found:
-            return read_names(found[0])
-    raise InvalidInputError(
-        f"the label map {label_map} has no names; put {own} beside it, expected "
+    if label_map.absolute().parent.name.lower().startswith(_INSTANCES):
+        raise InvalidInputError(
+            f"{label_map} shows instances, as its folder says, each in a number or colour of its own; expected "
+            "classes: choose the picture of that name in SegmentationClass, or give the names"
+        )
+    found = [path for path in names_beside(label_map) if _may_name(path)]
+    if not found:
+        raise _no_names(label_map)
+    first, folder = found[0], found[0].parent
+    rivals = [path.name for path in found if path.parent == folder]
+    if len(rivals) > 1 and first != label_map.with_suffix(".json"):
+        raise InvalidInputError(
+            f"{' and '.join(rivals)} lie in {folder}, and {label_map} can have the names of one only; choose "
+            "one of them"
+        )
+    return read_names(first)
+
+
+def names_beside(label_map: Path) -> list[Path]:
+    """The files that may name a label map without being asked for, those that go first in front; see `label_table`."""
+    folder, own = label_map.absolute().parent, label_map.with_suffix(".json")
+    return [own] * own.exists() + _called(folder, BESIDE) + _called(folder.parent, ABOVE)
+
+
+def _no_names(label_map: Path) -> InvalidInputError:
+    return InvalidInputError(
+        f"the label map {label_map} has no names; put {label_map.with_suffix('.json')} beside it, expected "
         '{"0": "background", "1": "hair"}, or colours: {"#ff0000": "mouth"}; or one of '
         f"{', '.join(BESIDE)}; or choose a preset ({', '.join(LABEL_PRESETS)}), as numbers alone don't tell which it is"
     )
@@ -58,6 +73,8 @@ def given_table(names: str | os.PathLike[str]) -> LabelTable:
     preset = label_preset(str(names))
     if preset is not None:
         return preset
+    if (Path(names) / CONFIG).is_file():  # the folder of a network
+        return read_names(Path(names) / CONFIG)
     if not Path(names).exists():
         raise InvalidInputError(
             f"there is no preset of names and no file {str(names)!r}; expected one of {', '.join(LABEL_PRESETS)}, or "
@@ -110,16 +127,29 @@ def _config_table(path: Path) -> LabelTable:
     return named_numbers(names, str(path))
 
 
+def _may_name(path: Path) -> bool:
+    """Not so a config.json without labels, and not what LabelMe keeps of a photo under its name."""
+    if path.name.lower() == CONFIG and not _has_labels(path):
+        return False
+    content = _json_object(path) if path.suffix == ".json" else {}
+    return not isinstance(content.get(_ANNOTATION), list)
+
+
 def _has_labels(path: Path) -> bool:
     """Whether a JSON file is an object with id2label, as transformers writes config.json."""
+    return isinstance(_json_object(path).get("id2label"), dict)
+
+
+def _json_object(path: Path) -> dict[str, Any]:
+    """{} for what is none."""
     try:
         content = json.loads(regular_content(path, MOST_BYTES))
     except (ValueError, RecursionError):
-        return False
-    return isinstance(content, dict) and isinstance(content.get("id2label"), dict)
+        return {}
+    return content if isinstance(content, dict) else {}
 
 
-def _named(folder: Path, wanted: tuple[str, ...]) -> list[Path]:
+def _called(folder: Path, wanted: tuple[str, ...]) -> list[Path]:
     """The files of a folder with one of the names, in any case, in the order of the names."""
     try:
         files = [path for path in folder.iterdir() if path.name.lower() in wanted and path.is_file()]

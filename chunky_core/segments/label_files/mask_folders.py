@@ -89,8 +89,10 @@ def list_masks(folder: Path, wanted: str = "", stem: str = "") -> MaskFolder:
             files.append(file)
     if not files:
         found = f", only {listed(aside)}" if aside else ""
+        number = any(re.fullmatch("[0-9]+/", name) for name in aside)
+        advice = ", or the number of a photo in CelebAMask-HQ's numbered folders" * number
         raise InvalidInputError(
-            f"{folder} holds no picture{found}; expected one mask per segment, named after it"
+            f"{folder} holds no picture{found}; expected one mask per segment, named after it{advice}"
         )
     if any(stroke(file.stem) for file in files):
         return MaskFolder(folder, _strokes(files), aside=tuple(aside))

@@ -45,10 +45,6 @@ class LabelTable:
     add: str = "choose the names that belong to this picture"
     notes: tuple[str, ...] = ()
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys((*self.numbers.values(), *self.colors.values())))
-
 
 def json_table(path: Path) -> LabelTable:
     """The table of a JSON file in UTF-8, UTF-16 or UTF-32: {"0": "background"}, or {"#ff0000": "mouth"}.
