@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -42,19 +42,19 @@ def labels_of_file(path: Path, table: LabelTable) -> NamedLabels:
     """
     file = open_image(path)
     if table.colors:
-        labels, names = _labels_by_color(read_label_colors(path)[None], table, str(path), lossy=file.lossy)
-        return _named(labels[0], names, table, str(path))
+        made = _by_color(read_label_colors(path)[None], table, str(path), lossy=file.lossy)
+        return NamedLabels(made.labels[0], made.names, made.notes)
     image = file.decoded()
     shown = _shown_labels(file, image.mode, table)
     if shown is None:
         labels = read_label_map(path, legal={*table.numbers, *table.void})
-        return _named(labels, table.numbers, table, str(path))
+        return _numbered(labels, table, str(path))
     notes: tuple[str, ...] = ()
     if image.mode == "P" and not torch.equal(shown, torch.from_numpy(np.array(image)).long()):
         notes = (
             f"{path}: the colours of its palette are those of other labels than their places; they are taken",
         )
-    return _named(shown, table.numbers, table, str(path), notes)
+    return _numbered(shown, table, str(path), notes)
 
 
 def labels_of_pixels(
@@ -71,21 +71,20 @@ def labels_of_pixels(
     colors, and where labels were mixed with one another.
     """
     if table.colors:
-        labels, names = _labels_by_color(pixels, table, what, tolerance, adjustable=adjustable)
-        return _named(labels, names, table, what)
+        return _by_color(pixels, table, what, tolerance, adjustable=adjustable)
     levels = pixels[..., 0].unique().tolist() if bool((pixels == pixels[..., :1]).all()) else []
     shown = {red for red, green, blue in table.shown if red == green == blue}
     if levels and (set(levels) <= {*table.numbers, *table.void} or not set(levels) <= shown):
         grays = torch.tensor(levels, dtype=torch.uint8)[:, None].expand(-1, 3)
         labels_from_colors(pixels, Palette(grays, tuple(map(str, levels)), exact=True))  # refuses mixtures
-        return _named(pixels[..., 0].long(), table.numbers, table, what)
+        return _numbered(pixels[..., 0].long(), table, what)
     if not table.shown:
         raise InvalidInputError(
             f"{what} is in colour, {table.origin} has numbers only; expected names of colours, or the numbers: "
             "those of an indexed picture are lost once it is loaded as an image, so read its file as a label map"
         )
     labels = _labels_shown(pixels, table, what, tolerance, adjustable=adjustable)
-    return _named(labels, table.numbers, table, what)
+    return _numbered(labels, table, what)
 
 
 def _shown_labels(file: ImageFile, mode: str, table: LabelTable) -> Tensor | None:
@@ -114,7 +113,7 @@ def _labels_shown(
     return torch.tensor(list(table.shown.values()))[entries]
 
 
-def _labels_by_color(
+def _by_color(
     pixels: Tensor,
     table: LabelTable,
     what: str,
@@ -122,12 +121,12 @@ def _labels_by_color(
     *,
     adjustable: bool = False,
     lossy: bool = False,
-) -> tuple[Tensor, dict[int, str]]:
-    """Entries of the table's colors [B,H,W], and their names; the color of void, which has none, comes last."""
+) -> NamedLabels:
+    """Labels [B,H,W] that count the table's colors; the color of void comes last."""
+    names = dict(enumerate(table.colors.values()))
     void = {} if table.void_color is None else {table.void_color: ""}
-    colors = {**table.colors, **void}
-    labels = _entries(pixels, colors, table, what, tolerance, adjustable, lossy)
-    return labels, dict(enumerate(table.colors.values()))
+    labels = _entries(pixels, {**table.colors, **void}, table, what, tolerance, adjustable, lossy)
+    return _checked(labels, names, {len(names)} if void else set(), table, what)
 
 
 def _entries(
@@ -177,14 +176,22 @@ def _check_no_areas_beside(pixels: Tensor, colors: Tensor, what: str, table: Lab
     )
 
 
-def _named(
-    labels: Tensor, names: Mapping[int, str], table: LabelTable, what: str, notes: tuple[str, ...] = ()
+def _numbered(labels: Tensor, table: LabelTable, what: str, notes: tuple[str, ...] = ()) -> NamedLabels:
+    return _checked(labels, table.numbers, table.void, table, what, notes)
+
+
+def _checked(
+    labels: Tensor,
+    names: Mapping[int, str],
+    void: Collection[int],
+    table: LabelTable,
+    what: str,
+    notes: tuple[str, ...] = (),
 ) -> NamedLabels:
-    """Raises InvalidInputError for labels without a name, and for names that no option could tell."""
+    """Raises InvalidInputError for labels that are neither named nor void, and for names that no option could tell."""
     found, counts = labels.unique(return_counts=True)
     pixels = dict(zip(found.tolist(), counts.tolist(), strict=True))
-    nothing = [label for label in pixels if label not in names and _is_void(label, names, table)]
-    nameless = [label for label in pixels if label not in names and label not in nothing]
+    nameless = [label for label in pixels if label not in names and label not in void]
     if nameless:
         first = nameless[0]
         others = f", nor for {len(nameless) - 1} more of its labels" if len(nameless) > 1 else ""
@@ -194,11 +201,7 @@ def _named(
         )
     for label in pixels.keys() & names.keys():
         check_addressable(names[label], f"in {table.origin}")
-    if nothing:
-        share = sum(pixels[label] for label in nothing) / labels.numel()
-        notes = (*notes, f"{what}: {share:.1%} of the pixels are void and belong to no area")
+    if nothing := sum(pixels.get(label, 0) for label in void):
+        share = f"{nothing / labels.numel():.1%} of the pixels are void and belong to no area"
+        notes = (*notes, f"{what}: {share}")
     return NamedLabels(labels, names, (*table.notes, *notes))
-
-
-def _is_void(label: int, names: Mapping[int, str], table: LabelTable) -> bool:
-    return label in table.void or (table.void_color is not None and label == len(names) == len(table.colors))
