@@ -40,11 +40,20 @@ if TYPE_CHECKING:
         tune,
     )
     from .losses import LossConfig
-    from .segments import SegmentMasks, segments_from_label_map, segments_from_masks, single_segment
+    from .segments import (
+        LABEL_PRESETS,
+        NamedLabels,
+        SegmentMasks,
+        read_named_labels,
+        segments_from_label_map,
+        segments_from_masks,
+        single_segment,
+    )
     from .visualization.curves import plot_losses
 
 __version__ = "0.1.0"  # and in pyproject.toml
 __all__ = [
+    "LABEL_PRESETS",
     "PRESETS",
     "Callback",
     "Direction",
@@ -54,6 +63,7 @@ __all__ = [
     "Inversion",
     "LatentCode",
     "LossConfig",
+    "NamedLabels",
     "ProjectionConfig",
     "SegmentCode",
     "SegmentFit",
@@ -81,6 +91,7 @@ __all__ = [
     "project_preset",
     "read_label_map",
     "read_mask",
+    "read_named_labels",
     "refine_boundaries",
     "render",
     "sample",
@@ -119,7 +130,10 @@ _ROOMS = {  # where names come from; as above, for those who run it
         *("fit_report", "load_inversion", "project", "project_preset", "save_inversion", "tune"),
     ),
     "losses": ("LossConfig",),
-    "segments": ("SegmentMasks", "segments_from_label_map", "segments_from_masks", "single_segment"),
+    "segments": (
+        *("LABEL_PRESETS", "NamedLabels", "SegmentMasks", "read_named_labels"),
+        *("segments_from_label_map", "segments_from_masks", "single_segment"),
+    ),
     "visualization.curves": ("plot_losses",),
 }
 _HOMES = {name: room for room, names in _ROOMS.items() for name in names}

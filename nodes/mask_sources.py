@@ -14,15 +14,26 @@ from torch import Tensor
 
 from ..chunky_core.errors import InvalidInputError, MissingWeightsError
 from ..chunky_core.images import to_uint8
-from ..chunky_core.images.levels import whole_levels
+from ..chunky_core.segments.label_files.presets import LABEL_PRESETS
 from ..chunky_core.segments.label_images import labels_from_colors, palette_of, parse_palette
 from ..chunky_core.segments.parsing import CONFIG, PREPROCESSOR, WEIGHTS, FaceParser, load_parser
-from .host import GRID_TOLERANCE, check_image, each_photo, plain_tensors, to_core
+from .host import each_photo, plain_tensors, to_core
+from .label_choices import chosen_names, names_input
+from .label_pictures import (
+    AS_PALETTE,
+    AUTO,
+    between_levels,
+    by_table,
+    is_auto,
+    label_output,
+    label_outputs,
+    stored_pixels,
+    table_of,
+)
 from .model_files import files_below, stamp
 from .notices import show_notice
-from .types import LabelMap, LabelMapIO
+from .types import LabelMap
 
-AUTO = "auto"
 FOLDER = "face_parsing"
 NO_MODEL = "no model in models/face_parsing"
 
@@ -48,6 +59,9 @@ class LabelMapFromImage(io.ComfyNode):
                 "segmentation image",
                 "indexed",
                 "mask from color",
+                "celebamask",
+                "labelmap.txt",
+                "pascal voc",
             ],
             inputs=[
                 io.Image.Input("image", tooltip="The label picture, in the photo's aspect, or several."),
@@ -68,18 +82,45 @@ class LabelMapFromImage(io.ComfyNode):
                     "edges between areas are recognised beside it. Not used for grey levels and 'auto'.",
                     advanced=True,
                 ),
+                names_input(
+                    AS_PALETTE,
+                    "What the colours or grey levels mean, in the place of the palette, which stays 'auto'.",
+                ),
             ],
             outputs=label_outputs(),
         )
 
     @classmethod
-    def execute(cls, image: Tensor, palette: str, tolerance: int) -> io.NodeOutput:
+    def validate_inputs(cls, names: str | None = None) -> bool | str:
+        """In place of the host's check of the list, so that a file that is gone is explained."""
+        try:
+            if names not in (None, AS_PALETTE):
+                chosen_names(names)
+        except InvalidInputError as error:
+            return str(error)
+        return True
+
+    @classmethod
+    def fingerprint_inputs(
+        cls, names: str | None = None, palette: str = "", tolerance: int = 0, image: Tensor | None = None
+    ) -> str:
+        try:
+            file = None if names is None or names in (AS_PALETTE, *LABEL_PRESETS) else chosen_names(names)
+        except InvalidInputError as error:
+            return str(error)
+        return f"{palette} {tolerance} {names} {'' if file is None else stamp(file)}"
+
+    @classmethod
+    def execute(cls, image: Tensor, palette: str, tolerance: int, names: str = AS_PALETTE) -> io.NodeOutput:
         with plain_tensors():
             if image.shape[-1] == 4 and (image[..., 3] < 1).any():
                 show_notice(
                     "the label picture is transparent in parts; the colours stored there count all the same"
                 )
-            given = None if palette.strip().lower() == AUTO else parse_palette(palette)
+            table = table_of(palette, names)
+            if table is not None:
+                return by_table(image, table, tolerance)
+            given = None if is_auto(palette) else parse_palette(palette)
             pixels = stored_pixels(image)
             if pixels is None and (given is None or given.exact):
                 raise between_levels(image)
@@ -144,42 +185,6 @@ class FaceParsing(io.ComfyNode):
             parser = load_parser(parser_folder(model))
             labels = parsed(parser, photos)
             return label_output(LabelMap(labels, parser.names))
-
-
-def stored_pixels(image: Tensor) -> Tensor | None:
-    """The pixels [B,H,W,3] of the file that a host IMAGE was loaded from, uint8; None where it was changed since, or
-    its file has more than 8 bits.
-    """
-    check_image(image)
-    levels = whole_levels(image[..., :3])
-    return None if levels is None else levels.clamp(0, 255).to(torch.uint8)
-
-
-def between_levels(image: Tensor) -> InvalidInputError:
-    levels = image[..., :3].detach().float() * 255
-    between = (levels - levels.round()).abs() > GRID_TOLERANCE
-    return InvalidInputError(
-        f"{between.any(dim=-1).float().mean():.1%} of the label picture lies between the levels of 8 bits, such as "
-        f"{levels[between][0]:.3g} of 255, so it was resized with interpolation or has 16 bits; resize by "
-        "nearest-exact, save it with 8 bits, or list colours in the palette"
-    )
-
-
-def label_outputs() -> list[io.Output]:
-    return [
-        LabelMapIO.Output(
-            display_name="label_map", tooltip="Which area each pixel shows; for Segment Masks."
-        ),
-        io.String.Output(
-            display_name="names", tooltip="The names of the areas that occur, separated by commas."
-        ),
-    ]
-
-
-def label_output(label_map: LabelMap) -> io.NodeOutput:
-    present = label_map.labels.unique().tolist()
-    names = dict.fromkeys(label_map.names[label] for label in present)
-    return io.NodeOutput(label_map, ", ".join(names))
 
 
 def parsed(parser: FaceParser, photos: list[Tensor]) -> Tensor:

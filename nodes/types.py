@@ -26,7 +26,7 @@ AlignmentBatch: TypeAlias = tuple[tuple[Alignment, ...], ...]  # for each photo 
 
 @dataclass(frozen=True)
 class LabelMap:
-    """labels: uint8 [B,H,W]; names: what each number means."""
+    """labels: whole numbers [B,H,W]; names: what each means, labels without one belong to no area."""
 
     labels: torch.Tensor
     names: dict[int, str]

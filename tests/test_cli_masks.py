@@ -13,11 +13,11 @@ import pytest
 from PIL import Image
 
 from chunky_core.cli import main
-from chunky_core.cli.label_tables import label_table
 from chunky_core.cli.masks import load_segments
 from chunky_core.errors import InvalidInputError
 from chunky_core.images import open_image
 from chunky_core.segments import SegmentMasks
+from chunky_core.segments.label_files.finding import label_table
 from tests.cli_tools import edit
 from tests.picture_tools import animated, blocks, encoded, file_of, with_palette
 
@@ -391,3 +391,19 @@ def test_names_in_a_table_are_the_same_however_their_accents_are_stored(folder: 
     )
     made = segments(folder, name, static="R\u00c9GION")
     assert made.names == ("B\u00c9B\u00c9",) and made.resolve("be\u0301be\u0301") == made.names
+
+
+def test_the_names_of_a_map_and_the_photo_of_a_folder_are_options(studio: Path, capsys) -> None:
+    labels = np.zeros((64, 64), np.uint8)
+    labels[40:56, 16:48] = 11
+    file_of(studio, encoded(labels, "PNG"), "parsed.png")
+    assert edit(studio, "--label-names", "bisenet", "--no-global", masks="parsed.png") == 0
+    assert "the preset BiSeNet: 0 background, 11 mouth" in capsys.readouterr().err
+    assert edit(studio, "--label-names", "nothing", masks="parsed.png") == 2
+    assert "no preset of names and no file 'nothing'" in capsys.readouterr().err
+    (studio / "anno").mkdir()
+    for photo in ("00001", "00002"):
+        file_of(studio / "anno", encoded(labels * np.uint8(23), "PNG"), f"{photo}_mouth.png")
+    assert edit(studio, "--no-global", masks="anno") == 2
+    assert "00001, 00002; choose one by its number" in capsys.readouterr().err
+    assert edit(studio, "--masks-of", "2", "--no-global", masks="anno") == 0

@@ -309,3 +309,13 @@ def test_preparations() -> None:
 def test_bad_photos_are_refused(folder: Path) -> None:
     with pytest.raises(InvalidInputError, match=r"\[1, 1, 64, 64\]; expected \[B,3,H,W\]"):
         load_parser(folder).labels(torch.zeros(1, 1, SIZE, SIZE))
+
+
+def test_names_with_commas_and_a_byte_order_mark_can_be_used(copy: Path) -> None:
+    config = copy / "config.json"
+    change(
+        config,
+        id2label={str(i): name for i, name in enumerate(["background", "wall, brick", "a:b", "c", "d"])},
+    )
+    config.write_bytes(b"\xef\xbb\xbf" + config.read_bytes())
+    assert list(load_parser(copy).names.values()) == ["background", "wall brick", "a b", "c", "d"]

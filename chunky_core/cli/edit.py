@@ -10,6 +10,7 @@ from pathlib import Path
 from ..checkpoints.generators import read_checkpoint
 from ..images import color_profile, load_image, open_image, profile_space
 from ..inversion.validation import check_photo_size
+from ..segments.label_files.finding import AUTO
 from .job import run_job
 from .masks import load_segments, mask_inputs
 from .options import add_job_options, job_from_options, model_files
@@ -25,8 +26,23 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "--masks",
         type=Path,
         required=True,
-        help="folder with one mask per segment (NAME.png, white = inside), or a label map NAME.png with NAME.json "
-        'beside it: {"0": "background", "1": "hair"}, or {"#ff0000": "mouth"} for colours',
+        help="folder with one mask per segment (NAME.png, white = inside), CelebAMask-HQ's part folder, Label Studio's "
+        "brush export, or a label map NAME.png with its names: NAME.json beside it, "
+        '{"0": "background", "1": "hair"}, or {"#ff0000": "mouth"} for colours; or labelmap.txt, label_names.txt, '
+        "class_names.txt or config.json; see --label-names",
+    )
+    parser.add_argument(
+        "--label-names",
+        default=AUTO,
+        metavar="PRESET|FILE",
+        help="what the label map's numbers or colours mean: celebamask, bisenet, segformer, voc, or a file; default: "
+        "the file beside it",
+    )
+    parser.add_argument(
+        "--masks-of",
+        default="",
+        metavar="PHOTO",
+        help="number or name of the photo in a folder with masks of several; default: as the photo's file is called",
     )
     parser.add_argument(
         "--static", default="", help="names of masks or labels that stay the photo, separated by commas"
@@ -48,11 +64,21 @@ def rgb_profile(photo: Path) -> bytes | None:
 
 
 def run(options: argparse.Namespace) -> None:
-    check_inputs_stay(options.out, [options.photo, *mask_inputs(options.masks), *model_files(options)])
+    check_inputs_stay(
+        options.out, [options.photo, *mask_inputs(options.masks, options.label_names), *model_files(options)]
+    )
     file = open_image(options.photo)
     with read_checkpoint(options.generator) as checkpoint:  # before large pictures and weights are read
         check_photo_size(file.size, checkpoint.architecture.img_resolution)
     photo = load_image(options.photo)
-    segments = load_segments(options.masks, file, options.static, options.grow, options.feather)
+    segments = load_segments(
+        options.masks,
+        file,
+        options.static,
+        options.grow,
+        options.feather,
+        names=options.label_names,
+        masks_of=options.masks_of,
+    )
     job = job_from_options(options, photo, segments, rgb_profile(options.photo))
     print(json.dumps(run_job(job, options.out), indent=1))

@@ -19,6 +19,9 @@ from .edit_segments import (
     shrink_segments,
     smooth_segments,
 )
+from .label_files.named_labels import NamedLabels
+from .label_files.presets import LABEL_PRESETS
+from .label_files.reading import read_named_labels
 from .label_images import Palette, labels_from_colors, palette_of, parse_palette
 from .label_names import parse_renames, renamed_labels, renamed_masks, split_names
 from .level_set import boundary_speed, evolve, feature_speed, refine_segments
@@ -30,6 +33,8 @@ from .segment_masks import SegmentMasks, single_segment
 from .symmetry import mirror_segments
 
 __all__ = [
+    "LABEL_PRESETS",
+    "NamedLabels",
     "Palette",
     "SegmentMasks",
     "add_segment",
@@ -48,6 +53,7 @@ __all__ = [
     "palette_of",
     "parse_palette",
     "parse_renames",
+    "read_named_labels",
     "refine_segments",
     "relayer",
     "remove_segments",

@@ -27,6 +27,11 @@ def check_addressable(name: str, where: str) -> None:
         )
 
 
+def addressable(name: str) -> str:
+    """A name that a tool wrote, with blanks in the place of the signs that lists of names and edits are made of."""
+    return " ".join(re.sub(f"[{_SIGNS}]", " ", name).split())
+
+
 def split_names(text: str) -> list[str]:
     """Names separated by commas, semicolons or lines, without blanks around them, in Unicode's form NFC."""
     return [normalize("NFC", name).strip() for name in re.split(r"[,;\n]", text) if name.strip()]

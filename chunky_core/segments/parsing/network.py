@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from ...checks import check_shape
 from ...errors import InvalidInputError, MissingWeightsError, UnsupportedCheckpointError
+from ..label_names import addressable
 from .settings import Preprocessing, label_names, model_settings, preprocessing_of, read_json
 from .sizes import MAX_RESULT, Stages, stages_of
 from .weights import read_weights
@@ -23,7 +24,8 @@ _AT_ONCE = 8  # labels whose logits are held at the photo's size
 class FaceParser(nn.Module):
     """A photo's areas by a segmentation network.
 
-    names: label -> name, as the network's own configuration has them.
+    names: label -> name, as the network's own configuration has them, without the signs that stand between names in
+        options.
     """
 
     def __init__(
@@ -82,7 +84,8 @@ def load_parser(folder: Path) -> FaceParser:
             f"transformers saves it, with safetensors weights{_instead(folder)}"
         )
     config = read_json(folder / CONFIG)
-    names, settings = label_names(config), model_settings(config)
+    names = {label: addressable(name) or name for label, name in label_names(config).items()}
+    settings = model_settings(config)
     preprocess = preprocessing_of(read_json(folder / PREPROCESSOR))
     network, stages = _network(settings | {"id2label": names}, preprocess, folder / WEIGHTS)
     return FaceParser(network.eval().float().requires_grad_(False), names, preprocess, stages)

@@ -74,7 +74,7 @@ def read_json(path: Path) -> dict[str, Any]:
             f"{path} has {path.stat().st_size} bytes; expected a small JSON file"
         )
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_bytes())  # finds out the encoding
     except OSError as error:
         raise UnsupportedCheckpointError(
             f"{path} can't be read ({error.strerror}); check its permissions"

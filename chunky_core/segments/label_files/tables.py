@@ -1,4 +1,4 @@
-"""The names of a label map's labels: a JSON file beside it."""
+"""What labels are called: the record of it, and the JSON file that people write."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TypeAlias, TypeVar
 from unicodedata import normalize
 
-from ..errors import InvalidInputError
-from ..images import Color
-from ..images.image_files import regular_content
-from ..segments.names import check_name
+from ...errors import InvalidInputError
+from ...images import Color
+from ...images.image_files import regular_content
+from ..names import check_name
 
 Entries: TypeAlias = list[tuple[str, object]]
 Label = TypeVar("Label", int, Color)
@@ -24,25 +24,35 @@ MOST_COLORS = 256
 _EXPECTED = 'expected {"0": "background", "1": "hair"}, or colours: {"#ff0000": "mouth"}'
 
 
+_ADD = 'add "{}": "rest" there, and rest to the static areas if it is to stay the photo'
+
+
 @dataclass(frozen=True)
 class LabelTable:
-    """Either names of label numbers 0..65535, or names of colours (red, green, blue) in 0..255; the other is empty."""
+    """Either names of label numbers 0..65535, or names of colors (red, green, blue) in 0..255; the other is empty.
 
-    path: Path
+    origin: where the names are from, in the words of errors. shown: the colors in which pictures show numbers. void:
+    numbers of pixels that belong to no area. void_color: a color of such pixels. add: what to do about a label that
+    is missing, {} = the label. notes: what was done to the names as they are in the file.
+    """
+
+    origin: str
     numbers: Mapping[int, str] = field(default_factory=dict)
     colors: Mapping[Color, str] = field(default_factory=dict)
+    shown: Mapping[Color, int] = field(default_factory=dict)
+    void: frozenset[int] = frozenset()
+    void_color: Color | None = None
+    add: str = "choose the names that belong to this picture"
+    notes: tuple[str, ...] = ()
 
 
-def label_table(label_map: Path) -> LabelTable:
-    """The table beside a label map, under its name with the ending .json, in UTF-8, UTF-16 or UTF-32.
+def json_table(path: Path) -> LabelTable:
+    """The table of a JSON file in UTF-8, UTF-16 or UTF-32: {"0": "background"}, or {"#ff0000": "mouth"}.
 
     Several labels may have one name, and names may be given for labels that don't occur. Blanks around keys and names
     don't count. Raises InvalidInputError, naming the file and the entry, for anything but one JSON object of label
     numbers or of colours, each given once, with names of valid Unicode, which come in its form NFC.
     """
-    path = label_map.with_suffix(".json")
-    if not path.exists():
-        raise InvalidInputError(f"the label map {label_map} has no names; put {path} beside it, {_EXPECTED}")
     entries = _entries(path)
     colors = {key for key, _ in entries if key.startswith("#")}
     others = [key for key, _ in entries if key not in colors]
@@ -52,8 +62,8 @@ def label_table(label_map: Path) -> LabelTable:
     if len(colors) > MOST_COLORS:
         raise InvalidInputError(f"{path} has {len(colors)} colours; expected at most {MOST_COLORS}")
     if colors:
-        return LabelTable(path, colors=_named(path, entries, _color))
-    return LabelTable(path, numbers=_named(path, entries, _number))
+        return LabelTable(str(path), colors=_named(path, entries, _color), add=_ADD)
+    return LabelTable(str(path), numbers=_named(path, entries, _number), add=_ADD)
 
 
 def _named(path: Path, entries: Entries, label_of: Callable[[Path, str, object], Label]) -> dict[Label, str]:

@@ -1,0 +1,58 @@
+"""Label maps with names, from whatever a labelling tool or data set wrote: a picture, or a folder of masks."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from ...images import open_image
+from .finding import AUTO, LABELME, label_table
+from .mask_folders import list_masks, listed, read_masks, stacked_masks, stacked_parts
+from .named_labels import NamedLabels, labels_of_file
+
+_LABELME_MAP = "label.png"
+
+
+def read_named_labels(
+    path: str | os.PathLike[str],
+    names: str | os.PathLike[str] = AUTO,
+    *,
+    photo: str = "",
+    photo_file: str | os.PathLike[str] = "",
+) -> NamedLabels:
+    """A label map with its names: labels int64 [H,W], names, and notes on what was taken for what.
+
+    path: a picture of numbers or colors; a folder with LabelMe's label.png and label_names.txt; a folder of masks, as
+    CelebAMask-HQ has them (later parts cover earlier), as Label Studio exports them, or named after their segments
+    (smaller ones cover larger). names: of a picture's labels: a preset of `LABEL_PRESETS` ("CelebAMask-HQ", "BiSeNet",
+    "SegFormer face parsing", "PASCAL VOC"), a file, or "auto", see `label_table`. photo: number or name of the photo in
+    a folder that has masks of several; photo_file: the photo, whose name may say it.
+    Labels without a name belong to no area (255 in LabelMe and PASCAL VOC). Raises InvalidInputError.
+    """
+    path, stem = Path(path), Path(photo_file).stem
+    if not path.is_dir():
+        return _picture(path, names)
+    if (own := labelme_map(path)) is not None:
+        return _picture(own, names)
+    folder = list_masks(path, photo, stem)
+    files, notes = folder.of_photo(photo, stem)
+    labels, found = stacked_parts(files) if folder.parts else stacked_masks(read_masks(files))
+    return NamedLabels(labels, found, notes)
+
+
+def labelme_map(folder: Path) -> Path | None:
+    """The label map of a folder that LabelMe exported, beside its photo and names; None if it is none."""
+    there = (folder / _LABELME_MAP).is_file() and (folder / LABELME).is_file()
+    return folder / _LABELME_MAP if there else None
+
+
+def _picture(path: Path, names: str | os.PathLike[str]) -> NamedLabels:
+    open_image(path)  # what is no picture needs no names
+    table = label_table(path, names)
+    made = labels_of_file(path, table)
+    if table.origin == str(path.with_suffix(".json")):
+        return made
+    present = set(made.labels.unique().tolist())
+    named = [f"{label} {name}" for label, name in made.names.items() if label in present]
+    note = f"{path} has the names of {table.origin}: {listed(named)}"
+    return NamedLabels(made.labels, made.names, (note, *made.notes))
