@@ -11,6 +11,7 @@ from . import (
     curves,
     edit_segments,
     editing,
+    face_segments,
     face_sources,
     fill,
     generators,
@@ -18,10 +19,12 @@ from . import (
     losses,
     mask_sources,
     painted,
+    pasting,
     portraits,
     projection,
     sampling,
     segments,
+    segments_to_masks,
     tuning,
 )
 
@@ -31,8 +34,10 @@ THEMES = (
     portraits,
     mask_sources,
     segments,
+    face_segments,
     edit_segments,
     painted,
+    segments_to_masks,
     boundaries,
     losses,
     projection,
@@ -42,6 +47,7 @@ THEMES = (
     fill,
     compositing,
     alignment,
+    pasting,
     inversion_files,
 )
 
