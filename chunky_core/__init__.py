@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from . import errors
-    from .alignment import Face, align, detect_faces, paste_back
+    from .alignment import Face, align, detect_faces, faces_from_landmarks, landmarks_in_crop, paste_back
     from .callbacks import Callback
     from .checkpoints import load_generator, save_generator
     from .compositing import composite, fill_region, poisson_blend, refine_boundaries, render
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
         segments_from_masks,
         single_segment,
     )
+    from .segments.face_mesh import read_face_landmarks, segment_face
     from .visualization.curves import plot_losses
 
 __version__ = "0.1.0"  # and in pyproject.toml
@@ -76,8 +77,10 @@ __all__ = [
     "detect_faces",
     "edit",
     "errors",
+    "faces_from_landmarks",
     "fill_region",
     "fit_report",
+    "landmarks_in_crop",
     "load_directions",
     "load_generator",
     "load_image",
@@ -89,6 +92,7 @@ __all__ = [
     "poisson_blend",
     "project",
     "project_preset",
+    "read_face_landmarks",
     "read_label_map",
     "read_mask",
     "read_named_labels",
@@ -99,6 +103,7 @@ __all__ = [
     "save_image",
     "save_inversion",
     "save_label_map",
+    "segment_face",
     "segments_from_label_map",
     "segments_from_masks",
     "single_segment",
@@ -106,7 +111,7 @@ __all__ = [
 ]
 _ROOMS = {  # where names come from; as above, for those who run it
     "": ("errors",),
-    "alignment": ("Face", "align", "detect_faces", "paste_back"),
+    "alignment": ("Face", "align", "detect_faces", "faces_from_landmarks", "landmarks_in_crop", "paste_back"),
     "callbacks": ("Callback",),
     "checkpoints": ("load_generator", "save_generator"),
     "compositing": ("composite", "fill_region", "poisson_blend", "refine_boundaries", "render"),
@@ -134,6 +139,7 @@ _ROOMS = {  # where names come from; as above, for those who run it
         *("LABEL_PRESETS", "NamedLabels", "SegmentMasks", "read_named_labels"),
         *("segments_from_label_map", "segments_from_masks", "single_segment"),
     ),
+    "segments.face_mesh": ("read_face_landmarks", "segment_face"),
     "visualization.curves": ("plot_losses",),
 }
 _HOMES = {name: room for room, names in _ROOMS.items() for name in names}

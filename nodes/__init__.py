@@ -11,6 +11,7 @@ from . import (
     curves,
     edit_segments,
     editing,
+    face_segments,
     face_sources,
     fill,
     generators,
@@ -19,10 +20,12 @@ from . import (
     losses,
     mask_sources,
     painted,
+    pasting,
     portraits,
     projection,
     sampling,
     segments,
+    segments_to_masks,
     tuning,
 )
 
@@ -33,8 +36,10 @@ THEMES = (
     mask_sources,
     label_files,
     segments,
+    face_segments,
     edit_segments,
     painted,
+    segments_to_masks,
     boundaries,
     losses,
     projection,
@@ -44,6 +49,7 @@ THEMES = (
     fill,
     compositing,
     alignment,
+    pasting,
     inversion_files,
 )
 
