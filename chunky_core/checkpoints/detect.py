@@ -23,7 +23,7 @@ from .checkpoint import (
 )
 from .containers.content import Content
 from .contents_summary import EXPECTED, describe, names_in, native_file
-from .formats import native, nvlabs, paddle, rosinality, tensorflow
+from .formats import layouts, native, nvlabs, paddle, rosinality, tensorflow
 from .formats.tool_signatures import tool_beside_generator, tool_of_tensors
 from .pickles.rebuild import TensorRef
 
@@ -134,10 +134,7 @@ def _among_names(
         raise UnsupportedCheckpointError(tool)
     own_names = {name: value for name, value in chosen.items() if name not in stored_w_avg.NAMES}
     _checked(own_names, limit)
-    if "style.1.weight" in chosen:
-        partial = rosinality.partial_checkpoint(own_names, around[-1:])
-    else:
-        partial = nvlabs.partial_checkpoint(own_names, modules)
+    partial = layouts.partial_checkpoint(own_names, modules, around[-1:])
     average = stored_w_avg.find_w_avg((chosen, beside or {}, *reversed(around)))
     if average and is_weight(average[1]):
         _checked({**own_names, average[0]: average[1]}, limit)  # type: ignore[dict-item]

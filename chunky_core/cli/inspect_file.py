@@ -28,7 +28,7 @@ def properties(checkpoint: Checkpoint) -> Iterator[tuple[str, str]]:
     """Label and text of everything worth knowing."""
     yield "format", checkpoint.format
     yield from dimensions(checkpoint.architecture, checkpoint.state)
-    yield "fingerprint", weights_fingerprint(checkpoint.state)
+    yield "fingerprint", weights_fingerprint(checkpoint.state, checkpoint.architecture)
     yield "licence", checkpoint.metadata.get("licence", "not stated in the file")
     if "source" in checkpoint.metadata:
         yield "source", checkpoint.metadata["source"]

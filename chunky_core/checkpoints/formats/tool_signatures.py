@@ -37,6 +37,7 @@ SIGNATURES = (
         "GFPGAN's face restorer (its StyleGAN2 is steered by the restorer)",
         RESTORER,
         (r"stylegan_decoder\..*", r"condition_scale\..*"),
+        inside=True,
     ),
     Signature(
         "CodeFormer's face restorer", RESTORER, (r"fuse_convs_dict\..*", r"quantize\.embedding\.weight")
@@ -46,14 +47,11 @@ SIGNATURES = (
         "GFPGAN's own variant of StyleGAN2 ('clean')",
         "it needs bilinear upsampling; open the StyleGAN2 file that it was made from",
         (r"style_mlp\.\d+\.weight", r"style_conv1\.bias", r"style_conv1\.modulated_conv\.weight"),
+        inside=True,
     ),
     Signature(
-        "BasicSR's StyleGAN2",
-        f"{ORIGINAL}; it may also be GFPGAN's bilinear variant, which has the same names",
-        (r"style_mlp\.\d+\.weight", r"style_conv1\.modulated_conv\.weight"),
+        "mmagic's (mmgeneration's) StyleGAN3", ORIGINAL, (r"style_mapping\.fc0\.weight", r"synthesis\.input\..*")
     ),
-    Signature("mmagic's (mmgeneration's) StyleGAN2", ORIGINAL, (r"style_mapping\.\d+\.linear\.weight_orig",)),
-    Signature("GenForce's or SeFa's StyleGAN", ORIGINAL, (r"synthesis\.early_layer\.const",)),
     Signature(
         "SWAGAN, StyleGAN2 on wavelets",
         "choose a StyleGAN2 that makes pixels",
