@@ -44,7 +44,8 @@ class StyleGAN2Architecture:
     """The dimensions of a StyleGAN2; a resolution has min(channel_base // resolution, channel_max) channels.
 
     block: "skip", "resnet" or "orig"; conv_clamp: bound of the layers' outputs, None where there is none;
-    lr_multiplier: what the mapping network's weights are scaled with; upsampling: "fir" or "bilinear".
+    lr_multiplier: what the mapping network's weights are scaled with; upsampling: "fir" or "bilinear";
+    class_means: whether each class has its own mean of w (see `MappingNetwork`), which the tensors' names tell.
     """
 
     z_dim: int
@@ -59,6 +60,7 @@ class StyleGAN2Architecture:
     conv_clamp: float | None = None
     lr_multiplier: float = LR_MULTIPLIER
     upsampling: str = FIR
+    class_means: bool = False
 
     @classmethod
     def from_shapes(
@@ -129,6 +131,7 @@ class StyleGAN2Architecture:
     def as_metadata(self) -> dict[str, str]:
         """The dimensions as strings, for a file's header; what has its default value is left out."""
         defaults = {"c_dim": 0, "conv_clamp": None, "lr_multiplier": LR_MULTIPLIER, "block": self.block, "upsampling": FIR}
+        defaults["class_means"] = self.class_means
         values = {key: value for key, value in asdict(self).items() if defaults.get(key, "") != value}
         return {"architecture": self._name(), **{key: str(value) for key, value in values.items()}}
 

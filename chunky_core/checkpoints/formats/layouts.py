@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..checkpoint import PartialCheckpoint, Weights
-from . import basicsr, genforce, mmagic, nvlabs, rosinality
+from . import basicsr, genforce, mmagic, nvlabs, rosinality, stylegan_xl
 
 # A name that tells a tool's generator, and those of which a generator with all its tensors has one
 STARTS = {
@@ -36,4 +36,7 @@ def partial_checkpoint(
     for name, read in _READERS.items():
         if name in weights:
             return read(weights, around)
-    return nvlabs.partial_checkpoint(weights, modules)
+    partial = nvlabs.partial_checkpoint(weights, modules)
+    if stylegan_xl.is_stylegan_xl(partial.state):
+        stylegan_xl.adapt(partial)
+    return partial

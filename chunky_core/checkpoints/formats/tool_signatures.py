@@ -82,16 +82,6 @@ SIGNATURES = (
         (r"backbone\.(synthesis|mapping)\..*", r"decoder\.net\.\d\..*"),
         inside=True,
     ),
-    Signature(
-        "StyleGAN-XL",
-        "this version doesn't draw its networks; choose a StyleGAN3 of NVlabs",
-        (r"mapping\.embed\.weight", r"synthesis\.input\..*"),
-        (r"mapping\.embed\.bias",),
-        inside=True,
-    ),
-    Signature(
-        "StyleGAN-XL", "this version doesn't draw its networks", (r"mapping\.embed_proj\..*",), inside=True
-    ),
     Signature("StyleGAN1 (rosinality's)", NO_STYLEGAN, (r"progression\.\d+\..*",)),
     Signature("StyleGAN1 (converted by lernapparat)", NO_STYLEGAN, (r"g_synthesis\..*",)),
     Signature("Stable Diffusion", NO_STYLEGAN, (r"model\.diffusion_model\..*",)),
