@@ -87,7 +87,7 @@ def read_checkpoint(
             raise MissingWeightsError(
                 f"there is no generator file {file}; check the path or reinstall the package"
             )
-    with open_content(file) as content:
+    with open_content(file, unknown=True) as content:
         try:
             checkpoint = _interpreted(file, content, upsampling)
         except UnsupportedCheckpointError as error:

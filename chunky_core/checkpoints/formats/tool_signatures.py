@@ -179,10 +179,15 @@ def _first(signatures: tuple[Signature, ...], names: list[str]) -> str | None:
     return None
 
 
+def is_dangerous(name: str) -> bool:
+    """Whether a dotted name is that of a module or function that programs are made of."""
+    return bool(_DANGEROUS.fullmatch(name)) and not _INERT.fullmatch(name)
+
+
 def refusal_of_global(name: str) -> str:
     """Why a pickle that names this function or class, dotted, isn't read, and what to do."""
     shown = name[:120]
-    if _DANGEROUS.fullmatch(name) and not _INERT.fullmatch(name):
+    if is_dangerous(name):
         return (
             f"it wants to run {shown!r}, which is not on the list of what a StyleGAN file needs; do not open it with "
             "other tools; ask its author for a .safetensors file"
