@@ -128,7 +128,9 @@ def _walk(
     elif nvlabs.is_module(value):
         if _looks_like_generator(value):
             yield Candidate(path, value, around)
-    elif not (isinstance(value, Record) and value.unknown):  # what is inside an unknown object isn't looked at
+    elif not (
+        isinstance(value, Record) and value.unknown
+    ):  # what is inside an unknown object isn't looked at
         entries = dict(enumerate(value)) if isinstance(value, tuple | list) else fields(value)
         yield from _among_tensors(entries, path, around)
         yield from _without_dots(lit_ema.flattened(entries), path, (*around, entries))

@@ -61,16 +61,12 @@ def load_generator(
         _warn_if_not_finite(_file(path), checkpoint.state)
         module = build_module(checkpoint.architecture, checkpoint.state, device, dtype)
         exact = dtype in (torch.float32, torch.float64)  # else the module's weights are rounded
-        fingerprint = (
-                None if exact else weights_fingerprint(checkpoint.state, checkpoint.architecture)
-            )
+        fingerprint = None if exact else weights_fingerprint(checkpoint.state, checkpoint.architecture)
         return Generator(module, checkpoint.metadata, fingerprint)
 
 
 @contextmanager
-def read_checkpoint(
-    path: str | os.PathLike[str], *, upsampling: str | None = None
-) -> Iterator[Checkpoint]:
+def read_checkpoint(path: str | os.PathLike[str], *, upsampling: str | None = None) -> Iterator[Checkpoint]:
     """What a weights file holds, without copying it; the state's tensors are valid inside the `with`.
 
     upsampling: see `load_generator`.

@@ -104,7 +104,9 @@ class StyleGAN2Architecture:
             )
         checked(SHARED, {"conv_clamp": self.conv_clamp, "lr_multiplier": self.lr_multiplier})
         if checked_upsampling(self.upsampling) == BILINEAR and self.block == "resnet":
-            raise UnsupportedCheckpointError("it is bilinear and has residual blocks; expected one of the two")
+            raise UnsupportedCheckpointError(
+                "it is bilinear and has residual blocks; expected one of the two"
+            )
         if min(self.channel_base // size, self.channel_max) < 1:
             found = f"channel_base is {self.channel_base}, channel_max {self.channel_max}"
             raise UnsupportedCheckpointError(f"{found}; this leaves layers without channels")
@@ -130,7 +132,13 @@ class StyleGAN2Architecture:
 
     def as_metadata(self) -> dict[str, str]:
         """The dimensions as strings, for a file's header; what has its default value is left out."""
-        defaults = {"c_dim": 0, "conv_clamp": None, "lr_multiplier": LR_MULTIPLIER, "block": self.block, "upsampling": FIR}
+        defaults = {
+            "c_dim": 0,
+            "conv_clamp": None,
+            "lr_multiplier": LR_MULTIPLIER,
+            "block": self.block,
+            "upsampling": FIR,
+        }
         defaults["class_means"] = self.class_means
         values = {key: value for key, value in asdict(self).items() if defaults.get(key, "") != value}
         return {"architecture": self._name(), **{key: str(value) for key, value in values.items()}}

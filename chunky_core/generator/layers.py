@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -19,8 +20,8 @@ from .ops import (
     LRELU_GAIN,
     bilinear,
     conv3x3,
-    cut,
     convolve,
+    cut,
     demodulation,
     drawn,
     upsample_rgb,
@@ -145,7 +146,7 @@ class SynthesisLayer(nn.Module):
 
 
 class BilinearSynthesisLayer(SynthesisLayer):
-    """A layer that doubles bilinearly first, then convolves as one that doesn't double (GFPGAN's bilinear StyleGAN2)."""
+    """A layer that doubles bilinearly first, then convolves as one that doesn't double (GFPGAN's StyleGAN2)."""
 
     def forward(self, x: Tensor, styles: Tensor, noise: Tensor | None, window: Window) -> Tensor:
         """As of a SynthesisLayer that doubles; `window` is what such a one reads."""
@@ -222,7 +223,7 @@ class SynthesisBlock(nn.Module):
         super().__init__()
         self.resolution, self.upsampling = resolution, upsampling
         residual = kind == "resnet" and resolution > 4
-        settings = {"w_dim": w_dim, "resolution": resolution, "conv_clamp": conv_clamp}
+        settings: dict[str, Any] = {"w_dim": w_dim, "resolution": resolution, "conv_clamp": conv_clamp}
         if resolution == 4:
             self.const = nn.Parameter(drawn(out_channels, 4, 4))
         elif upsampling == FIR:

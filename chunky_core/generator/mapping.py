@@ -95,7 +95,6 @@ class MappingNetwork(nn.Module):
         truncated = self._mean(c).lerp(ws[:, :cutoff], truncation_psi)
         return torch.cat([truncated, ws[:, cutoff:]], dim=1)
 
-
     def _mean(self, c: Tensor | None) -> Tensor:
         """What truncation pulls to: the mean of w [w_dim], or those of the classes c: [B,c_dim] as [B,1,w_dim]."""
         if self.class_w_avg is None or c is None:

@@ -144,7 +144,9 @@ def read_legacy(data: memoryview, budget: Budget, unknown: bool = False, nested:
     if machine.get("little_endian") is not True:
         raise UnsupportedCheckpointError(_BIG_ENDIAN)
     storages: dict[str, Storage] = {}
-    rules = Rules(budget, lambda key: _legacy_storage(storages, key), _nested(budget) if nested else {}, unknown)
+    rules = Rules(
+        budget, lambda key: _legacy_storage(storages, key), _nested(budget) if nested else {}, unknown
+    )
     value, position = read_pickle(data, rules, position)
     keys, position = read_pickle(data, Rules(budget), position)
     _fill(storages, keys, data, position)

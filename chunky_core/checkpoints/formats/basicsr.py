@@ -16,6 +16,10 @@ from ..checkpoint import PartialCheckpoint, Weights
 from . import rosinality
 
 FORMAT = "BasicSR StyleGAN2"
+OF_TWINS = (
+    "taken for BasicSR's own StyleGAN2 (upsampling fir), though GFPGAN's bilinear twin has the same names and shapes: "
+    "where pictures look wrong, choose upsampling bilinear"
+)
 _RENAMED = (
     (r"style_mlp\.(\d{1,3}\.(?:weight|bias))", r"style.\1"),
     (r"constant_input\.weight", "input.input"),
@@ -27,9 +31,7 @@ _RENAMED = (
 _PARTS = {"weight": "noise.weight"}  # of a styled convolution: what stands beside its modulated one
 
 
-def partial_checkpoint(
-    weights: Weights, around: Iterable[Mapping[Any, Any]] = ()
-) -> PartialCheckpoint:
+def partial_checkpoint(weights: Weights, around: Iterable[Mapping[Any, Any]] = ()) -> PartialCheckpoint:
     """A partial checkpoint from a generator's weights under BasicSR's names; `choose_upsampling` says which twin.
 
     around: the dicts that they lie in.
@@ -57,13 +59,15 @@ def choose_upsampling(partial: PartialCheckpoint, asked: str | None) -> None:
             )
         return
     if asked is None:
-        partial.notes.append(
-            "taken for BasicSR's StyleGAN2 (upsampling fir); GFPGAN's bilinear twin has the same names and shapes: "
-            "where pictures look wrong, choose upsampling bilinear"
-        )
+        partial.notes.append(OF_TWINS)
     if asked == BILINEAR:
         partial.format = partial.format.replace(FORMAT, "GFPGAN bilinear StyleGAN2")
         partial.config_hints["upsampling"] = BILINEAR
+
+
+def is_of_twins(metadata: Mapping[str, str]) -> bool:
+    """Whether a generator was taken for one of two networks because nobody said which it is."""
+    return metadata.get("format", "").startswith(FORMAT) and OF_TWINS in metadata.get("notes", "")
 
 
 def _renamed(name: str) -> str:

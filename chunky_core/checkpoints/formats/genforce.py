@@ -6,6 +6,7 @@ Styles are stored without the 1 that is added to them, and doubling convolutions
 from __future__ import annotations
 
 import re
+
 from torch import Tensor
 
 from ...errors import UnsupportedCheckpointError

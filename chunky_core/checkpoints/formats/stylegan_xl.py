@@ -33,8 +33,8 @@ def adapt(partial: PartialCheckpoint) -> None:
     layers = sorted({int(match[1]) for match in map(_LAYER.fullmatch, partial.state) if match})
     if layers != list(range(len(layers))) or not layers:
         raise UnsupportedCheckpointError(
-            "it holds a StyleGAN-XL with super-resolution layers; this version draws StyleGAN-XL's stems only, e.g. the "
-            "16x16 network that it was grown from"
+            "it holds a StyleGAN-XL with super-resolution layers; this version draws StyleGAN-XL's stems only, e.g. "
+            "the 16x16 network that it was grown from"
         )
     partial.format = partial.format.replace("NVlabs stylegan3", "StyleGAN-XL")
     table = partial.state.pop(_TABLE)

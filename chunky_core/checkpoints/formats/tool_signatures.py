@@ -50,7 +50,9 @@ SIGNATURES = (
         inside=True,
     ),
     Signature(
-        "mmagic's (mmgeneration's) StyleGAN3", ORIGINAL, (r"style_mapping\.fc0\.weight", r"synthesis\.input\..*")
+        "mmagic's (mmgeneration's) StyleGAN3",
+        ORIGINAL,
+        (r"style_mapping\.fc0\.weight", r"synthesis\.input\..*"),
     ),
     Signature(
         "SWAGAN, StyleGAN2 on wavelets",

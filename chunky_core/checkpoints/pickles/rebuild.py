@@ -22,7 +22,8 @@ MAX_KEY_NUMBER = 1 << 60
 @dataclass(eq=False)
 class Record:
     """An object read as data. name: its class or function, dotted; args: what it was made with; state: its
-    attributes or None; items: what was put into it, if it is a container; unknown: whether its class is not on the list.
+    attributes or None; items: what was put into it, if it is a container; unknown: whether its class is not on the
+    list.
     """
 
     name: str
