@@ -17,6 +17,7 @@ from . import (
     generators,
     inversion_files,
     label_files,
+    latents,
     losses,
     mask_sources,
     painted,
@@ -51,6 +52,7 @@ THEMES = (
     alignment,
     pasting,
     inversion_files,
+    latents,
 )
 
 

@@ -8,6 +8,7 @@ from ..errors import UnsupportedCheckpointError
 from .checkpoint import PartialCheckpoint
 
 _BLOCK = re.compile(r"synthesis\.b(\d{1,5})\.")
+_Z_LIKE_W = ("rosinality", "PaddleGAN", "BasicSR", "GFPGAN", "mmagic")  # tools whose z is as wide as w
 _HUMAN_LAYER = re.compile(r"synthesis\.L0_18_\d+\.")
 
 
@@ -57,7 +58,7 @@ def _check_embedding(partial: PartialCheckpoint) -> None:
     if type(stated) is int and stated > 0:
         conditional |= inputs != stated
     elif inputs > width:
-        rosinality = partial.format.startswith(("rosinality", "PaddleGAN"))  # there z is as wide as w
+        rosinality = partial.format.startswith(_Z_LIKE_W)
         conditional |= inputs >= 2 * width if rosinality else inputs == 2 * width
         partial.notes.append(f"z has {inputs} numbers, w {width}; a class's embedding may be missing")
     if conditional:

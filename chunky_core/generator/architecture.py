@@ -23,7 +23,7 @@ from .module import (
     shape_of,
     shapes_of,
 )
-from .settings import SHARED, checked, from_header
+from .settings import BILINEAR, FIR, SHARED, checked, checked_upsampling, from_header
 from .stylegan2 import SynthesisNetwork
 
 __all__ = [
@@ -44,7 +44,8 @@ class StyleGAN2Architecture:
     """The dimensions of a StyleGAN2; a resolution has min(channel_base // resolution, channel_max) channels.
 
     block: "skip", "resnet" or "orig"; conv_clamp: bound of the layers' outputs, None where there is none;
-    lr_multiplier: what the mapping network's weights are scaled with.
+    lr_multiplier: what the mapping network's weights are scaled with; upsampling: "fir" or "bilinear";
+    class_means: whether each class has its own mean of w (see `MappingNetwork`), which the tensors' names tell.
     """
 
     z_dim: int
@@ -58,6 +59,8 @@ class StyleGAN2Architecture:
     block: str = "skip"
     conv_clamp: float | None = None
     lr_multiplier: float = LR_MULTIPLIER
+    upsampling: str = FIR
+    class_means: bool = False
 
     @classmethod
     def from_shapes(
@@ -65,7 +68,7 @@ class StyleGAN2Architecture:
     ) -> StyleGAN2Architecture:
         """The dimensions behind a state dict's names and shapes.
 
-        config_hints: what these can't tell, "conv_clamp" and "lr_multiplier"; NVlabs' defaults where absent.
+        config_hints: what these can't tell, "conv_clamp", "lr_multiplier", "upsampling"; NVlabs' defaults where absent.
         Raises UnsupportedCheckpointError where a tensor is missing, left over or of another shape than this
         architecture's, or where a hint makes no sense.
         """
@@ -83,6 +86,7 @@ class StyleGAN2Architecture:
             channel_base=output[1] * largest,
             channel_max=channel_max,
             block=_block_kind(shapes),
+            upsampling=checked_upsampling((config_hints or {}).get("upsampling", FIR)),
             **known,
         )
         architecture.check(shapes)
@@ -99,6 +103,10 @@ class StyleGAN2Architecture:
                 f"resolution {size} found; expected a power of two from 4 to {MAX_RESOLUTION}"
             )
         checked(SHARED, {"conv_clamp": self.conv_clamp, "lr_multiplier": self.lr_multiplier})
+        if checked_upsampling(self.upsampling) == BILINEAR and self.block == "resnet":
+            raise UnsupportedCheckpointError(
+                "it is bilinear and has residual blocks; expected one of the two"
+            )
         if min(self.channel_base // size, self.channel_max) < 1:
             found = f"channel_base is {self.channel_base}, channel_max {self.channel_max}"
             raise UnsupportedCheckpointError(f"{found}; this leaves layers without channels")
@@ -112,6 +120,7 @@ class StyleGAN2Architecture:
                 channel_max=self.channel_max,
                 block=self.block,
                 conv_clamp=self.conv_clamp,
+                upsampling=self.upsampling,
             )
             return GeneratorModule(new_mapping(self, synthesis.num_ws), synthesis)
 
@@ -123,7 +132,14 @@ class StyleGAN2Architecture:
 
     def as_metadata(self) -> dict[str, str]:
         """The dimensions as strings, for a file's header; what has its default value is left out."""
-        defaults = {"c_dim": 0, "conv_clamp": None, "lr_multiplier": LR_MULTIPLIER, "block": self.block}
+        defaults = {
+            "c_dim": 0,
+            "conv_clamp": None,
+            "lr_multiplier": LR_MULTIPLIER,
+            "block": self.block,
+            "upsampling": FIR,
+        }
+        defaults["class_means"] = self.class_means
         values = {key: value for key, value in asdict(self).items() if defaults.get(key, "") != value}
         return {"architecture": self._name(), **{key: str(value) for key, value in values.items()}}
 
@@ -133,7 +149,8 @@ class StyleGAN2Architecture:
 
         Raises UnsupportedCheckpointError where one is malformed.
         """
-        return from_header(SHARED, metadata)
+        stored = {"upsampling": metadata["upsampling"]} if "upsampling" in metadata else {}
+        return {**from_header(SHARED, metadata), **stored}
 
     def _name(self) -> str:
         return f"stylegan2-{self.block}"

@@ -39,7 +39,8 @@ class StyleGAN3Architecture:
     are sampled critically; first_cutoff, first_stopband: frequencies of the first layer, in periods per image;
     last_stopband_rel: the last stopband relative to the cutoff; margin_size: pixels around the image;
     conv_kernel: 3 in configuration T, 1 in R, which has use_radial_filters too; conv_clamp: bound of the
-    activations, None where there is none; lr_multiplier: what the mapping network's weights are scaled with.
+    activations, None where there is none; lr_multiplier: what the mapping network's weights are scaled with;
+    class_means: whether each class has its own mean of w (see `MappingNetwork`), which the tensors' names tell.
     """
 
     z_dim: int
@@ -63,6 +64,7 @@ class StyleGAN3Architecture:
     use_radial_filters: bool = False
     conv_clamp: float | None = 256.0
     lr_multiplier: float = LR_MULTIPLIER
+    class_means: bool = False
 
     @classmethod
     def from_shapes(
@@ -135,7 +137,8 @@ class StyleGAN3Architecture:
 
     def as_metadata(self) -> dict[str, str]:
         """The dimensions as strings, for a file's header."""
-        return {"architecture": self._name(), **{key: str(value) for key, value in asdict(self).items()}}
+        values = {key: str(value) for key, value in asdict(self).items() if key != "class_means"}
+        return {"architecture": self._name(), **values}
 
     @staticmethod
     def metadata_hints(metadata: Mapping[str, str]) -> dict[str, Any]:
