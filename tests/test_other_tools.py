@@ -37,8 +37,7 @@ from tests.hostile_tools import refusal, written
 REFUSED = {
     "basicsr_official.pth": "BasicSR", "genforce_zoo.pth": "GenForce", "sefa_zoo.pth": "SeFa",
     "mmagic_stylegan2.pth": "mmagic",
-    "human_v2.pkl": "rectangular generator of 16x32", "human_v2_converted.pt": "rectangular generator of 16x32",
-    "eps696_rect.pkl": "rectangular generator of 40x24", "projected_gan_stylegan2.pkl": "projected-gan",
+    "projected_gan_stylegan2.pkl": "projected-gan",
     "projected_gan_stylegan2_dill.pkl": "projected-gan", "stylegan_xl_stem.pkl": "StyleGAN-XL",
     "stylegan_xl_conditional.pkl": "StyleGAN-XL", "refuse/gfpgan_stylegan2_clean.pth": "GFPGAN",
     "refuse/gfpgan_v1.pth": "GFPGAN", "refuse/gpen.pth": "GPEN", "refuse/projected_gan_fastgan.pkl": "FastGAN",
