@@ -15,6 +15,7 @@ from . import (
     fill,
     generators,
     inversion_files,
+    latents,
     losses,
     mask_sources,
     painted,
@@ -43,6 +44,7 @@ THEMES = (
     compositing,
     alignment,
     inversion_files,
+    latents,
 )
 
 

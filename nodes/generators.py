@@ -8,13 +8,17 @@ import folder_paths
 from comfy_api.latest import io
 
 from ..chunky_core import load_generator
+from ..chunky_core.checkpoints.formats.basicsr import OF_TWINS, is_of_twins
 from ..chunky_core.errors import MissingWeightsError
+from ..chunky_core.generator.settings import UPSAMPLINGS
 from .host import host_generator, plain_tensors
 from .model_files import file_in, files_in, stamp
+from .notices import show_notice
 from .types import GeneratorIO
 
 DEMO = "demo (built in)"
 FOLDER = "stylegan"
+AUTO = "auto"
 ENDINGS = (".safetensors", ".pkl", ".pt", ".pth", ".pdparams")
 
 
@@ -55,7 +59,17 @@ class LoadStyleGAN(io.ComfyNode):
                     default=DEMO,
                     tooltip="The generator. Files are .safetensors, .pkl, .pt, .pth or .pdparams in models/stylegan, "
                     "subfolders too; press R to refresh the list.",
-                )
+                ),
+                io.Combo.Input(
+                    "upsampling",
+                    options=[AUTO, *UPSAMPLINGS],
+                    default=AUTO,
+                    optional=True,
+                    tooltip="For files with BasicSR's names only, which hold one of two networks that nothing in the "
+                    "file tells apart: fir = BasicSR's StyleGAN2, bilinear = GFPGAN's. auto = as the file says, else "
+                    "fir, with a notice.",
+                    advanced=True,
+                ),
             ],
             outputs=[
                 GeneratorIO.Output(
@@ -74,16 +88,20 @@ class LoadStyleGAN(io.ComfyNode):
         return True
 
     @classmethod
-    def fingerprint_inputs(cls, name: str | None = None) -> str:
+    def fingerprint_inputs(cls, name: str | None = None, upsampling: str = AUTO) -> str:
         try:
-            return f"{name} {stamp(path_of(name or DEMO))}"
+            return f"{name} {stamp(path_of(name or DEMO))} {upsampling}"
         except MissingWeightsError:
             return f"{name} absent"
 
     @classmethod
-    def execute(cls, name: str) -> io.NodeOutput:
+    def execute(cls, name: str, upsampling: str = AUTO) -> io.NodeOutput:
         with plain_tensors():
-            return io.NodeOutput(host_generator(load_generator(path_of(name))))
+            asked = None if upsampling == AUTO else upsampling
+            generator = load_generator(path_of(name), upsampling=asked)
+            if is_of_twins(generator.metadata):
+                show_notice(f"{name}: {OF_TWINS}")
+            return io.NodeOutput(host_generator(generator))
 
 
 def path_of(name: str) -> str | Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Collection
 from pathlib import Path
 
 import folder_paths
@@ -142,13 +143,20 @@ class LoadInversion(io.ComfyNode):
 
 
 def saved_files() -> list[str]:
-    """Every .safetensors file below the output and the input folder, newest first, in the host's notation."""
+    """Every .safetensors file below the output and the input folder, see `files_of_host`."""
+    return files_of_host((SUFFIX,))
+
+
+def files_of_host(endings: Collection[str]) -> list[str]:
+    """Every file with one of `endings` below the output and the input folder, newest first, in the host's notation."""
     found: list[tuple[float, str]] = []
     for mark, root in (
         (" [output]", folder_paths.get_output_directory()),
         ("", folder_paths.get_input_directory()),
     ):
-        for path in Path(root).rglob(f"*{SUFFIX}"):
+        for path in Path(root).rglob("*"):
+            if not path.name.lower().endswith(tuple(endings)):
+                continue
             with contextlib.suppress(OSError):  # removed since, a link to what is gone, or not to be entered
                 if path.is_file():
                     found.append((path.stat().st_mtime, path.relative_to(root).as_posix() + mark))
@@ -157,11 +165,16 @@ def saved_files() -> list[str]:
 
 def problem_of_file(file: str) -> str | None:
     """Why a choice of the list can't be opened."""
-    if file == NO_FILE:
-        return f"there is no saved inversion yet; {HOW_TO_GET}"
+    return problem_of_choice(file, NO_FILE, "inversion", HOW_TO_GET)
+
+
+def problem_of_choice(file: str, none: str, kind: str, advice: str) -> str | None:
+    """Why a choice of such a list can't be opened. none: what the list says where it is empty."""
+    if file == none:
+        return f"there is {none}; {advice}"
     there = folder_paths.exists_annotated_filepath(file)
     if not there or not Path(folder_paths.get_annotated_filepath(file)).is_file():
-        return f"there is no inversion file {file!r} in the input or output folder; {HOW_TO_GET}"
+        return f"there is no {kind} file {file!r} in the input or output folder; {advice}"
     return None
 
 

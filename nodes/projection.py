@@ -8,6 +8,7 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..chunky_core.errors import InvalidInputError
+from ..chunky_core.generator.spaces import LatentCode
 from ..chunky_core.inversion import LossConfig, ProjectionConfig
 from ..chunky_core.inversion.config import STORED_NAMES
 from ..chunky_core.segments.label_names import split_names
@@ -18,6 +19,7 @@ from .runs import CONTINUE
 from .types import (
     AlignmentBatch,
     AlignmentIO,
+    CodeIO,
     GeneratorIO,
     InversionBatch,
     InversionIO,
@@ -45,11 +47,12 @@ class SegmentedProjection(io.ComfyNode):
                     optional=True,
                     tooltip="From Perceptual Loss. Without it the squared colour difference is used.",
                 ),
-                InversionIO.Input(
+                io.MultiType.Input(
                     "start",
+                    types=[InversionIO, CodeIO],
                     optional=True,
                     tooltip="An earlier inversion to set out from instead of the mean code, or to go on with; see "
-                    "start_as.",
+                    "start_as. Or a code, from Load Latent or Sample StyleGAN.",
                 ),
                 *projection_inputs(),
                 AlignmentIO.Input(
@@ -77,7 +80,7 @@ class SegmentedProjection(io.ComfyNode):
         refine: str,
         start_as: str,
         loss: LossConfig | None = None,
-        start: InversionBatch | None = None,
+        start: InversionBatch | LatentCode | None = None,
         alignment: AlignmentBatch | None = None,
         preset: str = CUSTOM,
         **widgets: Any,

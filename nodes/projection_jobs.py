@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 from torch import Tensor
 
 from ..chunky_core.callbacks import Callback
 from ..chunky_core.generator.generator import Generator
+from ..chunky_core.generator.spaces import LatentCode
 from ..chunky_core.inversion import Alignment, Inversion, ProjectionConfig, project
 from ..chunky_core.inversion.config import EARLIER, plain_settings
+from ..chunky_core.inversion.given_codes import inversion_from_code, single_codes
 from ..chunky_core.inversion.presets import preset_steps, preset_steps_done, project_preset
 from ..chunky_core.inversion.projector import check_photo
 from ..chunky_core.inversion.record import photo_digest
@@ -25,6 +27,7 @@ from .projection_inputs import CUSTOM
 from .runs import Keep, run_jobs
 from .types import AlignmentBatch, InversionBatch, SegmentsBatch
 
+Start: TypeAlias = InversionBatch | LatentCode | tuple[None]
 LEFT_BEHIND = (
     "The inversion in start is tuned. The projection sets out from its codes with the generator's own weights, which "
     "draw them otherwise; tune the result again."
@@ -106,11 +109,19 @@ class ProjectionJob:
         return self.aligned(found)
 
 
+def started_from_codes(hosted: HostedGenerator, code: LatentCode, photos: list[Tensor]) -> InversionBatch:
+    """For each photo an inversion of one segment, drawn by the code; one code serves all photos."""
+    codes = per_photo(tuple(single_codes(code)), len(photos), "starting codes")
+    with plain_tensors():
+        pairs = zip(codes, photos, strict=True)
+        return tuple(inversion_from_code(hosted.generator, one, photo) for one, photo in pairs)
+
+
 def project_photos(
     hosted: HostedGenerator,
     image: Tensor,
     segments: SegmentsBatch,
-    start: InversionBatch | tuple[None],
+    start: Start,
     config: ProjectionConfig,
     *,
     preset: str,
@@ -126,7 +137,7 @@ def checked_jobs(
     hosted: HostedGenerator,
     image: Tensor,
     segments: SegmentsBatch,
-    start: InversionBatch | tuple[None],
+    start: Start,
     config: ProjectionConfig,
     preset: str,
     alignment: AlignmentBatch | None,
@@ -146,6 +157,8 @@ def checked_jobs(
         if preset == CUSTOM:  # a preset suits itself to generator and segments
             check_setup(hosted.generator, masks, segment_spaces(masks, config), config)
         check_later_nodes(masks.names, hosted.generator)
+    if isinstance(start, LatentCode):
+        start = started_from_codes(hosted, start, photos)
     for one in start:
         if one is not None:
             check_start(hosted.generator, one)

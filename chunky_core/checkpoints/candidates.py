@@ -8,12 +8,13 @@ from typing import Any
 
 from . import lit_ema, tensor_names
 from .checkpoint import MAX_NAME, PartialCheckpoint, Weights, fields, weights_of
-from .formats import nvlabs, tensorflow
+from .formats import layouts, nvlabs, tensorflow
 from .pickles.rebuild import Record
 
 # Of weights alike, those under the first of these are meant
 HOLDERS = ("g_ema", "g", "generator", "state_dict", "model")
 UNAVERAGED = {"g", "gen", "generator", "netg", "params", "model"}
+_ANCHORS = tuple(layouts.STARTS)
 MAX_NESTING = 4
 MAX_CANDIDATES = 64
 
@@ -127,7 +128,9 @@ def _walk(
     elif nvlabs.is_module(value):
         if _looks_like_generator(value):
             yield Candidate(path, value, around)
-    else:
+    elif not (
+        isinstance(value, Record) and value.unknown
+    ):  # what is inside an unknown object isn't looked at
         entries = dict(enumerate(value)) if isinstance(value, tuple | list) else fields(value)
         yield from _among_tensors(entries, path, around)
         yield from _without_dots(lit_ema.flattened(entries), path, (*around, entries))
@@ -141,9 +144,7 @@ def _among_tensors(
     entries: Entries, path: tuple[str, ...], around: tuple[Entries, ...]
 ) -> Iterator[Candidate]:
     weights = weights_of(entries)
-    if not any(
-        tensor_names.without_wrappers(name).endswith((".fc0.weight", "style.1.weight")) for name in weights
-    ):
+    if not any(tensor_names.without_wrappers(name).endswith(_ANCHORS) for name in weights):
         return
     clean: Weights = tensor_names.unwrapped(lit_ema.without(weights))
     for prefix in tensor_names.generator_prefixes(clean):

@@ -23,9 +23,9 @@ from .checkpoint import (
 )
 from .containers.content import Content
 from .contents_summary import EXPECTED, describe, names_in, native_file
-from .formats import native, nvlabs, paddle, rosinality, tensorflow
+from .formats import layouts, native, nvlabs, paddle, rosinality, tensorflow
 from .formats.tool_signatures import tool_beside_generator, tool_of_tensors
-from .pickles.rebuild import TensorRef
+from .pickles.rebuild import TensorRef, refused, unknown_in
 
 MAX_LISTED = 50
 _UNLISTED = (*stored_w_avg.NAMES, paddle.NAMES)
@@ -36,17 +36,26 @@ def find_generator(content: Content, limit: int) -> PartialCheckpoint:
 
     limit: the most bytes that its tensors may have together. Tensors can share their bytes, so a small file
     could otherwise ask for any amount of memory.
-    Raises UnsupportedCheckpointError saying what the file holds where that is no generator.
+    Raises UnsupportedCheckpointError saying what the file holds where that is no generator, and naming a class that is
+    not on the list where the generator that is meant reaches an object of it.
     """
     if native.is_native(content.metadata):
         return native.partial_checkpoint(_checked(weights_of(content.value), limit), content.metadata)
     found = candidates.find_candidates(content.value)
+    _refuse_unknown(found[0].source if found else content.value)
     if not found:
         raise UnsupportedCheckpointError(_refusal(content))
     partial = _partial_checkpoint(found[0], limit)
     candidates.note_choice(found, partial)
     partial.format += " (.safetensors)" if content.container == "safetensors" else ""
     return partial
+
+
+def _refuse_unknown(value: object) -> None:
+    """Raises for what reaches an object of an unknown class; a generator may lie beside one, not contain one."""
+    name = unknown_in(value)
+    if name is not None:
+        raise refused(name)
 
 
 def _refusal(content: Content) -> str:
@@ -134,10 +143,7 @@ def _among_names(
         raise UnsupportedCheckpointError(tool)
     own_names = {name: value for name, value in chosen.items() if name not in stored_w_avg.NAMES}
     _checked(own_names, limit)
-    if "style.1.weight" in chosen:
-        partial = rosinality.partial_checkpoint(own_names, around[-1:])
-    else:
-        partial = nvlabs.partial_checkpoint(own_names, modules)
+    partial = layouts.partial_checkpoint(own_names, modules, around[-1:])
     average = stored_w_avg.find_w_avg((chosen, beside or {}, *reversed(around)))
     if average and is_weight(average[1]):
         _checked({**own_names, average[0]: average[1]}, limit)  # type: ignore[dict-item]

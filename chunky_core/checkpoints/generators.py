@@ -19,6 +19,7 @@ from ..errors import InvalidInputError, MissingWeightsError, UnsupportedCheckpoi
 from ..generator.architecture import architecture_from, build_module
 from ..generator.generator import Generator, weights_fingerprint
 from ..generator.module import shapes_of
+from ..generator.settings import UPSAMPLINGS
 from ..saving import save_tensors
 from .checkpoint import Checkpoint, PartialCheckpoint
 from .completion import complete, draw_noise, estimate_w_avg
@@ -26,6 +27,7 @@ from .containers.content import Content, open_content
 from .containers.mapped_file import one_line
 from .detect import find_generator
 from .formats import native
+from .formats.basicsr import choose_upsampling
 from .formats.native import FORMAT, VERSION
 from .supported import check_supported
 
@@ -34,43 +36,56 @@ MARGIN = 64 << 20  # bytes that a small file's tensors may need beyond twice its
 
 
 def load_generator(
-    path: str | os.PathLike[str], device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
+    path: str | os.PathLike[str],
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype = torch.float32,
+    *,
+    upsampling: str | None = None,
 ) -> Generator:
     """Reads a generator of any supported format, told apart by content; "demo" is the one of this package.
 
     Its metadata has "format", "source" (the file's name unless the file says more) and "notes". May be called
     in inference mode; the result can be differentiated through outside of it. Warns, naming the tensors, where
     weights are not finite.
+
+    upsampling: "fir" or "bilinear" says which of two networks a file of BasicSR's names holds, its own or GFPGAN's
+    bilinear one, which nothing in the file tells; None takes its own and says so in the notes.
     Raises MissingWeightsError for a missing file, UnsupportedCheckpointError where it is something else,
-    InvalidInputError for a device that can't be used here and another dtype than float16, bfloat16, float32, float64.
+    InvalidInputError for a device that can't be used here and another dtype than float16, bfloat16, float32, float64,
+    or an unknown upsampling.
     """
     device = usable_device(device)
     if dtype not in FLOATS:
         raise InvalidInputError(f"dtype is {dtype!r}; expected one of {', '.join(map(str, FLOATS))}")
-    with torch.inference_mode(False), read_checkpoint(path) as checkpoint:
+    with torch.inference_mode(False), read_checkpoint(path, upsampling=upsampling) as checkpoint:
         _warn_if_not_finite(_file(path), checkpoint.state)
         module = build_module(checkpoint.architecture, checkpoint.state, device, dtype)
         exact = dtype in (torch.float32, torch.float64)  # else the module's weights are rounded
-        fingerprint = None if exact else weights_fingerprint(checkpoint.state)
+        fingerprint = None if exact else weights_fingerprint(checkpoint.state, checkpoint.architecture)
         return Generator(module, checkpoint.metadata, fingerprint)
 
 
 @contextmanager
-def read_checkpoint(path: str | os.PathLike[str]) -> Iterator[Checkpoint]:
+def read_checkpoint(path: str | os.PathLike[str], *, upsampling: str | None = None) -> Iterator[Checkpoint]:
     """What a weights file holds, without copying it; the state's tensors are valid inside the `with`.
 
+    upsampling: see `load_generator`.
     Raises MissingWeightsError for a missing file, UnsupportedCheckpointError where it holds no supported
-    generator.
+    generator, or one that doubles in another way than `upsampling`; InvalidInputError for an unknown upsampling.
     """
+    if upsampling not in (None, *UPSAMPLINGS):
+        raise InvalidInputError(
+            f"upsampling is {upsampling!r}; expected one of {', '.join(UPSAMPLINGS)} or None"
+        )
     file = _file(path)
     with suppress(OSError):  # `open_content` names what else is wrong with a path
         if not file.exists() and not file.is_symlink():
             raise MissingWeightsError(
                 f"there is no generator file {file}; check the path or reinstall the package"
             )
-    with open_content(file) as content:
+    with open_content(file, unknown=True) as content:
         try:
-            checkpoint = _interpreted(file, content)
+            checkpoint = _interpreted(file, content, upsampling)
         except UnsupportedCheckpointError as error:
             raise UnsupportedCheckpointError(f"{file.name}: {one_line(error)}") from error
         yield checkpoint
@@ -102,8 +117,9 @@ def _file(path: str | os.PathLike[str]) -> Path:
     return DEMO if path == "demo" else Path(path)
 
 
-def _interpreted(file: Path, content: Content) -> Checkpoint:
+def _interpreted(file: Path, content: Content, upsampling: str | None) -> Checkpoint:
     partial = find_generator(content, 2 * file.stat().st_size + MARGIN)
+    choose_upsampling(partial, upsampling)
     is_native = native.is_native(content.metadata)
     check_supported(partial, size_of_z_is_known=is_native)
     estimate = not is_native and complete(partial)

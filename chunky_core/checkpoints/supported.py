@@ -5,6 +5,8 @@ from __future__ import annotations
 from ..errors import UnsupportedCheckpointError
 from .checkpoint import PartialCheckpoint
 
+_Z_LIKE_W = ("rosinality", "PaddleGAN", "BasicSR", "GFPGAN", "mmagic")  # tools whose z is as wide as w
+
 
 def check_supported(partial: PartialCheckpoint, size_of_z_is_known: bool) -> None:
     """Raises UnsupportedCheckpointError for a conditional generator without its embedding.
@@ -25,7 +27,7 @@ def _check_embedding(partial: PartialCheckpoint) -> None:
     if type(stated) is int and stated > 0:
         conditional |= inputs != stated
     elif inputs > width:
-        rosinality = partial.format.startswith(("rosinality", "PaddleGAN"))  # there z is as wide as w
+        rosinality = partial.format.startswith(_Z_LIKE_W)
         conditional |= inputs >= 2 * width if rosinality else inputs == 2 * width
         partial.notes.append(f"z has {inputs} numbers, w {width}; a class's embedding may be missing")
     if conditional:

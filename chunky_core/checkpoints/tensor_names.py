@@ -8,6 +8,7 @@ from typing import Any
 
 from ..errors import UnsupportedCheckpointError
 from .checkpoint import MAX_NAME, Weight, Weights
+from .formats.layouts import STARTS
 from .pickles.rebuild import TensorRef
 
 # What torch.compile, DDP, FSDP, activation checkpointing, Lightning and DeepSpeed insert into names
@@ -47,8 +48,8 @@ _OTHERS = {
     "augment",
 }
 MAX_PREFIXES = 64
-_ANCHOR = re.compile(r"((?:[\w-]+\.){0,8})(?:mapping\.fc0|style\.1)\.weight")
-_STARTS = ("synthesis.b4.const", "synthesis.input.freqs", "input.input")
+_STARTS = tuple(start for starts in STARTS.values() for start in starts)
+_ANCHOR = re.compile(rf"((?:[\w-]+\.){{0,8}})(?:{'|'.join(map(re.escape, STARTS))})")
 
 
 def is_averaged(path: Iterable[str]) -> bool:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import torch
 
-from ..checkpoints.generators import DEMO, load_generator, save_generator
+from ..checkpoints.generators import DEMO, save_generator
 from ..errors import InvalidInputError
+from .generator_file import add_upsampling_option, open_generator
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16}
 
@@ -26,6 +27,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--licence", metavar="TEXT", help="kept in the file's header; the authors' licence stays"
     )
+    add_upsampling_option(parser)
     parser.set_defaults(run=run)
 
 
@@ -38,7 +40,7 @@ def run(options: argparse.Namespace) -> None:
         raise InvalidInputError(f"{target} is the input itself; give another name for the output")
     if not target.parent.is_dir():
         raise InvalidInputError(f"the folder {target.parent} does not exist; make it first")
-    generator = load_generator(source)
+    generator = open_generator(source, options.upsampling)
     header = {"source": source.name, "source_sha256": sha256(source)}
     if options.licence:
         header["licence"] = options.licence.encode(

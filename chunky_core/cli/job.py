@@ -13,6 +13,7 @@ from torch import Tensor
 from ..compositing import CompositeMode, KeepDetail, Replace
 from ..editing.edits import check_direction
 from ..generator.generator import Generator
+from ..generator.spaces import LatentCode
 from ..inversion import Edit, Inversion, ProjectionConfig, TuningConfig
 from ..inversion.fits import fit_report
 from ..inversion.presets import preset_steps
@@ -32,7 +33,8 @@ class Job:
 
     config: of the projections; preset: of that by segments, "" = as the config says. tuning: None = the weights stay.
     replace, keep_detail, mode: of `composite`. resume: go on with what an earlier run left in the folder, where it
-    left something. profile: an ICC profile of RGB, which composite and reconstruction get.
+    left something. start: codes that the projections set out from. profile: an ICC profile of RGB, which composite and
+    reconstruction get.
     """
 
     generator: Generator
@@ -47,6 +49,7 @@ class Job:
     keep_detail: KeepDetail = "keep and move"
     mode: CompositeMode = "seam only"
     resume: bool = False
+    start: Inversion | LatentCode | None = None
     profile: bytes | None = None
 
     def check_names(self) -> None:
@@ -80,6 +83,7 @@ class Job:
     def projections(self, folder: Path) -> list[PhotoTask]:
         """The projection by segments and, where it is to be compared with, that by one code."""
         shared: dict[str, Any] = {"generator": self.generator, "photo": self.photo, "resume": self.resume}
+        shared["start"] = self.start
         config = self.config
         own = shared | {"title": f"segments ({self.title})", "segments": self.segments, "edits": self.edits}
         own["path"] = folder / INVERSION
@@ -91,6 +95,10 @@ class Job:
         if not self.compare_global:
             return [task]
         whole, title = single_segment(self.segments.size), f"global ({config.space})"
+        if (
+            isinstance(self.start, Inversion) and len(self.start.segments) > 1
+        ):  # which has no code of the whole photo
+            shared["start"] = None
         return [
             task,
             ProjectionTask(title=title, segments=whole, config=config, path=folder / GLOBAL, **shared),

@@ -9,16 +9,18 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..checkpoints.generators import load_generator
 from ..compositing import CompositeMode, KeepDetail, Replace
 from ..devices import usable_device
 from ..editing import load_directions, parse_edit
 from ..errors import InvalidInputError
-from ..generator.spaces import SPACES
-from ..inversion import ProjectionConfig, TuningConfig
+from ..generator.generator import Generator
+from ..generator.spaces import SPACES, LatentCode
+from ..inversion import Inversion, ProjectionConfig, TuningConfig, load_inversion, load_latent
+from ..inversion.inversion_files import is_saved_inversion
 from ..inversion.presets import PRESETS
 from ..segments import SegmentMasks
 from ..segments.label_names import split_names
+from .generator_file import add_upsampling_option, open_generator
 from .job import Job
 
 REPLACE: dict[str, Replace] = {"edited": "edited segments", "all": "all segments"}
@@ -58,6 +60,15 @@ def add_job_options(parser: argparse.ArgumentParser) -> None:
         "when it is stopped",
     )
     parser.add_argument("--generator", default="demo", help="any StyleGAN file, see `inspect`, or 'demo'")
+    add_upsampling_option(parser)
+    parser.add_argument(
+        "--start",
+        type=Path,
+        metavar="FILE",
+        help="codes that the projection sets out from: a saved inversion, or one code of another tool "
+        "(projected_w.npz, a .pt of e4e, Pivotal Tuning or rosinality's projector, .npy); with --resume what was left "
+        "in --out counts instead",
+    )
     parser.add_argument("--directions", default="demo", help="a directions file, or 'demo'")
     add_projection_options(parser)
     add_tuning_options(parser)
@@ -155,8 +166,9 @@ def named_folder(text: str) -> Path:
 
 
 def model_files(options: argparse.Namespace) -> list[Path]:
-    """The files that --generator and --directions name; "demo" is none."""
-    return [Path(name) for name in (options.generator, options.directions) if name != "demo"]
+    """The files that --generator, --directions and --start name; "demo" is none."""
+    named = [Path(name) for name in (options.generator, options.directions) if name != "demo"]
+    return named + ([] if options.start is None else [options.start])
 
 
 def job_from_options(
@@ -164,8 +176,10 @@ def job_from_options(
 ) -> Job:
     """The job that the options describe on an open photo. Raises a ChunkyError for what can't be opened or done."""
     directions = load_directions(options.directions)
+    device = usable_device(options.device, "--device")
+    generator = open_generator(options.generator, options.upsampling, device)
     return Job(
-        generator=load_generator(options.generator, device=usable_device(options.device, "--device")),
+        generator=generator,
         photo=photo,
         segments=segments,
         edits=tuple(parse_edit(text, directions) for text in options.edit),
@@ -177,8 +191,14 @@ def job_from_options(
         keep_detail=KEEP_DETAIL[options.keep_detail],
         mode=SEAMS[options.seams],
         resume=options.resume,
+        start=None if options.start is None else opened_start(options.start, generator),
         profile=profile,
     )
+
+
+def opened_start(path: Path, generator: Generator) -> Inversion | LatentCode:
+    """The codes in a file: a saved inversion of ours, or a code of another tool. Raises a ChunkyError."""
+    return load_inversion(path) if is_saved_inversion(path) else load_latent(path, generator)
 
 
 def _config(options: argparse.Namespace) -> ProjectionConfig:

@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from ..errors import ChunkyError, InvalidInputError
+from ..generator.spaces import LatentCode
 from ..inversion import Inversion, LossConfig, ProjectionConfig, project
 from ..inversion.config import EARLIER, plain_settings
 from ..inversion.presets import check_same_job, project_preset
@@ -21,12 +22,13 @@ PRESET = "preset"  # the entry of an inversion's settings
 
 @dataclass(frozen=True, kw_only=True)
 class PhotoTask(Task):
-    """photo: [1,3,H,W] in [-1,1] of the generator's resolution."""
+    """photo: [1,3,H,W] in [-1,1] of the generator's resolution; start: codes to set out from where it begins anew."""
 
     noun = "projection"
 
     photo: Tensor
     segments: SegmentMasks
+    start: Inversion | LatentCode | None = None
 
     def check_goes_on(self, found: Inversion) -> None:
         try:
@@ -53,7 +55,7 @@ class ProjectionTask(PhotoTask):
 
     def work(self, earlier: Inversion | None, **watching: Any) -> Inversion:
         given = (self.generator, self.photo, self.segments, self.config)
-        return project(*given, start=earlier, resume=earlier is not None, **watching)
+        return project(*given, start=earlier or self.start, resume=earlier is not None, **watching)
 
     def settings(self) -> dict[str, Any]:
         return {PRESET: "", **plain_settings(self.config)}
@@ -79,7 +81,7 @@ class PresetTask(PhotoTask):
         given = (self.generator, self.photo, self.segments, self.preset)
         resume = earlier is not None
         return project_preset(
-            *given, loss=self.loss, seed=self.seed, start=earlier, resume=resume, **watching
+            *given, loss=self.loss, seed=self.seed, start=earlier or self.start, resume=resume, **watching
         )
 
     def settings(self) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from .module import (
     shapes_of,
 )
 from .region_plan import CONST_SIZE
-from .settings import SHARED, checked, from_header
+from .settings import BILINEAR, FIR, SHARED, checked, checked_upsampling, from_header
 from .stylegan2 import SynthesisNetwork, doublings_between
 
 __all__ = [
@@ -48,7 +48,8 @@ class StyleGAN2Architecture:
     img_resolution: the longer side of its images; const_size: (height, width) of the learnt constant, which block b4
     starts from and each further one doubles: (4, 2) in StyleGAN-Human, anything in eps696's stylegan2ada; block:
     "skip", "resnet" or "orig"; conv_clamp: bound of the layers' outputs, None where there is none;
-    lr_multiplier: what the mapping network's weights are scaled with.
+    lr_multiplier: what the mapping network's weights are scaled with; upsampling: "fir" or "bilinear";
+    class_means: whether each class has its own mean of w (see `MappingNetwork`), which the tensors' names tell.
     """
 
     z_dim: int
@@ -62,6 +63,8 @@ class StyleGAN2Architecture:
     block: str = "skip"
     conv_clamp: float | None = None
     lr_multiplier: float = LR_MULTIPLIER
+    upsampling: str = FIR
+    class_means: bool = False
     const_size: tuple[int, int] = CONST_SIZE
 
     @property
@@ -76,7 +79,7 @@ class StyleGAN2Architecture:
     ) -> StyleGAN2Architecture:
         """The dimensions behind a state dict's names and shapes.
 
-        config_hints: what these can't tell, "conv_clamp" and "lr_multiplier"; NVlabs' defaults where absent.
+        config_hints: what these can't tell, "conv_clamp", "lr_multiplier", "upsampling"; NVlabs' defaults where absent.
         Raises UnsupportedCheckpointError where a tensor is missing, left over or of another shape than this
         architecture's, or where a hint makes no sense.
         """
@@ -95,6 +98,7 @@ class StyleGAN2Architecture:
             channel_base=output[1] * largest,
             channel_max=channel_max,
             block=_block_kind(shapes),
+            upsampling=checked_upsampling((config_hints or {}).get("upsampling", FIR)),
             const_size=const_size,
             **known,
         )
@@ -108,6 +112,10 @@ class StyleGAN2Architecture:
         """
         largest = self._largest_block()
         checked(SHARED, {"conv_clamp": self.conv_clamp, "lr_multiplier": self.lr_multiplier})
+        if checked_upsampling(self.upsampling) == BILINEAR and self.block == "resnet":
+            raise UnsupportedCheckpointError(
+                "it is bilinear and has residual blocks; expected one of the two"
+            )
         if min(self.channel_base // largest, self.channel_max) < 1:
             found = f"channel_base is {self.channel_base}, channel_max {self.channel_max}"
             raise UnsupportedCheckpointError(f"{found}; this leaves layers without channels")
@@ -121,6 +129,7 @@ class StyleGAN2Architecture:
                 channel_max=self.channel_max,
                 block=self.block,
                 conv_clamp=self.conv_clamp,
+                upsampling=self.upsampling,
                 const_size=self.const_size,
             )
             return GeneratorModule(new_mapping(self, synthesis.num_ws), synthesis)
@@ -132,7 +141,14 @@ class StyleGAN2Architecture:
 
     def as_metadata(self) -> dict[str, str]:
         """The dimensions as strings, for a file's header; what has its default value is left out."""
-        defaults = {"c_dim": 0, "conv_clamp": None, "lr_multiplier": LR_MULTIPLIER, "block": self.block}
+        defaults = {
+            "c_dim": 0,
+            "conv_clamp": None,
+            "lr_multiplier": LR_MULTIPLIER,
+            "block": self.block,
+            "upsampling": FIR,
+        }
+        defaults["class_means"] = self.class_means
         values = {key: value for key, value in asdict(self).items() if defaults.get(key, "") != value}
         del values["const_size"]
         if self.const_size != CONST_SIZE:
@@ -148,7 +164,8 @@ class StyleGAN2Architecture:
 
         Raises UnsupportedCheckpointError where one is malformed.
         """
-        return from_header(SHARED, metadata)
+        stored = {"upsampling": metadata["upsampling"]} if "upsampling" in metadata else {}
+        return {**from_header(SHARED, metadata), **stored}
 
     def _largest_block(self) -> int:
         """The number in the last block's name: 4 for the constant's, doubled by every block."""

@@ -21,13 +21,14 @@ _CACHED = 2**20  # feature values of one resolution
 class BlockShape(NamedTuple):
     """The channels of one resolution: of the features below (0: none), of its own, of its RGB output (0: none).
 
-    skip: whether it has a residual block's other way.
+    skip: whether it has a residual block's other way; bilinear: whether its first convolution comes after doubling.
     """
 
     below: int
     channels: int
     rgb: int
     skip: bool
+    bilinear: bool = False
 
 
 class Cost(NamedTuple):
@@ -72,7 +73,10 @@ def block_cost(shape: BlockShape, features_in: int, conv0: int, conv1: int) -> B
     macs = (9 * channels + shape.rgb) * channels * conv1
     if not below:
         return BlockCost(macs, channels * conv1, 9 * channels**2, 1)
-    macs += 9 * below * channels * features_in + 16 * channels * conv0
+    if shape.bilinear:
+        macs += 9 * below * channels * conv0 + 4 * below * conv0
+    else:
+        macs += 9 * below * channels * features_in + 16 * channels * conv0
     if shape.skip:
         macs += below * channels * features_in + 4 * channels * conv1
     return BlockCost(macs, channels * (conv0 + conv1), 9 * channels * (channels + below), 2)

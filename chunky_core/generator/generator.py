@@ -18,6 +18,7 @@ from .architecture import Architecture, GeneratorModule, architecture_of, build_
 from .batches import Batch
 from .cost import Cost
 from .region_plan import SynthesisPlan
+from .settings import FIR
 
 
 class Generator:
@@ -78,7 +79,7 @@ class Generator:
         Computed when first asked for: on a large generator that takes longer than loading it.
         """
         if self._fingerprint is None:
-            self._fingerprint = weights_fingerprint(self.module.state_dict())
+            self._fingerprint = weights_fingerprint(self.module.state_dict(), self.architecture)
         return self._fingerprint
 
     @property
@@ -266,9 +267,14 @@ class Generator:
         return [style.to(self.dtype) for style in styles]
 
 
-def weights_fingerprint(state: Mapping[str, Tensor]) -> str:
-    """SHA-256 (hex) of a state dict's names, shapes and float32 values, whatever their order and device."""
+def weights_fingerprint(state: Mapping[str, Tensor], architecture: Architecture) -> str:
+    """SHA-256 (hex) of a state dict's names, shapes and float32 values, whatever their order and device.
+
+    Of two networks with the same weights that draw differently, the bilinear one has another.
+    """
     digest = hashlib.sha256()
+    upsampling = getattr(architecture, "upsampling", FIR)
+    digest.update(b"" if upsampling == FIR else upsampling.encode())
     for name in sorted(state):
         values = state[name].detach().to("cpu", torch.float32).contiguous()
         digest.update(f"{name}{tuple(values.shape)}".encode())

@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from ..boxes import Box
 from ..memory_layout import layout_of, memory_format
 from .mapping import FullyConnectedLayer
 from .ops import (
     LRELU_GAIN,
+    bilinear,
     conv3x3,
     convolve,
+    cut,
     demodulation,
     drawn,
     upsample_rgb,
@@ -26,6 +29,8 @@ from .ops import (
     weight_energy,
 )
 from .region_plan import Window
+from .region_plan import window as window_of
+from .settings import FIR
 from .styled_convolution import (
     scale_channels,
     scaled_convolution,
@@ -141,6 +146,17 @@ class SynthesisLayer(nn.Module):
         return kept
 
 
+class BilinearSynthesisLayer(SynthesisLayer):
+    """A layer that doubles bilinearly first, then convolves as one that doesn't double (GFPGAN's StyleGAN2)."""
+
+    def forward(self, x: Tensor, styles: Tensor, noise: Tensor | None, window: Window) -> Tensor:
+        """As of a SynthesisLayer that doubles; `window` is what such a one reads."""
+        doubled = bilinear(x)
+        whole = Box(0, 0, *doubled.shape[2:])
+        # the FIR filter reads one pixel more after the result than a 3x3 convolution
+        return super().forward(doubled, styles, noise, window_of(window.box.grow(0, -1), whole))
+
+
 class ToRGBLayer(nn.Module):
     """Modulated 1x1 convolution to the image's channels, without demodulation; clamped to +-conv_clamp."""
 
@@ -187,7 +203,8 @@ class SynthesisBlock(nn.Module):
     """Both convolutions of one resolution (the first: one on a learnt constant) and what goes with them.
 
     kind: "skip" has an RGB output, "resnet" a way past both convolutions, "orig" neither; the last block has
-    an RGB output whatever its kind. size: of its features; is_first: whether it starts from the constant.
+    an RGB output whatever its kind. size: of its features; is_first: whether it starts from the constant;
+    upsampling: "fir" or "bilinear".
     """
 
     resample_filter: Tensor
@@ -204,22 +221,32 @@ class SynthesisBlock(nn.Module):
         is_first: bool = False,
         is_last: bool = False,
         conv_clamp: float | None = None,
+        upsampling: str = FIR,
     ) -> None:
         super().__init__()
-        self.is_first = is_first
+        self.is_first, self.upsampling = is_first, upsampling
         residual = kind == "resnet" and not is_first
-        make = partial(SynthesisLayer, w_dim=w_dim, size=size, conv_clamp=conv_clamp)
+        settings: dict[str, Any] = {"w_dim": w_dim, "size": size, "conv_clamp": conv_clamp}
         if is_first:
             self.const = nn.Parameter(drawn(out_channels, *size))
+        elif upsampling == FIR:
+            self.conv0 = SynthesisLayer(in_channels, out_channels, up=True, **settings)
         else:
-            self.conv0 = make(in_channels, out_channels, up=True)
-        self.conv1 = make(out_channels, out_channels, up=False, gain=math.sqrt(0.5) if residual else 1.0)
+            self.conv0 = BilinearSynthesisLayer(in_channels, out_channels, up=False, **settings)
+        gain = math.sqrt(0.5) if residual else 1.0
+        self.conv1 = SynthesisLayer(out_channels, out_channels, up=False, gain=gain, **settings)
         shown = is_last or kind == "skip"
         self.torgb = (
             ToRGBLayer(out_channels, img_channels, w_dim=w_dim, conv_clamp=conv_clamp) if shown else None
         )
         self.skip = SkipLayer(in_channels, out_channels) if residual else None
         self.register_buffer("resample_filter", fir_filter())
+
+    def doubled(self, image: Tensor, window: Window) -> Tensor:
+        """A window of the doubled RGB image [B,C,..] of the resolution below."""
+        if self.upsampling == FIR:
+            return upsample_rgb(image, self.resample_filter, window)
+        return cut(bilinear(image), window)
 
     def styled_layers(self) -> Iterator[tuple[str, SynthesisLayer | ToRGBLayer]]:
         """The layers that take styles, with their names, in the order of synthesis."""

@@ -33,9 +33,14 @@ class FullyConnectedLayer(nn.Module):
 
 
 class MappingNetwork(nn.Module):
-    """z and class labels -> w: both normalised, then `num_layers` fully connected layers with leaky ReLU."""
+    """z and class labels -> w: both normalised, then `num_layers` fully connected layers with leaky ReLU.
+
+    class_means: whether each class has its own mean of w, and is described by z_dim in place of w_dim numbers
+    (StyleGAN-XL, Sauer et al. 2022).
+    """
 
     w_avg: Tensor
+    class_w_avg: Tensor | None
 
     def __init__(
         self,
@@ -45,19 +50,22 @@ class MappingNetwork(nn.Module):
         num_layers: int = 8,
         c_dim: int = 0,
         lr_multiplier: float = LR_MULTIPLIER,
+        class_means: bool = False,
     ) -> None:
         super().__init__()
         self.z_dim, self.w_dim, self.c_dim, self.num_ws = z_dim, w_dim, c_dim, num_ws
         self.num_layers, self.lr_multiplier = num_layers, lr_multiplier
+        described = z_dim if class_means else w_dim
         if c_dim:
-            self.embed = FullyConnectedLayer(c_dim, w_dim)
-        in_features = z_dim + w_dim if c_dim else z_dim
+            self.embed = FullyConnectedLayer(c_dim, described)
+        in_features = z_dim + described if c_dim else z_dim
         for index in range(num_layers):
             self.add_module(
                 f"fc{index}", FullyConnectedLayer(in_features, w_dim, lr_multiplier=lr_multiplier)
             )
             in_features = w_dim
         self.register_buffer("w_avg", torch.zeros(w_dim))
+        self.register_buffer("class_w_avg", torch.zeros(c_dim, w_dim) if class_means else None)
 
     def config_hints(self) -> dict[str, Any]:
         """What the tensors' shapes don't tell."""
@@ -84,12 +92,18 @@ class MappingNetwork(nn.Module):
         if truncation_psi == 1.0:
             return ws.contiguous()
         cutoff = self.num_ws if truncation_cutoff is None else truncation_cutoff
-        truncated = self.w_avg.lerp(ws[:, :cutoff], truncation_psi)
+        truncated = self._mean(c).lerp(ws[:, :cutoff], truncation_psi)
         return torch.cat([truncated, ws[:, cutoff:]], dim=1)
 
+    def _mean(self, c: Tensor | None) -> Tensor:
+        """What truncation pulls to: the mean of w [w_dim], or those of the classes c: [B,c_dim] as [B,1,w_dim]."""
+        if self.class_w_avg is None or c is None:
+            return self.w_avg
+        return self.class_w_avg[c.argmax(dim=1)].unsqueeze(1)
 
-def mapping_dimensions(shapes: Mapping[str, Sequence[int]]) -> dict[str, int]:
-    """z_dim, w_dim, c_dim and mapping_layers behind the shapes of "mapping.fc0.weight" and so on.
+
+def mapping_dimensions(shapes: Mapping[str, Sequence[int]]) -> dict[str, Any]:
+    """z_dim, w_dim, c_dim, mapping_layers and class_means behind the shapes of "mapping.fc0.weight" and so on.
 
     The first layer's tensor must be there and have two dimensions.
     """
@@ -97,8 +111,11 @@ def mapping_dimensions(shapes: Mapping[str, Sequence[int]]) -> dict[str, int]:
     embed = shapes.get("mapping.embed.weight", ())
     c_dim = embed[1] if len(embed) == 2 else 0
     layers = sum(name.startswith("mapping.fc") and name.endswith(".weight") for name in shapes)
-    z_dim = in_features - w_dim if c_dim else in_features
-    return {"z_dim": z_dim, "w_dim": w_dim, "c_dim": c_dim, "mapping_layers": layers}
+    class_means = "mapping.class_w_avg" in shapes
+    described = embed[0] if class_means else w_dim
+    z_dim = in_features - described if c_dim else in_features
+    dimensions = {"z_dim": z_dim, "w_dim": w_dim, "c_dim": c_dim, "mapping_layers": layers}
+    return {**dimensions, "class_means": class_means}
 
 
 def _normalized(x: Tensor) -> Tensor:

@@ -118,6 +118,8 @@ class Architecture(Protocol):
     @property
     def lr_multiplier(self) -> float: ...
     @property
+    def class_means(self) -> bool: ...
+    @property
     def img_resolution(self) -> int:
         """The longer side of the images."""
 
@@ -167,6 +169,7 @@ def new_mapping(architecture: Architecture, num_ws: int) -> MappingNetwork:
         num_layers=architecture.mapping_layers,
         c_dim=architecture.c_dim,
         lr_multiplier=architecture.lr_multiplier,
+        class_means=architecture.class_means,
     )
 
 

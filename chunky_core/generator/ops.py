@@ -167,6 +167,11 @@ def upsample_rgb(rgb: Tensor, fir: Tensor, window: Window) -> Tensor:
     return cut(convolve(rgb, _fir_kernel(fir, rgb), (1, 1), double=True, groups=rgb.shape[1]), window)
 
 
+def bilinear(x: Tensor) -> Tensor:
+    """Doubles x: [B,C,H,W] -> [B,C,2H,2W], each border's pixels continued beyond it."""
+    return functional.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
+
+
 def _fir_kernel(fir: Tensor, x: Tensor) -> Tensor:
     """The depthwise kernel [C,1,4,4] of the FIR filter for x: [B,C,H,W]; 4 makes up for the stuffed zeros."""
     kernel = (fir * 4).to(x.dtype).expand(x.shape[1], 1, 4, 4)

@@ -17,6 +17,10 @@ class Range(NamedTuple):
     optional: bool = False
 
 
+# How a StyleGAN2 doubles: by its FIR filter, or bilinearly before each convolution, as GFPGAN's generator
+FIR, BILINEAR = "fir", "bilinear"
+UPSAMPLINGS = (FIR, BILINEAR)
+
 # What every architecture has
 SHARED = {"conv_clamp": Range(1e-6, 1e30, optional=True), "lr_multiplier": Range(1e-6, 1e6)}
 
@@ -42,6 +46,15 @@ def _checked(key: str, value: object, allowed: Range) -> float | None:
     raise UnsupportedCheckpointError(
         f"{key} is {_short(value)}; expected {kind} from {allowed.lowest:g} to {allowed.highest:g}"
     )
+
+
+def checked_upsampling(value: object) -> str:
+    """One of UPSAMPLINGS. Raises UnsupportedCheckpointError for anything else."""
+    if value not in UPSAMPLINGS:
+        raise UnsupportedCheckpointError(
+            f"upsampling is {_short(value)}; expected one of {', '.join(UPSAMPLINGS)}"
+        )
+    return str(value)
 
 
 def _short(value: object) -> str:

@@ -18,8 +18,9 @@ from .batches import Batch, batches
 from .cost import BlockShape, Cost, relative_cost, synthesis_cost
 from .layers import SynthesisBlock, SynthesisLayer, ToRGBLayer
 from .noise import NoiseLayout, NoiseSource, check_noise
-from .ops import cut, upsample_rgb
+from .ops import cut
 from .region_plan import CONST_SIZE, BlockWindows, SynthesisPlan, plan_synthesis
+from .settings import BILINEAR, FIR, UPSAMPLINGS
 
 BLOCKS = ("skip", "resnet", "orig")
 
@@ -30,6 +31,7 @@ class SynthesisNetwork(nn.Module):
     img_resolution: the longer side of the image, that of the constant times a power of two.
     block: "skip" sums the RGB outputs of all blocks, "resnet" has residual blocks and "orig" plain ones, with
     an RGB output of the last block only. conv_clamp: bound of all layers' outputs, None where there is none.
+    upsampling: "fir" is StyleGAN2's own, "bilinear" doubles images and features bilinearly before convolving.
     """
 
     exact_boxes = True
@@ -44,13 +46,16 @@ class SynthesisNetwork(nn.Module):
         channel_max: int = 512,
         block: str = "skip",
         conv_clamp: float | None = None,
+        upsampling: str = FIR,
         const_size: tuple[int, int] = CONST_SIZE,
     ) -> None:
         super().__init__()
         doublings = doublings_between(const_size, img_resolution)
         if block not in BLOCKS:
             raise InvalidInputError(f"block is {block!r}; expected one of {BLOCKS}")
-        self.block, self.conv_clamp = block, conv_clamp
+        if upsampling not in UPSAMPLINGS:
+            raise InvalidInputError(f"upsampling is {upsampling!r}; expected one of {UPSAMPLINGS}")
+        self.block, self.conv_clamp, self.upsampling = block, conv_clamp, upsampling
         self.w_dim, self.img_resolution, self.img_channels = w_dim, img_resolution, img_channels
         self.channel_base, self.channel_max = channel_base, channel_max
         height, width = const_size
@@ -72,10 +77,13 @@ class SynthesisNetwork(nn.Module):
                 is_first=index == 0,
                 is_last=index == doublings,
                 conv_clamp=conv_clamp,
+                upsampling=upsampling,
             )
             self.add_module(name, layers)
             rgb = img_channels if layers.torgb is not None else 0
-            shapes.append(BlockShape(in_channels, out_channels, rgb, layers.skip is not None))
+            shapes.append(
+                BlockShape(in_channels, out_channels, rgb, layers.skip is not None, upsampling == BILINEAR)
+            )
             in_channels = out_channels
         self.block_shapes = tuple(shapes)
 
@@ -125,7 +133,8 @@ class SynthesisNetwork(nn.Module):
 
     def config_hints(self) -> dict[str, Any]:
         """What the tensors' shapes don't tell."""
-        return {"conv_clamp": self.conv_clamp}
+        doubled = {} if self.upsampling == FIR else {"upsampling": self.upsampling}
+        return {"conv_clamp": self.conv_clamp, **doubled}
 
     def plan(
         self, box: BoxOrBoxes | AnyBox | SynthesisPlan | None, out_resolution: int | None = None
@@ -214,7 +223,7 @@ class SynthesisNetwork(nn.Module):
             # cropping the image afterwards spares a copy of the features
             image = cut(block.torgb(features, next(remaining)), windows.rgb)
             if images and windows.rgb_below is not None:
-                image = image + upsample_rgb(images[-1], block.resample_filter, windows.rgb_below)
+                image = image + block.doubled(images[-1], windows.rgb_below)
             images.append(image)
         return images if pyramid else images[-1]
 

@@ -40,6 +40,7 @@ class StyleGAN3Architecture:
     last_stopband_rel: the last stopband relative to the cutoff; margin_size: pixels around the image;
     conv_kernel: 3 in configuration T, 1 in R, which has use_radial_filters too; conv_clamp: bound of the
     activations, None where there is none; lr_multiplier: what the mapping network's weights are scaled with;
+    class_means: whether each class has its own mean of w (see `MappingNetwork`), which the tensors' names tell;
     img_resolution: height of the images; square: whether they are as wide as high, otherwise half as wide, with half
     the margin (StyleGAN-Human).
     """
@@ -65,6 +66,7 @@ class StyleGAN3Architecture:
     use_radial_filters: bool = False
     conv_clamp: float | None = 256.0
     lr_multiplier: float = LR_MULTIPLIER
+    class_means: bool = False
     square: bool = True
 
     @property
@@ -169,6 +171,7 @@ class StyleGAN3Architecture:
     def as_metadata(self) -> dict[str, str]:
         """The dimensions as strings, for a file's header."""
         values = asdict(self)
+        del values["class_means"]
         if values.pop("square") is False:
             values["img_size"] = self.img_size
         return {"architecture": self._name(), **{key: str(value) for key, value in values.items()}}
@@ -351,6 +354,7 @@ class StyleGAN3Synthesis(nn.Module):
         if plan.resolution != self.img_resolution:
             found = f"the plan is another generator's ({plan.resolution} pixels)"
             raise InvalidInputError(f"{found}; make it with this one's `plan`")
+        check_region(plan.boxes, self.img_size)
         if len(styles) != self.num_ws:
             raise InvalidInputError(f"{len(styles)} styles given; expected {self.num_ws}")
 

@@ -6,7 +6,9 @@ from ..deprecated import old_modules, old_names
 from ..losses import LossConfig
 from .config import ProjectionConfig
 from .fits import SegmentFit, fit_report
+from .given_codes import inversion_from_code
 from .inversion_files import load_inversion, save_inversion
+from .latent_files import load_latent
 from .original_crop import Alignment
 from .presets import PRESETS, preset_phases, project_preset
 from .projector import project
@@ -30,7 +32,9 @@ __all__ = [
     "TuningConfig",
     "check_generator",
     "fit_report",
+    "inversion_from_code",
     "load_inversion",
+    "load_latent",
     "preset_phases",
     "project",
     "project_preset",

@@ -17,6 +17,8 @@ from torch import Tensor
 
 from ..checkpoints.checkpoint import fields
 from ..checkpoints.containers.content import Content, open_content
+from ..checkpoints.containers.mapped_file import mapped, naming
+from ..checkpoints.containers.safetensors_files import is_safetensors, read_safetensors
 from ..errors import ChunkyError, InvalidInputError, UnsupportedCheckpointError
 from ..saving import save_tensors
 from .document import check_finite, parse, rebuild, to_json, to_tensors
@@ -26,7 +28,7 @@ FORMAT = "chunkygan-inversion"
 VERSION = (1, 1)  # a reader takes every file of its own major version and ignores entries it doesn't know
 EXPECTED = (
     "expected an inversion that this program has saved (.safetensors); latent codes of other tools, such as "
-    "projected_w.npz, can't be opened yet"
+    "projected_w.npz, are opened by load_latent and the node Load Latent"
 )
 DTYPES = {
     *(torch.float16, torch.bfloat16, torch.float32, torch.float64),
@@ -75,6 +77,15 @@ def load_inversion(path: str | Path) -> Inversion:
         raise InvalidInputError(
             f"{path} is a damaged inversion file ({error!r:.200}); save the inversion again"
         ) from error
+
+
+def is_saved_inversion(path: str | Path) -> bool:
+    """Whether a file says that it is an inversion of this package. Raises MissingWeightsError where there is none,
+    UnsupportedCheckpointError where it is a damaged .safetensors file.
+    """
+    with mapped(path) as data, naming(Path(path)):
+        start = bytes(data[:16])
+        return is_safetensors(start) and read_safetensors(data)[1].get("format") == FORMAT
 
 
 def _check_size(path: Path) -> None:

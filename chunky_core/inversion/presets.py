@@ -15,9 +15,11 @@ from torch import Tensor
 from ..callbacks import Callback
 from ..errors import InvalidInputError
 from ..generator.generator import Generator
+from ..generator.spaces import LatentCode
 from ..losses import LossConfig
 from ..segments.segment_masks import SegmentMasks
 from .config import ProjectionConfig, plain_settings
+from .given_codes import as_start
 from .projector import project
 from .record import PHASE, Inversion, check_same_generator, photo_digest
 from .tuning import TuningConfig, tune
@@ -86,7 +88,7 @@ def project_preset(
     seed: int = 0,
     callback: Callback | None = None,
     preview_seconds: float = 2.0,
-    start: Inversion | None = None,
+    start: Inversion | LatentCode | None = None,
     resume: bool = False,
     autosave: Autosave | None = None,
     autosave_seconds: float = 30.0,
@@ -96,9 +98,9 @@ def project_preset(
 
     preset: one of PRESETS: "draft" costs about as much as a projection of the whole photo by one code in w+ with 100
     steps, "good" three times that, "best" eight times. loss: what compares with the photo. start: codes to set out
-    from; with `resume` a record of this same preset, photo, masks and loss, to go on from the phase and step where it
-    stopped. callback(step, total, image): steps count over all phases. The rest, and what is raised: as for `project`
-    and `tune`.
+    from, an inversion's or one for all segments; with `resume` a record of this same preset, photo, masks and loss, to
+    go on from the phase and step where it stopped. callback(step, total, image): steps count over all phases. The
+    rest, and what is raised: as for `project` and `tune`.
 
     `settings["preset"]` of the result is the name, `settings["phase"]` the number of the last phase, from 0. A phase
     that ends early, on request or because it diverges, is the last one. The result of all phases has no state, which
@@ -106,6 +108,9 @@ def project_preset(
     """
     check_types(generator, masks, ProjectionConfig(), start, (callback, autosave))
     loss = LossConfig() if loss is None else loss
+    if isinstance(start, LatentCode):
+        check_photo(generator, photo, masks)
+        start = as_start(generator, start, photo)
     phases = preset_phases(preset, loss, seed=seed, generator=generator, masks=masks)
     first = _phase_to_go_on_with(start, preset) if resume else 0
     if resume and start is not None:

@@ -20,9 +20,11 @@ from torch import Tensor
 from ..callbacks import Callback
 from ..deprecated.keywords import old_keywords
 from ..generator.generator import Generator
+from ..generator.spaces import LatentCode
 from ..segments.segment_masks import SegmentMasks
 from .assembly import begin
 from .config import ProjectionConfig
+from .given_codes import as_start
 from .hooks import PreviewBuffer
 from .objectives import LossAndGrads
 from .projection import Hook, Projection, enter_stage, is_stale, record_of, undone_on_error
@@ -40,7 +42,7 @@ def project(
     *,
     callback: Callback | None = None,
     preview_seconds: float = 2.0,
-    start: Inversion | None = None,
+    start: Inversion | LatentCode | None = None,
     resume: bool = False,
     autosave: Autosave | None = None,
     autosave_seconds: float = 30.0,
@@ -51,8 +53,8 @@ def project(
     """Find a code for each segment of `photo`, [1,3,H,W] in [-1,1], H = W = generator.img_resolution.
 
     The schedule is that of Karras et al. 2020. Codes start at the generator's mean code, or at those of
-    `start`, an earlier inversion with the same segments or with a single one; then there is no warm-up. During
-    the warm-up every segment's curve shows the shared loss.
+    `start`, an earlier inversion with the same segments or with a single one, or one code for all segments, as `sample`
+    and `load_latent` give it; then there is no warm-up. During the warm-up every segment's curve shows the shared loss.
 
     options: fields of ProjectionConfig, which replace those of `config`: project(..., num_steps=300, space="w").
 
@@ -77,6 +79,7 @@ def project(
     check_types(generator, masks, config, start, (callback, autosave))
     config = config.with_options(options)
     check_photo(generator, photo, masks)
+    start = as_start(generator, start, photo)
     if start is not None:
         check_start(generator, start)
     watcher = Watcher(callback, preview_seconds, autosave, autosave_seconds)

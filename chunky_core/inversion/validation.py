@@ -12,7 +12,7 @@ from ..boxes import AnySize, as_size
 from ..checks import check_image, check_type
 from ..errors import InvalidInputError
 from ..generator.generator import Generator
-from ..generator.spaces import SPACES
+from ..generator.spaces import SPACES, LatentCode
 from ..segments.segment_masks import SegmentMasks
 from ..wording import in_pixels, pictures
 from .config import ProjectionConfig
@@ -58,8 +58,8 @@ def check_types(
     check_type(generator, "the generator", Generator, "load_generator reads one")
     check_type(masks, "masks", SegmentMasks, "segments_from_masks makes them of single masks")
     check_type(config, "config", ProjectionConfig)
-    if start is not None:
-        check_type(start, "start", Inversion, "load_inversion reads one")
+    if start is not None and not isinstance(start, LatentCode):
+        check_type(start, "start", Inversion, "load_inversion reads one, load_latent a code")
     for callback in callbacks:
         if callback is not None and not callable(callback):
             raise InvalidInputError(f"a callback is of type {type(callback).__name__}; expected a function")

@@ -35,10 +35,11 @@ class Content:
 
 
 @contextmanager
-def open_content(path: str | os.PathLike[str]) -> Iterator[Content]:
+def open_content(path: str | os.PathLike[str], unknown: bool = False) -> Iterator[Content]:
     """Opens a weights file. Tensors, arrays and bytes are views into it, to be used inside the `with` only.
 
-    Writing to a view does not change the file.
+    Writing to a view does not change the file. unknown: whether objects of unknown classes become inert Records
+    rather than that the file is refused; `unknown_in` finds them.
     Raises MissingWeightsError where there is no such file; UnsupportedCheckpointError, naming the file and what it is,
     where it is damaged, of another kind, or names a function that is not on the list of what a StyleGAN file needs.
     """
@@ -48,7 +49,7 @@ def open_content(path: str | os.PathLike[str]) -> Iterator[Content]:
             raise MissingWeightsError(folders.described(file))
     with mapped(file) as data:
         with naming(file), _unfinished(file):
-            content = _content(file, data)
+            content = _content(file, data, unknown)
         yield content
 
 
@@ -64,17 +65,17 @@ def _unfinished(file: Path) -> Iterator[None]:
         raise UnsupportedCheckpointError(message) from error
 
 
-def _content(file: Path, data: memoryview) -> Content:
+def _content(file: Path, data: memoryview, unknown: bool) -> Content:
     start = bytes(data[:LOOKED_AT])
     budget = Budget.for_file(len(data))
     if start[:4] == b"PK\x03\x04":
-        return Content("torch zip", read_archive(data, budget))
+        return Content("torch zip", read_archive(data, budget, unknown))
     if is_safetensors(start):
         return Content("safetensors", *read_safetensors(data))
     if start[:1] == b"\x80" and is_legacy(data):
-        return Content("torch legacy", read_legacy(data, budget))
+        return Content("torch legacy", read_legacy(data, budget, unknown))
     if start[:1] == b"\x80" or _is_text_pickle(start, bytes(data[-1:])):
-        return Content("pickle", read_bare(data, budget))
+        return Content("pickle", read_bare(data, budget, unknown))
     raise UnsupportedCheckpointError(folders.of_storage(file) or unsupported_files.described(data, file.name))
 
 

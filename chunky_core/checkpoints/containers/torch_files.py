@@ -20,8 +20,8 @@ MAX_SMALL = 64  # bytes of a member that holds a word
 LOAD_FROM_BYTES = "torch.storage _load_from_bytes"
 
 
-def read_archive(data: memoryview, budget: Budget) -> Any:
-    """The value in a zip archive written by torch.save."""
+def read_archive(data: memoryview, budget: Budget, unknown: bool = False) -> Any:
+    """The value in a zip archive written by torch.save; unknown: see `Rules`."""
     archive = Archive(data)
     pickles = [name for name in archive.members if name.rpartition("/")[2] == "data.pkl"]
     if not pickles:
@@ -35,7 +35,7 @@ def read_archive(data: memoryview, budget: Budget) -> Any:
     _refuse_program(archive, prefix)
     _check_byte_order(archive, f"{prefix}byteorder")
     content = archive.checked(pickles[0])
-    value, end = read_pickle(content, Rules(budget, _stored_in(archive, prefix), _nested(budget)))
+    value, end = read_pickle(content, Rules(budget, _stored_in(archive, prefix), _nested(budget), unknown))
     if end != len(content):
         raise damaged("its data.pkl goes on after its end")
     return value
@@ -129,8 +129,11 @@ def _check_size(storage: Storage, available: int) -> None:
         raise damaged(f"it has a tensor's storage of {needed} bytes, of which {available} are there")
 
 
-def read_legacy(data: memoryview, budget: Budget, nested: bool = True) -> Any:
-    """The value in torch.save's older format: magic number, version, machine, value, keys, then the storages."""
+def read_legacy(data: memoryview, budget: Budget, unknown: bool = False, nested: bool = True) -> Any:
+    """The value in torch.save's older format: magic number, version, machine, value, keys, then the storages.
+
+    unknown: see `Rules`; nested: whether it may hold the same format again.
+    """
     magic, position = read_pickle(data, Rules(budget))
     if magic != MAGIC:
         raise damaged("it does not start as torch.save's files do")
@@ -141,7 +144,9 @@ def read_legacy(data: memoryview, budget: Budget, nested: bool = True) -> Any:
     if machine.get("little_endian") is not True:
         raise UnsupportedCheckpointError(_BIG_ENDIAN)
     storages: dict[str, Storage] = {}
-    rules = Rules(budget, lambda key: _legacy_storage(storages, key), _nested(budget) if nested else {})
+    rules = Rules(
+        budget, lambda key: _legacy_storage(storages, key), _nested(budget) if nested else {}, unknown
+    )
     value, position = read_pickle(data, rules, position)
     keys, position = read_pickle(data, Rules(budget), position)
     _fill(storages, keys, data, position)
@@ -191,9 +196,9 @@ def _nested(budget: Budget) -> dict[str, Known]:
     return {LOAD_FROM_BYTES: Known("torch.storage._load_from_bytes", call=load)}
 
 
-def read_bare(data: memoryview, budget: Budget) -> Any:
-    """The value of a plain pickle, in which tensors are files of their own."""
-    value, _ = read_pickle(data, Rules(budget, _refuse_storage, _nested(budget)))
+def read_bare(data: memoryview, budget: Budget, unknown: bool = False) -> Any:
+    """The value of a plain pickle, in which tensors are files of their own; unknown: see `Rules`."""
+    value, _ = read_pickle(data, Rules(budget, _refuse_storage, _nested(budget), unknown))
     return value
 
 

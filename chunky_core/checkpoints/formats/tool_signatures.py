@@ -37,6 +37,7 @@ SIGNATURES = (
         "GFPGAN's face restorer (its StyleGAN2 is steered by the restorer)",
         RESTORER,
         (r"stylegan_decoder\..*", r"condition_scale\..*"),
+        inside=True,
     ),
     Signature(
         "CodeFormer's face restorer", RESTORER, (r"fuse_convs_dict\..*", r"quantize\.embedding\.weight")
@@ -46,14 +47,13 @@ SIGNATURES = (
         "GFPGAN's own variant of StyleGAN2 ('clean')",
         "it needs bilinear upsampling; open the StyleGAN2 file that it was made from",
         (r"style_mlp\.\d+\.weight", r"style_conv1\.bias", r"style_conv1\.modulated_conv\.weight"),
+        inside=True,
     ),
     Signature(
-        "BasicSR's StyleGAN2",
-        f"{ORIGINAL}; it may also be GFPGAN's bilinear variant, which has the same names",
-        (r"style_mlp\.\d+\.weight", r"style_conv1\.modulated_conv\.weight"),
+        "mmagic's (mmgeneration's) StyleGAN3",
+        ORIGINAL,
+        (r"style_mapping\.fc0\.weight", r"synthesis\.input\..*"),
     ),
-    Signature("mmagic's (mmgeneration's) StyleGAN2", ORIGINAL, (r"style_mapping\.\d+\.linear\.weight_orig",)),
-    Signature("GenForce's or SeFa's StyleGAN", ORIGINAL, (r"synthesis\.early_layer\.const",)),
     Signature(
         "SWAGAN, StyleGAN2 on wavelets",
         "choose a StyleGAN2 that makes pixels",
@@ -83,16 +83,6 @@ SIGNATURES = (
         NO_STYLEGAN,
         (r"backbone\.(synthesis|mapping)\..*", r"decoder\.net\.\d\..*"),
         inside=True,
-    ),
-    Signature(
-        "StyleGAN-XL",
-        "this version doesn't draw its networks; choose a StyleGAN3 of NVlabs",
-        (r"mapping\.embed\.weight", r"synthesis\.input\..*"),
-        (r"mapping\.embed\.bias",),
-        inside=True,
-    ),
-    Signature(
-        "StyleGAN-XL", "this version doesn't draw its networks", (r"mapping\.embed_proj\..*",), inside=True
     ),
     Signature("StyleGAN1 (rosinality's)", NO_STYLEGAN, (r"progression\.\d+\..*",)),
     Signature("StyleGAN1 (converted by lernapparat)", NO_STYLEGAN, (r"g_synthesis\..*",)),
@@ -191,10 +181,15 @@ def _first(signatures: tuple[Signature, ...], names: list[str]) -> str | None:
     return None
 
 
+def is_dangerous(name: str) -> bool:
+    """Whether a dotted name is that of a module or function that programs are made of."""
+    return bool(_DANGEROUS.fullmatch(name)) and not _INERT.fullmatch(name)
+
+
 def refusal_of_global(name: str) -> str:
     """Why a pickle that names this function or class, dotted, isn't read, and what to do."""
     shown = name[:120]
-    if _DANGEROUS.fullmatch(name) and not _INERT.fullmatch(name):
+    if is_dangerous(name):
         return (
             f"it wants to run {shown!r}, which is not on the list of what a StyleGAN file needs; do not open it with "
             "other tools; ask its author for a .safetensors file"

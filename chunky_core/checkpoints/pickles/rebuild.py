@@ -22,13 +22,15 @@ MAX_KEY_NUMBER = 1 << 60
 @dataclass(eq=False)
 class Record:
     """An object read as data. name: its class or function, dotted; args: what it was made with; state: its
-    attributes or None; items: what was put into it, if it is a container.
+    attributes or None; items: what was put into it, if it is a container; unknown: whether its class is not on the
+    list.
     """
 
     name: str
     args: tuple[Any, ...] = ()
     state: Any = None
     items: dict[Any, Any] | list[Any] | None = None
+    unknown: bool = False
 
 
 @dataclass(eq=False)
@@ -103,6 +105,33 @@ class Known:
     new: Function | None = None
     dtype: torch.dtype | None = None
     keyed: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Unknown(Known):
+    """A global that is not on the allow-list: calling it is refused, an instance of it becomes an inert Record."""
+
+
+def unknown_class(name: str) -> Unknown:
+    """What stands for a global of this dotted name; nothing is looked up."""
+    return Unknown(name, new=lambda *args: Record(name, args, unknown=True))
+
+
+def unknown_in(root: object) -> str | None:
+    """The name of the first global off the list, or class of an object, that a value reaches; None where all are known.
+
+    root: what `read_pickle` gives, which has no cycles.
+    """
+    waiting = [root]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, Unknown) or isinstance(value, Record) and value.unknown:
+            return value.name
+        if isinstance(value, Record):
+            waiting += [value.items, value.state, value.args]
+        elif isinstance(value, dict | list | tuple):
+            waiting += reversed(list(value.values() if isinstance(value, dict) else value))
+    return None
 
 
 def damaged(found: str) -> UnsupportedCheckpointError:

@@ -11,7 +11,19 @@ from collections.abc import Callable
 from typing import Any
 
 from .literals import LITERALS, text_line
-from .rebuild import EmptyArray, Known, Record, build, call, cut_off, damaged, instance, unneeded
+from .rebuild import (
+    EmptyArray,
+    Known,
+    Record,
+    Unknown,
+    build,
+    call,
+    cut_off,
+    damaged,
+    instance,
+    refused,
+    unneeded,
+)
 from .stack_machine import Budget, Machine, Rules
 
 MAX_DEPTH = 200
@@ -107,6 +119,7 @@ def _new_with_keywords(machine: Machine) -> None:
 
 def _object(machine: Machine) -> None:
     kind, *args = machine.pop_mark() or [None]
+    _refuse_unknown(kind)
     machine.stack.append(instance(kind, _charged(machine, kind, tuple(args))))
 
 
@@ -115,7 +128,14 @@ def _instance(machine: Machine) -> None:
     args = tuple(machine.pop_mark())
     machine.find(module, name)
     kind = machine.pop()
+    _refuse_unknown(kind)
     machine.stack.append(instance(kind, _charged(machine, kind, args)))
+
+
+def _refuse_unknown(kind: object) -> None:
+    """These opcodes call the class itself."""
+    if isinstance(kind, Unknown):
+        raise refused(kind.name)
 
 
 def _build(machine: Machine) -> None:

@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..formats.tool_signatures import is_dangerous
 from .allowed_globals import find
-from .rebuild import EmptyArray, Known, as_key, cut_off, damaged, refused
+from .rebuild import EmptyArray, Known, Unknown, as_key, cut_off, damaged, refused, unknown_class
 
 MAX_GLOBAL = 400  # characters of a function's name
 
@@ -44,12 +45,14 @@ class Rules:
     """What one pickle may use besides the common list.
 
     persistent: turns a persistent id into an object, None where there are none; extra: more globals by
-    "module name".
+    "module name"; unknown: whether objects of classes that are not on the list become inert records, for the caller
+    to refuse what reaches them; where not, the file is refused at once.
     """
 
     budget: Budget = field(default_factory=Budget)
     persistent: Callable[[Any], Any] | None = None
     extra: Mapping[str, Known] = field(default_factory=dict)
+    unknown: bool = False
 
 
 class Machine:
@@ -128,5 +131,10 @@ class Machine:
         extra = self.rules.extra.get(f"{module} {name}")
         known = extra if extra is not None else find(module, name)
         if known is None:
-            raise refused(f"{module}.{name}")
+            known = self._unknown(f"{module}.{name}")
         self.stack.append(known)
+
+    def _unknown(self, name: str) -> Unknown:
+        if not self.rules.unknown or is_dangerous(name):
+            raise refused(name)
+        return unknown_class(name)

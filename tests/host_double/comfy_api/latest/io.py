@@ -52,6 +52,12 @@ def Custom(type_name: str) -> Any:  # noqa: N802
     return _kind(type_name, socket=True)
 
 
+class MultiType:
+    @staticmethod
+    def Input(id: str, types: list[Any], **given: Any) -> Input:  # noqa: N802
+        return Input(id=id, io_type=",".join(kind.io_type for kind in types), **given)
+
+
 Image = _kind("IMAGE", socket=True)
 Mask = _kind("MASK", socket=True)
 Boolean = _kind("BOOLEAN", "default", "label_on", "label_off")
