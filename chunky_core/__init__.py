@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from . import errors
-    from .alignment import Face, align, detect_faces, paste_back
+    from .alignment import Face, align, detect_faces, faces_from_landmarks, landmarks_in_crop, paste_back
     from .callbacks import Callback
     from .checkpoints import load_generator, save_generator
     from .compositing import composite, fill_region, poisson_blend, refine_boundaries, render
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     )
     from .losses import LossConfig
     from .segments import SegmentMasks, segments_from_label_map, segments_from_masks, single_segment
+    from .segments.face_mesh import read_face_landmarks, segment_face
     from .visualization.curves import plot_losses
 
 __version__ = "0.1.0"  # and in pyproject.toml
@@ -68,9 +69,11 @@ __all__ = [
     "detect_faces",
     "edit",
     "errors",
+    "faces_from_landmarks",
     "fill_region",
     "fit_report",
     "inversion_from_code",
+    "landmarks_in_crop",
     "load_directions",
     "load_generator",
     "load_image",
@@ -83,6 +86,7 @@ __all__ = [
     "poisson_blend",
     "project",
     "project_preset",
+    "read_face_landmarks",
     "read_label_map",
     "read_mask",
     "refine_boundaries",
@@ -92,6 +96,7 @@ __all__ = [
     "save_image",
     "save_inversion",
     "save_label_map",
+    "segment_face",
     "segments_from_label_map",
     "segments_from_masks",
     "single_segment",
@@ -99,7 +104,7 @@ __all__ = [
 ]
 _ROOMS = {  # where names come from; as above, for those who run it
     "": ("errors",),
-    "alignment": ("Face", "align", "detect_faces", "paste_back"),
+    "alignment": ("Face", "align", "detect_faces", "faces_from_landmarks", "landmarks_in_crop", "paste_back"),
     "callbacks": ("Callback",),
     "checkpoints": ("load_generator", "save_generator"),
     "compositing": ("composite", "fill_region", "poisson_blend", "refine_boundaries", "render"),
@@ -125,6 +130,7 @@ _ROOMS = {  # where names come from; as above, for those who run it
     ),
     "losses": ("LossConfig",),
     "segments": ("SegmentMasks", "segments_from_label_map", "segments_from_masks", "single_segment"),
+    "segments.face_mesh": ("read_face_landmarks", "segment_face"),
     "visualization.curves": ("plot_losses",),
 }
 _HOMES = {name: room for room, names in _ROOMS.items() for name in names}

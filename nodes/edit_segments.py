@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import partial, reduce
 
 from comfy_api.latest import io
 from torch import Tensor
@@ -24,11 +24,13 @@ from ..chunky_core.segments.edit_segments import (
     smooth_segments,
 )
 from ..chunky_core.segments.label_names import split_names
+from ..chunky_core.segments.names import ALL
 from ..chunky_core.segments.relayer import Freed
 from ..chunky_core.segments.symmetry import mirror_segments
 from .fitted import fitted_mask, say_odd_levels
 from .host import mask_to_core, per_photo, plain_tensors
 from .mask_widgets import feather_input
+from .segments import named_masks
 from .types import SegmentsBatch, SegmentsIO
 
 SEGMENTS_TIP = "The segments, one set per photo."
@@ -175,12 +177,14 @@ class AddSegment(io.ComfyNode):
             inputs=[
                 io.Mask.Input(
                     "mask",
-                    tooltip="1 = inside. From Load Image after painting in the mask editor, or any mask.",
+                    tooltip="1 = inside. From Load Image after painting in the mask editor, or any mask. With several "
+                    "names: a batch with one mask for each.",
                 ),
                 io.String.Input(
                     "name",
                     default="mouth",
-                    tooltip="The segment's name. 'static' keeps these pixels as they are in the photo.",
+                    tooltip="The segment's name. 'static' keeps these pixels as they are in the photo. Several names, "
+                    "separated by commas, for a batch of masks in their order.",
                 ),
                 feather_input("as painted"),
                 io.Combo.Input(
@@ -201,6 +205,13 @@ class AddSegment(io.ComfyNode):
                     optional=True,
                     tooltip="What there is so far. Without it this is the first segment and the rest is static.",
                 ),
+                io.String.Input(
+                    "covers",
+                    optional=True,
+                    default=ALL,
+                    tooltip="The segments that the mask lies on top of, by name or plural; all others lie above it. "
+                    "'skin' for hair: a fringe covers the skin and no brows. Empty = it takes static pixels only.",
+                ),
             ],
             outputs=[SegmentsIO.Output(display_name="segments", tooltip=SEGMENTS_TIP)],
         )
@@ -214,24 +225,44 @@ class AddSegment(io.ComfyNode):
         if_present: str,
         enter_static: bool,
         segments: SegmentsBatch | None = None,
+        covers: str = ALL,
     ) -> io.NodeOutput:
+        names = split_names(name) or [name.strip()]
         with plain_tensors():
             given = mask_to_core(mask)
             if segments is not None:
                 given = fitted_mask(given, segments[0].size, f"the mask of {name.strip()!r}")
-            masks = tuple(given[:, 0])
-            sets = (None,) * len(masks) if segments is None else segments
-            count = max(len(masks), len(sets))
+            masks_of_photos = masks_by_name(given[:, 0], names)
+            sets = (None,) * len(masks_of_photos) if segments is None else segments
+            count = max(len(masks_of_photos), len(sets))
             pairs = zip(
-                per_photo(sets, count, "sets of segments"), per_photo(masks, count, "masks"), strict=True
+                per_photo(sets, count, "sets of segments"),
+                per_photo(masks_of_photos, count, "masks"),
+                strict=True,
             )
             add = partial(
-                add_segment, feather=feather, extend=if_present == "extend", enter_static=enter_static
+                add_segment,
+                feather=feather,
+                extend=if_present == "extend",
+                enter_static=enter_static,
+                covers=split_names(covers),
             )
-            made = tuple(add(one, name.strip(), new) for one, new in pairs)
-            for one in masks:
-                say_odd_levels({name.strip(): one})
+            made = tuple(
+                reduce(lambda done, new: add(done, *new), masks.items(), one) for one, masks in pairs
+            )
+            for masks in masks_of_photos:
+                say_odd_levels(masks)
             return io.NodeOutput(made)
+
+
+def masks_by_name(masks: Tensor, names: list[str]) -> tuple[dict[str, Tensor], ...]:
+    """[N,H,W] with one name: a mask for each photo; with several: one mask each, the same for all photos.
+
+    Raises InvalidInputError if there are not as many masks as names.
+    """
+    if len(names) == 1:
+        return tuple({names[0]: mask} for mask in masks)
+    return tuple(named_masks(masks, names, 0))
 
 
 NODES = [EditSegments, AddSegment]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,26 +13,50 @@ import torch
 from comfy_api.latest import io
 from torch import Tensor
 
+from ..chunky_core.alignment.bounding_boxes import detect_in_boxes, faces_in_boxes, read_bounding_boxes
 from ..chunky_core.alignment.face_detection import detect_faces
 from ..chunky_core.alignment.face_points import (
     BOX_MEANING,
     POINTS_MEANING,
     FacePoints,
+    FaceRectangle,
     parse_points,
     parse_rectangles,
     points_from_openpose,
 )
 from ..chunky_core.alignment.faces import BY_HAND, Face, choose_face, sorted_faces
-from ..chunky_core.errors import InvalidInputError
+from ..chunky_core.alignment.landmark_faces import faces_from_landmarks
+from ..chunky_core.errors import InvalidInputError, MissingWeightsError
+from ..chunky_core.segments.face_mesh import FaceLandmarks, read_face_landmarks
 from ..chunky_core.segments.masks import BLACK
 from .fitted import fitted_mask
 from .host import mask_to_core, per_photo
 from .model_files import file_in, files_in
+from .types import BoundingBoxIO, FaceLandmarksIO
 
 FOLDER = "chunkygan_faces"
 HAAR = "OpenCV's own"
 PoseIO = io.Custom("POSE_KEYPOINT")
 FaceSource = Callable[[Tensor, int], tuple[Face, ...]]  # photo [1,3,H,W] and its number in the batch
+Meshes = tuple[tuple[FaceLandmarks, ...], ...]  # the faces of each photo
+
+
+@dataclass(frozen=True)
+class ByHand:
+    """What a person or a pose says of the faces, as the node gets it; at most one of the four."""
+
+    points: str = ""
+    box: str = ""
+    keypoints: Any = None
+    mask: Tensor | None = None
+
+    def names(self) -> list[str]:
+        """Of what is given."""
+        texts = {"points": self.points, "box": self.box}
+        links = {"keypoints": self.keypoints, "mask": self.mask}
+        return [name for name, text in texts.items() if text.strip()] + [
+            name for name, link in links.items() if link is not None
+        ]
 
 
 def register_folders() -> None:
@@ -73,35 +99,90 @@ def source_inputs() -> list[io.Input]:
     ]
 
 
+def landmark_inputs() -> list[io.Input]:
+    """What other nodes found of the faces; goes before detection, after what is given by hand."""
+    return [
+        FaceLandmarksIO.Input(
+            "face_landmarks",
+            optional=True,
+            tooltip="From Detect Face Landmarks (MediaPipe): the best frame. Comes out as crop_landmarks as well, also "
+            "if the place is given by hand.",
+        ),
+        BoundingBoxIO.Input(
+            "bounding_boxes",
+            optional=True,
+            tooltip="Boxes around faces, or around people, by another node: the faces that lie in them are meant, of "
+            "face_landmarks, keypoints, or those that model finds there.",
+        ),
+    ]
+
+
 def detectors() -> list[str]:
     """The YuNet files in models/chunkygan/faces."""
     return files_in(FOLDER, (".onnx",))
 
 
-def face_source(
-    model: str, points: str, box: str, keypoints: Any, mask: Tensor | None, count: int
-) -> FaceSource:
-    """What tells the faces of a photo. Raises InvalidInputError if more than one thing is given by hand."""
-    texts = {"points": points.strip(), "box": box.strip()}
-    given = [name for name, text in texts.items() if text]
-    given += [name for name, link in (("keypoints", keypoints), ("mask", mask)) if link is not None]
+def face_source(model: str, by_hand: ByHand, meshes: Meshes | None, boxes: Any, count: int) -> FaceSource:
+    """What tells the faces of a photo: by hand, else from landmarks, else found; of those the ones in bounding boxes.
+
+    meshes: for each photo; boxes: BOUNDING_BOX. Raises InvalidInputError if more than one thing is given by hand.
+    """
+    given = by_hand.names()
     if len(given) > 1:
         raise InvalidInputError(f"{' and '.join(given)} are given together; give only one of them")
-    if points.strip():
-        by_points = faces_of(parse_points(points))
+    read = () if boxes is None else read_bounding_boxes(boxes)
+    if read and set(given) - {"keypoints"}:
+        raise InvalidInputError(
+            f"{given[0]} and bounding_boxes are given together; boxes choose among faces that are found, so give only "
+            "one of them"
+        )
+    known = known_faces(by_hand, meshes, count)
+    path = None if model == HAAR else file_in(FOLDER, model) if known is None else None
+    detect = partial(detect_faces, model=path)
+    if not read:
+        return known or (lambda photo, i: detect(photo))
+    of_photos = per_photo(read, count, "lists of bounding boxes")
+    if known is not None:
+        return lambda photo, i: faces_in_boxes(known(photo, i), of_photos[i])
+    return lambda photo, i: found_in_boxes(photo, of_photos[i], detect)
+
+
+def known_faces(by_hand: ByHand, meshes: Meshes | None, count: int) -> FaceSource | None:
+    """The faces given by hand, by keypoints, or by landmarks; None if nothing of that is given."""
+    if by_hand.points.strip():
+        by_points = faces_of(parse_points(by_hand.points))
         return lambda photo, i: by_points
-    if box.strip():
-        by_box = tuple(Face(one) for one in parse_rectangles(box))
+    if by_hand.box.strip():
+        by_box = tuple(Face(one) for one in parse_rectangles(by_hand.box))
         return lambda photo, i: by_box
-    if keypoints is not None:
-        pictures = [keypoints] if isinstance(keypoints, dict) else keypoints
-        poses = per_photo(tuple(pictures), count, "sets of keypoints")
+    if by_hand.keypoints is not None:
+        given = by_hand.keypoints
+        poses = per_photo(tuple([given] if isinstance(given, dict) else given), count, "sets of keypoints")
         return lambda photo, i: faces_of(points_from_openpose(poses[i], (photo.shape[-2], photo.shape[-1])))
-    if mask is not None:
-        planes = per_photo(mask_to_core(mask).split(1), count, "masks")
+    if by_hand.mask is not None:
+        planes = per_photo(mask_to_core(by_hand.mask).split(1), count, "masks")
         return lambda photo, i: (face_of_mask(planes[i][0, 0], photo),)
-    path = None if model == HAAR else file_in(FOLDER, model)
-    return lambda photo, i: detect_faces(photo, model=path)
+    if meshes is not None:
+        return lambda photo, i: faces_from_landmarks(meshes[i])
+    return None
+
+
+def found_in_boxes(
+    photo: Tensor, boxes: tuple[FaceRectangle, ...], detect: Callable[[Tensor], tuple[Face, ...]]
+) -> tuple[Face, ...]:
+    """What a detector finds in the boxes. Raises MissingWeightsError without one."""
+    try:
+        return detect_in_boxes(photo, boxes, detect)
+    except MissingWeightsError as error:
+        raise MissingWeightsError(
+            "bounding boxes tell where a face is, not its eyes and mouth: connect face_landmarks or keypoints beside "
+            f"them, or get a detector; {error}"
+        ) from error
+
+
+def landmarks_per_photo(landmarks: Any, size: tuple[int, int], count: int) -> Meshes:
+    """FACE_LANDMARKS as the faces of each photo of (height, width). Raises InvalidInputError."""
+    return per_photo(read_face_landmarks(landmarks, size), count, "sets of face landmarks")
 
 
 def faces_of(points: tuple[FacePoints, ...]) -> tuple[Face, ...]:

@@ -11,6 +11,8 @@ from comfy_api.latest import io
 from ..chunky_core.inversion import Alignment, Inversion
 from ..chunky_core.segments import SegmentMasks
 
+BoundingBoxIO = io.Custom("BOUNDING_BOX")  # the host's, as its core nodes give it
+FaceLandmarksIO = io.Custom("FACE_LANDMARKS")  # the host's
 AlignmentIO = io.Custom("CHUNKYGAN_ALIGNMENT")  # AlignmentBatch
 CodeIO = io.Custom("CHUNKYGAN_CODE")  # LatentCode, one or a batch
 GeneratorIO = io.Custom("CHUNKYGAN_GENERATOR")  # host.HostedGenerator

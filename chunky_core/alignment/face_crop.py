@@ -14,6 +14,7 @@ from ..deprecated import old_names
 from ..deprecated.old_calls import accepts_old_calls
 from ..errors import InvalidInputError
 from ..inversion.original_crop import Alignment
+from ..mask_shapes import as_stack
 from ..wording import in_pixels
 from .faces import Face
 from .perspective import Quad, box_around, quad_to_photo, resample, samples_for, scaling, side_lengths
@@ -63,33 +64,83 @@ def extract_crop(photo: Tensor, alignment: Alignment, size: int) -> Tensor:
     quad that doesn't touch it.
     """
     check_aligned(photo, alignment)
-    if not 1 <= size <= LARGEST_CROP:
-        raise InvalidInputError(f"the crop's size is {size}; expected 1 to {LARGEST_CROP} pixels")
+    _check_crop_size(size)
     return resample_quad(photo[:, :3], alignment.quad, (size, size))
+
+
+@torch.no_grad()
+def extract_mask(mask: Tensor, alignment: Alignment, size: int) -> Tensor:
+    """A mask on the whole photo, as it lies in the quad.
+
+    mask: [H,W] or [1,1,H,W] in [0,1], or bool. Returns float [1,1,size,size] in [0,1], sampled where `extract_crop`
+    samples the photo, so that it lies on the crop as it lay on the photo. Raises what `extract_crop` raises.
+    """
+    plane = as_stack(mask).float() if not mask.is_floating_point() else as_stack(mask)
+    if plane.ndim != 4 or plane.shape[:2] != (1, 1):
+        raise InvalidInputError(
+            f"the mask is a tensor of shape {list(mask.shape)}; expected [H,W] or [1,1,H,W]"
+        )
+    _check_place(plane, alignment, "the mask")
+    _check_crop_size(size)
+    return _resampled(plane, alignment.quad, (size, size), smooth=True).clamp(0, 1)
+
+
+@torch.no_grad()
+def extract_labels(labels: Tensor, alignment: Alignment, size: int) -> Tensor:
+    """A label map on the whole photo, as it lies in the quad: each pixel has the value of the nearest one.
+
+    labels: [...,H,W] of any type, such as whole numbers [H,W] or the colors of a label picture [3,H,W]. Returns
+    [...,size,size] of that type, without any new value. Beyond its border it is mirrored. Raises what `extract_crop`
+    raises.
+    """
+    if labels.ndim < 2:
+        raise InvalidInputError(
+            f"the label map is a tensor of shape {list(labels.shape)}; expected [...,H,W]"
+        )
+    _check_place(labels, alignment, "the label map")
+    _check_crop_size(size)
+    height, width = alignment.original_size
+    numbers = torch.arange(height * width, dtype=torch.float64).view(1, 1, height, width)
+    to_photo = quad_to_photo(alignment.quad) @ scaling(1 / size, 1 / size)
+    nearest = resample(numbers, to_photo, Box(0, 0, size, size), 1, mode="nearest", padding="reflection")
+    return labels.flatten(-2)[..., nearest[0, 0].long().to(labels.device)]
 
 
 def resample_quad(photo: Tensor, quad: Quad, size: tuple[int, int]) -> Tensor:
     """What lies in a quad of a photo [1,C,H,W], in (height, width) pixels."""
+    return _resampled(photo, quad, size, smooth=False).clamp(-1, 1)
+
+
+def _resampled(plane: Tensor, quad: Quad, size: tuple[int, int], *, smooth: bool) -> Tensor:
+    """smooth: without the overshoot of bicubic weights."""
     height, width = size
     samples = samples_for(max(side_lengths(quad)) / min(size))
     to_photo = quad_to_photo(quad) @ scaling(1 / width, 1 / height)
     # averages of many samples need no sharper ones
-    mode: Literal["bilinear", "bicubic"] = "bicubic" if samples <= 2 else "bilinear"
-    crop = resample(photo, to_photo, Box(0, 0, height, width), samples, mode=mode, padding="reflection")
-    return crop.clamp(-1, 1)
+    mode: Literal["bilinear", "bicubic"] = "bilinear" if smooth or samples > 2 else "bicubic"
+    return resample(plane, to_photo, Box(0, 0, height, width), samples, mode=mode, padding="reflection")
 
 
 def check_aligned(photo: Tensor, alignment: Alignment) -> None:
     """Raise InvalidInputError for a photo of another size than the alignment's, and for a quad outside it."""
     check_image(photo, "the photo", batch=1)
-    if tuple(photo.shape[-2:]) != tuple(alignment.original_size):
-        (height, width), (h, w) = alignment.original_size, photo.shape[-2:]
-        raise InvalidInputError(
-            f"the photo is {w}x{h}, the alignment was made for {width}x{height}; use the photo it was made from"
-        )
+    _check_place(photo, alignment, "the photo")
+
+
+def _check_crop_size(size: int) -> None:
+    if not 1 <= size <= LARGEST_CROP:
+        raise InvalidInputError(f"the crop's size is {size}; expected 1 to {LARGEST_CROP} pixels")
+
+
+def _check_place(plane: Tensor, alignment: Alignment, what: str) -> None:
+    """plane: [...,H,W], what lies on the whole photo."""
+    if tuple(plane.shape[-2:]) != tuple(alignment.original_size):
+        (height, width), (h, w) = alignment.original_size, plane.shape[-2:]
+        use = "use the photo it was made from" if what == "the photo" else "make it for the whole photo"
+        raise InvalidInputError(f"{what} is {w}x{h}, the alignment was made for {width}x{height}; {use}")
     if not box_around(alignment.quad, alignment.original_size).area:
         corners = ", ".join(f"({x:g}, {y:g})" for x, y in alignment.quad)
         raise InvalidInputError(
-            f"the crop's corners {corners} lie outside the photo of {in_pixels(photo)}; "
+            f"the crop's corners {corners} lie outside the photo of {in_pixels(plane)}; "
             "give a face inside it, in pixels of the photo"
         )

@@ -15,6 +15,7 @@ from ..deprecated.old_calls import accepts_old_calls
 from ..errors import InvalidInputError
 from ..inversion.original_crop import Alignment
 from ..mask_shapes import as_stack
+from ..segments.face_mesh.polygons import polygon_mask
 from ..segments.masks import without_noise
 from ..wording import in_pixels, pictures
 from .face_crop import AlignedCrop, check_aligned, resample_quad
@@ -91,6 +92,38 @@ def paste_back(
     moved_from = before if move_detail else None
     window.copy_(_pasted(photo[:, :3], change, alignment.quad, box, detail, moved_from))
     return pasted
+
+
+@torch.no_grad()
+def paste_mask(mask: Tensor, alignment: Alignment) -> Tensor:
+    """A mask on an aligned crop, as it lies on the whole photo.
+
+    mask: [h,w] or [1,1,h,w] in [0,1], or bool. Returns [1,1,H,W] in [0,1] for a photo of `alignment.original_size`,
+    averaged over each pixel's area if the crop is finer, and 0 outside the quad. Raises InvalidInputError for another
+    shape and for values outside 0..1.
+    """
+    plane = as_stack(mask) if mask.is_floating_point() else as_stack(mask).float()
+    if plane.ndim != 4 or plane.shape[:2] != (1, 1) or not plane.numel():
+        raise InvalidInputError(
+            f"the mask is a tensor of shape {list(mask.shape)}; expected [h,w] or [1,1,h,w]"
+        )
+    if not bool(((plane >= 0) & (plane <= 1)).all()):
+        raise InvalidInputError("the mask has values outside 0..1; expected 1 = selected")
+    quad, size = alignment.quad, (plane.shape[2], plane.shape[3])
+    pasted = plane.new_zeros(1, 1, *alignment.original_size)
+    box = box_around(quad, alignment.original_size)
+    if box.area:
+        to_crop = scaling(size[1], size[0]) @ torch.linalg.inv(quad_to_photo(quad))
+        samples = samples_for(max(size) / min(side_lengths(quad)))
+        part = resample(plane, to_crop, box, samples, mode="bilinear") * _inside(quad, box).to(plane)
+        pasted[:, :, box.top : box.bottom, box.left : box.right] = part.clamp(0, 1)
+    return pasted
+
+
+def _inside(quad: Quad, box: Box) -> Tensor:
+    """[1,1,h,w]: the share of each pixel of a box of the photo that lies in the quad."""
+    corners = torch.tensor(quad, dtype=torch.float64) - torch.tensor([box.left, box.top])
+    return polygon_mask(corners, (box.height, box.width))[None, None]
 
 
 def _pasted(

@@ -72,8 +72,8 @@ def resample(
     box: Box,
     samples: int,
     *,
-    mode: Literal["bilinear", "bicubic"] = "bicubic",
-    padding: Literal["border", "reflection"] = "border",
+    mode: Literal["nearest", "bilinear", "bicubic"] = "bicubic",
+    padding: Literal["border", "reflection", "zeros"] = "border",
 ) -> Tensor:
     """The pixels of a box of an image whose points `transform` takes to points of `plane`.
 
@@ -102,15 +102,15 @@ def displaced(plane: Tensor, box: Box, transform: Tensor, flow: Tensor) -> Tenso
         torch.arange(box.width, dtype=torch.float64) + box.left + 0.5,
         indexing="ij",
     )
-    there = _mapped(transform.cpu(), torch.stack([x, y])) + flow[0].cpu().double()
-    back = _mapped(torch.linalg.inv(transform.cpu()), there)
+    there = mapped(transform.cpu(), torch.stack([x, y])) + flow[0].cpu().double()
+    back = mapped(torch.linalg.inv(transform.cpu()), there)
     origin, size = torch.tensor([box.left, box.top]), torch.tensor([box.width, box.height])
     grid = (back - origin[:, None, None]) / size[:, None, None] * 2 - 1
     grid = grid.nan_to_num(1e3).clamp(-1e3, 1e3).permute(1, 2, 0)[None].to(plane)
     return F.grid_sample(plane, grid, mode="bicubic", padding_mode="zeros", align_corners=False)
 
 
-def _mapped(transform: Tensor, points: Tensor) -> Tensor:
+def mapped(transform: Tensor, points: Tensor) -> Tensor:
     """points: [2,...] -> where a projective [3,3] transform takes them."""
     flat = torch.cat([points.flatten(1), torch.ones_like(points[:1]).flatten(1)])
     x, y, divisor = transform @ flat

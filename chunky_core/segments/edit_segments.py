@@ -15,8 +15,9 @@ from torch import Tensor
 
 from ..errors import InvalidInputError
 from .connected_components import holes, largest_part
+from .covering import cover_segments
 from .masks import check_extent, feather, grow
-from .names import known_name
+from .names import ALL, known_name
 from .partition import segments_from_masks
 from .relayer import Freed, relayer
 from .segment_masks import SegmentMasks
@@ -140,11 +141,14 @@ def add_segment(
     feather: float = 0.0,
     extend: bool = True,
     enter_static: bool = True,
+    covers: Sequence[str] = (ALL,),
 ) -> SegmentMasks:
     """Lay a mask [H,W] in [0,1] on top as the segment `name`, or as a part of the photo to keep ("static").
 
     segments: None to begin with this one; the rest is then static. feather: sigma in pixels of a Gaussian on
-    the mask. extend: add it to a segment that has the name already, in whatever case, instead of replacing that. Raises
+    the mask. extend: add it to a segment that has the name already, in whatever case, instead of replacing that.
+    covers: the segments that it lies on top of, as `resolve` takes them; all others lie above it, so that ("skin",)
+    lets a fringe cover the skin and no brows, and () takes static pixels only. A static mask covers all. Raises
     InvalidInputError for a mask that is empty, of another size or no mask, and for a segment that vanishes below
     it.
     """
@@ -161,6 +165,9 @@ def add_segment(
     mask = new.masks[0, 0].to(segments.masks.device)
     if name == STATIC:
         return _with_static(segments, mask)
+    below = segments.resolve(covers)
+    if {*below, name} < {*segments.names, name}:
+        return cover_segments(segments, name, mask, below, extend=extend, enter_static=enter_static)
     if extend and name in segments.names:
         mask = torch.maximum(mask, segments.planes()[name])
     return relayer(segments, {name: mask}, enter_static=enter_static)

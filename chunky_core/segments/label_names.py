@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from unicodedata import normalize
 
 from torch import Tensor
@@ -57,7 +57,7 @@ def renamed_labels(names: Mapping[int, str], renames: Mapping[str, str]) -> dict
 
     Case doesn't count in old names. Raises InvalidInputError for one that no label has.
     """
-    rules = _known(renames, list(dict.fromkeys(names.values())))
+    rules = known_renames(renames, list(dict.fromkeys(names.values())))
     return {label: rules.get(name, name) for label, name in names.items()}
 
 
@@ -68,7 +68,7 @@ def renamed_masks(masks: Mapping[str, Tensor], renames: Mapping[str, str]) -> di
     Case doesn't count in old names. Raises InvalidInputError for one that no mask has, and for sizes that do not
     agree.
     """
-    rules = _known(renames, list(masks))
+    rules = known_renames(renames, list(masks))
     merged: dict[str, Tensor] = {}
     for old, mask in masks.items():
         new = rules.get(old, old)
@@ -84,8 +84,11 @@ def _union(name: str, first: Tensor, second: Tensor) -> Tensor:
     return (first + second).clamp(max=1)
 
 
-def _known(renames: Mapping[str, str], known: list[str]) -> Renames:
-    """The renames with the old names written as they are known, which may be in another case."""
+def known_renames(renames: Mapping[str, str], known: Collection[str]) -> Renames:
+    """The renames with the old names written as they are known, which may be in another case.
+
+    Raises InvalidInputError for one that is not known.
+    """
     meant = {old: known_name(old, known) for old in renames}
     unknown = [old for old, name in meant.items() if name is None]
     if unknown:

@@ -59,7 +59,7 @@ def relayer(
         made = _relayered(names, layers[window], patches, areas, freed, enter_static)
         for layer, plane in zip(layers, made, strict=True):
             layer[window] = torch.where(moved[window], plane.to(layers), layer[window])
-    _check_left(names, layers)
+    check_left(names, layers)
     return SegmentMasks(names, layers[:-1, None], layers[None, -1:])
 
 
@@ -118,7 +118,8 @@ def _lower_layers(
     return left[:-1]
 
 
-def _check_left(names: Sequence[str], layers: Tensor) -> None:
+def check_left(names: Sequence[str], layers: Tensor) -> None:
+    """Raise InvalidInputError, naming it, for a segment of which nothing is left. layers: [N or more,H,W]."""
     lost = [name for name, mask in zip(names, layers, strict=False) if not mask.any()]
     if lost:
         raise InvalidInputError(

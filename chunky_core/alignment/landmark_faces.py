@@ -1,0 +1,41 @@
+"""Faces from MediaPipe's meshes, and the meshes in the crops that were cut out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from ..inversion.original_crop import Alignment
+from ..segments.face_mesh.landmarks import FaceLandmarks, moved
+from .face_points import points_from_landmarks
+from .faces import Face
+from .perspective import mapped, quad_to_photo, scaling
+
+
+def faces_from_landmarks(landmarks: Sequence[FaceLandmarks]) -> tuple[Face, ...]:
+    """One face for each mesh, in their order: the centers of the eyes and the corners of the mouth.
+
+    Raises InvalidInputError for a mesh in which eyes and mouth lie on one line.
+    """
+    return tuple(
+        Face(one.rectangle(), points_from_landmarks(one.alignment_points()), one.score) for one in landmarks
+    )
+
+
+def landmarks_in_crop(
+    landmarks: Sequence[FaceLandmarks], alignment: Alignment, size: int
+) -> FaceLandmarks | None:
+    """The mesh of the face that a crop of size x size pixels shows, in pixels of the crop.
+
+    landmarks: the meshes of the photo. Of several the one nearest to the crop's middle is taken, None if there is none
+    in the crop.
+    """
+    to_crop = scaling(size, size) @ torch.linalg.inv(quad_to_photo(alignment.quad))
+    inside = []
+    for one in landmarks:
+        points = mapped(to_crop, one.points.T).T
+        middle = points.mean(0)
+        if bool(((middle >= 0) & (middle <= size)).all()):
+            inside.append(((middle - size / 2).norm().item(), moved(one, points)))
+    return min(inside, key=lambda pair: pair[0])[1] if inside else None

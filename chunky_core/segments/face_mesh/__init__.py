@@ -1,0 +1,9 @@
+"""MediaPipe's mesh of a face -> its regions as segments."""
+
+from __future__ import annotations
+
+from .landmarks import FaceLandmarks, read_face_landmarks
+from .regions import REGIONS
+from .segmentation import face_regions, segment_face
+
+__all__ = ["REGIONS", "FaceLandmarks", "face_regions", "read_face_landmarks", "segment_face"]

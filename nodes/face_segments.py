@@ -1,0 +1,147 @@
+"""Face Segments: the landmarks of a face to its regions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from comfy_api.latest import io
+from torch import Tensor
+
+from ..chunky_core.alignment.landmark_faces import faces_from_landmarks
+from ..chunky_core.segments.face_mesh import REGIONS, FaceLandmarks, segment_face
+from ..chunky_core.segments.label_names import parse_renames, split_names
+from ..chunky_core.segments.segment_masks import SegmentMasks
+from .face_sources import chosen, landmarks_per_photo
+from .host import image_size, plain_tensors
+from .mask_widgets import feather_input, gaps_input
+from .notices import show_notice
+from .types import FaceLandmarksIO, SegmentsIO
+
+IRISES_INTO_EYES = "left_iris + left_eye = left_eye\nright_iris + right_eye = right_eye"
+
+
+class FaceSegments(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="ChunkyGAN_FaceSegments",
+            display_name="Face Segments",
+            category="ChunkyGAN/segments",
+            description="Makes segments of a face from its landmarks: skin, eyes, irises, brows, nose, lips, mouth. "
+            "Nothing has to be painted.",
+            search_aliases=[
+                "face parts",
+                "face mesh",
+                "mediapipe",
+                "landmarks to mask",
+                "face mask",
+                "eye mask",
+                "lips mask",
+                "face segmentation",
+            ],
+            inputs=[
+                io.Image.Input("image", tooltip="The photo, or several. It sets the size of the segments."),
+                FaceLandmarksIO.Input(
+                    "face_landmarks",
+                    tooltip="From Detect Face Landmarks (MediaPipe) on the same picture, or Align Face's "
+                    "crop_landmarks with its crop.",
+                ),
+                io.Combo.Input(
+                    "faces",
+                    options=["largest", "leftmost", "number"],
+                    default="largest",
+                    tooltip="Which face of each photo.",
+                ),
+                io.Int.Input(
+                    "number",
+                    default=1,
+                    min=1,
+                    max=99,
+                    tooltip="With faces = number: 1 is the leftmost face.",
+                ),
+                io.String.Input(
+                    "rename",
+                    default=IRISES_INTO_EYES,
+                    multiline=True,
+                    tooltip="Renames and merges regions, one rule per line: 'upper_lip + lower_lip = lips'. As it is, "
+                    "the irises belong to the eyes; empty = every region by itself.",
+                ),
+                io.String.Input(
+                    "only",
+                    default="",
+                    tooltip="The regions that become segments, by name or plural (after renaming): 'mouth, eyes'. All "
+                    "else stays the photo and costs nothing. Empty = all.",
+                ),
+                io.String.Input(
+                    "static",
+                    default="",
+                    tooltip="Regions that never change, by name (after renaming), separated by commas. What lies "
+                    "around the face is static anyway.",
+                ),
+                io.Int.Input(
+                    "grow",
+                    default=4,
+                    min=0,
+                    max=64,
+                    tooltip="Pixels by which small segments grow over larger ones, so that edits have room.",
+                    advanced=True,
+                ),
+                feather_input("hard"),
+                gaps_input(),
+            ],
+            outputs=[
+                SegmentsIO.Output(display_name="segments", tooltip="The segments, one set per photo."),
+                io.String.Output(
+                    display_name="names", tooltip="The names of the segments, separated by commas."
+                ),
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        image: Tensor,
+        face_landmarks: Any,
+        faces: str,
+        number: int,
+        rename: str,
+        only: str,
+        static: str,
+        grow: int,
+        feather: float,
+        gaps: str,
+    ) -> io.NodeOutput:
+        options: dict[str, Any] = {
+            "rename": parse_renames(rename),
+            "only": split_names(only),
+            "static": split_names(static),
+            "grow": grow,
+            "feather": feather,
+            "gaps": gaps,
+        }
+        size = image_size(image)
+        with plain_tensors():
+            meshes = landmarks_per_photo(face_landmarks, size, len(image))
+            shown = [the_face(found, faces, number, i) for i, found in enumerate(meshes)]
+            sets = tuple(segment_face(one.points, size, **options) for one in shown)
+            say_unseen(sets, options["rename"])
+            return io.NodeOutput(sets, ", ".join(dict.fromkeys(name for one in sets for name in one)))
+
+
+def the_face(meshes: tuple[FaceLandmarks, ...], which: str, number: int, photo: int) -> FaceLandmarks:
+    """The face asked for of photo `photo`, from 0. Raises InvalidInputError if it isn't there."""
+    faces = faces_from_landmarks(meshes)
+    (face,) = chosen(faces, which, number, photo)
+    return meshes[faces.index(face)]
+
+
+def say_unseen(sets: tuple[SegmentMasks, ...], renames: dict[str, str]) -> None:
+    """Say so where a mouth is closed: its segment is missing, and edits can't open it."""
+    name = renames.get("mouth", "mouth")
+    closed = [str(i) for i, one in enumerate(sets, start=1) if name not in one.names]
+    wanted = any(name in one.names for one in sets) and name in REGIONS
+    if closed and wanted:
+        show_notice(f"the mouth is closed in photo {', '.join(closed)}: there is no segment {name!r}")
+
+
+NODES = [FaceSegments]
