@@ -17,7 +17,7 @@ from ..inversion.original_crop import Alignment
 from ..mask_shapes import as_stack
 from ..wording import in_pixels
 from .faces import Face, quad_from_rectangle
-from .perspective import Quad, box_around, quad_to_photo, resample, samples_for, scaling, side_lengths
+from .perspective import Quad, box_around, quad_to_photo, resample, samples_for, scaling, side_ratios
 
 __getattr__ = old_names(__name__)
 
@@ -124,7 +124,7 @@ def resample_quad(photo: Tensor, quad: Quad, size: tuple[int, int]) -> Tensor:
 def _resampled(plane: Tensor, quad: Quad, size: tuple[int, int], *, smooth: bool) -> Tensor:
     """smooth: without the overshoot of bicubic weights."""
     height, width = size
-    samples = samples_for(max(side_lengths(quad)) / min(size))
+    samples = samples_for(max(side_ratios(quad, size)))
     to_photo = quad_to_photo(quad) @ scaling(1 / width, 1 / height)
     # averages of many samples need no sharper ones
     mode: Literal["bilinear", "bicubic"] = "bilinear" if smooth or samples > 2 else "bicubic"
