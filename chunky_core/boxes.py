@@ -7,6 +7,34 @@ from typing import Any, NamedTuple, TypeAlias
 
 from .errors import InvalidInputError
 
+
+class Size(NamedTuple):
+    """Pixels of an image: height and width."""
+
+    height: int
+    width: int
+
+    @property
+    def area(self) -> int:
+        return self.height * self.width
+
+    @property
+    def half(self) -> Size:
+        return Size(self.height // 2, self.width // 2)
+
+    def __str__(self) -> str:
+        """As people write it: width x height."""
+        return f"{self.width}x{self.height}"
+
+
+AnySize: TypeAlias = int | tuple[int, int]  # of a square image, or (height, width)
+
+
+def as_size(size: AnySize) -> Size:
+    """A size in either form as height and width."""
+    return Size(size, size) if isinstance(size, int) else Size(*size)
+
+
 # From this share of a resolution on, all of it is made: samples at the same place need no gathering.
 _NEARLY_ALL = 0.7
 
@@ -35,9 +63,10 @@ class Box(NamedTuple):
         """The box with `before` more pixels above and left of it and `after` more below and right of it."""
         return Box(self.top - before, self.left - before, self.bottom + after, self.right + after)
 
-    def clip(self, size: int) -> Box:
-        """The part of the box that lies in a square image of `size` pixels."""
-        return Box(max(self.top, 0), max(self.left, 0), min(self.bottom, size), min(self.right, size))
+    def clip(self, size: AnySize) -> Box:
+        """The part of the box that lies in an image of `size`."""
+        height, width = as_size(size)
+        return Box(max(self.top, 0), max(self.left, 0), min(self.bottom, height), min(self.right, width))
 
     def within(self, outer: Box) -> Box:
         """The same box in the coordinates of `outer`."""
@@ -58,10 +87,11 @@ class Box(NamedTuple):
         """The pixels of the doubled resolution over this box, and `after` more below and right of them."""
         return Box(2 * self.top, 2 * self.left, 2 * self.bottom + after, 2 * self.right + after)
 
-    def resized(self, height: int, width: int, size: int) -> Box:
-        """A box of at least this box's height and width that holds it, in a square image of `size` pixels."""
-        top = min(max(self.top - (height - self.height) // 2, 0), size - height)
-        left = min(max(self.left - (width - self.width) // 2, 0), size - width)
+    def resized(self, height: int, width: int, size: AnySize) -> Box:
+        """A box of at least this box's height and width that holds it, in an image of `size`."""
+        image = as_size(size)
+        top = min(max(self.top - (height - self.height) // 2, 0), image.height - height)
+        left = min(max(self.left - (width - self.width) // 2, 0), image.width - width)
         return Box(top, left, top + height, left + width)
 
 
@@ -92,12 +122,12 @@ class Boxes(tuple[Box, ...]):
     def doubled(self, after: int = 0) -> Boxes:
         return self.each(lambda box: box.doubled(after))
 
-    def clip(self, size: int) -> Boxes:
-        """Boxes of one size that hold the parts inside a square image of `size` pixels, and stay inside it."""
+    def clip(self, size: AnySize) -> Boxes:
+        """Boxes of one size that hold the parts inside an image of `size`, and stay inside it."""
         parts = [box.clip(size) for box in self]
         height, width = max(part.height for part in parts), max(part.width for part in parts)
-        if height * width > _NEARLY_ALL * size * size:
-            height = width = size
+        if height * width > _NEARLY_ALL * as_size(size).area:
+            height, width = as_size(size)
         return Boxes(part.resized(height, width, size) for part in parts)
 
 
@@ -119,14 +149,14 @@ def _per_sample(region: BoxOrBoxes, samples: int) -> Boxes:
     return region if isinstance(region, Boxes) else Boxes([region] * samples)
 
 
-def check_region(box: BoxOrBoxes | AnyBox, resolution: int) -> BoxOrBoxes:
-    """`box` as a Box, or Boxes of one size. Raises InvalidInputError if one is empty or leaves the image."""
-    return check_boxes(box, resolution) if isinstance(box, Boxes) else check_box(box, resolution)
+def check_region(box: BoxOrBoxes | AnyBox, size: AnySize) -> BoxOrBoxes:
+    """`box` as a Box, or Boxes of one size. Raises InvalidInputError if one is empty or leaves an image of `size`."""
+    return check_boxes(box, size) if isinstance(box, Boxes) else check_box(box, size)
 
 
-def full_box(size: int) -> Box:
-    """The box of a whole square image of `size` pixels."""
-    return Box(0, 0, size, size)
+def full_box(size: AnySize) -> Box:
+    """The box of a whole image of `size`."""
+    return Box(0, 0, *as_size(size))
 
 
 def crop(image: Any, box: Box) -> Any:
@@ -139,8 +169,8 @@ def crop(image: Any, box: Box) -> Any:
     return image[..., box.top : box.bottom, box.left : box.right]
 
 
-def check_box(box: AnyBox, resolution: int) -> Box:
-    """`box` as a Box of Python integers. Raises InvalidInputError if it is empty or leaves the image."""
+def check_box(box: AnyBox, size: AnySize) -> Box:
+    """`box` as a Box of Python integers. Raises InvalidInputError if it is empty or leaves an image of `size`."""
     try:
         box = Box(*(int(edge) for edge in box))
     except (TypeError, ValueError) as error:
@@ -148,16 +178,20 @@ def check_box(box: AnyBox, resolution: int) -> Box:
         raise InvalidInputError(message) from error
     if box.height < 1 or box.width < 1:
         raise InvalidInputError(f"the box {tuple(box)} is empty; expected top < bottom and left < right")
-    if min(box) < 0 or max(box.bottom, box.right) > resolution:
+    image = as_size(size)
+    if min(box) < 0 or box.bottom > image.height or box.right > image.width:
         raise InvalidInputError(
-            f"the box {tuple(box)} leaves the {resolution}x{resolution} image; clip it to 0..{resolution}"
+            f"the box {tuple(box)} leaves the {image} image (width x height); clip its rows to 0..{image.height}, its "
+            f"columns to 0..{image.width}"
         )
     return box
 
 
-def check_boxes(boxes: Iterable[AnyBox], resolution: int) -> Boxes:
-    """`boxes` as Boxes. Raises InvalidInputError if one is bad, there is none, or their sizes differ."""
-    checked = Boxes(check_box(box, resolution) for box in boxes)
+def check_boxes(boxes: Iterable[AnyBox], size: AnySize) -> Boxes:
+    """`boxes` of an image of `size` as Boxes. Raises InvalidInputError if one is bad, there is none, or their sizes
+    differ.
+    """
+    checked = Boxes(check_box(box, size) for box in boxes)
     sizes = sorted({(box.height, box.width) for box in checked})
     if len(sizes) != 1:
         found = ", ".join(f"{height}x{width}" for height, width in sizes) or "no box at all"

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ..chunky_core.alignment.face_crop import face_alignment
 from ..chunky_core.alignment.face_detection import draw_quads
+from ..chunky_core.boxes import Size
 from .face_sources import (
     ByHand,
     chosen,
@@ -17,6 +18,7 @@ from .face_sources import (
     landmark_inputs,
     landmarks_per_photo,
     source_inputs,
+    subject_source,
 )
 from .host import HostedGenerator, each_photo, image_size, plain_tensors, to_host
 from .taken_along import (
@@ -77,7 +79,8 @@ class AlignFace(io.ComfyNode):
                 GeneratorIO.Input(
                     "generator",
                     optional=True,
-                    tooltip="The generator that will draw the face: the crop gets its resolution.",
+                    tooltip="The generator that will draw the face: the crop gets its size. Where that isn't "
+                    "square, as for whole people, the place comes from box, mask or bounding_boxes.",
                 ),
                 *landmark_inputs(),
                 *along_inputs(),
@@ -113,7 +116,7 @@ class AlignFace(io.ComfyNode):
         photo_labels: Tensor | None = None,
         photo_painted: Tensor | None = None,
     ) -> io.NodeOutput:
-        side = size if generator is None else generator.generator.img_resolution
+        crop_size = Size(size, size) if generator is None else generator.generator.img_size
         with plain_tensors():
             photos = tuple(each_photo(image))
             sizes = [image_size(image)] * len(photos)
@@ -121,20 +124,26 @@ class AlignFace(io.ComfyNode):
                 None if face_landmarks is None else landmarks_per_photo(face_landmarks, sizes[0], len(photos))
             )
             by_hand = ByHand(points, box, keypoints, mask)
-            source = face_source(model, by_hand, meshes, bounding_boxes, len(photos))
+            if crop_size.height == crop_size.width:
+                source = face_source(model, by_hand, meshes, bounding_boxes, len(photos))
+            else:
+                source = subject_source(crop_size, by_hand, bounding_boxes, len(photos))
             found = tuple(
-                tuple(face_alignment(photo, face) for face in chosen(source(photo, i), faces, number, i))
+                tuple(
+                    face_alignment(photo, face, crop_size)
+                    for face in chosen(source(photo, i), faces, number, i)
+                )
                 for i, photo in enumerate(photos)
             )
             drawn = [draw_quads(photo, ones) for photo, ones in zip(photos, found, strict=True)]
             return io.NodeOutput(
-                crops_of(photos, found, side),
+                crops_of(photos, found, crop_size),
                 found,
                 to_host(torch.cat(drawn)),
-                landmarks_along(face_landmarks, meshes, found, side),
-                masks_along(photo_masks, found, sizes, side),
-                labels_along(photo_labels, found, sizes, side),
-                painted_along(photo_painted, found, side),
+                landmarks_along(face_landmarks, meshes, found, crop_size),
+                masks_along(photo_masks, found, sizes, crop_size),
+                labels_along(photo_labels, found, sizes, crop_size),
+                painted_along(photo_painted, found, crop_size),
             )
 
 

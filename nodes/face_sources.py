@@ -26,6 +26,7 @@ from ..chunky_core.alignment.face_points import (
 )
 from ..chunky_core.alignment.faces import BY_HAND, Face, choose_face, sorted_faces
 from ..chunky_core.alignment.landmark_faces import faces_from_landmarks
+from ..chunky_core.boxes import Size
 from ..chunky_core.errors import InvalidInputError, MissingWeightsError
 from ..chunky_core.segments.face_mesh import FaceLandmarks, read_face_landmarks
 from ..chunky_core.segments.masks import BLACK
@@ -146,6 +147,25 @@ def face_source(model: str, by_hand: ByHand, meshes: Meshes | None, boxes: Any, 
     if known is not None:
         return lambda photo, i: faces_in_boxes(known(photo, i), of_photos[i])
     return lambda photo, i: found_in_boxes(photo, of_photos[i], detect)
+
+
+def subject_source(size: Size, by_hand: ByHand, boxes: Any, count: int) -> FaceSource:
+    """What tells the subjects of a photo whose crops aren't square: boxes and masks, since no face is framed so.
+
+    size: of the crops. Raises InvalidInputError for everything else.
+    """
+    given = by_hand.names()
+    if boxes is not None and not given:
+        of_photos = per_photo(read_bounding_boxes(boxes), count, "lists of bounding boxes")
+        return lambda photo, i: tuple(Face(one) for one in of_photos[i])
+    if boxes is not None or given not in (["box"], ["mask"]):
+        raise InvalidInputError(
+            f"this generator draws pictures of {size} (width x height), which FFHQ's frame of a face doesn't fit; say "
+            "where the whole subject is by one of box, mask and bounding_boxes"
+        )
+    known = known_faces(by_hand, None, count)
+    assert known is not None  # a box or a mask is one
+    return known
 
 
 def known_faces(by_hand: ByHand, meshes: Meshes | None, count: int) -> FaceSource | None:

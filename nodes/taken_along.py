@@ -80,14 +80,14 @@ def absent(name: str) -> ExecutionBlocker:
     return ExecutionBlocker(f"Align Face has nothing to give here: connect {name} to it")
 
 
-def masks_along(masks: Tensor | None, alignments: AlignmentBatch, sizes: list[Size], side: int) -> Any:
+def masks_along(masks: Tensor | None, alignments: AlignmentBatch, sizes: list[Size], crop_size: Size) -> Any:
     """MASK of the crops. sizes: (height, width) of each photo."""
     if masks is None:
         return absent("photo_masks")
     planes = shared_out(mask_to_core(masks), len(alignments), "photos")
     fitted = [fitted_mask(one, size, "photo_masks") for one, size in zip(planes, sizes, strict=True)]
     cut = [
-        extract_mask(plane[0], place, side)
+        extract_mask(plane[0], place, crop_size)
         for ones, photo in zip(alignments, fitted, strict=True)
         for place in ones
         for plane in photo
@@ -95,47 +95,54 @@ def masks_along(masks: Tensor | None, alignments: AlignmentBatch, sizes: list[Si
     return mask_to_host(torch.cat(cut))
 
 
-def labels_along(labels: Tensor | None, alignments: AlignmentBatch, sizes: list[Size], side: int) -> Any:
+def labels_along(
+    labels: Tensor | None, alignments: AlignmentBatch, sizes: list[Size], crop_size: Size
+) -> Any:
     """IMAGE of the crops, with the host's own numbers."""
     if labels is None:
         return absent("photo_labels")
     check_image(labels)
     pictures = per_photo(tuple(labels.detach().movedim(-1, 1)), len(alignments), "label pictures")
     cut = [
-        extract_labels(fitted_labels(picture, size, "photo_labels"), place, side)
+        extract_labels(fitted_labels(picture, size, "photo_labels"), place, crop_size)
         for picture, ones, size in zip(pictures, alignments, sizes, strict=True)
         for place in ones
     ]
     return torch.stack(cut).movedim(1, -1).contiguous()
 
 
-def painted_along(painted: Tensor | None, alignments: AlignmentBatch, side: int) -> Any:
+def painted_along(painted: Tensor | None, alignments: AlignmentBatch, crop_size: Size) -> Any:
     """IMAGE of the crops, sampled and rounded as the photo's own."""
     if painted is None:
         return absent("photo_painted")
     photos = per_photo(tuple(each_photo(painted)), len(alignments), "painted photos")
-    return crops_of(photos, alignments, side)
+    return crops_of(photos, alignments, crop_size)
 
 
-def crops_of(photos: tuple[Tensor, ...], alignments: AlignmentBatch, side: int) -> Tensor:
+def crops_of(photos: tuple[Tensor, ...], alignments: AlignmentBatch, crop_size: Size) -> Tensor:
     """IMAGE, one crop after the other."""
     crops = [
-        extract_crop(photo, one, side) for photo, ones in zip(photos, alignments, strict=True) for one in ones
+        extract_crop(photo, one, crop_size)
+        for photo, ones in zip(photos, alignments, strict=True)
+        for one in ones
     ]
     # whole grey levels, so that a crop which was saved and loaded again equals itself
     return to_host(from_uint8(to_uint8(torch.cat(crops)).cpu().numpy()))
 
 
 def landmarks_along(
-    given: Any, meshes: tuple[tuple[FaceLandmarks, ...], ...] | None, alignments: AlignmentBatch, side: int
+    given: Any,
+    meshes: tuple[tuple[FaceLandmarks, ...], ...] | None,
+    alignments: AlignmentBatch,
+    crop_size: Size,
 ) -> Any:
     """FACE_LANDMARKS of the crops. given: those of the photos; meshes: the same, read, for each photo."""
     if meshes is None:
         return absent("face_landmarks")
 
     def of_crop(faces: tuple[FaceLandmarks, ...], place: Alignment) -> list[FaceLandmarks]:
-        face = landmarks_in_crop(faces, place, side)
+        face = landmarks_in_crop(faces, place, crop_size)
         return [] if face is None else [face]
 
     frames = [of_crop(faces, place) for faces, ones in zip(meshes, alignments, strict=True) for place in ones]
-    return write_face_landmarks(frames, (side, side), given)
+    return write_face_landmarks(frames, crop_size, given)

@@ -91,7 +91,7 @@ def random_architecture(rng: Random) -> StyleGAN3Architecture:
 def test_every_network_that_is_built_has_bounded_layers_and_comes_back_from_its_header() -> None:
     rng, built = Random(0), 0
     for _ in range(300):
-        architecture = random_architecture(rng)
+        architecture = replace(random_architecture(rng), square=built % 2 == 0)
         try:
             shapes = shapes_of(architecture.empty_module().state_dict())
         except UnsupportedCheckpointError:
@@ -100,7 +100,7 @@ def test_every_network_that_is_built_has_bounded_layers_and_comes_back_from_its_
         signals, resolution = architecture.signals(), architecture.img_resolution
         assert all(type(signal.rate) is int and 2 <= signal.rate <= resolution for signal in signals)
         assert all(0 < signal.cutoff <= signal.rate / 2 and signal.half_width >= 0 for signal in signals)
-        assert max(signal.size for signal in signals) <= resolution + 4 * max(resolution, 16)
+        assert max(max(signal.size) for signal in signals) <= resolution + 4 * max(resolution, 16)
         assert all(max(shape) <= MAX_TAPS for name, shape in shapes.items() if name.endswith("_filter"))
         header = architecture.as_metadata()
         config_hints = StyleGAN3Architecture.metadata_hints(header)

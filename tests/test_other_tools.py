@@ -35,8 +35,7 @@ from tests.fuzz.seeds import seed_generator
 from tests.hostile_tools import refusal, written
 
 REFUSED = {
-    "human_v2.pkl": "rectangular generator of 16x32", "human_v2_converted.pt": "rectangular generator of 16x32",
-    "eps696_rect.pkl": "rectangular generator of 40x24", "refuse/gfpgan_stylegan2_clean.pth": "GFPGAN",
+    "refuse/gfpgan_stylegan2_clean.pth": "GFPGAN",
     "refuse/gfpgan_v1.pth": "GFPGAN", "refuse/gpen.pth": "GPEN", "refuse/projected_gan_fastgan.pkl": "FastGAN",
     "refuse/stylegan_t.pkl": "StyleGAN-T", "refuse/lucidrains_attention.pt": "lucidrains",
     "refuse/lucidrains_model_1.pt": "lucidrains", "refuse/stylegan2_torch_grey.pt": "stylegan2-torch",

@@ -81,14 +81,22 @@ def test_filters_designed_equal_the_stored_ones(recorded: dict[str, Tensor], sma
 
 @pytest.mark.parametrize("radial", [False, True])
 @pytest.mark.parametrize(
-    "up,down,size_in,size_out", [(2, 2, 37, 36), (4, 2, 36, 52), (2, 2, 94, 64), (1, 1, 9, 9)]
+    "up,down,size_in,size_out",
+    [
+        (2, 2, (37, 37), (36, 36)),
+        (4, 2, (36, 36), (52, 52)),
+        (2, 2, (94, 94), (64, 64)),
+        (1, 1, (9, 9), (9, 9)),
+        (2, 2, (37, 19), (36, 18)),
+        (4, 2, (18, 36), (26, 52)),
+    ],
 )
 def test_filtering_equals_stuffing_zeros(
-    radial: bool, up: int, down: int, size_in: int, size_out: int
+    radial: bool, up: int, down: int, size_in: tuple[int, int], size_out: tuple[int, int]
 ) -> None:
     fu = lowpass_filter(6 * up, 2.0, 3.0, 32.0).double() if up > 1 else None
     fd = lowpass_filter(6 * down, 3.0, 3.0, 32.0, radial=radial).double() if down > 1 else None
-    x = torch.randn(2, 3, size_in, size_in, dtype=torch.double, generator=torch.Generator().manual_seed(0))
+    x = torch.randn(2, 3, *size_in, dtype=torch.double, generator=torch.Generator().manual_seed(0))
     bias, factors = torch.tensor([0.1, -0.4, 0.3]).double(), torch.tensor([[0.5, 2.0, 1.0]] * 2).double()
     fu, fd = (taps if taps is None else taps.to(x) for taps in (fu, fd))
     filters = filtering(fu, fd, x, up=up, down=down, sizes=(size_in, size_out), clamp=0.8)
@@ -97,16 +105,21 @@ def test_filtering_equals_stuffing_zeros(
     assert error(found, expected) < 1e-6
 
 
-def stuffed(x: Tensor, fu: Tensor | None, fd: Tensor | None, up: int, down: int, size_out: int) -> Tensor:
+def stuffed(
+    x: Tensor, fu: Tensor | None, fd: Tensor | None, up: int, down: int, size_out: tuple[int, int]
+) -> Tensor:
     """The definition: zeros between the samples and around, a convolution, the activation, one more."""
     up_kernel, down_kernel = (
         torch.ones(1, 1).to(x) if f is None else (torch.outer(f, f) if f.ndim == 1 else f) for f in (fu, fd)
     )
-    total = (size_out - 1) * down + len(up_kernel) + len(down_kernel) - 1 - x.shape[2] * up
-    before = (total + up) // 2
+    padding: list[int] = []
+    for length_out, length_in in zip(size_out, x.shape[2:], strict=True):
+        total = (length_out - 1) * down + len(up_kernel) + len(down_kernel) - 1 - length_in * up
+        before = (total + up) // 2
+        padding = [before, total - before, *padding]  # the last axis comes first
     y = x.new_zeros(*x.shape[:2], x.shape[2] * up, x.shape[3] * up)
     y[:, :, ::up, ::up] = x * up**2
-    y = functional.pad(y, (before, total - before, before, total - before)).flatten(0, 1)[:, None]
+    y = functional.pad(y, padding).flatten(0, 1)[:, None]
     y = functional.conv2d(y, up_kernel.flip(0, 1)[None, None])
     y = (functional.leaky_relu(y, 0.2) * math.sqrt(2)).clamp(-0.8, 0.8)
     return functional.conv2d(y, down_kernel.flip(0, 1)[None, None], stride=down)[:, 0].unflatten(

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from ..boxes import Box
+from ..boxes import AnySize, Box, Size, as_size
 from ..checks import check_image
 from ..deprecated import old_names
 from ..deprecated.old_calls import accepts_old_calls
@@ -16,8 +16,8 @@ from ..errors import InvalidInputError
 from ..inversion.original_crop import Alignment
 from ..mask_shapes import as_stack
 from ..wording import in_pixels
-from .faces import Face
-from .perspective import Quad, box_around, quad_to_photo, resample, samples_for, scaling, side_lengths
+from .faces import Face, quad_from_rectangle
+from .perspective import Quad, box_around, quad_to_photo, resample, samples_for, scaling, side_ratios
 
 __getattr__ = old_names(__name__)
 
@@ -26,19 +26,20 @@ LARGEST_CROP = 8192  # pixels
 
 @dataclass(frozen=True, eq=False)
 class AlignedCrop:
-    """A face as `align` cut it out: image [1,3,size,size] in [-1,1], and where in the photo it lies."""
+    """A face as `align` cut it out: image [1,3,h,w] in [-1,1], and where in the photo it lies."""
 
     image: Tensor = field(repr=False)
     alignment: Alignment
 
 
-def align(photo: Tensor, face: Face, size: int) -> AlignedCrop:
-    """The FFHQ crop of a face; without points the square around its rectangle.
+def align(photo: Tensor, face: Face, size: AnySize) -> AlignedCrop:
+    """The FFHQ crop of a face; without points the square, or other shape, around its rectangle.
 
-    photo: [1,C,H,W] in [-1,1], C >= 3. size: pixels, such as the generator's `img_resolution`. `paste_back` brings
-    what was made of the crop back. Raises what `extract_crop` raises.
+    photo: [1,C,H,W] in [-1,1], C >= 3. size: pixels of the square's side or (height, width), such as the generator's
+    `img_size`. `paste_back` brings what was made of the crop back. Raises what `extract_crop` raises, and
+    InvalidInputError for a face's points where the sides are unequal: FFHQ's frame is a square.
     """
-    alignment = face_alignment(photo, face)
+    alignment = face_alignment(photo, face, size)
     return AlignedCrop(extract_crop(photo, alignment, size), alignment)
 
 
@@ -48,31 +49,41 @@ def _photo_first(*arguments: Any, **options: Any) -> tuple[tuple[Any, ...], dict
 
 
 @accepts_old_calls(_photo_first)
-def face_alignment(photo: Tensor, face: Face) -> Alignment:
-    """The record of a face's crop out of a photo [1,C,H,W]."""
-    return Alignment(face.quad, (photo.shape[-2], photo.shape[-1]))
+def face_alignment(photo: Tensor, face: Face, size: AnySize = 1) -> Alignment:
+    """The record of a face's crop out of a photo [1,C,H,W]; size: of the crop, whose shape counts, see `align`."""
+    wanted = as_size(size)
+    quad = face.quad if wanted.height == wanted.width else _shaped_quad(face, wanted)
+    return Alignment(quad, (photo.shape[-2], photo.shape[-1]))
+
+
+def _shaped_quad(face: Face, size: Size) -> Quad:
+    if face.points is not None:
+        raise InvalidInputError(
+            f"a picture of {size} (width x height) has no frame for a face; give the box around its whole subject"
+        )
+    return quad_from_rectangle(face.rectangle, shape=size)
 
 
 @torch.no_grad()
-def extract_crop(photo: Tensor, alignment: Alignment, size: int) -> Tensor:
-    """What lies in the quad, as a square image.
+def extract_crop(photo: Tensor, alignment: Alignment, size: AnySize) -> Tensor:
+    """What lies in the quad, as an image of `size`.
 
-    photo: [1,C,H,W] in [-1,1], C >= 3; further channels (transparency) are left out. size: pixels.
-    Returns [1,3,size,size] in [-1,1]. Shrunk parts are averaged over each pixel's area, enlarged ones
+    photo: [1,C,H,W] in [-1,1], C >= 3; further channels (transparency) are left out. size: pixels
+    of a square's side or (height, width).
+    Returns [1,3,h,w] in [-1,1]. Shrunk parts are averaged over each pixel's area, enlarged ones
     interpolated (bicubic). Beyond its border the photo is mirrored. A quad of the photo's own corners and size
     gives the photo itself. Raises InvalidInputError for a photo of another size than the alignment's and for a
     quad that doesn't touch it.
     """
     check_aligned(photo, alignment)
-    _check_crop_size(size)
-    return resample_quad(photo[:, :3], alignment.quad, (size, size))
+    return resample_quad(photo[:, :3], alignment.quad, _checked_size(size))
 
 
 @torch.no_grad()
-def extract_mask(mask: Tensor, alignment: Alignment, size: int) -> Tensor:
+def extract_mask(mask: Tensor, alignment: Alignment, size: AnySize) -> Tensor:
     """A mask on the whole photo, as it lies in the quad.
 
-    mask: [H,W] or [1,1,H,W] in [0,1], or bool. Returns float [1,1,size,size] in [0,1], sampled where `extract_crop`
+    mask: [H,W] or [1,1,H,W] in [0,1], or bool. Returns float [1,1,h,w] of `size` in [0,1], sampled where `extract_crop`
     samples the photo, so that it lies on the crop as it lay on the photo. Raises what `extract_crop` raises.
     """
     plane = as_stack(mask).float() if not mask.is_floating_point() else as_stack(mask)
@@ -81,28 +92,27 @@ def extract_mask(mask: Tensor, alignment: Alignment, size: int) -> Tensor:
             f"the mask is a tensor of shape {list(mask.shape)}; expected [H,W] or [1,1,H,W]"
         )
     _check_place(plane, alignment, "the mask")
-    _check_crop_size(size)
-    return _resampled(plane, alignment.quad, (size, size), smooth=True).clamp(0, 1)
+    return _resampled(plane, alignment.quad, _checked_size(size), smooth=True).clamp(0, 1)
 
 
 @torch.no_grad()
-def extract_labels(labels: Tensor, alignment: Alignment, size: int) -> Tensor:
+def extract_labels(labels: Tensor, alignment: Alignment, size: AnySize) -> Tensor:
     """A label map on the whole photo, as it lies in the quad: each pixel has the value of the nearest one.
 
     labels: [...,H,W] of any type, such as whole numbers [H,W] or the colors of a label picture [3,H,W]. Returns
-    [...,size,size] of that type, without any new value. Beyond its border it is mirrored. Raises what `extract_crop`
-    raises.
+    [...,h,w] of `size` and that type, without any new value. Beyond its border it is mirrored. Raises what
+    `extract_crop` raises.
     """
     if labels.ndim < 2:
         raise InvalidInputError(
             f"the label map is a tensor of shape {list(labels.shape)}; expected [...,H,W]"
         )
     _check_place(labels, alignment, "the label map")
-    _check_crop_size(size)
+    crop = _checked_size(size)
     height, width = alignment.original_size
     numbers = torch.arange(height * width, dtype=torch.float64).view(1, 1, height, width)
-    to_photo = quad_to_photo(alignment.quad) @ scaling(1 / size, 1 / size)
-    nearest = resample(numbers, to_photo, Box(0, 0, size, size), 1, mode="nearest", padding="reflection")
+    to_photo = quad_to_photo(alignment.quad) @ scaling(1 / crop.width, 1 / crop.height)
+    nearest = resample(numbers, to_photo, Box(0, 0, *crop), 1, mode="nearest", padding="reflection")
     return labels.flatten(-2)[..., nearest[0, 0].long().to(labels.device)]
 
 
@@ -114,7 +124,7 @@ def resample_quad(photo: Tensor, quad: Quad, size: tuple[int, int]) -> Tensor:
 def _resampled(plane: Tensor, quad: Quad, size: tuple[int, int], *, smooth: bool) -> Tensor:
     """smooth: without the overshoot of bicubic weights."""
     height, width = size
-    samples = samples_for(max(side_lengths(quad)) / min(size))
+    samples = samples_for(max(side_ratios(quad, size)))
     to_photo = quad_to_photo(quad) @ scaling(1 / width, 1 / height)
     # averages of many samples need no sharper ones
     mode: Literal["bilinear", "bicubic"] = "bilinear" if smooth or samples > 2 else "bicubic"
@@ -127,9 +137,11 @@ def check_aligned(photo: Tensor, alignment: Alignment) -> None:
     _check_place(photo, alignment, "the photo")
 
 
-def _check_crop_size(size: int) -> None:
-    if not 1 <= size <= LARGEST_CROP:
+def _checked_size(size: AnySize) -> Size:
+    crop = as_size(size)
+    if not 1 <= min(crop) <= max(crop) <= LARGEST_CROP:
         raise InvalidInputError(f"the crop's size is {size}; expected 1 to {LARGEST_CROP} pixels")
+    return crop
 
 
 def _check_place(plane: Tensor, alignment: Alignment, what: str) -> None:

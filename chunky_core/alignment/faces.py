@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from ..boxes import AnySize, as_size
 from ..deprecated.keywords import old_fields
 from ..errors import InvalidInputError
 from .face_points import FacePoints, FaceRectangle, mean_point
@@ -75,24 +76,27 @@ def ffhq_quad(points: FacePoints) -> Quad:
     half = max(2 * math.hypot(ex, ey), 1.8 * math.hypot(mx, my)) / math.hypot(xx, xy)
     xx, xy = xx * half, xy * half
     x, y = mean_point(points.eyes)
-    return _square((x + 0.1 * mx, y + 0.1 * my), (xx, xy))
+    return _quad((x + 0.1 * mx, y + 0.1 * my), (xx, xy))
 
 
-def quad_from_rectangle(rectangle: FaceRectangle, scale: float = 1.0) -> Quad:
+def quad_from_rectangle(rectangle: FaceRectangle, scale: float = 1.0, shape: AnySize = 1) -> Quad:
     """The smallest upright square around a rectangle, `scale` times as large, as `Alignment.quad`.
 
-    Raises InvalidInputError for one without area.
+    shape: other sides than a square's, as (height, width) in any unit. Raises InvalidInputError for a rectangle
+    without area.
     """
     left, top, width, height = rectangle
     if not (width > 0 and height > 0 and scale > 0):
         raise InvalidInputError(f"the box is {width} x {height} pixels; expected a width and height above 0")
-    return _square((left + width / 2, top + height / 2), (max(width, height) * scale / 2, 0.0))
+    tall, wide = as_size(shape)
+    half = max(width, height * wide / tall) * scale / 2
+    return _quad((left + width / 2, top + height / 2), (half, 0.0), tall / wide)
 
 
-def _square(center: tuple[float, float], half: tuple[float, float]) -> Quad:
-    """half: from the centre to the middle of the right side."""
+def _quad(center: tuple[float, float], half: tuple[float, float], ratio: float = 1.0) -> Quad:
+    """half: from the centre to the middle of the right side; ratio: height to width."""
     (cx, cy), (xx, xy) = center, half
-    yx, yy = -xy, xx
+    yx, yy = -xy * ratio, xx * ratio
     return (
         (cx - xx - yx, cy - xy - yy),
         (cx - xx + yx, cy - xy + yy),

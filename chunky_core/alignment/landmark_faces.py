@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
+from ..boxes import AnySize, as_size
 from ..inversion.original_crop import Alignment
 from ..segments.face_mesh.landmarks import FaceLandmarks, moved
 from .face_points import points_from_landmarks
@@ -24,18 +25,20 @@ def faces_from_landmarks(landmarks: Sequence[FaceLandmarks]) -> tuple[Face, ...]
 
 
 def landmarks_in_crop(
-    landmarks: Sequence[FaceLandmarks], alignment: Alignment, size: int
+    landmarks: Sequence[FaceLandmarks], alignment: Alignment, size: AnySize
 ) -> FaceLandmarks | None:
-    """The mesh of the face that a crop of size x size pixels shows, in pixels of the crop.
+    """The mesh of the face that a crop of `size` shows, in pixels of the crop.
 
     landmarks: the meshes of the photo. Of several the one nearest to the crop's middle is taken, None if there is none
     in the crop.
     """
-    to_crop = scaling(size, size) @ torch.linalg.inv(quad_to_photo(alignment.quad))
+    crop = as_size(size)
+    to_crop = scaling(crop.width, crop.height) @ torch.linalg.inv(quad_to_photo(alignment.quad))
+    corner = torch.tensor([crop.width, crop.height])
     inside = []
     for one in landmarks:
         points = mapped(to_crop, one.points.T).T
         middle = points.mean(0)
-        if bool(((middle >= 0) & (middle <= size)).all()):
-            inside.append(((middle - size / 2).norm().item(), moved(one, points)))
+        if bool(((middle >= 0) & (middle <= corner)).all()):
+            inside.append(((middle - corner / 2).norm().item(), moved(one, points)))
     return min(inside, key=lambda pair: pair[0])[1] if inside else None

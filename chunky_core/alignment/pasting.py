@@ -27,7 +27,7 @@ from .perspective import (
     resample,
     samples_for,
     scaling,
-    side_lengths,
+    side_ratios,
 )
 
 SOFT_EDGE = 1 / 32  # of the crop's side, over which a change fades out toward the quad's border
@@ -114,7 +114,7 @@ def paste_mask(mask: Tensor, alignment: Alignment) -> Tensor:
     box = box_around(quad, alignment.original_size)
     if box.area:
         to_crop = scaling(size[1], size[0]) @ torch.linalg.inv(quad_to_photo(quad))
-        samples = samples_for(max(size) / min(side_lengths(quad)))
+        samples = samples_for(1 / min(side_ratios(quad, size)))
         part = resample(plane, to_crop, box, samples, mode="bilinear") * _inside(quad, box).to(plane)
         pasted[:, :, box.top : box.bottom, box.left : box.right] = part.clamp(0, 1)
     return pasted
@@ -135,11 +135,11 @@ def _pasted(
     """
     size = (change.shape[2], change.shape[3])
     to_crop = scaling(size[1], size[0]) @ torch.linalg.inv(quad_to_photo(quad))
-    samples = samples_for(max(size) / min(side_lengths(quad)))
+    samples = samples_for(1 / min(side_ratios(quad, size)))
     old = photo[:, :, box.top : box.bottom, box.left : box.right]
     changed = (change != 0).any(1, keepdim=True).to(change)
     new = old + resample(change, to_crop, box, samples)
-    if detail < 1 and max(side_lengths(quad)) > min(size):
+    if detail < 1 and max(side_ratios(quad, size)) > 1:
         coarse = resample(resample_quad(photo, quad, size), to_crop, box, samples)
         share = resample(_new_structure(change), to_crop, box, samples, mode="bilinear")
         fine = old - coarse

@@ -61,6 +61,11 @@ def side_lengths(quad: Quad) -> list[float]:
     return [math.dist(quad[i], quad[(i + 1) % 4]) for i in range(4)]
 
 
+def side_ratios(quad: Quad, size: tuple[int, int]) -> list[float]:
+    """For each side its pixels of the photo per pixel of a crop of (height, width)."""
+    return [length / size[index % 2] for index, length in enumerate(side_lengths(quad))]
+
+
 def samples_for(scale: float) -> int:
     """How many samples along each axis cover a pixel that is `scale` source pixels wide."""
     return min(max(math.ceil(scale - 1e-6), 1), MOST_SAMPLES)

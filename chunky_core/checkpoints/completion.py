@@ -11,6 +11,7 @@ from torch import Tensor
 from ..errors import UnsupportedCheckpointError
 from ..generator.architecture import Architecture
 from ..generator.module import MAX_RESOLUTION
+from ..generator.region_plan import CONST_SIZE
 from .checkpoint import PartialCheckpoint
 
 SAMPLES = 10_000
@@ -66,14 +67,24 @@ def _add_noise(partial: PartialCheckpoint) -> None:
     missing = [(layer, size) for layer, size in known if f"{layer}.noise_const" not in partial.state]
     if not missing:
         return
+    height, width = _const_size(partial)
     for layer, size in missing:
-        partial.state[f"{layer}.noise_const"] = torch.empty(size, size, device="meta")
+        shape = (size // 4 * height, size // 4 * width)
+        partial.state[f"{layer}.noise_const"] = torch.empty(shape, device="meta")
         if silent:
             partial.state[f"{layer}.noise_strength"] = torch.zeros(())
     kind = (
         "its layers have no noise" if silent else f"{len(missing)} layers store no noise; drawn with seed 0"
     )
     partial.notes.append(kind)
+
+
+def _const_size(partial: PartialCheckpoint) -> tuple[int, int]:
+    """(height, width) of the constant; that of NVlabs' networks where there is none or a strange one."""
+    const = partial.state.get("synthesis.b4.const")
+    if const is None or const.ndim != 3 or not 0 < max(const.shape[1:]) <= MAX_RESOLUTION:
+        return CONST_SIZE
+    return const.shape[1], const.shape[2]
 
 
 def draw_noise(state: dict[str, Tensor]) -> None:

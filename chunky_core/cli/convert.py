@@ -48,7 +48,7 @@ def run(options: argparse.Namespace) -> None:
         ).decode()  # what the shell couldn't decode
     save_generator(generator, target, DTYPES[options.dtype], header)
     size = target.stat().st_size / 1e6
-    print(f"{target}: {generator.metadata['format']}, {generator.img_resolution} pixels, {size:.1f} MB")
+    print(f"{target}: {generator.metadata['format']}, {generator.img_size} pixels, {size:.1f} MB")
 
 
 def sha256(path: Path) -> str:

@@ -20,7 +20,7 @@ from .outputs import check_inputs_stay
 def add_parser(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser("edit", help="project a photo by segments, edit it, composite it")
     parser.add_argument(
-        "photo", type=Path, help="picture of the generator's resolution; its colour profile is kept"
+        "photo", type=Path, help="picture of the generator's size; its colour profile is kept"
     )
     parser.add_argument(
         "--masks",
@@ -69,7 +69,7 @@ def run(options: argparse.Namespace) -> None:
     )
     file = open_image(options.photo)
     with read_checkpoint(options.generator) as checkpoint:  # before large pictures and weights are read
-        check_photo_size(file.size, checkpoint.architecture.img_resolution)
+        check_photo_size(file.size, checkpoint.architecture.img_size)
     photo = load_image(options.photo)
     segments = load_segments(
         options.masks,

@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..errors import UnsupportedCheckpointError
+from ..boxes import Size
+from ..errors import InvalidInputError, UnsupportedCheckpointError
 from .mapping import LR_MULTIPLIER, mapping_dimensions
 from .module import (
     MAX_RESOLUTION,
@@ -23,8 +24,9 @@ from .module import (
     shape_of,
     shapes_of,
 )
+from .region_plan import CONST_SIZE
 from .settings import BILINEAR, FIR, SHARED, checked, checked_upsampling, from_header
-from .stylegan2 import SynthesisNetwork
+from .stylegan2 import SynthesisNetwork, doublings_between
 
 __all__ = [
     "Architecture",
@@ -41,9 +43,11 @@ _STYLEGAN3_NAME = re.compile(r"synthesis\.(L\d+_.*|input\.freqs)")
 
 @dataclass(frozen=True)
 class StyleGAN2Architecture:
-    """The dimensions of a StyleGAN2; a resolution has min(channel_base // resolution, channel_max) channels.
+    """The dimensions of a StyleGAN2; block bR has min(channel_base // R, channel_max) channels.
 
-    block: "skip", "resnet" or "orig"; conv_clamp: bound of the layers' outputs, None where there is none;
+    img_resolution: the longer side of its images; const_size: (height, width) of the learnt constant, which block b4
+    starts from and each further one doubles: (4, 2) in StyleGAN-Human, anything in eps696's stylegan2ada; block:
+    "skip", "resnet" or "orig"; conv_clamp: bound of the layers' outputs, None where there is none;
     lr_multiplier: what the mapping network's weights are scaled with; upsampling: "fir" or "bilinear";
     class_means: whether each class has its own mean of w (see `MappingNetwork`), which the tensors' names tell.
     """
@@ -61,6 +65,13 @@ class StyleGAN2Architecture:
     lr_multiplier: float = LR_MULTIPLIER
     upsampling: str = FIR
     class_means: bool = False
+    const_size: tuple[int, int] = CONST_SIZE
+
+    @property
+    def img_size(self) -> Size:
+        """(height, width) of the images."""
+        longer = max(self.const_size)
+        return Size(*(side * self.img_resolution // longer for side in self.const_size))
 
     @classmethod
     def from_shapes(
@@ -78,15 +89,17 @@ class StyleGAN2Architecture:
         largest = max(resolutions)
         output = shape_of(shapes, f"synthesis.b{largest}.torgb.weight", 4)
         shape_of(shapes, "mapping.fc0.weight", 2)
+        const_size = _const_size(shapes)
         channel_max = max(shape_of(shapes, f"synthesis.b{r}.conv1.weight", 4)[0] for r in resolutions)
         architecture = cls(
             **mapping_dimensions(shapes),
-            img_resolution=largest,
+            img_resolution=max(const_size) * largest // 4,
             img_channels=output[0],
             channel_base=output[1] * largest,
             channel_max=channel_max,
             block=_block_kind(shapes),
             upsampling=checked_upsampling((config_hints or {}).get("upsampling", FIR)),
+            const_size=const_size,
             **known,
         )
         architecture.check(shapes)
@@ -97,17 +110,13 @@ class StyleGAN2Architecture:
 
         Raises UnsupportedCheckpointError for impossible dimensions.
         """
-        size = self.img_resolution
-        if not 4 <= size <= MAX_RESOLUTION or size & (size - 1):
-            raise UnsupportedCheckpointError(
-                f"resolution {size} found; expected a power of two from 4 to {MAX_RESOLUTION}"
-            )
+        largest = self._largest_block()
         checked(SHARED, {"conv_clamp": self.conv_clamp, "lr_multiplier": self.lr_multiplier})
         if checked_upsampling(self.upsampling) == BILINEAR and self.block == "resnet":
             raise UnsupportedCheckpointError(
                 "it is bilinear and has residual blocks; expected one of the two"
             )
-        if min(self.channel_base // size, self.channel_max) < 1:
+        if min(self.channel_base // largest, self.channel_max) < 1:
             found = f"channel_base is {self.channel_base}, channel_max {self.channel_max}"
             raise UnsupportedCheckpointError(f"{found}; this leaves layers without channels")
         check_widths(self, min(self.channel_base // 4, self.channel_max))
@@ -121,13 +130,13 @@ class StyleGAN2Architecture:
                 block=self.block,
                 conv_clamp=self.conv_clamp,
                 upsampling=self.upsampling,
+                const_size=self.const_size,
             )
             return GeneratorModule(new_mapping(self, synthesis.num_ws), synthesis)
 
     def check(self, shapes: Shapes) -> None:
         """Raises UnsupportedCheckpointError unless `shapes` are exactly this architecture's."""
-        size = f"{self.img_resolution}x{self.img_resolution}"
-        hint = f"expected all of a {self._name()} and no more (read as {size}, w_dim {self.w_dim})"
+        hint = f"expected all of a {self._name()} and no more (read as {self.img_size}, w_dim {self.w_dim})"
         check_shapes(shapes, self.empty_module(), hint)
 
     def as_metadata(self) -> dict[str, str]:
@@ -141,6 +150,12 @@ class StyleGAN2Architecture:
         }
         defaults["class_means"] = self.class_means
         values = {key: value for key, value in asdict(self).items() if defaults.get(key, "") != value}
+        del values["const_size"]
+        if self.const_size != CONST_SIZE:
+            values |= {
+                "const_size": Size(*self.const_size),
+                "img_size": self.img_size,
+            }  # written as width x height
         return {"architecture": self._name(), **{key: str(value) for key, value in values.items()}}
 
     @staticmethod
@@ -151,6 +166,19 @@ class StyleGAN2Architecture:
         """
         stored = {"upsampling": metadata["upsampling"]} if "upsampling" in metadata else {}
         return {**from_header(SHARED, metadata), **stored}
+
+    def _largest_block(self) -> int:
+        """The number in the last block's name: 4 for the constant's, doubled by every block."""
+        try:
+            if self.img_resolution <= MAX_RESOLUTION:
+                return 4 << doublings_between(self.const_size, self.img_resolution)
+        except InvalidInputError:
+            pass
+        longer = max(self.const_size)
+        kind = "a power of two" if longer == 4 else f"{longer} times a power of two"
+        raise UnsupportedCheckpointError(
+            f"resolution {self.img_resolution} found; expected {kind}, from {longer} to {MAX_RESOLUTION}"
+        )
 
     def _name(self) -> str:
         return f"stylegan2-{self.block}"
@@ -205,6 +233,12 @@ def build_module(
             copies[name] = torch.empty_like(empty, device=device, dtype=target).copy_(state[name].detach())
         module.load_state_dict(copies, assign=True)
         return module.requires_grad_(False).eval()
+
+
+def _const_size(shapes: Shapes) -> tuple[int, int]:
+    """Of the learnt constant; where it is missing or none, that of NVlabs' networks: `check` names it then."""
+    shape = shapes.get("synthesis.b4.const", ())
+    return (shape[1], shape[2]) if len(shape) == 3 and 0 not in shape else CONST_SIZE
 
 
 def _block_kind(shapes: Shapes) -> str:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from ..boxes import AnyBox, Box, check_box, full_box
-from .region_plan import plan_region
+from ..boxes import AnyBox, AnySize, Box, as_size, check_box, full_box
+from .region_plan import CONST_SIZE, plan_region
 
 # In multiply-adds that take as long, forward and backward, chosen after one CPU thread: a convolution and what
 # goes with it at any size, a weight read, a feature value made, and one that no longer fits the cache.
@@ -19,7 +19,7 @@ _CACHED = 2**20  # feature values of one resolution
 
 
 class BlockShape(NamedTuple):
-    """The channels of one resolution: of the features below (0 at 4x4), of its own, of its RGB output (0: none).
+    """The channels of one resolution: of the features below (0: none), of its own, of its RGB output (0: none).
 
     skip: whether it has a residual block's other way; bilinear: whether its first convolution comes after doubling.
     """
@@ -47,12 +47,17 @@ class BlockCost(NamedTuple):
     calls: int
 
 
-def synthesis_cost(block_shapes: Sequence[BlockShape], resolution: int, box: AnyBox | None = None) -> Cost:
+def synthesis_cost(
+    block_shapes: Sequence[BlockShape],
+    size: AnySize,
+    box: AnyBox | None = None,
+    const_size: AnySize = CONST_SIZE,
+) -> Cost:
     """Multiply-adds and feature values of making `box` (None: everything) of one sample, forward only.
 
-    resolution: of the output, in whose pixels `box` is. Raises InvalidInputError for a bad box.
+    size: of the output, in whose pixels `box` is; const_size: of the constant. Raises InvalidInputError for a bad box.
     """
-    plan = plan_region(resolution, full_box(resolution) if box is None else box)
+    plan = plan_region(size, full_box(size) if box is None else box, const_size)
     found = [
         block_cost(
             shape, boxes.features_in.area if boxes.features_in else 0, boxes.conv0.area, boxes.conv1.area
@@ -77,9 +82,17 @@ def block_cost(shape: BlockShape, features_in: int, conv0: int, conv1: int) -> B
     return BlockCost(macs, channels * (conv0 + conv1), 9 * channels * (channels + below), 2)
 
 
-def estimated_time(block_shapes: Sequence[BlockShape], resolution: int, box: Box, samples: int = 1) -> float:
+def estimated_time(
+    block_shapes: Sequence[BlockShape],
+    size: AnySize,
+    box: Box,
+    samples: int = 1,
+    const_size: AnySize = CONST_SIZE,
+) -> float:
     """The time of making `box` of some samples in one pass, in multiply-adds that take as long."""
-    down, across = _sides(resolution, box.top, box.bottom), _sides(resolution, box.left, box.right)
+    image, const = as_size(size), as_size(const_size)
+    down = _sides(image.height, box.top, box.bottom, const.height)
+    across = _sides(image.width, box.left, box.right, const.width)
     total = 0
     for shape, heights, widths in zip(block_shapes, down, across, strict=False):
         features_in, conv0, conv1 = (height * width for height, width in zip(heights, widths, strict=True))
@@ -90,19 +103,21 @@ def estimated_time(block_shapes: Sequence[BlockShape], resolution: int, box: Box
     return total
 
 
-def relative_cost(block_shapes: Sequence[BlockShape], resolution: int, box: AnyBox) -> float:
+def relative_cost(
+    block_shapes: Sequence[BlockShape], size: AnySize, box: AnyBox, const_size: AnySize = CONST_SIZE
+) -> float:
     """The estimated time of making `box`, with what a pass takes at any size; 1 = the whole image.
 
     Raises InvalidInputError for a bad box.
     """
-    whole = estimated_time(block_shapes, resolution, full_box(resolution))
-    return estimated_time(block_shapes, resolution, check_box(box, resolution)) / whole
+    whole = estimated_time(block_shapes, size, full_box(size), const_size=const_size)
+    return estimated_time(block_shapes, size, check_box(box, size), const_size=const_size) / whole
 
 
 @lru_cache(maxsize=2**14)
-def _sides(resolution: int, first: int, end: int) -> tuple[tuple[int, int, int], ...]:
+def _sides(length: int, first: int, end: int, const_length: int) -> tuple[tuple[int, int, int], ...]:
     """How many rows (or columns) of features_in, conv0 and conv1 those of the output depend on, per block."""
-    plan = plan_region(resolution, Box(first, first, end, end))
+    plan = plan_region(length, Box(first, first, end, end), const_length)
     return tuple(
         (boxes.features_in.height if boxes.features_in else 0, boxes.conv0.height, boxes.conv1.height)
         for boxes in plan

@@ -18,9 +18,9 @@ def dimensions(architecture: Architecture, state: Mapping[str, Tensor]) -> Itera
     channels = sum(layer.in_channels for _, layer in synthesis.styled_layers())
     count = sum(tensor.numel() for tensor in state.values())
     types = sorted({str(tensor.dtype).removeprefix("torch.") for tensor in state.values()})
-    size, w_dim = architecture.img_resolution, architecture.w_dim
+    size, w_dim = architecture.img_size, architecture.w_dim
     yield "architecture", architecture.as_metadata()["architecture"]
-    yield "resolution", f"{size} x {size}"
+    yield "resolution", f"{size.width} x {size.height}"
     yield "classes", str(architecture.c_dim or "none")
     yield "spaces", f"z {architecture.z_dim}, w {w_dim}, w+ {synthesis.num_ws} x {w_dim}, s {channels}"
     yield "parameters", f"{count:,} ({', '.join(types)})"

@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
+from ..boxes import AnySize, Size, as_size
 from .ops import LRELU_GAIN, LRELU_SLOPE
 
 BLOCK = 32  # samples at the higher rate per block: few wasted products, yet large enough matrices
@@ -127,27 +128,35 @@ def filtering(
     *,
     up: int,
     down: int,
-    sizes: tuple[int, int],
+    sizes: tuple[AnySize, AnySize],
     clamp: float | None,
 ) -> Filtering:
     """up_filter: [n], down_filter: [n] or [n,n], None for the identity; up, down: the factors.
 
-    sizes: of the input and of the output. Their samples are aligned symmetrically (ibid., appendix C.3).
+    sizes: of the input and of the output, each of a square map or (height, width). Their samples are aligned
+    symmetrically (ibid., appendix C.3).
     """
     up_filter, down_filter = (
         like.new_ones(1) if taps is None else taps.detach() for taps in (up_filter, down_filter)
     )
-    size_in, size_out = sizes
-    between = (size_out - 1) * down + len(down_filter)
-    before = (between - 1 + len(up_filter) - size_in * up + up) // 2  # zeros before the first sample
-    taps = up_filter * up * math.sqrt(LRELU_GAIN)
-    upsampler = Resampler(taps, up, 1, len(taps) - 1 - before, size_in, between)
-    ups = [(upsampler, upsampler)]
-    make = partial(
-        Resampler, up=1, down=down, offset=len(down_filter) - 1, size_in=between, size_out=size_out
-    )
-    downs = [(make(rows), make(columns)) for rows, columns in separable_terms(down_filter)]
+    size_in, size_out = map(as_size, sizes)
+    between = Size(*((length - 1) * down + len(down_filter) for length in size_out))
+    upsampler = partial(_upsampler, up_filter * up * math.sqrt(LRELU_GAIN), up)
+    ups = [(upsampler(size_in.height, between.height), upsampler(size_in.width, between.width))]
+    downsampler = partial(Resampler, up=1, down=down, offset=len(down_filter) - 1)
+    downs = [
+        (
+            downsampler(rows, size_in=between.height, size_out=size_out.height),
+            downsampler(columns, size_in=between.width, size_out=size_out.width),
+        )
+        for rows, columns in separable_terms(down_filter)
+    ]
     return Filtering(ups, downs, _transposed(ups), _transposed(downs), clamp)
+
+
+def _upsampler(taps: Tensor, up: int, size_in: int, size_out: int) -> Resampler:
+    before = (size_out - 1 + len(taps) - size_in * up + up) // 2  # zeros before the first sample
+    return Resampler(taps, up, 1, len(taps) - 1 - before, size_in, size_out)
 
 
 def _transposed(terms: Terms) -> Terms:
@@ -192,7 +201,8 @@ def _parts(x: Tensor, factors: Tensor, bias: Tensor, filters: Filtering) -> Sequ
     """x * factors + bias as a few [n,h,w], each small at the higher rate too."""
     x = torch.addcmul(bias[:, None, None], x, factors[:, :, None, None]).flatten(0, 1)
     values = CACHED if x.device.type == "cpu" else DEVICE_CHUNK
-    return x.split(max(values // filters.up[0][0].size_out ** 2, 1))
+    rows, columns = filters.up[0]
+    return x.split(max(values // (rows.size_out * columns.size_out), 1))
 
 
 def _activate(part: Tensor, filters: Filtering) -> Tensor:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ..boxes import AnyBox, check_boxes
+from ..boxes import AnyBox, Size, check_boxes
 from ..checks import check_shape
 from ..errors import InvalidInputError
 from .architecture import Architecture, GeneratorModule, architecture_of, build_module
@@ -24,10 +24,11 @@ from .settings import FIR
 class Generator:
     """A StyleGAN2 or StyleGAN3: z -> w -> image, of the whole picture or of just a box of it.
 
-    Attributes: architecture; z_dim, w_dim, num_ws, img_resolution; c_dim: length of the class labels, 0 for
-    a generator without; supports_boxes: whether a box is cheaper than the whole picture; style_layout:
-    (layer, channels) of each style in the order of synthesis; noise_layout: (layer, r) of each noise map
-    [r,r] in the order of synthesis, () for a generator without noise; metadata: what the file says of itself
+    Attributes: architecture; z_dim, w_dim, num_ws; img_size: (height, width) of the pictures; img_resolution: their
+    longer side, which stands for the whole size wherever a resolution is asked for (see `size_at`); c_dim: length
+    of the class labels, 0 for a generator without; supports_boxes: whether a box is cheaper than the whole picture;
+    style_layout: (layer, channels) of each style in the order of synthesis; noise_layout: (layer, resolution) of each
+    noise map in the order of synthesis, () for a generator without noise; metadata: what the file says of itself
     (architecture, licence, source, ...); module: the networks, with NVlabs' parameter names.
     """
 
@@ -49,6 +50,7 @@ class Generator:
         self.w_dim = self.architecture.w_dim
         self.c_dim = self.architecture.c_dim
         self.img_resolution = self.architecture.img_resolution
+        self.img_size = self.architecture.img_size
         self.num_ws = module.synthesis.num_ws
         self.supports_boxes = module.synthesis.exact_boxes
         self.style_layout = tuple(
@@ -61,7 +63,14 @@ class Generator:
     def __repr__(self) -> str:
         kind = self.architecture.as_metadata()["architecture"]
         codes = f"z {self.z_dim}, w {self.num_ws} x {self.w_dim}"
-        return f"Generator({kind}, {self.img_resolution}px, {codes}, {self.device}, {self.dtype})"
+        return f"Generator({kind}, {self._pixels()}, {codes}, {self.device}, {self.dtype})"
+
+    def _pixels(self) -> str:
+        return f"{self.img_resolution}px" if self.is_square else f"{self.img_size}px"
+
+    @property
+    def is_square(self) -> bool:
+        return self.img_size.height == self.img_size.width
 
     @property
     def fingerprint(self) -> str:
@@ -77,6 +86,13 @@ class Generator:
     def out_resolutions(self) -> tuple[int, ...]:
         """What `synthesis` takes as out_resolution, from the lowest up."""
         return self.module.synthesis.out_resolutions
+
+    def size_at(self, resolution: int | None = None) -> Size:
+        """(height, width) of the pictures, or of a noise map, whose longer side is `resolution` (None: img_resolution).
+
+        Raises InvalidInputError for a resolution that none of its layers has.
+        """
+        return self.module.synthesis.size_at(resolution)
 
     @property
     def w_avg(self) -> Tensor:
@@ -129,8 +145,8 @@ class Generator:
 
         codes: ws [B,num_ws,w_dim], w [B,w_dim], or the list of styles [B,C] of `style_layout`;
         differentiable. box: (top, left, bottom, right), half-open output pixels: only these are made, equal
-        to the crop of the whole. noise_mode: "const", "none" or "random" (from `rng`). out_resolution: a
-        lower power of two, for a preview (StyleGAN2 with RGB skips only). noise: a map [r,r] per entry of
+        to the crop of the whole. noise_mode: "const", "none" or "random" (from `rng`). out_resolution: one
+        of `out_resolutions`, lower ones for a preview (StyleGAN2 with RGB skips only). noise: a map [h,w] per entry of
         `noise_layout`, which replaces the stored one in mode "const"; differentiable; None or empty: the
         stored ones.
         Raises InvalidInputError for wrong shapes, boxes or modes, and for noise where there is none.
@@ -171,8 +187,8 @@ class Generator:
         It belongs to the architecture, not to the weights. Raises InvalidInputError for a bad box, several sizes
         and a resolution that the generator doesn't make.
         """
-        resolution = self.img_resolution if out_resolution is None else out_resolution
-        return self.module.synthesis.plan(check_boxes(boxes, resolution), resolution)
+        checked = check_boxes(boxes, self.size_at(out_resolution))
+        return self.module.synthesis.plan(checked, out_resolution)
 
     def batches(self, boxes: Sequence[AnyBox], out_resolution: int | None = None) -> tuple[Batch, ...]:
         """Groups boxes to be made by one `synthesis_boxes` each, such that the estimated time is least."""

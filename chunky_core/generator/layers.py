@@ -50,7 +50,8 @@ def fir_filter() -> Tensor:
 class SynthesisLayer(nn.Module):
     """Modulated 3x3 convolution, optionally doubling the resolution, then noise, bias and leaky ReLU.
 
-    gain: of the result; conv_clamp: bound of the result before this gain, None where there is none.
+    size: of the result's whole map; gain: of the result; conv_clamp: bound of the result before this gain, None where
+    there is none.
     """
 
     resample_filter: Tensor
@@ -65,13 +66,13 @@ class SynthesisLayer(nn.Module):
         out_channels: int,
         *,
         w_dim: int,
-        resolution: int,
+        size: tuple[int, int],
         up: bool,
         gain: float = 1.0,
         conv_clamp: float | None = None,
     ) -> None:
         super().__init__()
-        self.resolution, self.up, self.frozen = resolution, up, False
+        self.size, self.up, self.frozen = size, up, False
         self.gain, self.leaky_gain = gain, gain * LRELU_GAIN
         self.clamp = None if conv_clamp is None else conv_clamp * gain
         self.in_channels, self.out_channels = in_channels, out_channels
@@ -82,7 +83,7 @@ class SynthesisLayer(nn.Module):
         self.bias = nn.Parameter(torch.zeros(out_channels))
         for constant in ("energy", "scaled_bias", "scaled_noise"):
             self.register_buffer(constant, None, persistent=False)
-        self.register_buffer("noise_const", drawn(resolution, resolution))
+        self.register_buffer("noise_const", drawn(*size))
         self.register_buffer("resample_filter", fir_filter())
 
     def forward(self, x: Tensor, styles: Tensor, noise: Tensor | None, window: Window) -> Tensor:
@@ -113,7 +114,7 @@ class SynthesisLayer(nn.Module):
         return noise * self.noise_strength * self.leaky_gain
 
     def stored_noise(self) -> Tensor:
-        """The stored noise of the whole resolution, [r,r], as `forward` takes it."""
+        """The stored noise of the whole map, [h,w], as `forward` takes it."""
         return self._constant("scaled_noise", lambda: self.scale_noise(self.noise_const))
 
     def freeze(self, device: torch.device) -> None:
@@ -199,10 +200,11 @@ class SkipLayer(nn.Module):
 
 
 class SynthesisBlock(nn.Module):
-    """Both convolutions of one resolution (4x4: one on a learnt constant) and what goes with them.
+    """Both convolutions of one resolution (the first: one on a learnt constant) and what goes with them.
 
     kind: "skip" has an RGB output, "resnet" a way past both convolutions, "orig" neither; the last block has
-    an RGB output whatever its kind. upsampling: "fir" or "bilinear".
+    an RGB output whatever its kind. size: of its features; is_first: whether it starts from the constant;
+    upsampling: "fir" or "bilinear".
     """
 
     resample_filter: Tensor
@@ -213,19 +215,20 @@ class SynthesisBlock(nn.Module):
         out_channels: int,
         *,
         w_dim: int,
-        resolution: int,
+        size: tuple[int, int],
         img_channels: int,
         kind: str = "skip",
+        is_first: bool = False,
         is_last: bool = False,
         conv_clamp: float | None = None,
         upsampling: str = FIR,
     ) -> None:
         super().__init__()
-        self.resolution, self.upsampling = resolution, upsampling
-        residual = kind == "resnet" and resolution > 4
-        settings: dict[str, Any] = {"w_dim": w_dim, "resolution": resolution, "conv_clamp": conv_clamp}
-        if resolution == 4:
-            self.const = nn.Parameter(drawn(out_channels, 4, 4))
+        self.is_first, self.upsampling = is_first, upsampling
+        residual = kind == "resnet" and not is_first
+        settings: dict[str, Any] = {"w_dim": w_dim, "size": size, "conv_clamp": conv_clamp}
+        if is_first:
+            self.const = nn.Parameter(drawn(out_channels, *size))
         elif upsampling == FIR:
             self.conv0 = SynthesisLayer(in_channels, out_channels, up=True, **settings)
         else:
@@ -247,7 +250,7 @@ class SynthesisBlock(nn.Module):
 
     def styled_layers(self) -> Iterator[tuple[str, SynthesisLayer | ToRGBLayer]]:
         """The layers that take styles, with their names, in the order of synthesis."""
-        if self.resolution > 4:
+        if not self.is_first:
             yield "conv0", self.conv0
         yield "conv1", self.conv1
         if self.torgb is not None:

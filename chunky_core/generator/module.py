@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from ..boxes import AnyBox, BoxOrBoxes
+from ..boxes import AnyBox, BoxOrBoxes, Size
 from ..errors import UnsupportedCheckpointError
 from .batches import Batch
 from .cost import Cost
@@ -47,6 +47,9 @@ class Synthesis(Protocol):
     @property
     def out_resolutions(self) -> tuple[int, ...]:
         """Where it can stop, from the lowest up to img_resolution."""
+
+    def size_at(self, resolution: int | None = None) -> Size:
+        """(height, width) of the map whose longer side is `resolution` (None: the image's)."""
 
     def config_hints(self) -> dict[str, Any]:
         """What its tensors' shapes don't tell, for `architecture_from`."""
@@ -117,7 +120,13 @@ class Architecture(Protocol):
     @property
     def class_means(self) -> bool: ...
     @property
-    def img_resolution(self) -> int: ...
+    def img_resolution(self) -> int:
+        """The longer side of the images."""
+
+    @property
+    def img_size(self) -> Size:
+        """(height, width) of the images."""
+
     @property
     def img_channels(self) -> int: ...
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ..boxes import Box
+from ..boxes import Box, Size
 from ..checks import check_shape
 from ..errors import InvalidInputError
 from .layers import SynthesisLayer
@@ -16,6 +16,7 @@ from .region_plan import Window
 
 NOISE_MODES = ("const", "none", "random")
 NoiseLayout = tuple[tuple[str, int], ...]
+NoiseSizes = tuple[tuple[str, Size], ...]
 
 
 class NoiseSource:
@@ -40,8 +41,8 @@ class NoiseSource:
         if self.maps is not None:
             return next(self.maps).to(layer.noise_const)[None, None]
         assert self.rng is not None  # see check_noise
-        size = layer.resolution  # drawn whole, so that a box has the same noise
-        drawn = torch.randn(batch, 1, size, size, generator=self.rng, device=self.rng.device)
+        # drawn whole, so that a box has the same noise
+        drawn = torch.randn(batch, 1, *layer.size, generator=self.rng, device=self.rng.device)
         return drawn.to(layer.noise_const)
 
 
@@ -50,31 +51,29 @@ def _cut(noise: Tensor, batch: int, window: Window) -> Tensor:
 
 
 def check_noise(
-    mode: str, rng: torch.Generator | None, maps: Sequence[Tensor] | None, layout: NoiseLayout
+    mode: str, rng: torch.Generator | None, maps: Sequence[Tensor] | None, sizes: NoiseSizes
 ) -> None:
-    """Raises InvalidInputError unless `mode` exists and has what it needs, and `maps` fit `layout`.
+    """Raises InvalidInputError unless `mode` exists and has what it needs, and `maps` fit `sizes`.
 
-    layout: (layer, resolution) of each map; () for a generator without noise.
+    sizes: (layer, size) of each map; () for a generator without noise.
     """
     if mode not in NOISE_MODES:
         raise InvalidInputError(f"noise_mode is {mode!r}; expected one of {NOISE_MODES}")
-    if mode == "random" and layout and rng is None:
+    if mode == "random" and sizes and rng is None:
         raise InvalidInputError("noise_mode 'random' without rng; pass a seeded torch.Generator")
     if not maps:
         return
-    if not layout:
+    if not sizes:
         raise InvalidInputError(f"{len(maps)} noise maps were given; this generator has no noise, pass none")
     if mode != "const":
         raise InvalidInputError(
             f"noise maps were given with noise_mode {mode!r}; they replace those of 'const'"
         )
-    _check_shapes(maps, layout)
+    _check_shapes(maps, sizes)
 
 
-def _check_shapes(maps: Sequence[Tensor], layout: NoiseLayout) -> None:
-    if len(maps) != len(layout):
-        raise InvalidInputError(
-            f"{len(maps)} noise maps were given; expected {len(layout)}, see noise_layout"
-        )
-    for noise, (name, size) in zip(maps, layout, strict=True):
-        check_shape(noise, f"the noise map of {name}", (size, size))
+def _check_shapes(maps: Sequence[Tensor], sizes: NoiseSizes) -> None:
+    if len(maps) != len(sizes):
+        raise InvalidInputError(f"{len(maps)} noise maps were given; expected {len(sizes)}, see noise_layout")
+    for noise, (name, size) in zip(maps, sizes, strict=True):
+        check_shape(noise, f"the noise map of {name}", size)

@@ -1,6 +1,6 @@
 """Which pixels of every layer a box of the output depends on: integers only.
 
-After the 4x4 constant everything in StyleGAN2's synthesis is local (demodulation depends on weights and
+After the constant (4x4 mostly) everything in StyleGAN2's synthesis is local (demodulation depends on weights and
 styles only), so a box of output pixels needs, at each layer, that box plus a halo. Zero padding happens only
 at true image borders. Boxes of equal size are planned together, so that one batched pass makes them all.
 """
@@ -10,8 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from ..boxes import AnyBox, Box, Boxes, BoxOrBoxes, check_region, full_box, within
+from ..boxes import AnyBox, AnySize, Box, Boxes, BoxOrBoxes, Size, as_size, check_region, full_box, within
 from ..deprecated import old_names
+
+CONST_SIZE = (4, 4)  # of the learnt constant, in NVlabs' networks
 
 
 class Overlap(NamedTuple):
@@ -34,16 +36,22 @@ class Window(NamedTuple):
 class BlockPlan(NamedTuple):
     """The boxes of one resolution, in that resolution's pixels.
 
-    features_in: of the previous resolution, what the up-sampling convolution reads (None at 4x4);
+    size: of the resolution's whole image; features_in: of the previous resolution, what the up-sampling convolution
+    reads (None at the constant's);
     conv0: its output, which the second convolution reads; conv1: the second convolution's output;
     rgb: the part of the RGB image that is needed.
     """
 
-    resolution: int
+    size: Size
     features_in: BoxOrBoxes | None
     conv0: BoxOrBoxes
     conv1: BoxOrBoxes
     rgb: BoxOrBoxes
+
+    @property
+    def resolution(self) -> int:
+        """The longer side."""
+        return max(self.size)
 
 
 RegionPlan = tuple[BlockPlan, ...]
@@ -55,7 +63,7 @@ class BlockWindows(NamedTuple):
     conv0: of the doubled features, conv1: of conv0's output, shortcut: of the doubled residual path, rgb: of the
     image that toRGB makes of the features, rgb_below: of the doubled image of the resolution before; at_conv0,
     at_conv1: the pixels of these layers' outputs in a map of the whole resolution, such as the noise.
-    None at 4x4 where there is nothing below.
+    None at the constant's resolution where there is nothing below.
     """
 
     conv0: Window | None
@@ -71,8 +79,8 @@ class BlockWindows(NamedTuple):
 class SynthesisPlan:
     """Everything about one pass of synthesis that depends on its boxes alone, to be made once for many passes.
 
-    resolution: of the output; boxes: its pixels that are made; blocks, windows: of every resolution from 4x4
-    up, () for a network whose boxes are cut from whole images.
+    resolution: longer side of the output; boxes: its pixels that are made; blocks, windows: of every resolution from
+    the constant's up, () for a network whose boxes are cut from whole images.
     """
 
     resolution: int
@@ -81,33 +89,35 @@ class SynthesisPlan:
     windows: tuple[BlockWindows, ...] = ()
 
 
-def plan_synthesis(resolution: int, box: BoxOrBoxes | AnyBox | None) -> SynthesisPlan:
+def plan_synthesis(
+    size: AnySize, box: BoxOrBoxes | AnyBox | None, const_size: AnySize = CONST_SIZE
+) -> SynthesisPlan:
     """The plan of a pass that makes output pixels `box` (None: all); see `plan_region`."""
-    checked = full_box(resolution) if box is None else check_region(box, resolution)
-    blocks = plan_region(resolution, checked)
+    checked = full_box(size) if box is None else check_region(box, size)
+    blocks = plan_region(size, checked, const_size)
     below = (None, *blocks[:-1])
-    return SynthesisPlan(resolution, checked, blocks, tuple(map(_windows, blocks, below)))
+    return SynthesisPlan(max(as_size(size)), checked, blocks, tuple(map(_windows, blocks, below)))
 
 
-def plan_region(resolution: int, box: BoxOrBoxes | AnyBox) -> RegionPlan:
-    """The boxes of every layer, from 4x4 up to `resolution`, that output pixels `box` depend on.
+def plan_region(size: AnySize, box: BoxOrBoxes | AnyBox, const_size: AnySize = CONST_SIZE) -> RegionPlan:
+    """The boxes of every layer, from the constant's `const_size` up to `size`, that output pixels `box` depend on.
 
-    resolution: a power of two, at least 4; box: (top, left, bottom, right), half-open, inside the image; or
-    Boxes, one per sample. Raises InvalidInputError for an empty box or one that leaves the image.
+    size: that of the constant, doubled any number of times; box: (top, left, bottom, right), half-open, inside the
+    image; or Boxes, one per sample. Raises InvalidInputError for an empty box or one that leaves the image.
     """
     several = isinstance(box, Boxes)
-    conv1 = rgb = check_region(box, resolution)
+    conv1 = rgb = check_region(box, size)
     blocks = []
-    size = resolution
-    while size > 4:
+    size, first = as_size(size), as_size(const_size)
+    while size.height > first.height:
         conv0 = conv1.grow(1, 1).clip(size)
         # what a stride-2 transposed 3x3 convolution followed by the 4-tap FIR reads
-        features_in = conv0.halved(2, 1).clip(size // 2)
+        features_in = conv0.halved(2, 1).clip(size.half)
         blocks.append(BlockPlan(size, features_in, conv0, conv1, rgb))
         # what zero-stuffing, then the 4-tap FIR reads; of several boxes all, so that their sizes are equal
-        conv1, rgb = features_in, features_in if several else rgb.halved(1, 0).clip(size // 2)
-        size //= 2
-    blocks.append(BlockPlan(4, None, conv1.grow(1, 1).clip(4), conv1, rgb))
+        conv1, rgb = features_in, features_in if several else rgb.halved(1, 0).clip(size.half)
+        size = size.half
+    blocks.append(BlockPlan(first, None, conv1.grow(1, 1).clip(first), conv1, rgb))
     return tuple(reversed(blocks))
 
 
@@ -115,7 +125,7 @@ def _windows(block: BlockPlan, below: BlockPlan | None) -> BlockWindows:
     """On rows [lo, hi) the transposed convolution covers [2 lo, 2 hi + 1); its outermost entries are complete
     only at the image's border, and nothing but the border's lie within the FIR's reach of conv0's pixels.
     """
-    whole = full_box(block.resolution)
+    whole = full_box(block.size)
     conv0 = shortcut = rgb_below = None
     if block.features_in is not None and below is not None:
         conv0 = window(block.conv0.grow(1, 2), block.features_in.doubled(after=1))

@@ -28,7 +28,7 @@ def sample(
     noise_mode: str = "const",
     callback: Callback | None = None,
 ) -> tuple[Tensor, LatentCode]:
-    """`count` random images [count,3,R,R], nominally in [-1,1], and their codes in w [count,w_dim], on the CPU.
+    """`count` random images [count,3,H,W], nominally in [-1,1], and their codes in w [count,w_dim], on the CPU.
 
     Picture i is that of seed + i, with the z that NVlabs' own scripts draw for this seed. class_label: the
     class of all; None draws one for each where the generator has classes. callback(done, count, images) is
@@ -38,7 +38,7 @@ def sample(
     _check(generator, seed, count, class_label, noise_mode)
     seeds = [(seed + index) % SEEDS for index in range(count)]
     # random noise comes from one source per call, so each picture needs a call of its own
-    at_once = 1 if noise_mode == "random" else max(1, _CHUNK_PIXELS // generator.img_resolution**2)
+    at_once = 1 if noise_mode == "random" else max(1, _CHUNK_PIXELS // generator.img_size.area)
     images: list[Tensor] = []
     codes: list[Tensor] = []
     with torch.no_grad():

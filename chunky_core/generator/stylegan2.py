@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..boxes import AnyBox, BoxOrBoxes
+from ..boxes import AnyBox, BoxOrBoxes, Size
 from ..checks import check_shape
 from ..errors import InvalidInputError
 from .batches import Batch, batches
@@ -19,15 +19,16 @@ from .cost import BlockShape, Cost, relative_cost, synthesis_cost
 from .layers import SynthesisBlock, SynthesisLayer, ToRGBLayer
 from .noise import NoiseLayout, NoiseSource, check_noise
 from .ops import cut
-from .region_plan import BlockWindows, SynthesisPlan, plan_synthesis
+from .region_plan import CONST_SIZE, BlockWindows, SynthesisPlan, plan_synthesis
 from .settings import BILINEAR, FIR, UPSAMPLINGS
 
 BLOCKS = ("skip", "resnet", "orig")
 
 
 class SynthesisNetwork(nn.Module):
-    """w -> image: a learnt 4x4 constant, then one block per resolution.
+    """w -> image: a learnt constant of `const_size`, then one block per resolution, each twice as large.
 
+    img_resolution: the longer side of the image, that of the constant times a power of two.
     block: "skip" sums the RGB outputs of all blocks, "resnet" has residual blocks and "orig" plain ones, with
     an RGB output of the last block only. conv_clamp: bound of all layers' outputs, None where there is none.
     upsampling: "fir" is StyleGAN2's own, "bilinear" doubles images and features bilinearly before convolving.
@@ -46,10 +47,10 @@ class SynthesisNetwork(nn.Module):
         block: str = "skip",
         conv_clamp: float | None = None,
         upsampling: str = FIR,
+        const_size: tuple[int, int] = CONST_SIZE,
     ) -> None:
         super().__init__()
-        if img_resolution < 4 or img_resolution & (img_resolution - 1):
-            raise InvalidInputError(f"img_resolution is {img_resolution}; expected a power of two from 4 up")
+        doublings = doublings_between(const_size, img_resolution)
         if block not in BLOCKS:
             raise InvalidInputError(f"block is {block!r}; expected one of {BLOCKS}")
         if upsampling not in UPSAMPLINGS:
@@ -57,23 +58,28 @@ class SynthesisNetwork(nn.Module):
         self.block, self.conv_clamp, self.upsampling = block, conv_clamp, upsampling
         self.w_dim, self.img_resolution, self.img_channels = w_dim, img_resolution, img_channels
         self.channel_base, self.channel_max = channel_base, channel_max
-        self.block_resolutions = [2**i for i in range(2, img_resolution.bit_length())]
-        self.num_ws = 2 * len(self.block_resolutions)
+        height, width = const_size
+        self.const_size = (height, width)
+        self.block_sizes = [(height << i, width << i) for i in range(doublings + 1)]
+        self.block_names = [f"b{4 << i}" for i in range(doublings + 1)]
+        self.block_resolutions = [max(size) for size in self.block_sizes]
+        self.num_ws = 2 * len(self.block_sizes)
         shapes, in_channels = [], 0
-        for resolution in self.block_resolutions:
-            out_channels = min(channel_base // resolution, channel_max)
+        for index, (name, size) in enumerate(zip(self.block_names, self.block_sizes, strict=True)):
+            out_channels = min(channel_base // (4 << index), channel_max)
             layers = SynthesisBlock(
                 in_channels,
                 out_channels,
                 w_dim=w_dim,
-                resolution=resolution,
+                size=size,
                 img_channels=img_channels,
                 kind=block,
-                is_last=resolution == img_resolution,
+                is_first=index == 0,
+                is_last=index == doublings,
                 conv_clamp=conv_clamp,
                 upsampling=upsampling,
             )
-            self.add_module(f"b{resolution}", layers)
+            self.add_module(name, layers)
             rgb = img_channels if layers.torgb is not None else 0
             shapes.append(
                 BlockShape(in_channels, out_channels, rgb, layers.skip is not None, upsampling == BILINEAR)
@@ -87,23 +93,38 @@ class SynthesisNetwork(nn.Module):
         return next(self.parameters()).dtype
 
     def blocks(self) -> Iterator[SynthesisBlock]:
-        """The blocks from 4x4 upwards."""
-        for resolution in self.block_resolutions:
-            block = self.get_submodule(f"b{resolution}")
+        """The blocks from the lowest resolution up."""
+        for name in self.block_names:
+            block = self.get_submodule(name)
             assert isinstance(block, SynthesisBlock)
             yield block
 
     def styled_layers(self) -> Iterator[tuple[str, SynthesisLayer | ToRGBLayer]]:
         """All layers that take styles, as ("b8.conv0", layer), in the order of synthesis."""
-        for block in self.blocks():
+        for block_name, block in zip(self.block_names, self.blocks(), strict=True):
             for name, layer in block.styled_layers():
-                yield f"b{block.resolution}.{name}", layer
+                yield f"{block_name}.{name}", layer
 
     @property
     def noise_layout(self) -> NoiseLayout:
-        """(layer, r) of each noise map [r,r], in the order of synthesis."""
+        """(layer, resolution) of each noise map, in the order of synthesis; `size_at` has the map's size."""
+        return tuple((name, max(size)) for name, size in self._noise_sizes())
+
+    def _noise_sizes(self) -> tuple[tuple[str, Size], ...]:
         layers = self.styled_layers()
-        return tuple((name, layer.resolution) for name, layer in layers if isinstance(layer, SynthesisLayer))
+        return tuple((name, Size(*layer.size)) for name, layer in layers if isinstance(layer, SynthesisLayer))
+
+    def size_at(self, resolution: int | None = None) -> Size:
+        """Height and width of the map whose longer side is `resolution` (None: the image's).
+
+        Raises InvalidInputError for a resolution that no block has.
+        """
+        if resolution is None:
+            return Size(*self.block_sizes[-1])
+        if resolution not in self.block_resolutions:
+            message = f"out_resolution is {resolution}; expected one of {self.block_resolutions}"
+            raise InvalidInputError(message)
+        return Size(*self.block_sizes[self.block_resolutions.index(resolution)])
 
     @property
     def out_resolutions(self) -> tuple[int, ...]:
@@ -124,21 +145,23 @@ class SynthesisNetwork(nn.Module):
         """
         if isinstance(box, SynthesisPlan):
             return box
-        resolution = self._resolution(out_resolution)
-        self._check_resolution(resolution)
-        return plan_synthesis(resolution, box)
+        size = self.size_at(out_resolution)
+        if self.block != "skip" and size != self.block_sizes[-1]:
+            found = f"out_resolution is {out_resolution}"
+            raise InvalidInputError(f"{found}; this generator makes {self.img_resolution} pixels only")
+        return plan_synthesis(size, box, self.const_size)
 
     def batches(self, boxes: Sequence[AnyBox], out_resolution: int | None = None) -> tuple[Batch, ...]:
         """Groups of boxes that cost least when each is made in one pass; see `generator.batches`."""
-        return batches(boxes, self._resolution(out_resolution), self.block_shapes)
+        return batches(boxes, self.size_at(out_resolution), self.block_shapes, self.const_size)
 
     def cost(self, box: AnyBox | None = None, out_resolution: int | None = None) -> Cost:
         """Multiply-adds and feature values of making `box` (None: everything) of one sample, forward only."""
-        return synthesis_cost(self.block_shapes, self._resolution(out_resolution), box)
+        return synthesis_cost(self.block_shapes, self.size_at(out_resolution), box, self.const_size)
 
     def relative_cost(self, box: AnyBox, out_resolution: int | None = None) -> float:
         """The estimated time of making `box`; 1 = the whole image."""
-        return relative_cost(self.block_shapes, self._resolution(out_resolution), box)
+        return relative_cost(self.block_shapes, self.size_at(out_resolution), box, self.const_size)
 
     def freeze(self, device: torch.device | None = None) -> SynthesisNetwork:
         """Makes the weights constants, which spares each pass some work on them. For good: build anew to train.
@@ -180,15 +203,15 @@ class SynthesisNetwork(nn.Module):
         box: (top, left, bottom, right), half-open output pixels; just these are made, equal to the crop of
         the whole image; or Boxes of one size, one per sample; or the `plan` of either. noise_mode: "const" (the
         stored noise), "none" or "random" (drawn from `rng`; the same seed gives a box and the whole image the
-        same noise). out_resolution: stop at this resolution and return the RGB image there; `box` counts its
+        same noise). out_resolution: stop where the longer side is this and return the RGB image there; `box` counts its
         pixels. pyramid: return the RGB images of all resolutions that have one, from the lowest up; with a
-        box, the pixels of each that the box depends on. noise: maps [r,r] in place of the stored ones, one per
+        box, the pixels of each that the box depends on. noise: maps [h,w] in place of the stored ones, one per
         entry of `noise_layout`; None or empty: the stored ones.
         Raises InvalidInputError for a bad box, noise mode, resolution, or number of styles or maps.
         """
         plan = self.plan(box, out_resolution)
         self._check(styles, plan)
-        check_noise(noise_mode, rng, noise, self.noise_layout)
+        check_noise(noise_mode, rng, noise, self._noise_sizes())
         source = NoiseSource(noise_mode, rng, noise)
         remaining = iter(styles)
         features: Tensor | None = None
@@ -212,7 +235,7 @@ class SynthesisNetwork(nn.Module):
         styles: Iterator[Tensor],
         noise: NoiseSource,
     ) -> Tensor:
-        """A block's features from those `below` it, None at 4x4."""
+        """A block's features from those `below` it, None at the lowest resolution."""
         style = next(styles)
         batch = style.shape[0]
         shortcut = None
@@ -228,25 +251,26 @@ class SynthesisNetwork(nn.Module):
         features = block.conv1(features, style, drawn, windows.conv1)
         return features if shortcut is None else features + shortcut
 
-    def _resolution(self, out_resolution: int | None) -> int:
-        return self.img_resolution if out_resolution is None else out_resolution
-
-    def _check_resolution(self, resolution: int) -> None:
-        if resolution not in self.block_resolutions:
-            message = f"out_resolution is {resolution}; expected one of {self.block_resolutions}"
-            raise InvalidInputError(message)
-        if self.block != "skip" and resolution != self.img_resolution:
-            message = (
-                f"out_resolution is {resolution}; this generator makes {self.img_resolution} pixels only"
-            )
-            raise InvalidInputError(message)
-
     def _check(self, styles: Sequence[Tensor], plan: SynthesisPlan) -> None:
-        if not plan.windows or plan.resolution not in self.out_resolutions:
+        alien = not plan.windows or plan.blocks[0].size != self.const_size
+        if alien or plan.resolution not in self.out_resolutions:
             found = f"the plan is another generator's ({plan.resolution} pixels)"
             raise InvalidInputError(f"{found}; make it with this one's `plan`")
-        made = [block for block in self.blocks() if block.resolution <= plan.resolution]
+        made = list(self.blocks())[: self.block_resolutions.index(plan.resolution) + 1]
         needed = sum(len(list(block.styled_layers())) for block in made)
         if len(styles) < needed:
             found = f"{len(styles)} styles given"
             raise InvalidInputError(f"{found}; expected {needed} for {plan.resolution} pixels")
+
+
+def doublings_between(const_size: tuple[int, int], img_resolution: int) -> int:
+    """How often a constant is doubled until the longer side is `img_resolution`.
+
+    Raises InvalidInputError where no number of times does it.
+    """
+    longer = max(const_size)
+    doublings = (img_resolution // longer).bit_length() - 1 if min(const_size) > 0 else -1
+    if doublings < 0 or longer << doublings != img_resolution:
+        kind = "a power of two from 4 up" if const_size == CONST_SIZE else f"{longer} times a power of two"
+        raise InvalidInputError(f"img_resolution is {img_resolution}; expected {kind}")
+    return doublings

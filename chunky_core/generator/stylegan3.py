@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..boxes import AnyBox, BoxOrBoxes, check_box, check_region, full_box
+from ..boxes import AnyBox, BoxOrBoxes, Size, check_box, check_region, full_box
 from ..checks import check_shape
 from ..errors import InvalidInputError, UnsupportedCheckpointError
 from .batches import Batch
@@ -40,7 +40,9 @@ class StyleGAN3Architecture:
     last_stopband_rel: the last stopband relative to the cutoff; margin_size: pixels around the image;
     conv_kernel: 3 in configuration T, 1 in R, which has use_radial_filters too; conv_clamp: bound of the
     activations, None where there is none; lr_multiplier: what the mapping network's weights are scaled with;
-    class_means: whether each class has its own mean of w (see `MappingNetwork`), which the tensors' names tell.
+    class_means: whether each class has its own mean of w (see `MappingNetwork`), which the tensors' names tell;
+    img_resolution: height of the images; square: whether they are as wide as high, otherwise half as wide, with half
+    the margin (StyleGAN-Human).
     """
 
     z_dim: int
@@ -65,6 +67,12 @@ class StyleGAN3Architecture:
     conv_clamp: float | None = 256.0
     lr_multiplier: float = LR_MULTIPLIER
     class_means: bool = False
+    square: bool = True
+
+    @property
+    def img_size(self) -> Size:
+        """(height, width) of the images."""
+        return self._size(self.img_resolution)
 
     @classmethod
     def from_shapes(
@@ -81,26 +89,50 @@ class StyleGAN3Architecture:
         if len(names) != count + 1 or count < 2:
             message = f"the layers {sorted(names)} were found; expected L0 to the last one, without gaps"
             raise UnsupportedCheckpointError(message)
-        shape_of(shapes, "mapping.fc0.weight", 2)
-        weight = shape_of(shapes, f"{names[0][0]}weight", 4)
-        known = checked(HINTED, config_hints or {})
-        channels = [int(names[index][3]) for index in range(count)]
-        resolution = int(names[count][2])
-        known.setdefault("channel_base", channels[-1] * resolution)
-        known.setdefault("channel_max", max(channels))
-        if f"{names[0][0]}up_filter" in shapes:
-            known["filter_size"] = _filter_size(shapes, f"{names[0][0]}up_filter", known)
-        architecture = cls(
-            **mapping_dimensions(shapes),
-            img_resolution=resolution,
-            img_channels=int(names[count][3]),
-            num_layers=count,
-            conv_kernel=weight[3],
-            use_radial_filters=any(n.endswith(".down_filter") and len(s) == 2 for n, s in shapes.items()),
-            **known,
-        )
+        layers = [names[index] for index in range(count + 1)]
+        architecture = cls._read(shapes, layers, config_hints or {}, square=True)
+        widths = [int(layer[2]) for layer in layers]
+        if not architecture._has_widths(widths):
+            narrow = cls._read(shapes, layers, config_hints or {}, square=False)
+            architecture = narrow if narrow._has_widths(widths) else architecture
         architecture.check(shapes)
         return architecture
+
+    @classmethod
+    def _read(
+        cls, shapes: Shapes, layers: Sequence[re.Match[str]], config_hints: Mapping[str, Any], square: bool
+    ) -> StyleGAN3Architecture:
+        """The dimensions of a network of these layers if its images are square, or if they are not."""
+        shape_of(shapes, "mapping.fc0.weight", 2)
+        weight = shape_of(shapes, f"{layers[0][0]}weight", 4)
+        known = checked(HINTED, config_hints)
+        channels = [int(layer[3]) for layer in layers[:-1]]
+        resolution = int(layers[-1][2]) * (1 if square else 2)
+        known.setdefault("channel_base", channels[-1] * resolution)
+        known.setdefault("channel_max", max(channels))
+        if f"{layers[0][0]}up_filter" in shapes:
+            known["filter_size"] = _filter_size(shapes, f"{layers[0][0]}up_filter", known)
+        return cls(
+            **mapping_dimensions(shapes),
+            img_resolution=resolution,
+            img_channels=int(layers[-1][3]),
+            num_layers=len(layers) - 1,
+            conv_kernel=weight[3],
+            use_radial_filters=any(n.endswith(".down_filter") and len(s) == 2 for n, s in shapes.items()),
+            square=square,
+            **known,
+        )
+
+    def _has_widths(self, widths: Sequence[int]) -> bool:
+        """Whether its layers would be as wide as those found."""
+        try:
+            self._check_dimensions()
+        except UnsupportedCheckpointError:
+            return False
+        return [signal.size.width for signal in self.signals()] == list(widths)
+
+    def _size(self, height: int) -> Size:
+        return Size(height, height if self.square else height // 2)
 
     def signals(self) -> list[Signal]:
         """What comes out of the layers L0, L1, ... and, last, of the RGB output (ibid., sec. 3.2)."""
@@ -114,9 +146,11 @@ class StyleGAN3Architecture:
             stopband = self.first_stopband * stopbands**progress
             rate = 2 ** math.ceil(math.log2(min(stopband * 2, self.img_resolution)))
             at_end = index >= self.num_layers - 1
-            size = self.img_resolution if at_end else rate + self.margin_size * 2
+            height = self.img_resolution if at_end else rate + self.margin_size * 2
             channels = round(min(self.channel_base / 2 / cutoff, self.channel_max))
-            result.append(Signal(channels, size, rate, cutoff, max(stopband, rate / 2) - cutoff))
+            result.append(
+                Signal(channels, self._size(height), rate, cutoff, max(stopband, rate / 2) - cutoff)
+            )
         return [*result[:-1], result[-1]._replace(channels=self.img_channels)]
 
     def empty_module(self) -> GeneratorModule:
@@ -131,14 +165,16 @@ class StyleGAN3Architecture:
 
     def check(self, shapes: Shapes) -> None:
         """Raises UnsupportedCheckpointError unless `shapes` are exactly this architecture's."""
-        size = f"{self.img_resolution}x{self.img_resolution}"
-        hint = f"expected all of a {self._name()} and no more (read as {size}, w_dim {self.w_dim})"
+        hint = f"expected all of a {self._name()} and no more (read as {self.img_size}, w_dim {self.w_dim})"
         check_shapes(shapes, self.empty_module(), hint)
 
     def as_metadata(self) -> dict[str, str]:
         """The dimensions as strings, for a file's header."""
-        values = {key: str(value) for key, value in asdict(self).items() if key != "class_means"}
-        return {"architecture": self._name(), **values}
+        values = asdict(self)
+        del values["class_means"]
+        if values.pop("square") is False:
+            values["img_size"] = self.img_size
+        return {"architecture": self._name(), **{key: str(value) for key, value in values.items()}}
 
     @staticmethod
     def metadata_hints(metadata: Mapping[str, str]) -> dict[str, Any]:
@@ -185,11 +221,12 @@ class StyleGAN3Synthesis(nn.Module):
     def __init__(self, architecture: StyleGAN3Architecture) -> None:
         super().__init__()
         self.architecture = architecture
-        self.img_resolution, self.w_dim = architecture.img_resolution, architecture.w_dim
+        self.img_resolution, self.img_size = architecture.img_resolution, architecture.img_size
+        self.w_dim = architecture.w_dim
         self.num_ws = architecture.num_layers + 2
         signals = architecture.signals()
         self.input = FourierFeatures(signals[0], self.w_dim)
-        self.layer_names = [f"L{i}_{s.size}_{s.channels}" for i, s in enumerate(signals)]
+        self.layer_names = [f"L{i}_{s.size.width}_{s.channels}" for i, s in enumerate(signals)]
         sources = [signals[0], *signals[:-1]]
         for index, name in enumerate(self.layer_names):
             self.add_module(name, self._layer(index, sources[index], signals[index]))
@@ -227,6 +264,13 @@ class StyleGAN3Synthesis(nn.Module):
         """Its own only: the layers in between aren't pictures."""
         return (self.img_resolution,)
 
+    def size_at(self, resolution: int | None = None) -> Size:
+        """(height, width) of the image. Raises InvalidInputError for any resolution but its height."""
+        if resolution not in (None, self.img_resolution):
+            found = f"out_resolution is {resolution}"
+            raise InvalidInputError(f"{found}; this generator makes {self.img_resolution} pixels only")
+        return self.img_size
+
     def config_hints(self) -> dict[str, Any]:
         """What the tensors' shapes don't tell."""
         return {k: v for k, v in self.architecture.config_hints().items() if k != "lr_multiplier"}
@@ -240,28 +284,26 @@ class StyleGAN3Synthesis(nn.Module):
         """
         if isinstance(box, SynthesisPlan):
             return box
-        size = self.img_resolution
-        if out_resolution not in (None, size):
-            found = f"out_resolution is {out_resolution}"
-            raise InvalidInputError(f"{found}; this generator makes {size} pixels only")
-        return SynthesisPlan(size, full_box(size) if box is None else check_region(box, size))
+        size = self.size_at(out_resolution)
+        made = full_box(size) if box is None else check_region(box, size)
+        return SynthesisPlan(self.img_resolution, made)
 
     def batches(self, boxes: Sequence[AnyBox], out_resolution: int | None = None) -> tuple[Batch, ...]:
         """Each box by itself: whole pictures have no cost that a batch would share."""
-        size = out_resolution or self.img_resolution
+        size = self.size_at(out_resolution)
         return tuple(Batch((index,), (check_box(box, size),)) for index, box in enumerate(boxes))
 
     def cost(self, box: AnyBox | None = None, out_resolution: int | None = None) -> Cost:
         """Multiply-adds of the convolutions and feature values of one sample, forward only, whatever the box."""
         *layers, output = (layer for _, layer in self.styled_layers())
         convolutions = [layer for layer in layers if isinstance(layer, FilteredLayer)]
-        macs = sum(layer.weight.numel() * layer.sizes[0] ** 2 for layer in convolutions)
-        activations = sum(layer.out_channels * layer.sizes[1] ** 2 for layer in convolutions)
-        return Cost(macs + output.weight.numel() * self.img_resolution**2, activations)
+        macs = sum(layer.weight.numel() * layer.sizes[0].area for layer in convolutions)
+        activations = sum(layer.out_channels * layer.sizes[1].area for layer in convolutions)
+        return Cost(macs + output.weight.numel() * self.img_size.area, activations)
 
     def relative_cost(self, box: AnyBox, out_resolution: int | None = None) -> float:
         """1, the whole image, whatever the box."""
-        check_box(box, out_resolution or self.img_resolution)
+        check_box(box, self.size_at(out_resolution))
         return 1.0
 
     def freeze(self, device: torch.device | None = None) -> StyleGAN3Synthesis:
@@ -301,17 +343,18 @@ class StyleGAN3Synthesis(nn.Module):
         """
         plan = self.plan(box, out_resolution)
         self._check(styles, plan)
-        check_noise(noise_mode, rng, noise, self.noise_layout)
+        check_noise(noise_mode, rng, noise, ())
         x = self.input(styles[0])
         for name, style in zip(self.layer_names, styles[1:], strict=True):
             x = self.get_submodule(name)(x, style)
-        image = cut(x * self.architecture.output_scale, window(plan.boxes, full_box(self.img_resolution)))
+        image = cut(x * self.architecture.output_scale, window(plan.boxes, full_box(self.img_size)))
         return [image] if pyramid else image
 
     def _check(self, styles: Sequence[Tensor], plan: SynthesisPlan) -> None:
         if plan.resolution != self.img_resolution:
             found = f"the plan is another generator's ({plan.resolution} pixels)"
             raise InvalidInputError(f"{found}; make it with this one's `plan`")
+        check_region(plan.boxes, self.img_size)
         if len(styles) != self.num_ws:
             raise InvalidInputError(f"{len(styles)} styles given; expected {self.num_ws}")
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from ..boxes import Size
 from .filters import Filtering, filtered_leaky_relu, filtering, lowpass_filter
 from .layers import ToRGBLayer
 from .mapping import FullyConnectedLayer
@@ -19,13 +20,14 @@ from .ops import convolve, demodulation, drawn, weight_energy
 
 
 class Signal(NamedTuple):
-    """What comes out of a layer: channels, pixels per side with the margin, and its spectrum.
+    """What comes out of a layer: channels, pixels with the margin, and its spectrum.
 
-    rate: samples per image; cutoff, half_width: of the low-pass filter and half its transition band.
+    rate: samples per image, from top to bottom; cutoff, half_width: of the low-pass filter and half its transition
+    band.
     """
 
     channels: int
-    size: int
+    size: Size
     rate: int
     cutoff: float
     half_width: float
@@ -51,7 +53,7 @@ class FourierFeatures(nn.Module):
         self.register_buffer("phases", _phases(channels))
 
     def forward(self, styles: Tensor) -> Tensor:
-        """styles: [B,4] -> [B,channels,size,size], computed in at least float32."""
+        """styles: [B,4] -> [B,channels,h,w], computed in at least float32."""
         signal, dtype = self.signal, torch.promote_types(styles.dtype, torch.float32)
         transforms = self._transforms(styles.to(dtype))
         freqs = self.freqs.to(dtype)
@@ -59,13 +61,17 @@ class FourierFeatures(nn.Module):
         freqs = freqs @ transforms[:, :2, :2]
         headroom = signal.rate / 2 - signal.cutoff  # frequencies beyond the band fade out
         amplitudes = (1 - (freqs.norm(dim=2) - signal.cutoff) / headroom).clamp(0, 1)
-        place = torch.arange(signal.size, dtype=dtype, device=styles.device)
-        place = (place + (0.5 - signal.size / 2)) / signal.rate
-        across = place[:, None] * freqs[:, None, :, 0] + phases[:, None]
-        down = place[:, None] * freqs[:, None, :, 1]
+        rows, columns = (self._places(length, dtype, styles.device) for length in signal.size)
+        across = columns[:, None] * freqs[:, None, :, 0] + phases[:, None]
+        down = rows[:, None] * freqs[:, None, :, 1]
         x = torch.sin((across[:, None] + down[:, :, None]) * (2 * math.pi)) * amplitudes[:, None, None]
         weight = self.weight.to(dtype) / math.sqrt(signal.channels)
         return (weight @ x.flatten(1, 2).mT).unflatten(2, x.shape[1:3]).to(styles.dtype)
+
+    def _places(self, length: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+        """Of the middle of each pixel in a row or column of this length: [length], 0 in the image's middle."""
+        place = torch.arange(length, dtype=dtype, device=device)
+        return (place + (0.5 - length / 2)) / self.signal.rate
 
     def _transforms(self, styles: Tensor) -> Tensor:
         """styles: [B,4] -> [B,3,3], of places: first `transform`, then the shift, then the rotation."""
@@ -104,7 +110,7 @@ class FilteredLayer(nn.Module):
         super().__init__()
         self.in_channels, self.out_channels = source.channels, target.channels
         self.conv_kernel, self.conv_clamp, self.frozen = conv_kernel, conv_clamp, False
-        self.sizes = (source.size + conv_kernel - 1, target.size)
+        self.sizes = (Size(*(side + conv_kernel - 1 for side in source.size)), target.size)
         self.affine = FullyConnectedLayer(w_dim, source.channels, bias_init=1.0)
         self.weight = nn.Parameter(drawn(target.channels, source.channels, conv_kernel, conv_kernel))
         self.bias = nn.Parameter(torch.zeros(target.channels))

@@ -50,7 +50,7 @@ def starting_codes(
 def starting_noise(
     generator: Generator, rng: torch.Generator, start: Inversion | None, *, optimize_noise: bool
 ) -> list[Tensor]:
-    """The noise maps [r,r] that a projection starts with, one per layer of `noise_layout`: white noise, or those of
+    """The noise maps [h,w] that a projection starts with, one per layer of `noise_layout`: white noise, or those of
     an earlier inversion; none where they aren't optimized.
 
     Raises InvalidInputError for a generator without noise, and where the earlier inversion's maps would be lost.
@@ -110,10 +110,11 @@ def _moved(generator: Generator, code: LatentCode, space: str) -> Tensor:
 
 
 def white_noise(generator: Generator, rng: torch.Generator) -> list[Tensor]:
-    """One map [r,r] of white noise per layer of `noise_layout`. InvalidInputError where there is none."""
+    """One map [h,w] of white noise per layer of `noise_layout`. InvalidInputError where there is none."""
     if not generator.noise_layout:
         raise InvalidInputError("this generator has no noise inputs; optimize none")
-    return [torch.randn(size, size, generator=rng).to(generator.device) for _, size in generator.noise_layout]
+    sizes = [generator.size_at(resolution) for _, resolution in generator.noise_layout]
+    return [torch.randn(*size, generator=rng).to(generator.device) for size in sizes]
 
 
 def check_finite(tensors: Mapping[str, Tensor], owner: str, advice: str) -> None:

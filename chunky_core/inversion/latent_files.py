@@ -212,7 +212,7 @@ def _stored_codes(entries: list[_Entry], generator: Generator, space: str | None
 
 def _fitting(maps: tuple[Tensor, ...], generator: Generator) -> tuple[Tensor, ...]:
     """Noise maps as [r,r], () where they aren't the generator's."""
-    sizes = [size for _, size in generator.noise_layout]
-    if [one.numel() for one in maps] != [size * size for size in sizes]:
+    sizes = [generator.size_at(resolution) for _, resolution in generator.noise_layout]
+    if [one.numel() for one in maps] != [size.area for size in sizes]:
         return ()
-    return tuple(one.reshape(size, size) for one, size in zip(maps, sizes, strict=True))
+    return tuple(one.reshape(size) for one, size in zip(maps, sizes, strict=True))

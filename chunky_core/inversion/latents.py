@@ -33,7 +33,7 @@ class CodeHistory:
 class LatentOptimizer(nn.Module):
     """Codes under optimization by Adam, and the best that each has been.
 
-    codes: batch 1, in `spaces`; noise_maps: maps [r,r] that all share; joint: the codes are judged by one loss, so
+    codes: batch 1, in `spaces`; noise_maps: maps [h,w] that all share; joint: the codes are judged by one loss, so
     the best of each is that of one and the same step; betas: of Adam. `state_dict` holds everything, Adam's moments
     too, and `from_state_dict` makes the same again.
     """

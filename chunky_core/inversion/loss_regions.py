@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..boxes import Box, crop
+from ..boxes import Box, Size, crop
 from ..generator.generator import Generator
 from ..losses import LossNetworks, MaskedLoss
 from ..segments.masks import check_extent, feather, grow, mask_box
@@ -20,9 +20,9 @@ from .config import ProjectionConfig
 
 @dataclass(frozen=True, eq=False)
 class PyramidLevel:
-    """photo [1,3,r,r] and masks at one resolution r, in pixels of which all boxes are.
+    """photo [1,3,h,w] and masks at one resolution, in pixels of which all boxes are.
 
-    loss_mask: [N,1,r,r] in [0,1], how much each pixel counts in the loss of each segment.
+    loss_mask: [N,1,h,w] in [0,1], how much each pixel counts in the loss of each segment.
     """
 
     photo: Tensor
@@ -36,8 +36,13 @@ class PyramidLevel:
         return cls(photo, masks, loss_mask(masks, config))
 
     @property
+    def size(self) -> Size:
+        return Size(*self.photo.shape[-2:])
+
+    @property
     def resolution(self) -> int:
-        return self.photo.shape[-1]
+        """The longer side."""
+        return max(self.size)
 
     def at(self, resolution: int) -> PyramidLevel:
         """The level of a resolution that is lower by a power of two; every pixel the mean of those below it."""
@@ -123,7 +128,7 @@ def image_region(level: PyramidLevel, config: ProjectionConfig, networks: LossNe
 
 
 def synthesis_tiles(generator: Generator, mask: Tensor, resolution: int) -> tuple[Box, ...]:
-    """Disjoint boxes that hold every pixel > 0 of a mask [1,1,r,r], as cheap to synthesise as can be found."""
+    """Disjoint boxes that hold every pixel > 0 of a mask [1,1,h,w], as cheap to synthesise as can be found."""
     if not generator.supports_boxes:
         return (mask_box(mask),)
     size = None if resolution == generator.img_resolution else resolution

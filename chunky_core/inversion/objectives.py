@@ -116,7 +116,7 @@ class JointObjective:
         self.scales = [(masks.sum() / area).item() for area in self._areas]
         tiles = [synthesis_tiles(generator, mask[None], level.resolution) for mask in masks]
         self.synthesizer = SegmentSynthesizer(generator, self.boxes, tiles, level.resolution)
-        room = generator.cost(full_box(level.resolution), self.synthesizer.out_resolution).activations
+        room = generator.cost(full_box(level.size), self.synthesizer.out_resolution).activations
         self._held = _fitting(self.synthesizer.groups, room)
 
     def __call__(

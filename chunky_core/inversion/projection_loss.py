@@ -121,7 +121,7 @@ def code_regularizers(
 
 def noise_regularizer(noise_maps: Sequence[Tensor]) -> Tensor:
     """Sum over the maps and their pyramids of squared correlations with the next pixel, down to 8x8 (K eq. 12
-    ff.); maps [r,r]; 0 for white noise, a scalar.
+    ff.); maps [h,w]; 0 for white noise, a scalar.
     """
     total = noise_maps[0].new_zeros(())
     for noise_map in noise_maps:
@@ -129,7 +129,7 @@ def noise_regularizer(noise_maps: Sequence[Tensor]) -> Tensor:
         while True:
             for axis in (2, 3):
                 total = total + (level * level.roll(1, dims=axis)).mean().square()
-            if level.shape[-1] <= _SMALLEST:
+            if min(level.shape[-2:]) <= _SMALLEST:
                 break
             level = F.avg_pool2d(level, 2) * 2  # keeps the deviation of white noise
     return total

@@ -90,7 +90,7 @@ class Inversion:
     `photo_digest`, and "" otherwise.
     static_mask [1,1,H,W]: where it is 1 the photo itself stays. fingerprint: of the generator that the codes
     belong to. settings: what the projection was asked for, plain values only. losses: one curve per segment,
-    one value per step. stopped: None, or why the projection ended early. noise: one map [r,r] for each entry
+    one value per step. stopped: None, or why the projection ended early. noise: one map [h,w] for each entry
     of `Generator.noise_layout`, or () for the generator's own maps. alignment: where in a larger original the
     photo was cut out. state: where the projection or the tuning stands, to go on from there. fits: by name, how near
     each segment came to the photo; {} where it wasn't measured. delta: what tuning adds to the generator's weights for
@@ -124,9 +124,12 @@ class Inversion:
             )
         if self.photo is not None:
             _check_photo(self.photo, masks.static)
+        height, width = masks.size
         for index, noise in enumerate(self.noise):
-            if noise.ndim != 2 or noise.shape[0] != noise.shape[1]:
-                raise InvalidInputError(f"noise map {index} is {list(noise.shape)}; expected a square [r, r]")
+            if noise.ndim != 2 or noise.shape[0] * width != noise.shape[1] * height:
+                raise InvalidInputError(
+                    f"noise map {index} is {list(noise.shape)}; expected sides in the photo's ratio, {height}:{width}"
+                )
         for edit in self.edits:
             masks.resolve(edit.segments)
 

@@ -56,7 +56,7 @@ class SegmentSynthesizer:
     ) -> list[Tensor]:
         """The crops [1,3,h,w] of the group's segments, differentiable.
 
-        codes: one for every segment, batch 1; noise: maps [r,r] of the generator's noise_layout, or () for its own.
+        codes: one for every segment, batch 1; noise: maps [h,w] of the generator's noise_layout, or () for its own.
         """
         pieces: dict[int, list[tuple[Box, Tensor]]] = {segment: [] for segment in group.segments}
         for one in group.passes:
@@ -108,11 +108,11 @@ def segment_errors(
 ) -> list[float]:
     """Root mean square error of what each code draws within its segment's mask, in grey levels (0 to 255).
 
-    photo: [1,3,H,W] in [-1,1]; codes: one per segment; noise: maps [r,r] of the generator's noise_layout, or () for its
+    photo: [1,3,H,W] in [-1,1]; codes: one per segment; noise: maps [h,w] of the generator's noise_layout, or () for its
     own.
     """
     boxes = [mask_box(mask) for mask in masks.masks]
-    synthesizer = SegmentSynthesizer(generator, boxes, [(box,) for box in boxes], photo.shape[-1])
+    synthesizer = SegmentSynthesizer(generator, boxes, [(box,) for box in boxes], max(photo.shape[-2:]))
     crops = synthesizer.synthesize_all(codes, noise)
     squares = [
         masked_mean((made - crop(photo, box)).square(), crop(mask, box)[None])

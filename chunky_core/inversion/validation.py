@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..boxes import AnySize, as_size
 from ..checks import check_image, check_type
 from ..errors import InvalidInputError
 from ..generator.generator import Generator
@@ -76,13 +77,17 @@ def check_start(generator: Generator, start: Inversion) -> None:
     check_finite(held, "the earlier inversion", "start from another one, or anew from the mean code")
 
 
-def check_photo_size(size: tuple[int, int], resolution: int) -> None:
+def check_photo_size(size: tuple[int, int], wanted: AnySize) -> None:
     """Raise InvalidInputError for a photo of another (height, width) than the pictures of a generator."""
-    if size != (resolution, resolution):
-        raise InvalidInputError(
-            f"the photo is {size[1]}x{size[0]}, the generator makes {resolution}x{resolution}; cut the face "
-            f"out in that size (Align Face) or resize the photo to {resolution}x{resolution}, and make the masks anew"
-        )
+    made = as_size(wanted)
+    if size == made:
+        return
+    advice = f"cut the face out in that size (Align Face) or resize the photo to {made}"
+    if made.height != made.width:
+        advice = f"crop the photo to that shape (width x height) around its subject, resize it to {made}"
+    raise InvalidInputError(
+        f"the photo is {size[1]}x{size[0]}, the generator makes {made}; {advice}, and make the masks anew"
+    )
 
 
 def check_photo(generator: Generator, photo: Tensor, masks: SegmentMasks) -> None:
@@ -96,7 +101,7 @@ def check_photo(generator: Generator, photo: Tensor, masks: SegmentMasks) -> Non
             f"the photo is {pictures(photo)}; expected one RGB image [1, 3, height, width], so project the images of a "
             "batch one by one"
         )
-    check_photo_size((photo.shape[-2], photo.shape[-1]), generator.img_resolution)
+    check_photo_size((photo.shape[-2], photo.shape[-1]), generator.img_size)
     if photo.shape[-2:] != masks.static.shape[-2:]:
         height, width = masks.static.shape[-2:]
         raise InvalidInputError(

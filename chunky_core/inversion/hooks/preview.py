@@ -39,8 +39,7 @@ class PreviewBuffer(Hook):
         image = blend(level.photo, level.masks, crops, boxes)
         if level is run.full:
             return image
-        size = run.full.resolution
-        return F.interpolate(image, (size, size), mode="bilinear", align_corners=False)
+        return F.interpolate(image, run.full.size, mode="bilinear", align_corners=False)
 
     def _synthesize_missing(self, run: Projection) -> None:
         """Segments that came to rest before the run was continued, or before the masks moved."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
 
 from torch import Tensor
@@ -11,7 +10,7 @@ from torch import Tensor
 from ...errors import InvalidInputError
 from ...generator.generator import Generator
 
-_COARSEST = 16  # pixels per side
+_COARSEST = 16  # pixels of the longer side
 WHOLE = 0  # in the place of a rank: every number by itself
 Layout = Mapping[str, int]  # rank by the parameter's name
 
@@ -20,21 +19,20 @@ def tunable_parameters(generator: Generator) -> dict[str, Tensor]:
     """The weights and biases of the synthesis network's convolutions, by name, in the order of synthesis.
 
     Its affine layers stay: what a code is in style space, and with it every direction there, is not to change. So do
-    StyleGAN2's layers below 16x16, where bytes and time bring less than further up.
+    StyleGAN2's layers below 16 pixels, where bytes and time bring less than further up.
     """
     coarsest = min(_COARSEST, generator.img_resolution)
+    blocks = {name.partition(".")[0]: resolution for name, resolution in generator.noise_layout}
+    skipped = tuple(f"synthesis.{name}." for name, resolution in blocks.items() if resolution < coarsest)
     return {
         name: parameter.detach()
         for name, parameter in generator.module.named_parameters()
-        if _is_tunable(name, coarsest)
+        if _is_tunable(name) and not name.startswith(skipped)
     }
 
 
-def _is_tunable(name: str, coarsest: int) -> bool:
-    if not name.startswith("synthesis.") or ".affine." in name or not name.endswith((".weight", ".bias")):
-        return False
-    block = re.match(r"synthesis\.b([0-9]+)\.", name)
-    return block is None or int(block[1]) >= coarsest
+def _is_tunable(name: str) -> bool:
+    return name.startswith("synthesis.") and ".affine." not in name and name.endswith((".weight", ".bias"))
 
 
 def number_count(generator: Generator) -> int:
