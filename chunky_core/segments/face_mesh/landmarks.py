@@ -101,7 +101,7 @@ def read_face_landmarks(data: Any, size: tuple[int, int]) -> tuple[tuple[FaceLan
 
 def _scale(found_in: Any, size: tuple[int, int]) -> Tensor:
     sides = list(found_in) if isinstance(found_in, Sequence) else []
-    if len(sides) != 2 or not all(isinstance(side, Real) and side > 0 for side in sides):
+    if len(sides) != 2 or not all(isinstance(side, Real) and float(side) > 0 for side in sides):
         raise InvalidInputError(f"the face landmarks' image_size is {found_in!r}; {EXPECTED}")
     (height, width), (h, w) = size, (int(sides[0]), int(sides[1]))
     if max(abs(height * w / h - width), abs(width * h / w - height)) > max(1.0, height / h, width / w):
