@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -33,6 +34,7 @@ def test_every_layout_is_read(shared: Path) -> None:
     assert read_bounding_boxes(one) == read_bounding_boxes(flat) == ((READ,),)
     assert read_bounding_boxes(per_picture) == (((178.97, 71.21, 91.74, 106.24),), ())
     assert read_bounding_boxes(nothing) == ()
+    assert read_bounding_boxes({key: np.float32(side) for key, side in BOX.items()}) == ((READ,),)
     assert read_bounding_boxes([[BOX, BOX], [BOX]]) == ((READ, READ), (READ,))
 
 
