@@ -43,6 +43,11 @@ SAMPLES = (
     ("whole generator by torch.save (PTI)", "whole", "skip"),
     ("plain state dict `.pt`", "plain", "skip"),
     ("PaddleGAN `.pdparams`", "paddle", "skip"),
+    ("BasicSR `.pth`", "basicsr", "skip"),
+    ("mmagic, mmgeneration `.pth`", "mmagic", "skip"),
+    ("GenForce, SeFa `.pth`", "genforce", "skip"),
+    ("projected-gan `.pkl`, StyleGAN2", "projected", "skip"),
+    ("StyleGAN-XL `.pkl`, conditional stem", "stylegan_xl", "XL"),
     ("our `.safetensors`", "own", "skip"),
 )
 
@@ -59,10 +64,18 @@ def main() -> None:
 def seeded(kind: str) -> Generator:
     """A small network with weights that leave nothing at zero."""
     synthesis: Synthesis
-    if kind in "TR":
-        kernel, radial = (3, False) if kind == "T" else (1, True)
+    classes = 4 if kind in ("conditional", "XL") else 0
+    if kind in ("T", "R", "XL"):
         dimensions = StyleGAN3Architecture(
-            16, 16, 0, 32, channel_base=256, channel_max=16, conv_kernel=kernel, use_radial_filters=radial
+            16,
+            16,
+            classes,
+            32,
+            channel_base=256,
+            channel_max=16,
+            conv_kernel=1 if kind == "R" else 3,
+            use_radial_filters=kind == "R",
+            class_means=kind == "XL",
         )
         synthesis = StyleGAN3Synthesis(dimensions)
     else:
@@ -70,11 +83,13 @@ def seeded(kind: str) -> Generator:
         synthesis = SynthesisNetwork(
             w_dim=16, img_resolution=32, channel_base=256, channel_max=16, block=block
         )
-    mapping = MappingNetwork(16, 16, synthesis.num_ws, num_layers=2, c_dim=4 if kind == "conditional" else 0)
+    mapping = MappingNetwork(16, 16, synthesis.num_ws, num_layers=2, c_dim=classes, class_means=kind == "XL")
     module, rng = GeneratorModule(mapping, synthesis), torch.Generator().manual_seed(0)
     for name, tensor in module.state_dict().items():
         if not name.endswith(("filter", "freqs", "phases", "transform", "magnitude_ema")):
             tensor.normal_(0, 100 if name.startswith("mapping.fc") else 1, generator=rng)
+        if kind == "XL" and name == "mapping.embed.bias":  # its format has none
+            tensor.zero_()
     return Generator(module)
 
 

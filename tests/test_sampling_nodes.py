@@ -29,7 +29,7 @@ def models(pack: Pack) -> Iterator[Path]:
 
 
 def offered(pack: Pack) -> list[str]:
-    (name,) = pack.schemas[LOAD].inputs
+    name, _ = pack.schemas[LOAD].inputs
     return name.widget["options"]
 
 

@@ -10,8 +10,8 @@ from .formats import nvlabs, tensorflow
 from .pickles.rebuild import Record
 
 EXPECTED = (
-    "expected a StyleGAN2 or StyleGAN3 generator of NVlabs, rosinality, e4e, pSp, ReStyle, Pivotal Tuning or "
-    "PaddleGAN"
+    "expected a StyleGAN2 or StyleGAN3 generator of NVlabs, rosinality, e4e, pSp, ReStyle, Pivotal Tuning, "
+    "PaddleGAN, BasicSR, GenForce, mmagic or StyleGAN-XL"
 )
 MAX_NAMES = 20_000
 MAX_NESTING = 4

@@ -15,7 +15,9 @@ from safetensors.torch import save_file
 from chunky_core.checkpoints.generators import load_generator
 from chunky_core.editing import load_directions
 from chunky_core.generator.generator import Generator
+from chunky_core.generator.spaces import LatentCode
 from chunky_core.inversion.inversion_files import load_inversion, save_inversion
+from chunky_core.inversion.latent_files import load_latent
 from chunky_core.inversion.record import Inversion
 
 from ..checkpoint_writers import WRITERS
@@ -60,6 +62,18 @@ def _write_inversion(path: Path) -> None:
     save_inversion(make_inversion(seed_of_inversions()), path)
 
 
+def _write_codes(path: Path) -> None:
+    """As rosinality's projector saves codes."""
+    generator = seed_of_inversions()
+    noise = [torch.full((1, 1, size, size), WEIGHT) for _, size in generator.noise_layout]
+    code = torch.full((generator.num_ws, generator.w_dim), WEIGHT)
+    torch.save({f"{name}.png": {"latent": code, "noise": noise} for name in "ab"}, path)
+
+
+def _load_codes(path: Path) -> LatentCode:
+    return load_latent(path, seed_of_inversions())
+
+
 CHECKPOINTS = {kind: _checkpoint(kind) for kind in WRITERS}
 OTHERS = {
     "settings": Kind(CHECKPOINTS["own"].write, load_generator, Generator, damage=any_settings),
@@ -67,6 +81,7 @@ OTHERS = {
     "npz": _directions(lambda path: np.savez(path, smile=_array(), yaw=_array()), "npz"),
     "directions": _directions(lambda path: save_file(_tensors("directions/"), str(path)), "safetensors"),
     "tensors": _directions(partial(torch.save, _tensors()), "pt"),
+    "codes": Kind(_write_codes, _load_codes, LatentCode, "case.pt"),
     "inversion": Kind(_write_inversion, load_inversion, Inversion, "case.safetensors"),
     "onnx": Kind(write_onnx_seed, load_onnx_case, torch.Tensor, "case.onnx", mutated_onnx),
 }
