@@ -104,8 +104,8 @@ class LoadLatent(io.ComfyNode):
         cls,
         generator: HostedGenerator,
         file: str,
-        space: str = AUTO,
-        index: int = -1,
+        space: str,
+        index: int,
         photo: Tensor | None = None,
     ) -> io.NodeOutput:
         problem = problem_of_file(file)

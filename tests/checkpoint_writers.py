@@ -25,7 +25,13 @@ from torch import Tensor
 from chunky_core.checkpoints.generators import save_generator
 from chunky_core.generator.generator import Generator
 
-from .foreign_layouts import rosinality_state, tensorflow_variable
+from .foreign_layouts import (
+    basicsr_state,
+    genforce_state,
+    mmagic_state,
+    rosinality_state,
+    tensorflow_variable,
+)
 
 SOURCE = 'raise RuntimeError("source code stored in the checkpoint was executed")\n'
 _BUFFERS = ("resample_filter", "noise_const", "w_avg", "magnitude_ema", "up_filter", "down_filter")
@@ -72,10 +78,34 @@ class Persistent:
         return _reconstruct_persistent_obj, ({**self.meta, "state": self.state},)
 
 
+class ProjectedDiscriminator:
+    """Pickles as an object of projected-gan's, whose class no reader of ours knows."""
+
+    def __init__(self) -> None:
+        self.weight = torch.zeros(2)
+        self.feature_network = [{"norm": 1.0}]
+
+
+def _create_array() -> None:
+    raise AssertionError("never called: only its name is written")
+
+
+class DillArray:
+    """Pickles as a numpy array by the dill library."""
+
+    def __init__(self, array: np.ndarray) -> None:
+        self.array = array
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _create_array, (*self.array.__reduce__(), None)
+
+
 _FOREIGN: tuple[tuple[str, Any], ...] = (
     ("torch_utils.persistence", _reconstruct_persistent_obj),
     ("dnnlib.util", EasyDict),
     ("dnnlib.tflib.network", Network),
+    ("pg_modules.discriminator", ProjectedDiscriminator),
+    ("dill._dill", _create_array),
 )
 
 
@@ -145,7 +175,7 @@ def init_arguments(settings: Mapping[str, Any]) -> dict[str, Any]:
     synthesis = {
         name: value
         for name, value in settings.items()
-        if name not in (*shared, "mapping_layers", "lr_multiplier")
+        if name not in (*shared, "mapping_layers", "lr_multiplier", "upsampling", "class_means")
     }
     mapping = EasyDict(num_layers=settings["mapping_layers"])
     dimensions = {name: settings[name] for name in shared}
@@ -273,6 +303,52 @@ def write_paddle(generator: Generator, path: Path) -> None:
     path.write_bytes(pickle.dumps(content, protocol=4))
 
 
+def write_basicsr(generator: Generator, path: Path) -> None:
+    """A training file of BasicSR: raw and averaged weights."""
+    weights = basicsr_state(state_of(generator))
+    raw = {name: torch.zeros_like(tensor) for name, tensor in weights.items()}
+    average = state_of(generator)["mapping.w_avg"]
+    torch.save({"params": raw, "params_ema": weights, "latent_avg": average}, path)
+
+
+def write_mmagic(generator: Generator, path: Path) -> None:
+    """A checkpoint of mmgeneration: generator and generator_ema in one state dict."""
+    weights = mmagic_state(state_of(generator)) | {"w_avg": state_of(generator)["mapping.w_avg"]}
+    average = {f"generator_ema.{name}": tensor for name, tensor in weights.items()}
+    raw = {f"generator.{name}": torch.zeros_like(tensor) for name, tensor in weights.items()}
+    torch.save({"meta": {"epoch": 1}, "state_dict": {**raw, **average}, "optimizer": {}}, path)
+
+
+def write_genforce(generator: Generator, path: Path) -> None:
+    """A file of GenForce's model zoo."""
+    weights = genforce_state(state_of(generator))
+    raw = {name: torch.zeros_like(tensor) for name, tensor in weights.items()}
+    torch.save({"generator": raw, "discriminator": {}, "generator_smooth": weights}, path)
+
+
+def write_projected(generator: Generator, path: Path) -> None:
+    """A snapshot of projected-gan: a StyleGAN2 beside a discriminator of its own classes."""
+    content = {"G": None, "D": ProjectedDiscriminator(), "G_ema": persistent_generator(generator)}
+    with foreign_names(), path.open("wb") as file:
+        pickle.dump(content, file, protocol=4)
+
+
+def write_stylegan_xl(generator: Generator, path: Path) -> None:
+    """A snapshot of StyleGAN-XL by dill: a table of class features, projected to what describes a class."""
+    state = state_of(generator)
+    described = state.pop("mapping.embed.weight").T / generator.c_dim**0.5
+    del state["mapping.embed.bias"]
+    rows = torch.where(described < 0, described / 0.2, described) / 2**0.5  # undoes the leaky ReLU
+    state["mapping.w_avg"] = state.pop("mapping.class_w_avg")
+    state["mapping.embed.weight"] = torch.cat([rows, torch.ones(3, rows.shape[1])])  # more rows than classes
+    state["mapping.embed_proj.weight"] = torch.eye(rows.shape[1]) * rows.shape[1] ** 0.5
+    state["mapping.embed_proj.bias"] = torch.zeros(rows.shape[1])
+    network = persistent_module(state, asdict(generator.architecture))
+    content = {"G": None, "D": None, "G_ema": network, "rates": DillArray(np.ones(3))}
+    with foreign_names(), path.open("wb") as file:
+        pickle.dump(content, file, protocol=4)
+
+
 def write_own(generator: Generator, path: Path) -> None:
     """This package's own format."""
     save_generator(generator, path)
@@ -288,5 +364,10 @@ WRITERS: dict[str, Writer] = {
     "legacy": write_legacy,
     "plain": write_state_dict,
     "paddle": write_paddle,
+    "basicsr": write_basicsr,
+    "mmagic": write_mmagic,
+    "genforce": write_genforce,
+    "projected": write_projected,
+    "stylegan_xl": write_stylegan_xl,
     "own": write_own,
 }

@@ -80,3 +80,88 @@ def _rosinality_layer(resolution: int, kind: str, part: str, tensor: Tensor) -> 
         yield f"{base}.conv.weight", tensor[None]
     else:
         yield f"{base}.conv.{part.replace('affine', 'modulation')}", tensor
+
+
+_BASICSR = (
+    (r"style\.(.+)", r"style_mlp.\1"),
+    (r"input\.input", "constant_input.weight"),
+    (r"noises\.noise_(\d+)", r"noises.noise\1"),
+    (r"(conv1|convs\.\d+)\.noise\.weight", r"style_\1.weight"),
+    (r"(conv1|convs\.\d+)\.conv\.(.+)", r"style_\1.modulated_conv.\2"),
+    (r"(conv1|convs\.\d+)\.(activate\..+)", r"style_\1.\2"),
+    (r"(to_rgb1|to_rgbs\.\d+)\.conv\.(.+)", r"\1.modulated_conv.\2"),
+    (r"(.+)", r"\1"),
+)
+_MMAGIC = (
+    (r"style\.(\d+)\.weight", r"style_mapping.\1.linear.weight_orig"),
+    (r"style\.(\d+)\.bias", r"style_mapping.\1.bias"),
+    (r"input\.input", "constant_input.input"),
+    (r"noises\.noise_(\d+)", r"injected_noise_\1"),
+    (r"(.+)\.noise\.weight", r"\1.noise_injector.weight"),
+    (r"(.+)\.conv\.weight", r"\1.conv.weight_orig"),
+    (r"(.+)\.conv\.modulation\.weight", r"\1.conv.style_modulation.linear.weight_orig"),
+    (r"(.+)\.conv\.modulation\.bias", r"\1.conv.style_modulation.bias"),
+    (r"(.+)", r"\1"),
+)
+
+
+def basicsr_state(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The weights of a skip generator under BasicSR's names, which stores no kernels."""
+    return {n: t for n, t in _respelled(rosinality_state(state), _BASICSR).items() if "kernel" not in n}
+
+
+def mmagic_state(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The weights of a skip generator under mmagic's names, which draws BGR."""
+    found = _respelled(rosinality_state(state), _MMAGIC)
+    blue_first = {
+        name: tensor.flip(1)
+        for name, tensor in found.items()
+        if re.fullmatch(r"to_rgb(1|s\.\d+)\.(bias|conv\.weight_orig)", name)
+    }
+    return {**found, **blue_first}
+
+
+def _respelled(state: Mapping[str, Tensor], spellings: tuple[tuple[str, str], ...]) -> dict[str, Tensor]:
+    result = {}
+    for name, tensor in state.items():
+        match, target = next(
+            (match, target) for pattern, target in spellings if (match := re.fullmatch(pattern, name))
+        )
+        result[match.expand(target)] = tensor
+    return result
+
+
+def genforce_state(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The weights of a skip generator under GenForce's names, in TensorFlow's conventions."""
+    return dict(pair for name, tensor in state.items() for pair in _genforce_tensor(name, tensor))
+
+
+def _genforce_tensor(name: str, tensor: Tensor) -> Iterator[tuple[str, Tensor]]:
+    mapping = re.fullmatch(r"mapping\.fc(\d+)\.(\w+)", name)
+    layer = _LAYER.fullmatch(name)
+    if mapping:
+        yield f"mapping.dense{mapping[1]}.{mapping[2]}", tensor
+    elif name == "mapping.w_avg":
+        yield "truncation.w_avg", tensor
+    elif name == "synthesis.b4.const":
+        yield "synthesis.early_layer.const", tensor[None]
+    elif name == "synthesis.b8.resample_filter":
+        yield "synthesis.upsample.kernel", tensor[None, None] * 4
+    elif layer:
+        block = int(layer[1]).bit_length() - 3
+        kind = f"output{block}" if layer[2] == "torgb" else f"layer{2 * block - (layer[2] == 'conv0')}"
+        yield from _genforce_part(f"synthesis.{kind}", layer[2], (layer[3] or "") + layer[4], tensor)
+
+
+def _genforce_part(base: str, layer: str, part: str, tensor: Tensor) -> Iterator[tuple[str, Tensor]]:
+    if part == "noise_const":
+        yield f"{base}.noise", tensor[None, None]
+    elif part == "resample_filter":
+        if layer == "conv0":
+            yield f"{base}.filter.kernel", tensor[None, None] * 4
+    elif part == "affine.bias":
+        yield f"{base}.style.bias", tensor - 1
+    elif part == "weight" and layer == "conv0":
+        yield f"{base}.weight", tensor.flip(2, 3)
+    else:
+        yield f"{base}.{part.replace('affine', 'style')}", tensor

@@ -25,7 +25,7 @@ from chunky_core.checkpoints.formats.tool_signatures import (
     tool_beside_generator,
     tool_of_tensors,
 )
-from chunky_core.checkpoints.generators import load_generator, read_checkpoint
+from chunky_core.checkpoints.generators import load_generator, read_checkpoint, save_generator
 from chunky_core.checkpoints.pickles.allowed_globals import find
 from chunky_core.checkpoints.pickles.rebuild import Known, Record
 from chunky_core.errors import UnsupportedCheckpointError
@@ -35,17 +35,26 @@ from tests.fuzz.seeds import seed_generator
 from tests.hostile_tools import refusal, written
 
 REFUSED = {
-    "basicsr_official.pth": "BasicSR", "genforce_zoo.pth": "GenForce", "sefa_zoo.pth": "SeFa",
-    "mmagic_stylegan2.pth": "mmagic",
-    "projected_gan_stylegan2.pkl": "projected-gan",
-    "projected_gan_stylegan2_dill.pkl": "projected-gan", "stylegan_xl_stem.pkl": "StyleGAN-XL",
-    "stylegan_xl_conditional.pkl": "StyleGAN-XL", "refuse/gfpgan_stylegan2_clean.pth": "GFPGAN",
+    "refuse/gfpgan_stylegan2_clean.pth": "GFPGAN",
     "refuse/gfpgan_v1.pth": "GFPGAN", "refuse/gpen.pth": "GPEN", "refuse/projected_gan_fastgan.pkl": "FastGAN",
     "refuse/stylegan_t.pkl": "StyleGAN-T", "refuse/lucidrains_attention.pt": "lucidrains",
     "refuse/lucidrains_model_1.pt": "lucidrains", "refuse/stylegan2_torch_grey.pt": "stylegan2-torch",
     "refuse/swagan.pt": "SWAGAN", "refuse/mobilestylegan.ckpt": "MobileStyleGAN",
     "refuse/mobilestylegan_teacher_synthesis.ckpt": "MobileStyleGAN",
 }  # fmt: skip
+OPENED = {
+    "basicsr_official.pth": "BasicSR", "genforce_zoo.pth": "GenForce", "sefa_zoo.pth": "GenForce",
+    "mmagic_stylegan2.pth": "mmagic", "paddle_square_flat.pdparams": "PaddleGAN",
+    "paddle_unequal_flat.pdparams": "PaddleGAN", "projected_gan_stylegan2.pkl": "NVlabs",
+    "projected_gan_stylegan2_dill.pkl": "NVlabs", "stylegan_xl_stem.pkl": "StyleGAN-XL",
+    "stylegan_xl_conditional.pkl": "StyleGAN-XL",
+}  # fmt: skip
+NOTES = {
+    "basicsr": "bilinear twin",
+    "mmagic": "BGR",
+    "paddle": "[in,out], as PaddleGAN",
+    "genforce": "smooth are",
+}
 UNFAIR = ("damaged", "hostile", "wants to run", "discriminator alone")
 
 
@@ -56,13 +65,25 @@ def test_a_tools_file_is_refused_by_its_name(name: str, shared: Path) -> None:
     assert not any(word in message for word in UNFAIR)
 
 
-@pytest.mark.parametrize("name", ["paddle_square_flat", "paddle_unequal_flat"])
-def test_paddlegan_is_what_paddlegan_draws(name: str, shared: Path) -> None:
-    generator = load_generator(shared / "checkpoints" / "other_tools" / f"{name}.pdparams")
-    expected = load_file(shared / "checkpoints" / "other_tools" / f"{name}.safetensors")
-    assert float((generator.mapping(expected["z"]) - expected["ws"]).abs().max()) < 1e-4
-    assert float((generator.synthesis(expected["ws"]) - expected["image"]).abs().max()) < 1e-4
-    assert "[in,out], as PaddleGAN" in generator.metadata["notes"]
+@pytest.mark.parametrize("name", OPENED)
+def test_a_tools_file_draws_what_the_tool_draws(name: str, shared: Path, tmp_path: Path) -> None:
+    path = shared / "checkpoints" / "other_tools" / name
+    generator, expected = load_generator(path), load_file(path.with_suffix(".safetensors"))
+    labels, image = expected.get("label"), expected.get("image_rgb", expected["image"])
+    assert far(generator.mapping(expected["z"], labels), expected["ws"]) < 1e-4
+    assert far(generator.synthesis(expected["ws"]), image) < 1e-4
+    assert far(generator.synthesis(expected["ws"], box=(3, 5, 21, 32)), image[..., 3:21, 5:32]) < 1e-4
+    if "ws_psi05" in expected:
+        assert far(generator.mapping(expected["z"], labels, 0.5), expected["ws_psi05"]) < 1e-4
+    save_generator(generator, tmp_path / "copy.safetensors")
+    again = load_generator(tmp_path / "copy.safetensors")
+    assert torch.equal(again.synthesis(expected["ws"]), generator.synthesis(expected["ws"]))
+    assert generator.metadata["format"].startswith(OPENED[name])
+    assert NOTES.get(name.partition("_")[0], "") in generator.metadata.get("notes", "")
+
+
+def far(found: Tensor, expected: Tensor) -> float:
+    return float((found - expected).abs().max())
 
 
 @pytest.fixture

@@ -17,8 +17,8 @@ CODE = 8
 
 def seed_generator(kind: str) -> Generator:
     """A generator for a format of `checkpoint_writers.WRITERS`."""
-    if kind == "stylegan3":
-        return _stylegan3()
+    if kind in ("stylegan3", "stylegan_xl"):
+        return _stylegan3(with_classes=kind == "stylegan_xl")
     synthesis = SynthesisNetwork(w_dim=CODE, img_resolution=8, channel_base=64, channel_max=8)
     mapping = MappingNetwork(z_dim=CODE, w_dim=CODE, num_ws=synthesis.num_ws, num_layers=2)
     return _alike(GeneratorModule(mapping, synthesis))
@@ -41,11 +41,14 @@ def _alike(module: GeneratorModule) -> Generator:
     return Generator(module)
 
 
-def _stylegan3() -> Generator:
+def _stylegan3(with_classes: bool) -> Generator:
+    """with_classes: as StyleGAN-XL has them."""
+    classes = 2 if with_classes else 0
     architecture = StyleGAN3Architecture(
         z_dim=CODE,
         w_dim=CODE,
-        c_dim=0,
+        c_dim=classes,
+        class_means=with_classes,
         img_resolution=16,
         channel_base=32,
         channel_max=4,
@@ -54,5 +57,7 @@ def _stylegan3() -> Generator:
         conv_kernel=1,
     )
     synthesis = StyleGAN3Synthesis(architecture)
-    mapping = MappingNetwork(z_dim=CODE, w_dim=CODE, num_ws=synthesis.num_ws, num_layers=2)
+    mapping = MappingNetwork(
+        CODE, CODE, synthesis.num_ws, num_layers=2, c_dim=classes, class_means=with_classes
+    )
     return _alike(GeneratorModule(mapping, synthesis))

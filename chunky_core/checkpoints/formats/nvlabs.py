@@ -109,6 +109,7 @@ def _hints(modules: Modules) -> dict[str, Any]:
     sources += [fields(synthesis.get("_init_kwargs")), synthesis]
     config_hints = {k: v for source in sources for k, v in source.items() if _is_setting(k, v)}
     config_hints.pop("conv_clamp", None)  # the layers' own attribute counts
+    config_hints.pop("upsampling", None)  # a setting of ours, which no network of NVlabs has
     config_hints.update(_layer_settings(modules))
     multiplier = _multiplier(modules, fields(root.get("mapping_kwargs")))
     if multiplier is not None:
