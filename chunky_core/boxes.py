@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, SupportsIndex, TypeAlias
 
 from .errors import InvalidInputError
 
@@ -32,7 +32,7 @@ AnySize: TypeAlias = int | tuple[int, int]  # of a square image, or (height, wid
 
 def as_size(size: AnySize) -> Size:
     """A size in either form as height and width."""
-    return Size(size, size) if isinstance(size, int) else Size(*size)
+    return Size(int(size), int(size)) if isinstance(size, SupportsIndex) else Size(*size)
 
 
 # From this share of a resolution on, all of it is made: samples at the same place need no gathering.
