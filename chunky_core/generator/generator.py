@@ -267,10 +267,10 @@ class Generator:
         return [style.to(self.dtype) for style in styles]
 
 
-def weights_fingerprint(state: Mapping[str, Tensor], architecture: Architecture) -> str:
+def weights_fingerprint(state: Mapping[str, Tensor], architecture: Architecture | None = None) -> str:
     """SHA-256 (hex) of a state dict's names, shapes and float32 values, whatever their order and device.
 
-    Of two networks with the same weights that draw differently, the bilinear one has another.
+    architecture: of two networks with the same weights that draw differently, the bilinear one has another hash.
     """
     digest = hashlib.sha256()
     upsampling = getattr(architecture, "upsampling", FIR)

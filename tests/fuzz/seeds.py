@@ -60,4 +60,7 @@ def _stylegan3(with_classes: bool) -> Generator:
     mapping = MappingNetwork(
         CODE, CODE, synthesis.num_ws, num_layers=2, c_dim=classes, class_means=with_classes
     )
-    return _alike(GeneratorModule(mapping, synthesis))
+    generator = _alike(GeneratorModule(mapping, synthesis))
+    if with_classes:
+        mapping.embed.bias.data.zero_()  # the format has none
+    return generator
