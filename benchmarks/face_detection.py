@@ -2,10 +2,9 @@
 
     python benchmarks/face_detection.py --model face_detection_yunet_2023mar.onnx --json rows.jsonl PHOTO...
 
-Needs dlib and face_recognition_models (pip: dlib-bin, face-recognition-models). Faces count that dlib finds with a score of
-1 and of which the eyes lie 60 pixels apart. Each photo is turned about its middle, on a larger grey canvas. One line per
-photo and angle goes to --json; the summary has the figures of docs/alignment.md.
-"""
+Needs dlib and face_recognition_models (pip: dlib-bin, face-recognition-models). Faces count that dlib finds with a
+score of 1 and of which the eyes lie 60 pixels apart. Each photo is turned about its middle, on a larger grey canvas.
+One line per face and angle goes to --json; the summary has the figures of docs/alignment.md.
 
 from __future__ import annotations
 
@@ -39,7 +38,7 @@ def main() -> None:
         photo = load_image(path)
         known = landmarks.of(to_uint8(photo)[0].numpy())
         for angle in options.angles:
-            rows += measured(path.name, photo, known, angle, options.model)
+            rows += measured("/".join(path.parts[-2:]), photo, known, angle, options.model)
             if options.json:
                 options.json.write_text("".join(json.dumps(row) + "\n" for row in rows))
     summarize(rows)
@@ -96,15 +95,13 @@ def summarize(rows: list[dict[str, Any]]) -> None:
     tilts = np.abs([row["tilt"] for row in hits])
     photos = len({row["photo"] for row in rows})
     print(f"{photos} photos, {len(rows)} faces in all angles, {len(rows) - len(hits)} missed")
-    print(
-        f"tilt error: median {np.median(tilts):.2f}, 90th percentile {np.quantile(tilts, 0.9):.2f}, worst {tilts.max():.2f} degrees"
-    )
+    middle, most = np.quantile(tilts, (0.5, 0.9))
+    print(f"tilt error: median {middle:.2f}, 90th percentile {most:.2f}, worst {tilts.max():.2f} degrees")
     for name in ("shift", "scale"):
         values = np.abs([row[name] for row in hits])
         print(f"{name}: median {np.median(values):.1%}, 90th percentile {np.quantile(values, 0.9):.1%}")
-    print(
-        f"CPU time per photo: {np.mean([row['seconds'] for row in rows]):.2f} s; lowest score {min(row['score'] for row in hits):.2f}"
-    )
+    seconds, score = np.mean([row["seconds"] for row in rows]), min(row["score"] for row in hits)
+    print(f"CPU time per photo: {seconds:.2f} s; lowest score {score:.2f}")
     for row in sorted(hits, key=lambda row: -abs(row["tilt"]))[:5]:
         print(f"  {row['photo']} at {row['angle']}: {row['tilt']:+.2f}")
 
