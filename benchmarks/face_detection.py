@@ -5,6 +5,7 @@
 Needs dlib and face_recognition_models (pip: dlib-bin, face-recognition-models). Faces count that dlib finds with a
 score of 1 and of which the eyes lie 60 pixels apart. Each photo is turned about its middle, on a larger grey canvas.
 One line per face and angle goes to --json; the summary has the figures of docs/alignment.md.
+"""
 
 from __future__ import annotations
 
