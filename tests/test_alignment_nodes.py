@@ -24,7 +24,12 @@ def photos(count: int = 1, channels: int = 3, levels: int = 255) -> Tensor:
 
 
 def align(pack: Pack, **given: Any) -> tuple[Any, ...]:
-    return pack.run(ALIGN, **{"image": photos(), "size": 64} | given)
+    """The crop, the alignment, the preview."""
+    return pack.run(ALIGN, **{"image": photos(), "size": 64} | given)[:3]
+
+
+def paste(pack: Pack, **given: Any) -> Tensor:
+    return pack.run(PASTE, **given)[0]
 
 
 @pytest.mark.parametrize(("channels", "levels"), [(3, 255), (4, 255), (3, 65535)])
@@ -33,7 +38,7 @@ def test_without_an_edit_every_bit_returns(pack: Pack, channels: int, levels: in
     crop, alignment, preview = align(pack, image=photo, points=POINTS)
     assert crop.shape == (2, 64, 64, 3) and preview.shape == (2, 90, 120, 3)
     assert torch.equal((crop * 255).to(torch.uint8) / 255, crop)  # saving it loses nothing
-    (back,) = pack.run(PASTE, photo=photo, before=crop, after=crop.clone(), alignment=alignment)
+    back = paste(pack, photo=photo, before=crop, after=crop.clone(), alignment=alignment)
     assert torch.equal(back, photo) and torch.equal(photo, photos(2, channels, levels))
 
 
@@ -43,11 +48,11 @@ def test_only_the_edited_place_changes(pack: Pack) -> None:
     crop, alignment, _ = align(pack, image=photo, points=POINTS)
     after = crop.clone()
     after[:, 20:40, 20:40] = 1 - after[:, 20:40, 20:40]
-    (back,) = pack.run(PASTE, photo=photo, before=crop, after=after, alignment=alignment)
+    back = paste(pack, photo=photo, before=crop, after=after, alignment=alignment)
     changed = (back != photo).any(-1)
     assert 50 < changed.sum() < 2000 and torch.equal(back[..., 3], photo[..., 3])
     mask = torch.zeros(1, 64, 64)
-    (none,) = pack.run(PASTE, photo=photo, before=crop, after=after, alignment=alignment, mask=mask)
+    none = paste(pack, photo=photo, before=crop, after=after, alignment=alignment, mask=mask)
     assert torch.equal(none, photo)
 
 
@@ -60,7 +65,7 @@ def test_all_faces_of_all_photos_are_pasted_in_turn(pack: Pack) -> None:
         assert (crop[i] - photo[i // 2, top : top + 40, left : left + 40]).abs().max() < 1e-6
     after = crop.clone()
     after[3] = 1 - after[3]
-    (back,) = pack.run(PASTE, photo=photo, before=crop, after=after, alignment=alignment)
+    back = paste(pack, photo=photo, before=crop, after=after, alignment=alignment)
     assert torch.equal(back[0], photo[0]) and torch.equal(back[1, :, :60], photo[1, :, :60])
     assert torch.allclose(back[1, 40:60, 70:90], 1 - photo[1, 40:60, 70:90], atol=2e-3)
 
@@ -166,6 +171,6 @@ def test_a_saved_inversion_finds_its_way_back_into_the_photo(pack: Pack) -> None
     assert again == alignment
     (after,) = pack.run("ChunkyGAN_RenderInversion", generator=generator, inversion=opened, edited=False)
     edited, untouched = (
-        pack.run(PASTE, photo=photo, before=before, after=one, alignment=again)[0] for one in (after, before)
+        paste(pack, photo=photo, before=before, after=one, alignment=again) for one in (after, before)
     )
     assert torch.equal(untouched, photo) and not torch.equal(edited, photo)

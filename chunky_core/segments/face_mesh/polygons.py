@@ -14,8 +14,8 @@ def polygon_mask(points: Tensor, size: tuple[int, int]) -> Tensor:
 
     points: [N,2], x and y in pixels, in order round; the center of the first pixel is (0.5, 0.5).
     size: (height, width); the polygon may leave it. Returns float64 [H,W] in [0,1]: exact along rows, the mean of 16
-    lines per row across them, so that neighbors which share an edge add up to one. Where the polygon folds over itself
-    it counts once.
+    lines per row across them, so that neighbors which share an edge add up to one. What the polygon covers several
+    times, where it folds over itself, counts once.
     """
     height, width = size
     start = points.detach().cpu().double().numpy()
@@ -35,7 +35,8 @@ def polygon_mask(points: Tensor, size: tuple[int, int]) -> Tensor:
     row, share = line // _LINES, column + 1 - x
     np.add.at(covered, (row, column), sign * share)
     np.add.at(covered, (row, column + 1), sign * (1 - share))
-    mask[top:bottom] = np.clip(np.abs(covered.cumsum(1)[:, :width]) / _LINES, 0, 1)
+    total = np.abs(covered.cumsum(1)[:, :width]) / _LINES
+    mask[top:bottom] = total.round(9).clip(0, 1)  # rid of the rest of sums that cancel
     return torch.from_numpy(mask)
 
 

@@ -1,7 +1,8 @@
 """Which points of MediaPipe's face mesh (478, or 468 without irises) go round which part of a face.
 
 Left and right are the person's. MediaPipe itself lists the edges of the oval, the eyes and the lips as closed rings, of
-the brows and the nose as open lines; the rings of these two are the project's own. All run along edges of the mesh.
+the brows and the nose as open lines; the rings of these two are the project's own. All run along edges of the mesh, but
+across the corners of the lips.
 """
 
 from __future__ import annotations
