@@ -22,6 +22,7 @@ from .host import HostedGenerator, each_photo, image_size, plain_tensors, to_hos
 from .taken_along import (
     along_inputs,
     along_outputs,
+    average_along,
     crops_of,
     labels_along,
     landmarks_along,
@@ -122,16 +123,19 @@ class AlignFace(io.ComfyNode):
             )
             by_hand = ByHand(points, box, keypoints, mask)
             source = face_source(model, by_hand, meshes, bounding_boxes, len(photos))
+            picked = [chosen(source(photo, i), faces, number, i) for i, photo in enumerate(photos)]
             found = tuple(
-                tuple(face_alignment(photo, face) for face in chosen(source(photo, i), faces, number, i))
-                for i, photo in enumerate(photos)
+                tuple(face_alignment(photo, face) for face in ones)
+                for photo, ones in zip(photos, picked, strict=True)
             )
             drawn = [draw_quads(photo, ones) for photo, ones in zip(photos, found, strict=True)]
             return io.NodeOutput(
                 crops_of(photos, found, side),
                 found,
                 to_host(torch.cat(drawn)),
-                landmarks_along(face_landmarks, meshes, found, side),
+                average_along(picked, found, side)
+                if meshes is None
+                else landmarks_along(face_landmarks, meshes, found, side),
                 masks_along(photo_masks, found, sizes, side),
                 labels_along(photo_labels, found, sizes, side),
                 painted_along(photo_painted, found, side),

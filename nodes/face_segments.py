@@ -7,6 +7,7 @@ from typing import Any
 from comfy_api.latest import io
 from torch import Tensor
 
+from ..chunky_core.alignment.average_face import ESTIMATED
 from ..chunky_core.alignment.landmark_faces import faces_from_landmarks
 from ..chunky_core.segments.face_mesh import REGIONS, FaceLandmarks, segment_face
 from ..chunky_core.segments.label_names import parse_renames, split_names
@@ -125,6 +126,7 @@ class FaceSegments(io.ComfyNode):
             shown = [the_face(found, faces, number, i) for i, found in enumerate(meshes)]
             sets = tuple(segment_face(one.points, size, **options) for one in shown)
             say_unseen(sets, options["rename"])
+            say_estimated(shown)
             return io.NodeOutput(sets, ", ".join(dict.fromkeys(name for one in sets for name in one)))
 
 
@@ -142,6 +144,15 @@ def say_unseen(sets: tuple[SegmentMasks, ...], renames: dict[str, str]) -> None:
     wanted = any(name in one.names for one in sets) and name in REGIONS
     if closed and wanted:
         show_notice(f"the mouth is closed in photo {', '.join(closed)}: there is no segment {name!r}")
+
+
+def say_estimated(shown: list[FaceLandmarks]) -> None:
+    """Say so where a mesh is not the face's own."""
+    if any(one.data.get(ESTIMATED) for one in shown):
+        show_notice(
+            "only eyes and mouth are known: these are an average face's segments, put there. Look at them, merge "
+            "the lips with the mouth, or connect Detect Face Landmarks to Align Face"
+        )
 
 
 NODES = [FaceSegments]
