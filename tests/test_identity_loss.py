@@ -11,6 +11,7 @@ from torch import nn
 from chunky_core.boxes import Box, full_box
 from chunky_core.errors import InvalidInputError
 from chunky_core.losses import LossConfig, MaskedLoss, load_networks
+from chunky_core.losses.face_frame import arcface_frame
 from chunky_core.losses.feature_network import (
     FeatureNetwork,
     FeatureSizes,
@@ -25,7 +26,7 @@ from tests.embedders import embedder, faces, load, onnx_file
 def test_a_file_embeds_like_the_network_that_it_was_made_of(channels: str, tmp_path: Path) -> None:
     network = embedder()
     path = onnx_file(tmp_path / "net.onnx", network)
-    pictures = resize(faces(), (112, 112))
+    pictures = arcface_frame(faces())
     with torch.no_grad():
         expected = nn.functional.normalize(
             network(pictures if channels == "rgb" else pictures.flip(1)), dim=1
@@ -39,7 +40,7 @@ def test_a_file_can_be_differentiated_after_loading_in_inference_mode(tmp_path: 
     network = embedder()
     loaded = load(onnx_file(tmp_path / "net.onnx", network))
     gradients = []
-    for embed in (loaded.embed, lambda x: nn.functional.normalize(network(x), dim=1)):
+    for embed in (loaded.embed, lambda x: nn.functional.normalize(network(arcface_frame(x)), dim=1)):
         picture = faces(1, 112).requires_grad_()
         gradients.append(torch.autograd.grad(embed(picture)[0, 0], picture)[0])
     assert torch.allclose(gradients[0], gradients[1], atol=1e-6 + 1e-4 * gradients[1].abs().max().item())

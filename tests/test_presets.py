@@ -148,7 +148,7 @@ def test_a_finished_preset_has_a_small_file_and_comes_back_as_it_is(
     save_inversion(made, tmp_path / "made.safetensors")
     opened = load_inversion(tmp_path / "made.safetensors")
     assert project_preset(generator, photo, segments, short, start=opened, resume=True) is opened
-    with pytest.raises(InvalidInputError, match="had another photo"):
+    with pytest.raises(InvalidInputError, match="was of another photo"):
         project_preset(generator, -photo, segments, short, start=opened, resume=True)
 
 

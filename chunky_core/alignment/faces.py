@@ -33,6 +33,12 @@ class Face:
         """Its FFHQ crop; without points the square around the rectangle."""
         return quad_from_rectangle(self.rectangle) if self.points is None else ffhq_quad(self.points)
 
+    @property
+    def tilt(self) -> float:
+        """How far its crop is turned clockwise in the photo, in degrees from -180 to 180; 0 without points."""
+        (left, top), _, _, (right, level) = self.quad
+        return math.degrees(math.atan2(level - top, right - left))
+
 
 def sorted_faces(faces: list[Face] | tuple[Face, ...]) -> tuple[Face, ...]:
     """From left to right, by the middle of the rectangle."""

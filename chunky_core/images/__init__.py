@@ -9,12 +9,14 @@ from .levels import from_uint8, to_uint8
 from .mask_files import read_mask
 from .mixtures import mixture_problem
 from .photos import color_profile, load_image, profile_space, save_image
+from .same_photo import is_same_photo
 
 __all__ = [
     "Color",
     "color_profile",
     "from_uint8",
     "is_image_file",
+    "is_same_photo",
     "load_image",
     "mixture_problem",
     "open_image",

@@ -22,7 +22,7 @@ from .latents import LatentOptimizer
 from .loss_regions import PyramidLevel
 from .projection import Hook, Projection, enter_stage, restore, segment_codes
 from .projection_loss import ProjectionLoss
-from .record import Inversion, ProjectionState, photo_digest
+from .record import Inversion, ProjectionState
 from .segment_synthesis import segment_errors
 from .validation import check_resumable, check_setup, segment_spaces
 
@@ -52,6 +52,8 @@ def begin(
         start, state = check_resumable(generator, start, photo, masks, spaces, config)
         config = config.going_on(start.settings)
         masks = _cloned(start.masks, device)  # they may have been refined on the way
+        if start.photo is not None:  # of the same file, but another program may have decoded it
+            photo = start.photo.detach().clone().to(photo)
     if start is not None and start.is_tuned:
         warnings.warn(
             "the projection goes on with the generator's own weights: the earlier inversion's tuning fits its codes "
@@ -81,7 +83,7 @@ def begin(
     run.curves = {name: [] for name in names}
     if start is not None:
         run.edits = start.edits if resume else ()
-        run.alignment = start.alignment if start.photo_digest == photo_digest(photo) else None
+        run.alignment = start.alignment if start.is_of(photo) else None
         if state is not None:
             run.curves = {name: list(start.losses.get(name, ())) for name in names}
             _go_on(run, start, state)

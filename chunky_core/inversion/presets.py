@@ -19,9 +19,9 @@ from ..losses import LossConfig
 from ..segments.segment_masks import SegmentMasks
 from .config import ProjectionConfig, plain_settings
 from .projector import project
-from .record import PHASE, Inversion, check_same_generator, photo_digest
+from .record import PHASE, Inversion, check_same_generator
 from .tuning import TuningConfig, tune
-from .validation import check_photo, check_types, is_same_masks
+from .validation import check_is_of, check_photo, check_types, is_same_masks
 from .watching import Autosave
 
 PhaseConfig: TypeAlias = ProjectionConfig | TuningConfig
@@ -112,6 +112,7 @@ def project_preset(
         check_same_job(generator, start, photo, masks, loss)
         if _is_finished(start, preset):
             return start
+        photo = photo if start.photo is None else start.photo  # as it was decoded then
     total = sum(phase.num_steps for phase in phases)
     record = start
     for index, phase in enumerate(phases):
@@ -150,8 +151,8 @@ def check_same_job(
     """Raise InvalidInputError or WrongGeneratorError unless the record is of this photo, these masks and this loss."""
     check_same_generator(generator, record)
     check_photo(generator, photo, masks)
+    check_is_of(record, photo)
     for what, is_same in (
-        ("photo", record.photo_digest == photo_digest(photo)),
         ("segments", record.names == masks.names),
         ("masks", record.names == masks.names and is_same_masks(record.masks, masks)),
         ("loss", record.settings.get("losses") == plain_settings(ProjectionConfig(loss=loss))["losses"]),

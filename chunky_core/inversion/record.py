@@ -17,6 +17,7 @@ from ..errors import InvalidInputError, WrongGeneratorError
 from ..generator.generator import Generator
 from ..generator.spaces import Direction
 from ..images import to_uint8
+from ..images.same_photo import how_photos_differ, is_same_photo
 from ..segments.segment_masks import SegmentMasks
 from ..wording import pictures
 from .fits import SegmentFit, poor_segments
@@ -175,19 +176,37 @@ class Inversion:
         """The same without its photo, of which the digest stays."""
         return replace(self, photo=None, absent_photo=self.photo_digest)
 
-    def with_photo(self, photo: Tensor) -> Inversion:
-        """The same with its photo [1,3,H,W] in [-1,1] put back.
+    def is_of(self, photo: Tensor) -> bool:
+        """Whether it explains a photo [1,3,H,W] in [-1,1]: the same 8-bit pixels or, where it holds its photo, the same
+        file as another program decodes it (`images.is_same_photo`).
+        """
+        if self.photo_digest == photo_digest(photo):
+            return True
+        return self.photo is not None and is_same_photo(self.photo, photo)
 
-        Raises InvalidInputError unless its 8-bit pixels are those of the photo that was inverted.
+    def with_photo(self, photo: Tensor) -> Inversion:
+        """The same with its photo [1,3,H,W] in [-1,1] put back, or put in the place of the one that it holds.
+
+        Raises InvalidInputError unless it `is_of` that photo.
         """
         _check_photo(photo, self.static_mask)
-        found, expected = photo_digest(photo), self.photo_digest
-        if found != expected:
+        if not self.is_of(photo):
+            found, expected = photo_digest(photo), self.photo_digest
             raise InvalidInputError(
-                f"the photo given ({found[:12]}) is not the one that was inverted ({expected[:12]}); give that "
-                "one, uncompressed and in its size, or project the new one"
+                f"the photo given ({found[:12]}) is not the one that was inverted ({expected[:12]}): "
+                f"{self.reason_against(photo)}"
             )
         return replace(self, photo=photo, absent_photo="")
+
+    def reason_against(self, photo: Tensor) -> str:
+        """Why this isn't the photo that it explains, and what to do, for errors."""
+        if self.photo is not None:
+            return f"{how_photos_differ(self.photo, photo)}; give that one, or project the new one"
+        return (
+            "only its exact pixels are known, as it was saved without its photo, and programs decode JPEG and WebP "
+            "files differently; give the photo as PNG or by the program that inverted it, uncut, not turned and in its "
+            "size, or project it anew"
+        )
 
     def backdrop(self) -> Tensor:
         """What shows where the static mask does: the photo, or zeros if it is absent and nothing of it shows.

@@ -18,7 +18,7 @@ from .config import ProjectionConfig
 from .hooks import TOGETHER, resolution_schedule
 from .initialization import check_finite
 from .latents import GLOBAL_CODE, MOMENTS
-from .record import Inversion, ProjectionState, check_same_generator, photo_digest
+from .record import Inversion, ProjectionState, check_same_generator
 
 _LARGEST_STEP = 1 << 31  # the projection itself takes at most some thousands
 _BRIGHTEST = 20.0  # generators leave [-1, 1] by a few units; what is brighter was never scaled from 0 ... 255
@@ -132,10 +132,7 @@ def check_resumable(
         raise InvalidInputError(
             "the inversion holds the state of a tuning, which `tune` goes on with; start from its codes only"
         )
-    if start.photo_digest != photo_digest(photo):
-        raise InvalidInputError(
-            "the earlier projection was of another photo; go on with that one, or start from its codes only"
-        )
+    check_is_of(start, photo)
     earlier_spaces = tuple(segment.code.space for segment in start.segments)
     for what, found, wanted in (
         ("the segments", ", ".join(start.names), ", ".join(segments.names)),
@@ -159,6 +156,14 @@ def check_resumable(
         )
     check_state(start.state, len(segments.names), generator.img_resolution)
     return start, start.state
+
+
+def check_is_of(start: Inversion, photo: Tensor) -> None:
+    """Raise InvalidInputError, with the reason, unless an earlier inversion is of this photo [1,3,H,W]."""
+    if not start.is_of(photo):
+        raise InvalidInputError(
+            f"the earlier projection was of another photo: {start.reason_against(photo)}; or start from its codes only"
+        )
 
 
 def is_same_masks(one: SegmentMasks, other: SegmentMasks) -> bool:

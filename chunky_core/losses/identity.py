@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..errors import InvalidInputError, MissingWeightsError, UnsupportedCheckpointError
+from .face_frame import ARCFACE_SIZE, align_to_template, arcface_frame
 from .onnx.files import load_onnx
 from .perceptual import load_own_network
 from .pytorch_files import is_onnx_file, refused, renamed_onnx
@@ -20,7 +21,6 @@ from .trial_run import try_network
 DEMO_FILE = Path(__file__).parents[1] / "demo" / "assets" / "identity.safetensors"
 ENDINGS = (".onnx", ".safetensors")
 PYTORCH_ENDINGS = (".pt", ".pth", ".pt2", ".ckpt", ".bin")
-ARCFACE_SIZE: Size = (112, 112)
 _LARGEST_EMBEDDING = 1 << 16
 
 
@@ -28,7 +28,7 @@ class IdentityNetwork(Protocol):
     """A network whose embeddings of pictures of one person point the same way."""
 
     def embed(self, images: Tensor) -> Tensor:
-        """images [B,3,h,w] in [-1,1], RGB, whole portraits -> [B,D] of length 1, differentiable."""
+        """images [B,3,h,w] in [-1,1], RGB, whole portraits as FFHQ frames them -> [B,D] of length 1, differentiable."""
 
 
 def load_identity_network(
@@ -46,7 +46,7 @@ def load_identity_network(
     if path.suffix.lower() == ".safetensors":
         return _Own(path, device)
     network = load_onnx(path, torch.device(device), ARCFACE_SIZE)
-    return _Embedder(network.run, network.size or ARCFACE_SIZE, channels, path.name, torch.device(device))
+    return FaceEmbedder(network.run, network.size or ARCFACE_SIZE, channels, path.name, torch.device(device))
 
 
 def checked_identity_file(net: str) -> Path:
@@ -91,8 +91,11 @@ class _Own:
         return F.normalize(self.network.embed(seen), dim=1)
 
 
-class _Embedder:
-    """Any function of pictures with ArcFace's preprocessing (Deng et al. 2019): 112x112, values in [-1,1]."""
+class FaceEmbedder:
+    """Any function of pictures with ArcFace's preprocessing (Deng et al. 2019): 112x112, values in [-1,1].
+
+    A network of 112x112 sees ArcFace's frame out of each square picture, networks of other sizes the whole picture.
+    """
 
     def __init__(
         self, network: Callable[[Tensor], Tensor], size: Size, channels: str, name: str, device: torch.device
@@ -102,7 +105,14 @@ class _Embedder:
 
     def embed(self, images: Tensor) -> Tensor:
         """See IdentityNetwork."""
-        pictures = resize(images.float(), self.size)
+        is_framed = self.size == ARCFACE_SIZE and images.shape[-2] == images.shape[-1]
+        return self._vectors((arcface_frame if is_framed else resize)(images.float(), self.size))
+
+    def embed_at(self, images: Tensor, points: Sequence[Sequence[float]]) -> Tensor:
+        """Of faces anywhere in pictures [B,3,h,w] in [-1,1], by their five points, see `align_to_template`."""
+        return self._vectors(align_to_template(images.float(), points, self.size))
+
+    def _vectors(self, pictures: Tensor) -> Tensor:
         ordered = pictures.flip(1) if self.reverse else pictures
         # One by one: many an exported network holds the batch size that it was exported with.
         vectors = [self.network(picture[None]) for picture in ordered]
