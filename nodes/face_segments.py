@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..chunky_core.alignment.average_face import ESTIMATED
 from ..chunky_core.alignment.landmark_faces import faces_from_landmarks
-from ..chunky_core.segments.face_mesh import REGIONS, FaceLandmarks, segment_face
+from ..chunky_core.segments.face_mesh import FaceLandmarks, segment_face, wanted_regions
 from ..chunky_core.segments.label_names import parse_renames, split_names
 from ..chunky_core.segments.segment_masks import SegmentMasks
 from .face_sources import chosen, landmarks_per_photo
@@ -124,8 +124,8 @@ class FaceSegments(io.ComfyNode):
         with plain_tensors():
             meshes = landmarks_per_photo(face_landmarks, size, len(image))
             shown = [the_face(found, faces, number, i) for i, found in enumerate(meshes)]
-            sets = tuple(segment_face(one.points, size, **options) for one in shown)
-            say_unseen(sets, options["rename"])
+            sets = tuple(segment_face(one, size, **options) for one in shown)
+            say_unseen(sets, wanted_regions(options["rename"], options["static"], options["only"]).chosen)
             say_estimated(shown)
             return io.NodeOutput(sets, ", ".join(dict.fromkeys(name for one in sets for name in one)))
 
@@ -137,13 +137,12 @@ def the_face(meshes: tuple[FaceLandmarks, ...], which: str, number: int, photo: 
     return meshes[faces.index(face)]
 
 
-def say_unseen(sets: tuple[SegmentMasks, ...], renames: dict[str, str]) -> None:
-    """Say so where a mouth is closed: its segment is missing, and edits can't open it."""
-    name = renames.get("mouth", "mouth")
-    closed = [str(i) for i, one in enumerate(sets, start=1) if name not in one.names]
-    wanted = any(name in one.names for one in sets) and name in REGIONS
-    if closed and wanted:
-        show_notice(f"the mouth is closed in photo {', '.join(closed)}: there is no segment {name!r}")
+def say_unseen(sets: tuple[SegmentMasks, ...], expected: tuple[str, ...]) -> None:
+    """Name the segments that a photo doesn't have, such as a closed mouth, so that no edit misses them unnoticed."""
+    for i, one in enumerate(sets, start=1):
+        missing = [name for name in expected if name not in one]
+        if missing:
+            show_notice(f"photo {i} shows no {', '.join(missing)} (closed, or outside the picture)")
 
 
 def say_estimated(shown: list[FaceLandmarks]) -> None:

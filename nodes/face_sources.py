@@ -72,7 +72,8 @@ def source_inputs() -> list[io.Input]:
             options=[*detectors(), HAAR],
             default=[*detectors(), HAAR][0],
             tooltip="Finds the faces: a YuNet ONNX file from models/chunkygan/faces, or OpenCV's own detector "
-            "(only OpenCV 4 has one, for upright faces). Not used if points, box, keypoints or mask are given.",
+            "(only OpenCV 4 has one, for upright faces). Not used if points, box, keypoints, mask or "
+            "face_landmarks are given.",
         ),
         io.String.Input(
             "points",
@@ -137,8 +138,8 @@ def face_source(model: str, by_hand: ByHand, meshes: Meshes | None, boxes: Any, 
             "one of them"
         )
     known = known_faces(by_hand, meshes, count)
-    path = None if model == HAAR else file_in(FOLDER, model) if known is None else None
-    detect = partial(detect_faces, model=path)
+    uses_file = known is None and model != HAAR
+    detect = partial(detect_faces, model=file_in(FOLDER, model) if uses_file else None)
     if not read:
         return known or (lambda photo, i: detect(photo))
     of_photos = per_photo(read, count, "lists of bounding boxes")

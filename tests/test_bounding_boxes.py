@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from chunky_core.alignment import Face, FacePoints, detect_in_boxes, faces_in_boxes, read_bounding_boxes
+from chunky_core.alignment import (
+    Face,
+    FacePoints,
+    detect_faces,
+    detect_in_boxes,
+    faces_in_boxes,
+    read_bounding_boxes,
+)
 from chunky_core.errors import InvalidInputError
+from chunky_core.images import load_image
 
 LEFT, RIGHT, SMALL = Face((10, 10, 20, 30)), Face((60, 10, 20, 30)), Face((64, 20, 4, 4))
 BOX = {"x": 10, "y": 20, "width": 30, "height": 40}
@@ -24,6 +34,7 @@ def test_every_layout_is_read(shared: Path) -> None:
     assert read_bounding_boxes(one) == read_bounding_boxes(flat) == ((READ,),)
     assert read_bounding_boxes(per_picture) == (((178.97, 71.21, 91.74, 106.24),), ())
     assert read_bounding_boxes(nothing) == ()
+    assert read_bounding_boxes({key: np.float32(side) for key, side in BOX.items()}) == ((READ,),)
     assert read_bounding_boxes([[BOX, BOX], [BOX]]) == ((READ, READ), (READ,))
 
 
@@ -66,3 +77,17 @@ def test_a_detector_looks_into_the_box_and_around_it() -> None:
 def test_no_face_in_the_box_is_named() -> None:
     with pytest.raises(InvalidInputError, match="no face was found in the bounding box 20 x 16"):
         detect_in_boxes(torch.zeros(1, 3, 80, 100), [(40, 30, 20, 16)], lambda part: ())
+
+
+def test_the_real_detector_finds_the_face_in_its_box(shared: Path) -> None:
+    faces = shared / "faces"
+    photo = load_image(faces / "montage_two_faces.png")[:, :3]
+    detect = partial(detect_faces, model=faces / "face_detection_yunet_2023mar.onnx")
+    given = json.loads((faces / "face_landmarks_montage_two_faces.json").read_text())["frames"][0]
+    for face in given:
+        left, top, right, bottom = face["bbox_xyxy"]
+        (found,) = detect_in_boxes(photo, [(left, top, right - left, bottom - top)], detect)
+        assert found.points is not None
+        eyes = torch.tensor(found.points.eyes).mean(0)
+        mesh = torch.tensor(face["landmarks_xy"])
+        assert (eyes - mesh[[33, 133, 362, 263]].mean(0)).norm() < 5  # of 44 pixels between the eyes

@@ -168,6 +168,7 @@ def test_host_landmarks_are_read_scaled_and_written_again() -> None:
         ({"frames": [[{"landmarks_xy": "no"}]], "image_size": SIZE}, "no table of numbers"),
         ({"frames": [[{"landmarks_xy": [[math.nan] * 2] * 478}]], "image_size": SIZE}, "NaN or infinity"),
         ({"frames": [], "image_size": None}, "image_size is None"),
+        ({"frames": [], "image_size": "ab"}, "image_size is 'ab'"),
         ({"frames": [], "image_size": (100, 300)}, "in a picture of 300x100, the photo is 120x100"),
     ],
 )

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from chunky_core.images import load_image
-from tests.face_tools import host_landmarks
+from tests.face_tools import drawn_mesh, host_landmarks
 from tests.pack_on_double import NAME, Pack
 
 ALIGN, PASTE = "ChunkyGAN_AlignFace", "ChunkyGAN_PasteBack"
@@ -264,3 +264,17 @@ def test_the_shared_boxes_are_of_the_astronaut(pack: Pack, shared: Path, astrona
     assert (
         align(pack, **astronaut, bounding_boxes=given)["alignment"] == align(pack, **astronaut)["alignment"]
     )
+
+
+def test_what_a_face_does_not_show_is_said(pack: Pack) -> None:
+    data = {"frames": [[{"landmarks_xy": drawn_mesh(mouth=0.02).numpy()}]], "image_size": (100, 120)}
+    pack.server.events.clear()
+    options = {"image": torch.zeros(1, 100, 120, 3), "face_landmarks": data, "grow": 0}
+    _, names = pack.run(FACE, **options)
+    said = [sent["text"] for event, sent in pack.server.events if event == "chunkygan.notice"]
+    assert "mouth" not in names.split(", ") and said == [
+        "photo 1 shows no mouth (closed, or outside the picture)"
+    ]
+    pack.server.events.clear()
+    pack.run(FACE, **options, only="eyes, lips", rename="upper_lip + lower_lip + mouth = lips")
+    assert not [event for event, _ in pack.server.events if event == "chunkygan.notice"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from numbers import Real
 from typing import Any
 
 from torch import Tensor
@@ -38,7 +39,7 @@ def read_bounding_boxes(data: Any) -> tuple[tuple[FaceRectangle, ...], ...]:
 
 def _box(data: Any) -> FaceRectangle:
     sides = [data.get(side) for side in SIDES] if isinstance(data, Mapping) else []
-    numbers = [float(side) for side in sides if isinstance(side, int | float) and math.isfinite(side)]
+    numbers = [float(side) for side in sides if isinstance(side, Real) and math.isfinite(side)]
     if len(numbers) != len(SIDES) or min(numbers[2:]) <= 0:
         raise InvalidInputError(f"a bounding box is {repr(data)[:80]}; {EXPECTED}")
     left, top, width, height = numbers

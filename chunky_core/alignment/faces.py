@@ -11,8 +11,8 @@ from .face_points import FacePoints, FaceRectangle, mean_point
 from .perspective import Quad
 
 BY_HAND = (
-    "say where the face is: points (both eyes, both corners of the mouth), a box, a mask painted over it, or "
-    "keypoints of another pack"
+    "say where the face is: MediaPipe's face landmarks, points (both eyes, both corners of the mouth), a box, "
+    "a mask painted over it, or keypoints of another pack"
 )
 
 

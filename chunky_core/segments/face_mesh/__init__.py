@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
-from .landmarks import FaceLandmarks, read_face_landmarks
+from .landmarks import FaceLandmarks, from_mediapipe, read_face_landmarks
 from .regions import REGIONS
-from .segmentation import face_regions, segment_face
+from .segmentation import face_regions, segment_face, wanted_regions
 
-__all__ = ["REGIONS", "FaceLandmarks", "face_regions", "read_face_landmarks", "segment_face"]
+__all__ = [
+    "REGIONS",
+    "FaceLandmarks",
+    "face_regions",
+    "from_mediapipe",
+    "read_face_landmarks",
+    "segment_face",
+    "wanted_regions",
+]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -99,9 +100,10 @@ def read_face_landmarks(data: Any, size: tuple[int, int]) -> tuple[tuple[FaceLan
 
 
 def _scale(found_in: Any, size: tuple[int, int]) -> Tensor:
-    if not isinstance(found_in, Sequence) or len(found_in) != 2 or not all(side > 0 for side in found_in):
+    sides = list(found_in) if isinstance(found_in, Sequence) else []
+    if len(sides) != 2 or not all(isinstance(side, Real) and float(side) > 0 for side in sides):
         raise InvalidInputError(f"the face landmarks' image_size is {found_in!r}; {EXPECTED}")
-    (height, width), (h, w) = size, (int(found_in[0]), int(found_in[1]))
+    (height, width), (h, w) = size, (int(sides[0]), int(sides[1]))
     if max(abs(height * w / h - width), abs(width * h / w - height)) > max(1.0, height / h, width / w):
         raise InvalidInputError(
             f"the face landmarks were found in a picture of {w}x{h}, the photo is {width}x{height}; detect them in "
@@ -120,7 +122,7 @@ def _face(face: Any, scale: Tensor) -> FaceLandmarks:
         raise InvalidInputError(f"landmarks_xy are no table of numbers; {EXPECTED}") from error
     check_mesh(points)
     score = face.get("score")
-    known = isinstance(score, int | float) and math.isfinite(score)
+    known = isinstance(score, Real) and math.isfinite(score)
     return FaceLandmarks(from_mediapipe(points) * scale, float(score) if known else 1.0, dict(face))
 
 

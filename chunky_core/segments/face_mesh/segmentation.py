@@ -10,47 +10,47 @@ from torch import Tensor
 
 from ...errors import InvalidInputError
 from ..label_names import known_renames, renamed_masks
-from ..names import roles
+from ..names import Roles, roles
 from ..partition import Gaps, segments_from_masks
 from ..segment_masks import SegmentMasks
-from .landmarks import check_mesh
+from .landmarks import FaceLandmarks, check_mesh
 from .polygons import ellipse, grown_polygon, polygon_mask
 from .regions import EYES, IRISES, LEFT_EYE_CENTER, OVAL, REGIONS, RIGHT_EYE_CENTER, RINGS
 
 # Of the distance between the eyes: the mesh's brows are thinner than those that people draw (CelebAMask-HQ).
 BROW_GROWTH = 0.03
 # Of the squared distance between the eyes: closed lips and eyes leave slivers that are no segments.
-SMALLEST_AREA = 0.003
+SMALLEST_AREA = 0.003  # closed lips have up to .001, open ones more than .1
+ROUNDING = 1e-6
 
 
-def face_regions(landmarks: Tensor, size: tuple[int, int]) -> dict[str, Tensor]:
+def face_regions(landmarks: FaceLandmarks | Tensor, size: tuple[int, int]) -> dict[str, Tensor]:
     """The regions of a face that can be seen in a picture of (height, width), float32 [H,W] in [0,1] by name.
 
-    landmarks: MediaPipe's mesh [478,2] as in `segment_face`. They add up to at most 1: skin is the oval without the
+    landmarks: MediaPipe's mesh as in `segment_face`. They add up to at most 1: skin is the oval without the
     rest of the face, an eye is without its iris. A closed mouth or eye, what lies outside the picture, and the irises
     of a mesh of 468 are left out. Raises InvalidInputError for another shape, NaN, and two eyes in one place.
     """
-    points = torch.as_tensor(landmarks, dtype=torch.float64, device="cpu")
+    given = landmarks.points if isinstance(landmarks, FaceLandmarks) else landmarks
+    points = torch.as_tensor(given, dtype=torch.float64, device="cpu")
     check_mesh(points)
     eyes = points[list(LEFT_EYE_CENTER)].mean(0) - points[list(RIGHT_EYE_CENTER)].mean(0)
     distance = eyes.norm().item()
     if not distance:
         raise InvalidInputError("both eyes of the mesh lie in one place; detect the face again")
-    masks = {name: polygon_mask(_ring(points, name, distance), size) for name in RINGS}
+    masks = {name: polygon_mask(_ring(points, name, distance), size).float() for name in RINGS}
     for name, indices in IRISES.items() if len(points) > max(IRISES["left_iris"]) else ():
-        disc = polygon_mask(ellipse(points[indices[0]], points[list(indices[1:])]), size)
+        disc = polygon_mask(ellipse(points[indices[0]], points[list(indices[1:])]), size).float()
         masks[name] = torch.minimum(disc, masks[EYES[name]])
         masks[EYES[name]] = masks[EYES[name]] - masks[name]
-    masks = _disjoint(masks)
-    rest = (polygon_mask(points[list(OVAL)], size) - torch.stack(list(masks.values())).sum(0)).clamp(min=0)
-    seen = {"skin": rest, **masks}
-    return {
-        name: mask.float() for name, mask in seen.items() if mask.sum() > SMALLEST_AREA * distance * distance
-    }
+    oval = polygon_mask(points[list(OVAL)], size).float()
+    seen = _disjoint({**masks, "skin": oval})  # skin is below all others
+    least = SMALLEST_AREA * distance * distance
+    return {name: seen[name] for name in REGIONS if name in seen and seen[name].sum() > least}
 
 
 def segment_face(
-    landmarks: Tensor,
+    landmarks: FaceLandmarks | Tensor,
     size: tuple[int, int],
     *,
     rename: Mapping[str, str] | None = None,
@@ -63,8 +63,8 @@ def segment_face(
     """The segments of a face: skin, left_eye, right_eye, left_brow, right_brow, nose, upper_lip, lower_lip, mouth (what
     the open lips show), left_iris, right_iris; left and right are the person's. All else is static.
 
-    landmarks: MediaPipe's mesh [478,2] (or 468, without irises), x and y in pixels of the picture, the center of its
-        first pixel being (0.5, 0.5), such as `FaceLandmarks.points`. size: (height, width).
+    landmarks: the mesh of `read_face_landmarks`, or MediaPipe's 478 points (or 468, without irises) [478,2], x and y in
+        pixels of the picture, the center of its first pixel being (0.5, 0.5). size: (height, width).
     rename: old name -> new name; regions of one name merge, {"upper_lip": "lips", "lower_lip": "lips"}.
     static, only, grow, feather, gaps: as in `segments_from_masks`, by the new names. Regions that can't be seen, such
         as a closed mouth, may be named.
@@ -74,7 +74,7 @@ def segment_face(
     rules = known_renames(rename or {}, REGIONS)
     masks = face_regions(landmarks, size)
     masks = renamed_masks(masks, {old: new for old, new in rules.items() if old in masks})
-    parts = roles(tuple(dict.fromkeys(rules.get(name, name) for name in REGIONS)), static, only)
+    parts = wanted_regions(rules, static, only)
     chosen, kept = ([name for name in some if name in masks] for some in (parts.chosen, parts.static))
     if not chosen:
         raise InvalidInputError(
@@ -82,6 +82,14 @@ def segment_face(
         )
     options: dict[str, Any] = {"grow": grow, "feather": feather, "gaps": gaps}
     return segments_from_masks(masks, static=kept, only=chosen, **options)
+
+
+def wanted_regions(
+    rename: Mapping[str, str], static: Collection[str] = (), only: Collection[str] = ()
+) -> Roles:
+    """What becomes of each region by its new name, whether a face shows it or not; errors as in `segment_face`."""
+    rules = known_renames(rename, REGIONS)
+    return roles(tuple(dict.fromkeys(rules.get(name, name) for name in REGIONS)), static, only)
 
 
 def _ring(points: Tensor, name: str, distance: float) -> Tensor:
@@ -96,4 +104,5 @@ def _disjoint(masks: Mapping[str, Tensor]) -> dict[str, Tensor]:
     for name, mask in masks.items():
         made[name] = torch.minimum(mask, left)
         left = left - made[name]
+        left[left < ROUNDING] = 0
     return made
