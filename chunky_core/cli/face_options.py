@@ -18,8 +18,8 @@ from ..alignment import (
     faces_from_landmarks,
 )
 from ..alignment.average_face import ESTIMATED
-from ..alignment.face_detection import SOURCE, YUNET
 from ..alignment.face_points import POINTS_EXAMPLE, POINTS_MEANING, parse_points
+from ..alignment.yunet import FILE, SOURCE
 from ..errors import InvalidInputError, MissingWeightsError
 from ..images.image_files import regular_content
 from ..segments.face_mesh import FaceLandmarks, read_face_landmarks
@@ -27,7 +27,7 @@ from ..segments.face_mesh import FaceLandmarks, read_face_landmarks
 MOST_BYTES = 1 << 26  # of a file with landmarks
 SOURCES = (
     "--landmarks FILE.json (FACE_LANDMARKS of ComfyUI's Detect Face Landmarks, as JSON), --detector FILE (YuNet: "
-    f"{YUNET} {SOURCE}), or --points '{{points}}' by hand"
+    f"{FILE} {SOURCE}), or --points '{{points}}' by hand"
 )
 
 
@@ -59,7 +59,7 @@ def add_face_options(parser: argparse.ArgumentParser) -> None:
         "--detector",
         type=Path,
         metavar="FILE",
-        help=f"a YuNet detector: {YUNET} {SOURCE}; it tells eyes and mouth, the segments are an average face's",
+        help=f"a YuNet detector: {FILE} {SOURCE}; it tells eyes and mouth, the segments are an average face's",
     )
     sources.add_argument(
         "--points",
