@@ -13,7 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from . import errors
-    from .alignment import Face, align, detect_faces, faces_from_landmarks, landmarks_in_crop, paste_back
+    from .alignment import (
+        Face,
+        align,
+        average_landmarks,
+        choose_face,
+        detect_faces,
+        faces_from_landmarks,
+        landmarks_in_crop,
+        paste_back,
+    )
     from .callbacks import Callback
     from .checkpoints import load_generator, save_generator
     from .compositing import composite, fill_region, poisson_blend, refine_boundaries, render
@@ -75,6 +84,8 @@ __all__ = [
     "TuningConfig",
     "__version__",
     "align",
+    "average_landmarks",
+    "choose_face",
     "composite",
     "detect_faces",
     "edit",
@@ -115,7 +126,10 @@ __all__ = [
 ]
 _ROOMS = {  # where names come from; as above, for those who run it
     "": ("errors",),
-    "alignment": ("Face", "align", "detect_faces", "faces_from_landmarks", "landmarks_in_crop", "paste_back"),
+    "alignment": (
+        *("Face", "align", "average_landmarks", "choose_face", "detect_faces", "faces_from_landmarks"),
+        *("landmarks_in_crop", "paste_back"),
+    ),
     "callbacks": ("Callback",),
     "checkpoints": ("load_generator", "save_generator"),
     "compositing": ("composite", "fill_region", "poisson_blend", "refine_boundaries", "render"),

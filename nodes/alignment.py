@@ -24,6 +24,7 @@ from .host import HostedGenerator, each_photo, image_size, plain_tensors, to_hos
 from .taken_along import (
     along_inputs,
     along_outputs,
+    average_along,
     crops_of,
     labels_along,
     landmarks_along,
@@ -128,19 +129,19 @@ class AlignFace(io.ComfyNode):
                 source = face_source(model, by_hand, meshes, bounding_boxes, len(photos))
             else:
                 source = subject_source(crop_size, by_hand, bounding_boxes, len(photos))
+            picked = [chosen(source(photo, i), faces, number, i) for i, photo in enumerate(photos)]
             found = tuple(
-                tuple(
-                    face_alignment(photo, face, crop_size)
-                    for face in chosen(source(photo, i), faces, number, i)
-                )
-                for i, photo in enumerate(photos)
+                tuple(face_alignment(photo, face, crop_size) for face in ones)
+                for photo, ones in zip(photos, picked, strict=True)
             )
             drawn = [draw_quads(photo, ones) for photo, ones in zip(photos, found, strict=True)]
             return io.NodeOutput(
                 crops_of(photos, found, crop_size),
                 found,
                 to_host(torch.cat(drawn)),
-                landmarks_along(face_landmarks, meshes, found, crop_size),
+                average_along(picked, found, crop_size)
+                if meshes is None
+                else landmarks_along(face_landmarks, meshes, found, crop_size),
                 masks_along(photo_masks, found, sizes, crop_size),
                 labels_along(photo_labels, found, sizes, crop_size),
                 painted_along(photo_painted, found, crop_size),

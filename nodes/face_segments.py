@@ -7,6 +7,7 @@ from typing import Any
 from comfy_api.latest import io
 from torch import Tensor
 
+from ..chunky_core.alignment.average_face import ESTIMATED
 from ..chunky_core.alignment.landmark_faces import faces_from_landmarks
 from ..chunky_core.segments.face_mesh import FaceLandmarks, segment_face, wanted_regions
 from ..chunky_core.segments.label_names import parse_renames, split_names
@@ -125,6 +126,7 @@ class FaceSegments(io.ComfyNode):
             shown = [the_face(found, faces, number, i) for i, found in enumerate(meshes)]
             sets = tuple(segment_face(one, size, **options) for one in shown)
             say_unseen(sets, wanted_regions(options["rename"], options["static"], options["only"]).chosen)
+            say_estimated(shown)
             return io.NodeOutput(sets, ", ".join(dict.fromkeys(name for one in sets for name in one)))
 
 
@@ -141,6 +143,15 @@ def say_unseen(sets: tuple[SegmentMasks, ...], expected: tuple[str, ...]) -> Non
         missing = [name for name in expected if name not in one]
         if missing:
             show_notice(f"photo {i} shows no {', '.join(missing)} (closed, or outside the picture)")
+
+
+def say_estimated(shown: list[FaceLandmarks]) -> None:
+    """Say so where a mesh is not the face's own."""
+    if any(one.data.get(ESTIMATED) for one in shown):
+        show_notice(
+            "only eyes and mouth are known: these are an average face's segments, put there. Look at them, merge "
+            "the lips with the mouth, or connect Detect Face Landmarks to Align Face"
+        )
 
 
 NODES = [FaceSegments]

@@ -113,7 +113,7 @@ class LoadLatent(io.ComfyNode):
             raise InvalidInputError(problem)
         path = Path(folder_paths.get_annotated_filepath(file))
         with loaded(generator) as network:
-            stored = read_codes(path, network, None if space == AUTO else space)
+            stored = read_codes(network, path, None if space == AUTO else space)
             stored = stored if index < 0 else stored.one(index)
             records = _inversions(network, stored, photo, None)
             drawn = records if photo is None else _inversions(network, stored, None, None)

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from comfy_api.latest import io
+from comfy_execution.graph_utils import ExecutionBlocker
 from torch import Tensor
 
+from ..chunky_core.demo.landmarks import portrait_landmarks
 from ..chunky_core.demo.photos import demo_photo
 from ..chunky_core.demo.portraits import EXTRAS, LABELS, PALETTE
+from ..chunky_core.errors import InvalidInputError
 from ..chunky_core.images import from_uint8
+from ..chunky_core.segments.face_mesh.landmarks import write_face_landmarks
 from .host import mask_to_host, plain_tensors, to_host
-from .types import LabelMap, LabelMapIO
+from .types import FaceLandmarksIO, LabelMap, LabelMapIO
 
 ABOUT_EXTRAS = {
     "bindi": "A dot on the forehead.",
@@ -72,6 +78,18 @@ class DemoPortrait(io.ComfyNode):
                     "none of which the generator knows.",
                 ),
                 *extras,
+                io.Image.Input(
+                    "photo",
+                    optional=True,
+                    tooltip="In the portrait's place: comes out as image, so that a workflow opens with the portrait "
+                    "and goes on with a photo as soon as there is one.",
+                ),
+                FaceLandmarksIO.Input(
+                    "photo_landmarks",
+                    optional=True,
+                    tooltip="With photo: comes out as face_landmarks. Without it there are none, and Align Face looks "
+                    "for the face itself.",
+                ),
             ],
             outputs=[
                 io.Image.Output(display_name="image", tooltip="The photo."),
@@ -79,26 +97,60 @@ class DemoPortrait(io.ComfyNode):
                 io.String.Output(display_name="names", tooltip="The names of the masks, in their order."),
                 LabelMapIO.Output(display_name="label_map", tooltip="Which part each pixel shows."),
                 io.Image.Output(display_name="label_image", tooltip="The label map in colours."),
+                FaceLandmarksIO.Output(
+                    display_name="face_landmarks",
+                    tooltip="A stand-in for Detect Face Landmarks: an average face's, put where the "
+                    "portrait has its eyes and mouth.",
+                ),
             ],
         )
 
     @classmethod
     def execute(
-        cls, seed: int, size: int, part_deviation: float, nuisances: bool, **extras: bool
+        cls,
+        seed: int,
+        size: int,
+        part_deviation: float,
+        nuisances: bool,
+        photo: Tensor | None = None,
+        photo_landmarks: Any = None,
+        **extras: bool,
     ) -> io.NodeOutput:
+        if photo is not None:
+            return in_its_place(photo, photo_landmarks)
+        if photo_landmarks is not None:
+            raise InvalidInputError(
+                "photo_landmarks are given without photo; connect the photo they were found in"
+            )
         chosen = [name for name in EXTRAS if extras[name]]
         with plain_tensors():
-            photo = demo_photo(
+            drawn = demo_photo(
                 seed, resolution=size, extras=chosen, part_deviation=part_deviation, nuisances=nuisances
             )
-            present = photo.labels.unique().tolist()
+            present = drawn.labels.unique().tolist()
             return io.NodeOutput(
-                to_host(photo.image),
-                mask_to_host(masks_of(photo.labels, present)),
+                to_host(drawn.image),
+                mask_to_host(masks_of(drawn.labels, present)),
                 ", ".join(LABELS[label] for label in present),
-                LabelMap(photo.labels[None], dict(enumerate(LABELS))),
-                to_host(from_uint8(PALETTE[photo.labels.long()])),
+                LabelMap(drawn.labels[None], dict(enumerate(LABELS))),
+                to_host(from_uint8(PALETTE[drawn.labels.long()])),
+                landmarks_of(drawn.labels),
             )
+
+
+def in_its_place(photo: Tensor, landmarks: Any) -> io.NodeOutput:
+    """A photo and the landmarks found in it, None if there are none; all else is known of portraits only."""
+    unknown = ExecutionBlocker(
+        "Demo Portrait knows masks and labels of its own portraits only; disconnect photo"
+    )
+    return io.NodeOutput(photo.clone(), unknown, unknown, unknown, unknown, landmarks)
+
+
+def landmarks_of(labels: Tensor) -> dict[str, Any]:
+    """FACE_LANDMARKS of a portrait with labels [H,W]; without a face where eyes or mouth are covered."""
+    mesh = portrait_landmarks(labels)
+    height, width = labels.shape
+    return write_face_landmarks([[mesh] if mesh else []], (height, width), {"connection_sets": {}})
 
 
 def masks_of(labels: Tensor, present: list[int]) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -9,7 +10,9 @@ from comfy_api.latest import io
 from comfy_execution.graph_utils import ExecutionBlocker
 from torch import Tensor
 
+from ..chunky_core.alignment.average_face import average_landmarks
 from ..chunky_core.alignment.face_crop import extract_crop, extract_labels, extract_mask
+from ..chunky_core.alignment.faces import Face
 from ..chunky_core.alignment.landmark_faces import landmarks_in_crop
 from ..chunky_core.errors import InvalidInputError
 from ..chunky_core.images import from_uint8, to_uint8
@@ -47,7 +50,8 @@ def along_outputs() -> list[io.Output]:
     return [
         FaceLandmarksIO.Output(
             display_name="crop_landmarks",
-            tooltip="The landmarks of each crop's face, in pixels of the crop; for Face Segments.",
+            tooltip="The landmarks of each crop's face, in pixels of the crop; for Face Segments. Without "
+            "face_landmarks those of an average face, put where eyes and mouth were found or given.",
         ),
         io.Mask.Output(
             display_name="crop_masks", tooltip="photo_masks as they lie on the crops, crop by crop."
@@ -132,13 +136,11 @@ def crops_of(photos: tuple[Tensor, ...], alignments: AlignmentBatch, crop_size: 
 
 def landmarks_along(
     given: Any,
-    meshes: tuple[tuple[FaceLandmarks, ...], ...] | None,
+    meshes: tuple[tuple[FaceLandmarks, ...], ...],
     alignments: AlignmentBatch,
     crop_size: Size,
 ) -> Any:
     """FACE_LANDMARKS of the crops. given: those of the photos; meshes: the same, read, for each photo."""
-    if meshes is None:
-        return absent("face_landmarks")
 
     def of_crop(faces: tuple[FaceLandmarks, ...], place: Alignment) -> list[FaceLandmarks]:
         face = landmarks_in_crop(faces, place, crop_size)
@@ -146,3 +148,15 @@ def landmarks_along(
 
     frames = [of_crop(faces, place) for faces, ones in zip(meshes, alignments, strict=True) for place in ones]
     return write_face_landmarks(frames, crop_size, given)
+
+
+def average_along(faces: Sequence[tuple[Face, ...]], alignments: AlignmentBatch, crop_size: Size) -> Any:
+    """FACE_LANDMARKS of the crops of faces of which eyes and mouth are known: an average face's."""
+    if any(face.points is None for ones in faces for face in ones):
+        return absent("face_landmarks (a box or a mask tells nothing of eyes and mouth)")
+    frames = [
+        [moved] if (moved := landmarks_in_crop([average_landmarks(face)], place, crop_size)) else []
+        for ones, places in zip(faces, alignments, strict=True)
+        for face, place in zip(ones, places, strict=True)
+    ]
+    return write_face_landmarks(frames, crop_size, {"connection_sets": {}})

@@ -80,7 +80,7 @@ WHOLE = {
 @pytest.mark.parametrize("name", WHOLE)
 def test_the_tools_files(name: str, generator: Generator, rows: Tensor, tmp_path: Path) -> None:
     content, space, count = WHOLE[name]
-    code = cg.load_latent(saved(tmp_path / name, content(rows)), generator)
+    code = cg.load_latent(generator, saved(tmp_path / name, content(rows)))
     assert (code.space, len(code.tensor), code.tensor.dtype) == (space, count, torch.float32)
     expected = rows[:count] if space == "w+" else rows[:count, 0]
     torch.testing.assert_close(code.tensor, expected, atol=2e-3 if name == "latents.pt" else 0, rtol=0)
@@ -90,17 +90,17 @@ def test_the_tools_files(name: str, generator: Generator, rows: Tensor, tmp_path
 def test_rows_that_are_all_equal_are_a_code_in_w(generator: Generator, rows: Tensor, tmp_path: Path) -> None:
     ws = rows[:, :1].expand(-1, LAYERS, -1)
     path = saved(tmp_path / "projected_w.npz", {"w": ws.numpy()})
-    assert torch.equal(load_latent(path, generator).tensor, rows[:, 0])
-    assert load_latent(path, generator, "w+").tensor.shape == (3, LAYERS, WIDTH)
+    assert torch.equal(load_latent(generator, path).tensor, rows[:, 0])
+    assert load_latent(generator, path, "w+").tensor.shape == (3, LAYERS, WIDTH)
     mixed = saved(tmp_path / "mixed.pt", [ws[0], rows[1]])
-    assert load_latent(mixed, generator).space == "w+"
+    assert load_latent(generator, mixed).space == "w+"
 
 
 def test_styles_as_one_row_or_a_list(generator: Generator, rows: Tensor, tmp_path: Path) -> None:
     styles = [one.cpu() for one in generator.styles(rows[:1].to(generator.device))]
     expected = torch.cat(styles, dim=1)
     for name, value in (("row.npy", expected[0].numpy()), ("list.pt", styles), ("named.pt", {"s": styles})):
-        code = load_latent(saved(tmp_path / name, value), generator)
+        code = load_latent(generator, saved(tmp_path / name, value))
         assert code.space == "s"
         torch.testing.assert_close(code.tensor, expected)
 
@@ -108,22 +108,22 @@ def test_styles_as_one_row_or_a_list(generator: Generator, rows: Tensor, tmp_pat
 def test_a_space_that_is_said(generator: Generator, rows: Tensor, tmp_path: Path) -> None:
     path = saved(tmp_path / "x.npy", rows[:, 0].numpy())  # three rows, which no space of one code has
     with pytest.raises(InvalidInputError, match=r"3 codes in w, give the space w"):
-        load_latent(path, generator)
+        load_latent(generator, path)
     for space in ("w", "z"):
-        code = load_latent(path, generator, space)
+        code = load_latent(generator, path, space)
         assert code.space == space and torch.equal(code.tensor, rows[:, 0])
-    assert load_latent(saved(tmp_path / "z.npz", {"z": rows[:1, 0].numpy()}), generator).space == "z"
+    assert load_latent(generator, saved(tmp_path / "z.npz", {"z": rows[:1, 0].numpy()})).space == "z"
     with pytest.raises(InvalidInputError, match="in s, or a batch"):
-        load_latent(path, generator, "s")
+        load_latent(generator, path, "s")
     with pytest.raises(InvalidInputError, match="expected one of"):
-        load_latent(path, generator, "w++")
+        load_latent(generator, path, "w++")
 
 
 @pytest.mark.parametrize("shape", [(18, 512), (1, 18, 512), (18, WIDTH), (512,), (2, 3, LAYERS + 1, WIDTH)])
 def test_a_wrong_size_names_both(shape: tuple[int, ...], generator: Generator, tmp_path: Path) -> None:
     path = saved(tmp_path / "projected_w.npz", {"w": np.ones(shape, np.float32)})
     with pytest.raises(InvalidInputError) as caught:
-        load_latent(path, generator)
+        load_latent(generator, path)
     message = str(caught.value)
     assert message.startswith("projected_w.npz: ") and str(list(shape)) in message
     assert f"[{LAYERS}, {WIDTH}] in w+" in message
@@ -145,7 +145,7 @@ BAD = {
 def test_what_holds_no_codes_is_named(name: str, generator: Generator, tmp_path: Path) -> None:
     value, message = BAD[name]
     with pytest.raises(InvalidInputError, match=message) as caught:
-        load_latent(saved(tmp_path / name, value), generator)
+        load_latent(generator, saved(tmp_path / name, value))
     assert name in str(caught.value)
 
 
@@ -153,29 +153,29 @@ def test_files_that_are_no_files_of_codes(
     generator: Generator, rows: Tensor, tmp_path: Path, nothing_created: None
 ) -> None:
     with pytest.raises(MissingWeightsError, match="no file"):
-        load_latent(tmp_path / "absent.npz", generator)
+        load_latent(generator, tmp_path / "absent.npz")
     hostile = written(tmp_path / "hostile.pt", b"cos\nsystem\n(S'touch PWNED'\ntR.")
     with pytest.raises(UnsupportedCheckpointError, match=r"os\.system"):
-        load_latent(hostile, generator)
+        load_latent(generator, hostile)
     objects = tmp_path / "latents.npy"
     np.save(objects, {"a.jpg": rows[0].numpy()}, allow_pickle=True)  # type: ignore[arg-type]
     with pytest.raises(UnsupportedCheckpointError, match="objects"):
-        load_latent(objects, generator)
+        load_latent(generator, objects)
     cg.save_inversion(
         cg.inversion_from_code(generator, LatentCode("w", rows[:1, 0])), tmp_path / "i.safetensors"
     )
     with pytest.raises(InvalidInputError, match="Load Inversion"):
-        load_latent(tmp_path / "i.safetensors", generator)
+        load_latent(generator, tmp_path / "i.safetensors")
     content = saved(tmp_path / "cut.pt", rows).read_bytes()
     for end in (10, len(content) // 2, len(content) - 5):
         with pytest.raises(UnsupportedCheckpointError):
-            load_latent(written(tmp_path / "cut.pt", content[:end]), generator)
+            load_latent(generator, written(tmp_path / "cut.pt", content[:end]))
 
 
 def test_rosinalitys_projector_keeps_names_and_noise(
     generator: Generator, rows: Tensor, tmp_path: Path
 ) -> None:
-    stored = read_codes(saved(tmp_path / "a.pt", projector_file(generator, rows)), generator)
+    stored = read_codes(generator, saved(tmp_path / "a.pt", projector_file(generator, rows)))
     assert stored.names == ("a.png", "b.png") and stored.code.tensor.shape == (2, LAYERS, WIDTH)
     one = stored.one(1)
     record = cg.inversion_from_code(generator, one.code, noise=one.noise[0])
@@ -191,7 +191,7 @@ def test_noise_of_another_size_is_left_out_and_said(
 ) -> None:
     content = projector_file(generator, rows)
     content["a.png"]["noise"] = content["a.png"]["noise"][:-1]
-    stored = read_codes(saved(tmp_path / "a.pt", content), generator)
+    stored = read_codes(generator, saved(tmp_path / "a.pt", content))
     assert stored.notes == (NOT_ITS_NOISE,) and stored.noise[0] == () and stored.noise[1]
 
 

@@ -37,6 +37,12 @@ CORE_OUTPUTS = {
     "MaskComposite": ["MASK"],
     "BatchMasksNode": ["MASK"],
     "PreviewAny": ["STRING"],
+    "LoadImage": ["IMAGE", "MASK"],
+    "LoadMediaPipeFaceLandmarker": ["FACE_DETECTION_MODEL"],
+    "MediaPipeFaceLandmarker": ["FACE_LANDMARKS", "BOUNDING_BOX"],
+    "CheckpointLoaderSimple": ["MODEL", "CLIP", "VAE"],
+    "CLIPTextEncode": ["CONDITIONING"],
+    "SAM3_Detect": ["MASK", "BOUNDING_BOX"],
 }
 ANY = "*"
 PYTHON_TYPES = {"INT": int, "FLOAT": (int, float), "STRING": str, "BOOLEAN": bool, "COMBO": str}

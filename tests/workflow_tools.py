@@ -11,6 +11,7 @@ WORKFLOWS = sorted((Path(__file__).parent.parent / "workflows").glob("*.json"))
 NOTES = {"Note", "MarkdownNote"}
 CONTROLS = {"fixed", "increment", "decrement", "randomize"}
 UNSAVED = {"ImageCompare": {"compare_view": {}}}  # what the host asks for but a saved workflow doesn't hold
+MUTED, BYPASSED = 2, 4  # modes of a node
 WIDGET_TYPES = {"INT", "FLOAT", "STRING", "BOOLEAN", "COMBO"}
 
 TITLE = 30  # canvas pixels of a node's title, which lies above its position
@@ -52,18 +53,36 @@ def widget_values(node: Mapping[str, Any], widgets: Widgets) -> dict[str, Any]:
 
 
 def to_prompt(workflow: Mapping[str, Any], widgets: Mapping[str, Widgets]) -> dict[str, Any]:
-    """What the page sends to the host for a workflow."""
-    sources = {link[0]: [str(link[1]), link[2]] for link in workflow["links"]}
+    """What the page sends to the host for a workflow: without muted nodes, past those that are bypassed."""
+    nodes = {node["id"]: node for node in workflow["nodes"]}
+    links = {link[0]: link for link in workflow["links"]}
     prompt = {}
     for node in workflow["nodes"]:
-        if node["type"] in NOTES:
+        if node["type"] in NOTES or node["mode"] in (MUTED, BYPASSED):
             continue
         values = widget_values(node, widgets[node["type"]])
         inputs = {name: value for name, value in values.items() if not name.endswith(" control")}
-        linked = (entry for entry in node.get("inputs", []) if entry.get("link") is not None)
-        inputs |= {entry["name"]: sources[entry["link"]] for entry in linked} | UNSAVED.get(node["type"], {})
+        sources = {
+            entry["name"]: source_of(entry.get("link"), nodes, links) for entry in node.get("inputs", [])
+        }
+        inputs |= {name: source for name, source in sources.items() if source is not None}
+        inputs |= UNSAVED.get(node["type"], {})
         prompt[str(node["id"])] = {"class_type": node["type"], "inputs": inputs}
     return prompt
+
+
+def source_of(
+    link: int | None, nodes: Mapping[int, Mapping[str, Any]], links: Mapping[int, Sequence[Any]]
+) -> list[Any] | None:
+    """The node and output that a link brings, None where it is muted or nothing is linked."""
+    while link is not None:
+        _, origin, output, _, _, kind = links[link]
+        if nodes[origin]["mode"] == MUTED:
+            return None
+        if nodes[origin]["mode"] != BYPASSED:
+            return [str(origin), output]
+        link = next((entry["link"] for entry in nodes[origin]["inputs"] if entry["type"] == kind), None)
+    return None
 
 
 Rectangle = Sequence[float]  # x, y, width, height in canvas pixels

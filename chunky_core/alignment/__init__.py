@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .average_face import average_landmarks
 from .bounding_boxes import detect_in_boxes, faces_in_boxes, read_bounding_boxes
 from .face_crop import AlignedCrop, align, extract_crop, extract_labels, extract_mask
 from .face_detection import detect_faces
@@ -15,6 +16,7 @@ __all__ = [
     "Face",
     "FacePoints",
     "align",
+    "average_landmarks",
     "choose_face",
     "detect_faces",
     "detect_in_boxes",

@@ -18,6 +18,7 @@ from ..inversion import Edit, Inversion, ProjectionConfig, TuningConfig
 from ..inversion.fits import fit_report
 from ..inversion.presets import preset_steps
 from ..segments import SegmentMasks, single_segment
+from .original import OriginalPhoto
 from .outputs import GLOBAL, INVERSION, TUNED, prepare_folder
 from .projection_task import PhotoTask, PresetTask, ProjectionTask
 from .results import Results, write_figures, write_pictures
@@ -34,7 +35,7 @@ class Job:
     config: of the projections; preset: of that by segments, "" = as the config says. tuning: None = the weights stay.
     replace, keep_detail, mode: of `composite`. resume: go on with what an earlier run left in the folder, where it
     left something. start: codes that the projections set out from. profile: an ICC profile of RGB, which composite and
-    reconstruction get.
+    reconstruction get. original: what the photo was cut from, where it was.
     """
 
     generator: Generator
@@ -51,6 +52,7 @@ class Job:
     resume: bool = False
     start: Inversion | LatentCode | None = None
     profile: bytes | None = None
+    original: OriginalPhoto | None = None
 
     def check_names(self) -> None:
         """Raise InvalidInputError for a name that is no segment, and a direction that doesn't fit the generator."""
@@ -63,12 +65,13 @@ class Job:
     def needed_bytes(self) -> int:
         """Bytes that the results take, with the old inversion kept until the new one is complete."""
         masks, pictures = len(self.segments.names) + 1, 6
+        whole = 0 if self.original is None else 2 * 3 * self.original.photo[0, 0].numel()
         weights = sum(one.numel() * one.element_size() for one in self.generator.module.parameters())
         sizes = [
             one.size for one in (self.tuning, TuningConfig() if self.preset else None) if one is not None
         ]
         tuned = 2 * STATES * sum(sizes) * weights
-        return int(self.photo[0, 0].numel() * (2 * 4 * masks + 3 * pictures) + tuned)
+        return int(self.photo[0, 0].numel() * (2 * 4 * masks + 3 * pictures) + whole + tuned)
 
     @property
     def title(self) -> str:
@@ -87,6 +90,8 @@ class Job:
         config = self.config
         own = shared | {"title": f"segments ({self.title})", "segments": self.segments, "edits": self.edits}
         own["path"] = folder / INVERSION
+        if self.original is not None:
+            own["alignment"] = self.original.crop.alignment
         task: PhotoTask
         if self.preset:
             task = PresetTask(preset=self.preset, loss=config.loss, seed=config.seed, **own)

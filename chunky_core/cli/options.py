@@ -191,14 +191,14 @@ def job_from_options(
         keep_detail=KEEP_DETAIL[options.keep_detail],
         mode=SEAMS[options.seams],
         resume=options.resume,
-        start=None if options.start is None else opened_start(options.start, generator),
+        start=None if options.start is None else opened_start(generator, options.start),
         profile=profile,
     )
 
 
-def opened_start(path: Path, generator: Generator) -> Inversion | LatentCode:
+def opened_start(generator: Generator, path: Path) -> Inversion | LatentCode:
     """The codes in a file: a saved inversion of ours, or a code of another tool. Raises a ChunkyError."""
-    return load_inversion(path) if is_saved_inversion(path) else load_latent(path, generator)
+    return load_inversion(path) if is_saved_inversion(path) else load_latent(generator, path)
 
 
 def _config(options: argparse.Namespace) -> ProjectionConfig:

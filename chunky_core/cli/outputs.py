@@ -15,9 +15,12 @@ FIGURES = "figures.json"
 NAMES = (INVERSION, GLOBAL, TUNED, COMPOSITE, RECONSTRUCTION, SHEET, FIGURES)
 
 
-def check_inputs_stay(folder: Path, inputs: Iterable[Path]) -> None:
-    """Raise InvalidInputError where writing to `folder` would overwrite an input, or lie among the masks."""
-    written = {(folder / name).resolve() for name in NAMES} | {folder.resolve()}
+def check_inputs_stay(folder: Path, inputs: Iterable[Path], more: Iterable[str] = ()) -> None:
+    """Raise InvalidInputError where writing to `folder` would overwrite an input, or lie among the masks.
+
+    more: names of files that are written beside those of every job.
+    """
+    written = {(folder / name).resolve() for name in (*NAMES, *more)} | {folder.resolve()}
     for path in inputs:
         if path.resolve() in written:
             raise InvalidInputError(

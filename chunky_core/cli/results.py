@@ -66,6 +66,8 @@ def write_pictures(job: Job, folder: Path, results: Results) -> dict:
         save_image(edited, folder / COMPOSITE, job.profile)
         save_image([*reconstructions.values()][-1], folder / RECONSTRUCTION, job.profile)
         save_image(contact_sheet(panels), folder / SHEET)
+        if job.original is not None:
+            figures |= job.original.write(edited, folder, job.profile)
     return figures
 
 

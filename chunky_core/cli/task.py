@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from ..errors import InvalidInputError
 from ..generator.generator import Generator
-from ..inversion import Edit, Inversion, load_inversion
+from ..inversion import Alignment, Edit, Inversion, load_inversion
 from .progress import progress_bar
 from .result_file import ResultFile
 from .signals import Stopped
@@ -22,7 +22,8 @@ from .signals import Stopped
 class Task(ABC):
     """What is done, and the file that its result, finished or not, is kept in.
 
-    noun: what the work is called; title: this one, on the progress bar. edits: what the file and the result get.
+    noun: what the work is called; title: this one, on the progress bar. edits, alignment: what the file and the result
+    get, the second unless it is None.
     resume: go on from the file, where there is one.
     """
 
@@ -32,6 +33,7 @@ class Task(ABC):
     generator: Generator
     path: Path
     edits: tuple[Edit, ...] = ()
+    alignment: Alignment | None = None
     resume: bool = False
 
     @abstractmethod
@@ -69,9 +71,9 @@ class Task(ABC):
                 inversion = self.work(
                     earlier,
                     callback=show_progress,
-                    autosave=lambda unfinished: file.keep(replace(unfinished, edits=self.edits)),
+                    autosave=lambda unfinished: file.keep(self.named(unfinished)),
                 )
-            inversion = replace(inversion, edits=self.edits)
+            inversion = self.named(inversion)
             file.finish(inversion)
         except Stopped as stop:
             stop.advice = file.advice()
@@ -79,6 +81,11 @@ class Task(ABC):
         if inversion.stopped:
             print(f"{self.title}: {inversion.stopped}", file=sys.stderr)
         return inversion
+
+    def named(self, inversion: Inversion) -> Inversion:
+        """The inversion with the edits, and with where its photo was cut from."""
+        alignment = inversion.alignment if self.alignment is None else self.alignment
+        return replace(inversion, edits=self.edits, alignment=alignment)
 
     def check_settings(
         self, asked: Mapping[str, Any], known: Mapping[str, Any], free: Collection[str] = ()

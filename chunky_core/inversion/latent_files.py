@@ -71,7 +71,7 @@ class _Entry:
     noise: tuple[Tensor, ...] = field(default_factory=tuple)
 
 
-def load_latent(path: str | os.PathLike[str], generator: Generator, space: str | None = None) -> LatentCode:
+def load_latent(generator: Generator, path: str | os.PathLike[str], space: str | None = None) -> LatentCode:
     """The latent codes in a file of another tool, [B,...] in float32 on the CPU, for this generator.
 
     space: "z", "w", "w+" or "s" says what the numbers are; None takes it from names and sizes: [w_dim] is a w,
@@ -79,10 +79,10 @@ def load_latent(path: str | os.PathLike[str], generator: Generator, space: str |
     Raises MissingWeightsError for a missing file, UnsupportedCheckpointError for a damaged one and one that wants
     anything executed, InvalidInputError where it holds no codes or ones of another size than the generator's.
     """
-    return read_codes(path, generator, space).code
+    return read_codes(generator, path, space).code
 
 
-def read_codes(path: str | os.PathLike[str], generator: Generator, space: str | None = None) -> StoredCodes:
+def read_codes(generator: Generator, path: str | os.PathLike[str], space: str | None = None) -> StoredCodes:
     """As `load_latent`, with the names and noise maps that some files hold beside the codes."""
     if space not in (None, *SPACES):
         raise InvalidInputError(f"the space is {space!r}; expected one of {SPACES} or None")

@@ -71,7 +71,7 @@ def _write_codes(path: Path) -> None:
 
 
 def _load_codes(path: Path) -> LatentCode:
-    return load_latent(path, seed_of_inversions())
+    return load_latent(seed_of_inversions(), path)
 
 
 CHECKPOINTS = {kind: _checkpoint(kind) for kind in WRITERS}

@@ -1,0 +1,105 @@
+"""`python -m chunky_core photo PHOTO --detector … --edit mouth:smile=2 --out DIR`: a face out of a photo and back."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import replace
+from pathlib import Path
+
+from ..alignment import AlignedCrop, align, extract_mask, landmarks_in_crop
+from ..checkpoints.generators import read_checkpoint
+from ..errors import InvalidInputError
+from ..images import from_uint8, load_image, open_image, to_uint8
+from ..images.image_files import ImageFile
+from ..segments import SegmentMasks, segments_from_masks
+from ..segments.face_mesh import segment_face
+from ..segments.label_names import parse_renames, split_names
+from .edit import rgb_profile
+from .face_options import FoundFace, add_face_options, find_face
+from .job import run_job
+from .masks import load_segments, mask_inputs
+from .options import add_job_options, job_from_options, model_files
+from .original import NAMES, PASTED, OriginalPhoto
+from .outputs import check_inputs_stay
+
+RENAME = (
+    "left_iris + left_eye = left_eye",
+    "right_iris + right_eye = right_eye",
+    "upper_lip + lower_lip + mouth = mouth",
+)
+
+
+def add_parser(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser(
+        "photo",
+        help="a face of a photo: find it, cut it out, segment, project and edit it, put it back",
+        description="From a photo of any size to the photo with an edited face. Regions: skin, left_eye, right_eye, "
+        "left_brow, right_brow, nose, upper_lip, lower_lip, mouth, left_iris, right_iris.",
+    )
+    parser.add_argument("photo", type=Path, help="picture of any size; its colour profile is kept")
+    add_face_options(parser)
+    parser.add_argument(
+        "--only",
+        default="",
+        metavar="SEGMENTS",
+        help="the segments that get a code, by name or plural: 'mouth, eyes'; all else stays the photo and costs "
+        "nothing; default: all",
+    )
+    parser.add_argument("--static", default="", metavar="SEGMENTS", help="those that stay the photo")
+    parser.add_argument(
+        "--rename",
+        action="append",
+        metavar="RULE",
+        help=f"renames and merges face regions, as in 'upper_lip + lower_lip = lips'; may be given several times; "
+        f"default: {'; '.join(RENAME)}",
+    )
+    parser.add_argument(
+        "--masks",
+        type=Path,
+        help="in the place of the face's regions: masks or a label map of the whole photo, as `edit` takes them; they "
+        "are cut out with the face",
+    )
+    add_job_options(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> None:
+    given = [path for path in (options.landmarks, options.detector) if path is not None]
+    masks = [] if options.masks is None else mask_inputs(options.masks)
+    check_inputs_stay(options.out, [options.photo, *given, *masks, *model_files(options)], NAMES)
+    file = open_image(options.photo)
+    with read_checkpoint(options.generator) as checkpoint:  # before large pictures and weights are read
+        size = checkpoint.architecture.img_resolution
+    photo = load_image(options.photo)
+    found = find_face(photo, options)
+    crop = align(photo, found.face, size)
+    crop = replace(crop, image=from_uint8(to_uint8(crop.image).numpy()))  # as it is saved
+    segments = crop_segments(options, file, found, crop)
+    job = job_from_options(options, crop.image, segments, rgb_profile(options.photo))
+    known = {"faces": found.count, "score": round(found.face.score, 3), "average_face": found.is_estimated}
+    print(
+        json.dumps(run_job(replace(job, original=OriginalPhoto(photo, crop, known)), options.out), indent=1)
+    )
+    print(f"the photo with the edited face: {options.out / PASTED}")
+
+
+def crop_segments(
+    options: argparse.Namespace, file: ImageFile, found: FoundFace, crop: AlignedCrop
+) -> SegmentMasks:
+    """The segments of the crop: regions of the face, or the masks that were made for the whole photo."""
+    size = crop.image.shape[-1]
+    shape = {"grow": options.grow, "feather": options.feather, "only": split_names(options.only)}
+    if options.masks is not None:
+        if options.rename:
+            raise InvalidInputError("--rename is for the face's regions; name the masks as you like")
+        whole = load_segments(options.masks, file, options.static, 0, 0.0).planes()
+        masks = {name: extract_mask(plane, crop.alignment, size) for name, plane in whole.items()}
+        return segments_from_masks(masks, gaps="static", **shape)
+    mesh = landmarks_in_crop([found.landmarks], crop.alignment, size)
+    if mesh is None:
+        raise InvalidInputError("the landmarks' face doesn't lie in its own crop; detect the face again")
+    rules = parse_renames("\n".join(options.rename or RENAME))
+    return segment_face(
+        mesh.points, (size, size), rename=rules, static=split_names(options.static), gaps="static", **shape
+    )
