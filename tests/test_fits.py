@@ -224,6 +224,8 @@ def test_the_share_that_was_met(projected: Inversion) -> None:
 def test_pictures_that_the_generator_does_not_know_are_said_to_be(
     projected: Inversion, rest: tuple[float, ...], block: tuple[float, ...], expected: bool
 ) -> None:
-    record = replace(projected, fits={"rest": SegmentFit(*rest), "block": SegmentFit(*block)})
+    long = {"rest": [1.0] * 30}
+    record = replace(projected, fits={"rest": SegmentFit(*rest), "block": SegmentFit(*block)}, losses=long)
+    assert not replace(record, losses={"rest": [1.0] * 29}).is_out_of_domain
     assert record.is_out_of_domain == expected
     assert ("doesn't know such pictures" in fit_report(record)) == expected

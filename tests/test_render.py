@@ -116,7 +116,9 @@ def test_noise_maps_replace_the_generators_own(generator: Generator, whole: Inve
 def test_noise_maps_of_another_generator(generator: Generator, whole: Inversion) -> None:
     with pytest.raises(InvalidInputError, match="noise"):
         render(generator, replace(whole, noise=random_maps(generator)[:-1]))
-    with pytest.raises(InvalidInputError, match=r"noise map 0 is \[4, 5\]; expected a square"):
+    with pytest.raises(
+        InvalidInputError, match=r"noise map 0 is \[4, 5\]; expected sides in the photo's ratio"
+    ):
         replace(whole, noise=(torch.zeros(4, 5),))
 
 

@@ -11,6 +11,7 @@ from ..errors import InvalidInputError
 if TYPE_CHECKING:
     from .record import Inversion
 
+ENOUGH_STEPS = 30  # a shorter run says nothing about the generator
 _NEAR = 0.8  # an end above this fraction of the start is near it
 _MOST = 0.5  # share of a photo below which segments say nothing about the generator
 _VISIBLE = 16.0  # grey levels; an end below shows the photo, wherever the run set out from

@@ -20,7 +20,7 @@ from ..images import to_uint8
 from ..images.same_photo import how_photos_differ, is_same_photo
 from ..segments.segment_masks import SegmentMasks
 from ..wording import pictures
-from .fits import SegmentFit, is_out_of_domain, poor_segments
+from .fits import ENOUGH_STEPS, SegmentFit, is_out_of_domain, poor_segments
 from .original_crop import Alignment
 from .segment_codes import SegmentCodes
 
@@ -164,9 +164,11 @@ class Inversion:
 
     @property
     def is_out_of_domain(self) -> bool:
-        """Whether what the codes draw shows no more of the photo than 8x8 pixels do, so that the generator probably
-        doesn't know such pictures.
+        """Whether what the codes draw shows no more of the photo than 8x8 pixels do after a run of some length, so that
+        the generator probably doesn't know such pictures.
         """
+        if max(map(len, self.losses.values()), default=0) < ENOUGH_STEPS:
+            return False
         areas = {segment.name: float(segment.mask.mean()) for segment in self.segments}
         return is_out_of_domain(self.fits, areas)
 
