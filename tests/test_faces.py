@@ -34,41 +34,6 @@ for i in range(6):
     IBUG[36 + i], IBUG[42 + i] = (10 + (i - 2.5), 20), (30 + (i - 2.5), 20)
 
 
-class FakeYuNet:
-    """Two faces, right one first, once the picture is at most `sees` pixels wide."""
-
-    sees = 640
-
-    def __init__(self, size: list[int]) -> None:
-        self.size = size
-
-    @classmethod
-    def create(cls, model: str, config: str, size: list[int], *numbers: float) -> FakeYuNet:
-        return cls(size)
-
-    def detect(self, pixels: np.ndarray) -> tuple[int, np.ndarray | None]:
-        assert pixels.dtype == np.uint8 and list(pixels.shape[1::-1]) == self.size
-        if self.size[0] > self.sees:
-            return 1, None
-        scale = self.size[0] / 1280
-        left = [100, 100, 60, 80, 115, 130, 145, 130, 130, 145, 118, 160, 142, 160]
-        rows = [[x + 400 * (i % 2 == 0 or i < 0) for i, x in enumerate(left)], left]
-        rows[0][2] -= 400  # the width is no place
-        return 1, np.array([[x * scale for x in row] + [0.9] for row in rows], np.float32)
-
-
-@pytest.mark.parametrize("sees", [640, 320])
-def test_yunet_rows_become_faces(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, sees: int) -> None:
-    monkeypatch.setattr(cv2, "FaceDetectorYN", FakeYuNet, raising=False)
-    monkeypatch.setattr(FakeYuNet, "sees", sees)
-    (tmp_path / "yunet.onnx").write_bytes(b"stands in")
-    left, right = detect_faces(PHOTO, model=tmp_path / "yunet.onnx")
-    assert left.rectangle == pytest.approx((100, 100, 60, 80), abs=1e-3) and left.score == pytest.approx(0.9)
-    assert left.points is not None and right.rectangle[0] == pytest.approx(500, abs=1e-3)
-    assert np.allclose(left.points.eyes, ((115, 130), (145, 130)), atol=1e-3)
-    assert np.allclose(left.points.mouth, ((118, 160), (142, 160)), atol=1e-3)
-
-
 def test_cascade_boxes_become_upright_faces(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     class FakeCascade:
         def __init__(self, path: str) -> None:
@@ -92,7 +57,8 @@ def test_without_a_detector_the_error_says_what_to_do(
 ) -> None:
     monkeypatch.delattr(cv2, "CascadeClassifier", raising=False)
     what = (
-        r"face_detection_yunet_2023mar.onnx from OpenCV's model zoo .*MIT licence.* into models/chunkygan/faces, "
+        r"face_detection_yunet_2023mar.onnx from OpenCV's model zoo .*232589 bytes, MIT licence.*Apache-2.0.* into "
+        r"models/chunkygan/faces, "
         r"press R.*points .*a box, a mask .*keypoints"
     )
     with pytest.raises(MissingWeightsError, match=what):

@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 
 from ..errors import InvalidInputError
-from .face_points import points_from_landmarks
+from .face_points import FacePoints, points_from_landmarks
 from .faces import ffhq_quad
 
 SIDES = (160, 320, 640)  # pixels of the longest side of what is searched
@@ -43,8 +43,8 @@ class UprightDetector(Protocol):
 def find_faces(detector: UprightDetector, pixels: np.ndarray) -> np.ndarray:
     """The faces of a photo, uint8 [H,W,3], BGR, as rows [n,15] in its coordinates (see `YuNet`).
 
-    The eye that is named first is the one at the left of the upright face. The rectangle is the one seen first, along
-    the photo's sides, the score that of the upright crop.
+    The eye that is named first is the one at the left of the upright face. The rectangle is that of the points, the
+    score that of the upright crops.
     """
     confirmed = [_measured(detector, pixels, row) for row in _sightings(detector, pixels)]
     return without_doubles(_stacked([row for row in confirmed if row is not None]))
@@ -99,9 +99,9 @@ def _measured(detector: UprightDetector, pixels: np.ndarray, row: np.ndarray) ->
         seen: np.ndarray | None = _right_way_up(detector, pixels, row)
         for margins in LOOKS:
             seen = None if seen is None else _seen_in_crops(detector, pixels, seen, margins)
+        return None if seen is None else np.concatenate([_face_points(seen).rectangle(), seen[4:]])
     except InvalidInputError:  # points on one line, as no face has them
         return None
-    return seen
 
 
 def _right_way_up(detector: UprightDetector, pixels: np.ndarray, row: np.ndarray) -> np.ndarray:
@@ -134,8 +134,7 @@ class _UprightCrop:
     """
 
     def __init__(self, photo: np.ndarray, row: np.ndarray, margin: float, side: int) -> None:
-        landmarks = [(float(x), float(y)) for x, y in _points(row)]
-        quad = np.array(ffhq_quad(points_from_landmarks(landmarks)))
+        quad = np.array(ffhq_quad(_face_points(row)))
         top_left, bottom_left, _, top_right = quad.mean(0) + margin * (quad - quad.mean(0))
         self._axes = np.stack([top_right - top_left, bottom_left - top_left], 1) / side
         self._origin = top_left
@@ -183,6 +182,10 @@ def _expected_face(rows: np.ndarray, expected: np.ndarray, reach: float = 0.6) -
 
 def _eyes_to_mouth(points: np.ndarray) -> float:
     return float(np.hypot(*(points[3:].mean(0) - points[:2].mean(0))))
+
+
+def _face_points(row: np.ndarray) -> FacePoints:
+    return points_from_landmarks([(float(x), float(y)) for x, y in _points(row)])
 
 
 def _points(row: np.ndarray) -> np.ndarray:

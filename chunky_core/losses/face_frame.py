@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeAlias
 
 import torch
 import torch.nn.functional as F
@@ -10,6 +11,8 @@ from torch import Tensor
 
 from ..errors import InvalidInputError
 from .resize import Size, resize
+
+Points: TypeAlias = Sequence[Sequence[float]]
 
 # x, y in pixels of a 112x112 picture of both eyes (the picture's left first), nose, mouth corners: the template by
 # which ArcFace's training pictures were aligned (Deng et al. 2019, InsightFace's `arcface_src`).
@@ -37,21 +40,29 @@ def arcface_frame(images: Tensor, size: Size = ARCFACE_SIZE) -> Tensor:
     return resize(images, whole)[..., y : y + size[0], x : x + size[1]]
 
 
-def align_to_template(images: Tensor, points: Sequence[Sequence[float]], size: Size = ARCFACE_SIZE) -> Tensor:
-    """Faces turned, scaled and moved so that their five points come nearest to ArcFace's template.
+def align_to_template(
+    images: Tensor,
+    points: Points,
+    size: Size = ARCFACE_SIZE,
+    template: Points | None = None,
+) -> Tensor:
+    """Faces turned, scaled and moved so that their points come nearest to a template.
 
     images: [B,3,h,w] of any range, all with these points; points: x, y in pixels (the centre of the first pixel is
-    (0.5, 0.5)) of both eyes, the picture's left first, the nose and both mouth corners. Returns [B,3,*size],
-    differentiable; black, as InsightFace has it, beyond the picture. The similarity is the one of least squares
-    (Umeyama 1991). Raises InvalidInputError for another number of points and for points in one place.
+    (0.5, 0.5)) of both eyes, the picture's left first, the nose, both mouth corners; four without the nose. template:
+    five points in pixels of the result; None = ArcFace's. Returns [B,3,*size], differentiable; black, as InsightFace
+    has it, beyond the picture. The similarity is the one of least squares (Umeyama 1991). Raises InvalidInputError for
+    another number of points and for points in one place.
     """
     given = torch.tensor(points, dtype=torch.float64)
-    if given.shape != (5, 2) or not bool(torch.isfinite(given).all()):
+    if given.shape not in ((4, 2), (5, 2)) or not bool(torch.isfinite(given).all()):
         raise InvalidInputError(
-            f"a face has {len(points)} points; expected x, y of two eyes, the nose, two mouth corners"
+            f"a face has {len(points)} points; expected x, y of two eyes, the nose or not, two mouth corners"
         )
-    template = torch.tensor(ARCFACE_TEMPLATE, dtype=torch.float64) * size[1] / ARCFACE_SIZE[1]
-    rows, scale = _similarity(template, given)
+    goal = torch.tensor(ARCFACE_TEMPLATE, dtype=torch.float64) * size[1] / ARCFACE_SIZE[1]
+    goal = goal if template is None else torch.tensor(template, dtype=torch.float64)
+    goal = goal if len(given) == 5 else goal[[0, 1, 3, 4]]
+    rows, scale = _similarity(goal, given)
     shrunk = max(1.0, scale)  # image pixels in one pixel of the result
     small = resize(images, (round(images.shape[-2] / shrunk), round(images.shape[-1] / shrunk)))
     to_unit = torch.tensor([2.0 / images.shape[-1], 2.0 / images.shape[-2]], dtype=torch.float64)

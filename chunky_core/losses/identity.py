@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..errors import InvalidInputError, MissingWeightsError, UnsupportedCheckpointError
-from .face_frame import ARCFACE_SIZE, align_to_template, arcface_frame
+from .face_frame import ARCFACE_SIZE, Points, align_to_template, arcface_frame
 from .onnx.files import load_onnx
 from .perceptual import load_own_network
 from .pytorch_files import is_onnx_file, refused, renamed_onnx
@@ -108,8 +108,8 @@ class FaceEmbedder:
         is_framed = self.size == ARCFACE_SIZE and images.shape[-2] == images.shape[-1]
         return self._vectors((arcface_frame if is_framed else resize)(images.float(), self.size))
 
-    def embed_at(self, images: Tensor, points: Sequence[Sequence[float]]) -> Tensor:
-        """Of faces anywhere in pictures [B,3,h,w] in [-1,1], by their five points, see `align_to_template`."""
+    def embed_at(self, images: Tensor, points: Points) -> Tensor:
+        """Of faces anywhere in pictures [B,3,h,w] in [-1,1], by their points, see `align_to_template`."""
         return self._vectors(align_to_template(images.float(), points, self.size))
 
     def _vectors(self, pictures: Tensor) -> Tensor:
