@@ -330,7 +330,7 @@ def test_a_photo_of_the_wrong_size_is_sent_to_align_face(pack: Pack, graph: Grap
 
 
 def test_demo_portrait_describes_itself(pack: Pack) -> None:
-    image, masks, names, labels, colours = pack.run("ChunkyGAN_DemoPortrait", size=SIZE, hat=True)
+    image, masks, names, labels, colours, _ = pack.run("ChunkyGAN_DemoPortrait", size=SIZE, hat=True)
     parts = names.split(", ")
     assert image.shape == colours.shape == (1, SIZE, SIZE, 3) and masks.shape == (len(parts), SIZE, SIZE)
     assert torch.equal(masks.sum(dim=0), torch.ones(SIZE, SIZE)) and {"hat", "left_eye"} <= set(parts)
