@@ -149,8 +149,8 @@ def say_estimated(shown: list[FaceLandmarks]) -> None:
     """Say so where a mesh is not the face's own."""
     if any(one.data.get(ESTIMATED) for one in shown):
         show_notice(
-            "only eyes and mouth are known: these are an average face's segments, put there. Look at them, merge "
-            "the lips with the mouth, or connect Detect Face Landmarks to Align Face"
+            "only eyes and mouth are known: these are an average face's segments, put there. Look at them, let "
+            "them grow, merge the lips with the mouth, or connect Detect Face Landmarks to Align Face"
         )
 
 

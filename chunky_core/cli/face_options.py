@@ -102,7 +102,8 @@ def find_face(photo: Tensor, options: argparse.Namespace) -> FoundFace:
     found = FoundFace(face, average_landmarks(face), len(faces))
     print(
         "nothing but eyes and mouth of the face is known: the segments are an average face's, put there; look at them "
-        "in contact_sheet.png, and give --landmarks or --masks for this face's own",
+        "in contact_sheet.png, give them room by --grow (8 to 16 in a crop of 1024), or give --landmarks or --masks "
+        "for this face's own",
         file=sys.stderr,
     )
     return found

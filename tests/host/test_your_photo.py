@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from tests.workflow_tools import Widgets, to_prompt, widgets_of_schema
 
 pytestmark = needs_comfyui
 
+YUNET = "face_detection_yunet_2023mar.onnx"
 WORKFLOW = ROOT / "workflows" / "your_photo.json"
 CORE: dict[str, Widgets] = {  # of the host's own nodes that run
     "SaveImage": [("filename_prefix", False)],
@@ -72,3 +74,27 @@ def picture(base: Path, output: dict[str, Any]) -> np.ndarray:
     read = cv2.imread(str(base / "output" / image["subfolder"] / image["filename"]))
     assert read is not None
     return read
+
+
+def test_a_photo_and_a_detector_take_their_place(base: Path, shared: Path, pack: Pack) -> None:
+    """Load Image switched on and YuNet chosen, as the note says: the tilted astronaut through the same graph."""
+    workflow = json.loads(WORKFLOW.read_text(encoding="utf-8"))
+    for node in workflow["nodes"]:
+        if node["type"] == "LoadImage":
+            node["mode"] = 0
+    own = {name: widgets_of_schema(schema) for name, schema in pack.schemas.items()}
+    loading: dict[str, Widgets] = {"LoadImage": [("image", False), ("upload", False)]}
+    prompt = to_prompt(workflow, CORE | loading | own)
+    (align,), (save,) = (of_kind(prompt, kind) for kind in ("ChunkyGAN_AlignFace", "SaveImage"))
+    prompt[align]["inputs"]["model"] = YUNET
+    photo, detector = base / "input" / "photo.png", base / "models" / "chunkygan" / "faces" / YUNET
+    detector.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(shared / "faces" / "astronaut_turned30.png", photo)
+    shutil.copyfile(shared / "faces" / YUNET, detector)
+    (done,) = run_in_executor(base, [{"prompt": prompt}])
+    assert done["success"], done["errors"]
+    before, after = cv2.imread(str(photo)), picture(base, done["outputs"][save])
+    assert before is not None and before.shape == after.shape
+    rows, columns = np.nonzero((before != after).any(-1))
+    assert len(rows) > 200 and rows.min() > 150 and rows.max() < 270  # the face lies about (400, 205)
+    assert columns.min() > 330 and columns.max() < 460
