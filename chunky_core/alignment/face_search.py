@@ -24,7 +24,7 @@ CROP_SIDE, TURN_SIDE = (
 )  # pixels of the upright crop, and of the one that is turned to see which way is up
 TURN_MARGIN = 1.5  # sides of crops in sides of the FFHQ frame
 LOOKS = (
-    (1.2,),
+    (1.2, 2.2),
     (1.0, 1.2, 2.2),
 )  # at the upright crops in turn, each in these sizes, of which the mean is taken
 LEAST_SCORE = 0.8  # in the upright crop, in which faces have .83 and more, and what is none .77 at most
