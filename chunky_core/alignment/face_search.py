@@ -24,10 +24,10 @@ CROP_SIDE, TURN_SIDE = (
 )  # pixels of the upright crop, and of the one that is turned to see which way is up
 TURN_MARGIN = 1.5  # sides of crops in sides of the FFHQ frame
 LOOKS = (
-    (1.2,),
+    (1.2, 2.2),
     (1.0, 1.2, 2.2),
 )  # at the upright crops in turn, each in these sizes, of which the mean is taken
-LEAST_SCORE = 0.8  # in the upright crop, in which faces have .83 and more, and what is none .77 at most
+LEAST_SCORE = 0.8  # in the upright crop, in which faces had .86 and more; what was none, .77 at most, or it was a dog
 LARGEST_OVERLAP = 0.3  # intersection over union of two faces
 LARGEST_SHARE = 0.7  # of a face's rectangle in that of a larger one: an eye or an ear taken for a face
 
