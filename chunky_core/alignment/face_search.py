@@ -27,7 +27,9 @@ LOOKS = (
     (1.2, 2.2),
     (1.0, 1.2, 2.2),
 )  # at the upright crops in turn, each in these sizes, of which the mean is taken
-LEAST_SCORE = 0.8  # in the upright crop, in which faces had .86 and more; what was none, .77 at most, or it was a dog
+LEAST_SCORE = (
+    0.8  # in the upright crop, in which faces had .86 and more; what was none, .77 at most, or it was a dog
+)
 LARGEST_OVERLAP = 0.3  # intersection over union of two faces
 LARGEST_SHARE = 0.7  # of a face's rectangle in that of a larger one: an eye or an ear taken for a face
 
