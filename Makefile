@@ -16,8 +16,9 @@ astronaut: $(VENV)/.development
 		--static background,cloth --edit mouth:mouth_open=1 --edit eyes:gaze=-1.5 --out out/astronaut
 
 # A process for each core, each with one thread: most tests are small, and threads of several would only wait for each other.
+# The tests of a file stay together.
 test: $(VENV)/.development lint
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist worksteal
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
 # What a GPU computes, how fast and in how much memory, as JSON, on a fresh machine with a driver: under 8 minutes in all.
 # DEVICE=cpu is a dry run of small size. Where torch and the rest are installed already: GPU_PYTHON=python3.

@@ -78,7 +78,7 @@ def test_network_files_are_listed_and_found(pack: Pack) -> None:
     files["identity_net"] = folder / "identity" / "face.onnx"
     choices = {"lpips_net": "sub/own.safetensors", "identity_net": "face.onnx"}
     for path in files.values():
-        path.parent.mkdir(parents=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"")
     try:
         widgets = {entry.id: entry.widget for entry in pack.schemas[LOSS].inputs}
