@@ -113,6 +113,7 @@ def landmark_inputs() -> list[io.Input]:
         BoundingBoxIO.Input(
             "bounding_boxes",
             optional=True,
+            extra_dict={"forceInput": True},  # else the page makes a widget of it, which always holds a box
             tooltip="Boxes around faces, or around people, by another node: the faces that lie in them are meant, of "
             "face_landmarks, keypoints, or those that model finds there.",
         ),

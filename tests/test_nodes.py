@@ -376,3 +376,15 @@ def test_bad_input_is_refused_in_plain_words(pack: Pack, graph: Graph) -> None:
         with pytest.raises(pack.errors.ChunkyError) as caught:
             pack.run(node, **known | given)
         assert message in str(caught.value).splitlines()[0], f"{node}: {caught.value}"
+
+
+def test_what_is_only_linked_is_no_widget_of_the_page(pack: Pack) -> None:
+    """The host's page makes widgets of these types of its own, which always hold something, linked or not."""
+    made = {"BOUNDING_BOX", "BOUNDING_BOXES", "COLOR", "CURVE", "RANGE"}
+    found = {
+        f"{name}.{entry.id}": entry.extra_dict.get("forceInput", False)
+        for name, schema in pack.schemas.items()
+        for entry in schema.inputs
+        if entry.widget is None and entry.io_type in made
+    }
+    assert found == {"ChunkyGAN_AlignFace.bounding_boxes": True}

@@ -21,6 +21,7 @@ class Input:
     tooltip: str | None = None
     advanced: bool = False
     widget: dict[str, Any] | None = None  # None = a socket without a widget
+    extra_dict: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass
