@@ -235,3 +235,9 @@ def test_irises_lie_in_the_dark_of_the_eyes(shared: Path) -> None:
 def test_a_mesh_is_checked() -> None:
     with pytest.raises(InvalidInputError, match=r"shape \[68, 2\]; expected MediaPipe's mesh"):
         FaceLandmarks(torch.zeros(68, 2))
+
+
+@pytest.mark.parametrize("name", ["", "a,b", "a=b", "a:b", " "])
+def test_a_new_name_that_nothing_could_name_is_refused(name: str) -> None:
+    with pytest.raises(InvalidInputError, match="name"):
+        segment_face(drawn_mesh((32, 32), 0.3), (64, 64), rename={"nose": name})

@@ -148,3 +148,8 @@ def test_the_preview_draws_around_the_face_only() -> None:
     assert alignment.original_size == (200, 200)
     assert changed[55, 50:150].all() or changed[50, 50:150].all()
     assert not changed[70:110, 60:140].any() and not changed[:44].any() and not changed[:, 158:].any()
+
+
+def test_several_photos_at_once_are_refused() -> None:
+    with pytest.raises(InvalidInputError, match="the photo is"):
+        detect_faces(torch.zeros(2, 3, 32, 32))

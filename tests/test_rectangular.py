@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from chunky_core.boxes import Box, Size, full_box
 from chunky_core.checkpoints.generators import load_generator, save_generator
+from chunky_core.cli.photo import square_side
 from chunky_core.compositing import COMPOSITE_MODES, composite, render
 from chunky_core.errors import InvalidInputError
 from chunky_core.generator.generator import Generator
@@ -328,3 +330,15 @@ def test_a_photo_of_another_shape_is_refused_with_both_sizes() -> None:
     with pytest.raises(InvalidInputError, match="the photo is 32x16, the generator makes 16x32"):
         check_photo_size((16, 32), generator.img_size)
     check_photo_size((32, 16), generator.img_size)
+
+
+@pytest.mark.parametrize("psi", [float("nan"), float("inf"), "a"])
+def test_a_truncation_that_is_no_number_is_refused(psi: Any) -> None:
+    with pytest.raises(InvalidInputError, match="truncation_psi is"):
+        sample(stylegan2((4, 2)), 0, truncation_psi=psi)
+
+
+def test_a_face_wants_a_generator_of_square_pictures() -> None:
+    assert square_side(Size(64, 64)) == 64
+    with pytest.raises(InvalidInputError, match="24x40, the frame of a face is a square"):
+        square_side(Size(40, 24))

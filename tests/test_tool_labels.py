@@ -335,3 +335,22 @@ def test_an_indexed_map_with_other_colours_keeps_its_numbers(tmp_path: Path) -> 
     assert np.array_equal(cg.read_named_labels(path, "voc").labels.numpy(), LABELS)
     with Image.open(path) as picture:
         assert picture.mode == "P"
+
+
+def test_a_mask_that_others_cover_wholly_is_noted(tmp_path: Path) -> None:
+    face, mouth = np.zeros((16, 16), np.uint8), np.zeros((16, 16), np.uint8)
+    face[2:14, 2:14] = mouth[6:9, 6:9] = 255
+    for name, mask in (("face", face), ("mouth", mouth), ("mouth_again", mouth)):
+        Image.fromarray(mask).save(tmp_path / f"{name}.png")
+    made = cg.read_named_labels(tmp_path)
+    present = {made.names[label] for label in made.labels.unique().tolist() if label}
+    (hidden,) = {"face", "mouth", "mouth_again"} - present
+    assert [note for note in made.notes if f": {hidden} left no pixel" in note]
+    (tmp_path / f"{hidden}.png").unlink()
+    assert cg.read_named_labels(tmp_path).notes == ()
+
+
+def test_names_that_a_folder_of_masks_does_not_need_are_said_to_be_left_aside(tmp_path: Path) -> None:
+    Image.fromarray(np.full((8, 8), 255, np.uint8)).save(tmp_path / "face.png")
+    (note,) = cg.read_named_labels(tmp_path, "BiSeNet").notes
+    assert "BiSeNet wasn't needed" in note

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from ..checks import check_image
 from ..errors import MissingWeightsError
 from ..images import to_uint8
 from ..inversion.original_crop import Alignment
@@ -28,9 +29,10 @@ def detect_faces(photo: Tensor, *, model: str | Path | None = None) -> tuple[Fac
     photo: [1,3,H,W] in [-1,1]. model: a YuNet ONNX file (Wu et al. 2023) for OpenCV's FaceDetectorYN, with which faces
     of every size and turn are found (`face_search`); None = the Haar cascade of frontal faces that OpenCV 4 ships
     (Viola and Jones 2001), which knows no rotation and whose points are estimated from its rectangle. Every face has
-    its points, `rectangle`, `score` and `tilt`. Raises MissingWeightsError without either, UnsupportedCheckpointError
-    if OpenCV cannot use the file.
+    its points, `rectangle`, `score` and `tilt`. Raises InvalidInputError for several photos at once,
+    MissingWeightsError without either, UnsupportedCheckpointError if OpenCV cannot use the file.
     """
+    check_image(photo, "the photo", batch=1)
     pixels = np.ascontiguousarray(to_uint8(photo)[0].cpu().numpy()[:, :, ::-1])
     if model is None:
         return sorted_faces(_with_cascade(pixels))

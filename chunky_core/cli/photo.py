@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..alignment import AlignedCrop, align, extract_mask, landmarks_in_crop
+from ..boxes import Size
 from ..checkpoints.generators import read_checkpoint
 from ..errors import InvalidInputError
 from ..images import from_uint8, load_image, open_image, to_uint8
@@ -70,7 +71,7 @@ def run(options: argparse.Namespace) -> None:
     check_inputs_stay(options.out, [options.photo, *given, *masks, *model_files(options)], NAMES)
     file = open_image(options.photo)
     with read_checkpoint(options.generator) as checkpoint:  # before large pictures and weights are read
-        size = checkpoint.architecture.img_resolution
+        size = square_side(checkpoint.architecture.img_size)
     photo = load_image(options.photo)
     found = find_face(photo, options)
     crop = align(photo, found.face, size)
@@ -82,6 +83,16 @@ def run(options: argparse.Namespace) -> None:
         json.dumps(run_job(replace(job, original=OriginalPhoto(photo, crop, known)), options.out), indent=1)
     )
     print(f"the photo with the edited face: {options.out / PASTED}")
+
+
+def square_side(size: Size) -> int:
+    """The side of a generator's pictures. Raises InvalidInputError where they aren't square, as FFHQ's frame is."""
+    if size.height != size.width:
+        raise InvalidInputError(
+            f"the generator makes pictures of {size}, the frame of a face is a square; crop the photo to that shape "
+            "around its subject and use `edit`"
+        )
+    return size.height
 
 
 def crop_segments(

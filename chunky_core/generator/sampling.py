@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -33,9 +35,14 @@ def sample(
     Picture i is that of seed + i, with the z that NVlabs' own scripts draw for this seed. class_label: the
     class of all; None draws one for each where the generator has classes. callback(done, count, images) is
     called after every few pictures with those just made.
-    Raises InvalidInputError for a count below 1, a seed out of range, an unknown noise mode or a wrong class.
+    Raises InvalidInputError for a count below 1, a seed out of range, a truncation that is no finite number, an unknown
+    noise mode or a wrong class.
     """
     _check(generator, seed, count, class_label, noise_mode)
+    if not isinstance(truncation_psi, int | float) or not math.isfinite(truncation_psi):
+        raise InvalidInputError(
+            f"truncation_psi is {truncation_psi!r:.40}; expected a finite number, 0 to 1 is usual"
+        )
     seeds = [(seed + index) % SEEDS for index in range(count)]
     # random noise comes from one source per call, so each picture needs a call of its own
     at_once = 1 if noise_mode == "random" else max(1, _CHUNK_PIXELS // generator.img_size.area)

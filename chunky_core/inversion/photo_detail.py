@@ -2,7 +2,7 @@
 
 Of pictures that the demo generator doesn't know (a cat, a cup, bricks, a real face) one code in W+ leaves 1.04 to 1.3
 times that difference, of the demo's portraits .54 to .58, of one with a hat, odd glasses and jewellery .94
-(docs/presets.md).
+(docs/projection.md).
 """
 
 from __future__ import annotations

@@ -19,6 +19,8 @@ _SIGNS = ",;+:=\n\r"  # what lists of names, edits and rules are made of
 def check_addressable(name: str, where: str) -> None:
     """Raise InvalidInputError for a name that lists of names, edits and rules can't tell. where: what has it."""
     check_name(name, where)
+    if not name.strip():
+        raise InvalidInputError(f"{where}: a name is blank; give the segment one")
     signs = [sign for sign in _SIGNS if sign in name]
     if signs:
         raise InvalidInputError(

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ...errors import InvalidInputError
-from ..label_names import known_renames, renamed_masks
+from ..label_names import check_addressable, known_renames, renamed_masks
 from ..names import Roles, roles
 from ..partition import Gaps, segments_from_masks
 from ..segment_masks import SegmentMasks
@@ -69,12 +69,13 @@ def segment_face(
     static, only, grow, feather, gaps: as in `segments_from_masks`, by the new names. Regions that can't be seen, such
         as a closed mouth, may be named.
 
-    Raises InvalidInputError for names that are no regions, if none is left, and as `face_regions` does.
+    Raises InvalidInputError for names that are no regions, new ones that no list of names could hold, if none is left,
+    and as `face_regions` does.
     """
     rules = known_renames(rename or {}, REGIONS)
+    parts = wanted_regions(rules, static, only)
     masks = face_regions(landmarks, size)
     masks = renamed_masks(masks, {old: new for old, new in rules.items() if old in masks})
-    parts = wanted_regions(rules, static, only)
     chosen, kept = ([name for name in some if name in masks] for some in (parts.chosen, parts.static))
     if not chosen:
         raise InvalidInputError(
@@ -89,6 +90,8 @@ def wanted_regions(
 ) -> Roles:
     """What becomes of each region by its new name, whether a face shows it or not; errors as in `segment_face`."""
     rules = known_renames(rename, REGIONS)
+    for name in rules.values():
+        check_addressable(name, "rename")
     return roles(tuple(dict.fromkeys(rules.get(name, name) for name in REGIONS)), static, only)
 
 

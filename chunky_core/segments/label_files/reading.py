@@ -37,6 +37,11 @@ def read_named_labels(
     folder = list_masks(path, photo, stem)
     files, notes = folder.of_photo(photo, stem)
     labels, found = stacked_parts(files) if folder.parts else stacked_masks(read_masks(files))
+    present = set(labels.unique().tolist())
+    if hidden := [name for label, name in found.items() if name in files and label not in present]:
+        notes = (*notes, f"{path}: {listed(hidden)} left no pixel: empty, or wholly covered by others")
+    if str(names) != AUTO:
+        notes = (*notes, f"{path} has masks, which are named by their files; {names} wasn't needed")
     return NamedLabels(labels, found, notes)
 
 
