@@ -16,6 +16,7 @@ FaceLandmarksIO = io.Custom("FACE_LANDMARKS")  # the host's
 AlignmentIO = io.Custom("CHUNKYGAN_ALIGNMENT")  # AlignmentBatch
 CodeIO = io.Custom("CHUNKYGAN_CODE")  # LatentCode, one or a batch
 GeneratorIO = io.Custom("CHUNKYGAN_GENERATOR")  # host.HostedGenerator
+DirectionIO = io.Custom("CHUNKYGAN_DIRECTION")  # Direction
 LabelMapIO = io.Custom("CHUNKYGAN_LABEL_MAP")  # LabelMap
 SegmentsIO = io.Custom("CHUNKYGAN_SEGMENTS")  # SegmentsBatch
 InversionIO = io.Custom("CHUNKYGAN_INVERSION")  # InversionBatch

@@ -229,3 +229,44 @@ def test_names_alone_mean_the_directions_that_come_with_the_generator(inversion:
     demo = replace(inversion, fingerprint=load_generator("demo").fingerprint)
     (added,) = edit(demo, "smile", 1).edits
     assert torch.equal(added.direction.tensor, load_directions("demo")["smile"].tensor)
+
+
+@pytest.mark.parametrize("space", ["w", "w+", "s"])
+def test_layers_restrict_an_edit(generator: Generator, space: str) -> None:
+    direction = random_direction(generator, "smile", space)
+    code = random_code(generator, "s" if space == "s" else "w+")
+    plain = edited_code(generator, code, [Edit(direction, 2.0)]).tensor
+    moved = edited_code(generator, code, [Edit(direction, 2.0, layers=(2, 1))]).tensor
+    count = len(generator.style_layout) if space == "s" else generator.num_ws
+    widths = [width for _, width in generator.style_layout] if space == "s" else [1] * count
+    for layer, parts in enumerate(
+        zip(*(t.split(widths, dim=1) for t in (moved, plain, code.tensor)), strict=True)
+    ):
+        assert torch.equal(parts[0], parts[1 if layer in (1, 2) else 2])
+    both = Edit(replace(direction, layers=(0, 1)), 2.0, layers=(1, 2))
+    alone = edited_code(generator, code, [Edit(direction, 2.0, layers=(1,))]).tensor
+    assert torch.equal(edited_code(generator, code, [both]).tensor, alone)
+    with pytest.raises(
+        InvalidInputError, match=f"layer {count}, this generator's of .* are 0 to {count - 1}"
+    ):
+        edited_code(generator, code, [Edit(direction, 1.0, layers=(count,))])
+    with pytest.raises(InvalidInputError, match="whole numbers from 0"):
+        Edit(direction, 1.0, layers=(-1,))
+
+
+def test_a_w_edit_of_some_layers_moves_styles_of_those_layers_alone(generator: Generator) -> None:
+    edit_of_coarse = Edit(random_direction(generator, "age"), 1.0, layers=(0,))
+    in_plus = edited_code(generator, random_code(generator, "w"), [edit_of_coarse])
+    in_styles = edited_code(generator, random_code(generator, "s"), [edit_of_coarse])
+    expected = convert(generator, in_plus, "s").tensor
+    assert torch.allclose(in_styles.tensor, expected, atol=1e-5)
+
+
+def test_a_disabled_edit_has_no_effect(generator: Generator, inversion: Inversion) -> None:
+    smile = Edit(random_direction(generator, "smile"), 2.0, enabled=False)
+    muted = inversion.with_edits(smile)
+    assert torch.equal(render(generator, muted), render(generator, inversion))
+    heard = muted.with_edit_replaced(0, replace(smile, enabled=True))
+    assert not torch.equal(render(generator, heard), render(generator, inversion))
+    with pytest.raises(InvalidInputError, match="there is no edit 1"):
+        muted.with_edit_replaced(1, smile)

@@ -12,9 +12,9 @@ from safetensors.torch import save_file
 from chunky_core.compositing.render import render
 from chunky_core.errors import ChunkyError, InvalidInputError, WrongGeneratorError
 from chunky_core.generator.generator import Generator
-from chunky_core.generator.spaces import LatentCode
+from chunky_core.generator.spaces import Calibration, LatentCode
 from chunky_core.images import to_uint8
-from chunky_core.inversion import Inversion, check_generator, load_inversion, save_inversion
+from chunky_core.inversion import Edit, Inversion, check_generator, load_inversion, save_inversion
 from tests.inversion_tools import TUNED, make_inversion, read_file, rewritten
 
 
@@ -209,3 +209,23 @@ def test_what_could_not_be_opened_is_not_saved_over_a_good_file(
     with pytest.raises(InvalidInputError, match="NaN|nan"):
         save_inversion(bad, path)
     assert path.read_bytes() == content
+
+
+def test_all_that_an_edit_and_its_direction_say_comes_back(inversion: Inversion, tmp_path: Path) -> None:
+    direction = replace(
+        inversion.edits[0].direction,
+        layers=(1, 3),
+        unit="smile",
+        source="two groups of pictures",
+        license="CC0",
+        fingerprint="ab" * 32,
+        calibration=Calibration("smile", 0.7, 0.96, 24, (-2.0, 3.0)),
+    )
+    edit = Edit(direction, 0.5, ("eyes",), layers=(1,), enabled=False)
+    path = tmp_path / "edits.safetensors"
+    inversion.with_edits(edit).save(path)
+    loaded = load_inversion(path).edits[-1]
+    for name in ("strength", "segments", "layers", "enabled"):
+        assert getattr(loaded, name) == getattr(edit, name)
+    for name in ("name", "layers", "unit", "source", "license", "fingerprint", "calibration"):
+        assert getattr(loaded.direction, name) == getattr(direction, name)

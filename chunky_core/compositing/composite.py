@@ -177,7 +177,7 @@ def _renderings_with_detail(
     for own, segment in zip(generators, inversion.segments, strict=True):
         box = mask_box(segment.mask, margin=round(_CONTEXT * scale))
         image = photo[..., box.top : box.bottom, box.left : box.right]
-        edits = [edit for edit in applicable_edits(masks, segment.name, inversion.edits) if edit.strength]
+        edits = [edit for edit in applicable_edits(masks, segment.name, inversion.edits) if edit.has_effect]
         if edits:
             plain = draw_segment(own, inversion, segment, [], box).to(photo)
             edited = draw_segment(own, inversion, segment, edits, box).to(photo)

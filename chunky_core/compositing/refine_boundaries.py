@@ -82,7 +82,7 @@ def segment_speeds(
     by_name = dict(zip(inversion.names, zip(generators, inversion.segments, strict=True), strict=True))
     speeds = {}
     for name in masks.resolve(names):
-        edits = [edit for edit in applicable_edits(masks, name, inversion.edits) if edit.strength]
+        edits = [edit for edit in applicable_edits(masks, name, inversion.edits) if edit.has_effect]
         if edits or compared == "photo":
             own, segment = by_name[name]
             edited = draw_segment(own, inversion, segment, edits)

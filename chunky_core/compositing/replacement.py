@@ -23,7 +23,7 @@ def edited_segments(inversion: Inversion) -> tuple[str, ...]:
         segment.name
         for segment in inversion.segments
         if segment.redrawn
-        or any(edit.strength for edit in applicable_edits(masks, segment.name, inversion.edits))
+        or any(edit.has_effect for edit in applicable_edits(masks, segment.name, inversion.edits))
     )
 
 

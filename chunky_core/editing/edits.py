@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from unicodedata import normalize
 
+import torch
 from torch import Tensor
 
 from ..errors import InvalidInputError
@@ -19,21 +20,21 @@ STRONGEST = 100  # standard deviations; pictures break up above about 3
 
 
 def edited_code(generator: Generator, code: LatentCode, edits: Iterable[Edit]) -> LatentCode:
-    """`code` moved by the edits, all of which are taken to apply to it; strengths of 0 are left out.
+    """`code` moved by the edits, all of which are taken to apply to it; those without effect are left out.
 
     A direction of W moves a W+ code in every layer and an S code by what the affine layers make of it; a Z
     code is mapped to W first, and in general a code moves to the direction's space if that comes later.
     Without an effective edit the very same code comes back. Raises InvalidInputError where a direction
     doesn't fit the generator.
     """
-    effective = [edit for edit in edits if edit.strength != 0.0]
+    effective = [edit for edit in edits if edit.has_effect]
     if not effective:
         return code
-    space = max("w", code.space, *(edit.direction.space for edit in effective), key=SPACES.index)
+    space = max("w", code.space, *map(_needed_space, effective), key=SPACES.index)
     moved = convert(generator, code, space)
     tensor = moved.tensor
     for edit in effective:
-        offset = _offset(generator, edit.direction, space).to(tensor)
+        offset = _offset(generator, edit, space).to(tensor)
         tensor = tensor + edit.strength * offset
     return LatentCode(space, tensor)
 
@@ -82,6 +83,16 @@ def check_direction(generator: Generator, direction: Direction) -> None:
             f"the direction {direction.name!r} has {found} numbers in {direction.space.upper()}, a code of this "
             f"generator {needed}; use directions made for it"
         )
+    check_layers(generator, direction.space, direction.layers, f"the direction {direction.name!r}")
+
+
+def check_layers(generator: Generator, space: str, layers: Sequence[int], whose: str) -> None:
+    """Raise InvalidInputError for layers that a generator's codes of `space` don't have."""
+    count = len(generator.style_layout) if space == "s" else generator.num_ws
+    if layers and max(layers) >= count:
+        raise InvalidInputError(
+            f"{whose} moves layer {max(layers)}, this generator's of {space.upper()} are 0 to {count - 1}"
+        )
 
 
 def parse_edit(text: str, directions: Mapping[str, Direction]) -> Edit:
@@ -125,14 +136,37 @@ def _strength(text: str, number: str) -> float:
     return strength
 
 
-def _offset(generator: Generator, direction: Direction, space: str) -> Tensor:
+def _needed_space(edit: Edit) -> str:
+    """The earliest space in which an edit can be written down."""
+    space = edit.direction.space
+    return "w+" if space == "w" and (edit.layers or edit.direction.layers) else space
+
+
+def _offset(generator: Generator, edit: Edit, space: str) -> Tensor:
     """What strength 1 adds to a code of `space`, ready to broadcast over the batch."""
+    direction = edit.direction
     check_direction(generator, direction)
+    check_layers(generator, direction.space, edit.layers, f"the edit with {direction.name!r}")
     tensor = direction.tensor.to(generator.device)
-    if direction.space == space or (direction.space, space) == ("w", "w+"):
+    if edit.layers or direction.layers:
+        tensor = _restricted(generator, edit, tensor)
+    own_space = _needed_space(edit)
+    if own_space == space or (own_space, space) == ("w", "w+"):
         return tensor[None]
     # The affine layers: A(w + d) - A(w) = A(d) - A(0) for every w.
     there, origin = (
-        convert(generator, LatentCode(direction.space, t[None]), space).tensor for t in (tensor, 0 * tensor)
+        convert(generator, LatentCode(own_space, t[None]), space).tensor for t in (tensor, 0 * tensor)
     )
     return there - origin
+
+
+def _restricted(generator: Generator, edit: Edit, tensor: Tensor) -> Tensor:
+    """The direction in the layers that take part, [num_ws,w_dim] or [sum of all style channels], 0 elsewhere."""
+    of_styles = edit.direction.space == "s"
+    count = len(generator.style_layout) if of_styles else generator.num_ws
+    chosen = set(edit.layers or range(count)) & set(edit.direction.layers or range(count))
+    kept = torch.tensor([layer in chosen for layer in range(count)], device=tensor.device)
+    if of_styles:
+        widths = torch.tensor([width for _, width in generator.style_layout], device=tensor.device)
+        return tensor * kept.repeat_interleave(widths)
+    return tensor.expand(count, -1) * kept[:, None]

@@ -6,6 +6,7 @@ s: the channel-wise styles, outputs of all affine layers in a row (Wu et al. 202
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -45,11 +46,32 @@ class LatentCode:
         return f"LatentCode({self.space}, {list(self.tensor.shape)})"
 
 
+@dataclass(frozen=True)
+class Calibration:
+    """What strength 1 of a direction does, measured over a set of pictures (P2 §4.2): one unit of `attribute`.
+
+    response: the slope of the linear fit before the direction was scaled, in units of the attribute per strength;
+    r2: of that fit, 0 ... 1; samples: how many codes were measured; span: the strengths between which the fit holds,
+    in the scaled direction's own units.
+    """
+
+    attribute: str
+    response: float
+    r2: float
+    samples: int
+    span: tuple[float, float]
+
+
 @dataclass(frozen=True, eq=False)
 class Direction:
-    """A direction of editing; strength 1.0 moves a code by one standard deviation of the attribute.
+    """A direction of editing; strength 1.0 adds `tensor` to a code.
 
     tensor: w [w_dim], w+ [num_ws,w_dim] or s [sum of all style channels].
+    layers: those that it moves, of w and w+ by their number from 0 (coarsest), of s by that in
+    `Generator.style_layout`; () = all.
+    unit: what strength 1 means: "sigma", one standard deviation of the generator's own distribution along it; "raw",
+    what the file says; or a unit of `calibration`. source, license: where it comes from, for people. fingerprint: of
+    the generator that it was made for, "" = not known.
     Raises InvalidInputError for an unknown space or a wrong number of dimensions.
     """
 
@@ -57,6 +79,12 @@ class Direction:
     space: str
     tensor: Tensor
     description: str = ""
+    layers: tuple[int, ...] = ()
+    unit: str = "sigma"
+    source: str = ""
+    license: str = ""
+    fingerprint: str = ""
+    calibration: Calibration | None = None
 
     def __post_init__(self) -> None:
         if self.space not in SPACES[1:]:
@@ -69,9 +97,18 @@ class Direction:
             raise InvalidInputError(
                 f"direction {self.name} is {shape}; expected {expected} dimensions, no batch"
             )
+        object.__setattr__(self, "layers", checked_layers(self.layers, f"direction {self.name}"))
 
     def __repr__(self) -> str:
         return f"Direction({self.name!r}, {self.space})"
+
+
+def checked_layers(layers: Iterable[int], whose: str) -> tuple[int, ...]:
+    """Numbers of layers in ascending order, each once. Raises InvalidInputError for anything else."""
+    numbers = tuple(layers)
+    if not all(isinstance(layer, int) and not isinstance(layer, bool) and layer >= 0 for layer in numbers):
+        raise InvalidInputError(f"the layers of {whose} are {numbers!r:.60}; expected whole numbers from 0")
+    return tuple(sorted(set(numbers)))
 
 
 def convert(generator: Generator, code: LatentCode, space: str) -> LatentCode:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from ..errors import InvalidInputError
-from ..generator.spaces import Direction, LatentCode
+from ..generator.spaces import Calibration, Direction, LatentCode
 from ..images import from_uint8, to_uint8
 from .fits import SegmentFit
 from .original_crop import Alignment
@@ -20,6 +21,7 @@ from .segment_codes import SegmentCode, SegmentCodes
 
 MAX_DEPTH = 16  # of lists and objects within each other; what we write has 3 or 4
 Read = Callable[[str], Tensor]
+_ABOUT = ("description", "unit", "source", "license", "fingerprint")  # texts that a direction carries
 
 
 def check_finite(inversion: Inversion) -> None:
@@ -153,12 +155,15 @@ def _delta_places(segments: SegmentCodes) -> list[int]:
 
 
 def _edit_entry(edit: Edit) -> dict[str, Any]:
+    calibration = edit.direction.calibration
     return {
-        "name": edit.direction.name,
-        "space": edit.direction.space,
-        "description": edit.direction.description,
+        **{name: getattr(edit.direction, name) for name in ("name", "space", *_ABOUT)},
+        "direction_layers": list(edit.direction.layers),
+        "calibration": None if calibration is None else asdict(calibration),
         "strength": edit.strength,
         "segments": list(edit.segments),
+        "layers": list(edit.layers),
+        "enabled": edit.enabled,
     }
 
 
@@ -236,11 +241,45 @@ def _code(read: Read, index: int) -> Tensor:
 
 
 def _edit(entry: Any, tensor: Tensor) -> Edit:
+    """Those of earlier files have no layers, no calibration and nothing about the direction's origin."""
     entry = _plain(entry, dict, "an edit")
-    name, space, text = _texts([entry["name"], entry["space"], entry.get("description", "")], "an edit")
-    strength = _checked_strength(name, _number(entry["strength"], f"the strength of edit {name!r}"))
+    name, space = _texts([entry["name"], entry["space"]], "an edit")
+    about = {key: _plain(entry[key], str, f"the {key} of edit {name!r}") for key in _ABOUT if key in entry}
+    direction = Direction(
+        name,
+        space,
+        tensor,
+        layers=_layers(entry.get("direction_layers", []), name),
+        calibration=_calibration(entry.get("calibration"), name),
+        **about,
+    )
     return Edit(
-        Direction(name, space, tensor, text), strength, _texts(entry["segments"], "an edit's segments")
+        direction,
+        _checked_strength(name, _number(entry["strength"], f"the strength of edit {name!r}")),
+        _texts(entry["segments"], "an edit's segments"),
+        _layers(entry.get("layers", []), name),
+        _plain(entry.get("enabled", True), bool, f"whether edit {name!r} is enabled"),
+    )
+
+
+def _layers(entry: Any, name: str) -> tuple[int, ...]:
+    return tuple(_plain(layer, int, f"a layer of edit {name!r}") for layer in _plain(entry, list, "layers"))
+
+
+def _calibration(entry: Any, name: str) -> Calibration | None:
+    if entry is None:
+        return None
+    whose = f"the calibration of edit {name!r}"
+    entry = _plain(entry, dict, whose)
+    low, high, response, r2 = (
+        _number(value, whose) for value in (*entry["span"], entry["response"], entry["r2"])
+    )
+    return Calibration(
+        _plain(entry["attribute"], str, whose),
+        response,
+        r2,
+        _plain(entry["samples"], int, whose),
+        (low, high),
     )
 
 

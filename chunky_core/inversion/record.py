@@ -15,7 +15,7 @@ from ..checks import check_type
 from ..deprecated.argument_order import generator_then_inversion
 from ..errors import InvalidInputError, WrongGeneratorError
 from ..generator.generator import Generator
-from ..generator.spaces import Direction
+from ..generator.spaces import Direction, checked_layers
 from ..images import to_uint8
 from ..images.same_photo import how_photos_differ, is_same_photo
 from ..segments.segment_masks import SegmentMasks
@@ -27,16 +27,19 @@ from .segment_codes import SegmentCodes
 
 @dataclass(frozen=True, eq=False)
 class Edit:
-    """Move the codes of some segments by strength x direction; strength is in standard deviations of the
-    direction.
+    """Move the codes of some segments by strength x direction; strength is in the direction's unit.
 
     `segments` holds names or group names as `SegmentMasks.resolve` takes them ("eyes", "all"); one alone may be text.
-    Raises InvalidInputError for another kind of direction or strength.
+    layers: which of the direction's layers take part, numbered as in `Direction`; () = all that it has. enabled: False
+    keeps the edit in the list without effect.
+    Raises InvalidInputError for another kind of direction, strength or layers.
     """
 
     direction: Direction
     strength: float
     segments: tuple[str, ...] = ("all",)
+    layers: tuple[int, ...] = ()
+    enabled: bool = True
 
     def __post_init__(self) -> None:
         check_type(
@@ -46,6 +49,14 @@ class Edit:
             raise InvalidInputError(f"the strength of an edit is {self.strength!r:.40}; expected a number")
         names = (self.segments,) if isinstance(self.segments, str) else tuple(self.segments)
         object.__setattr__(self, "segments", names)
+        object.__setattr__(
+            self, "layers", checked_layers(self.layers, f"the edit with {self.direction.name!r}")
+        )
+
+    @property
+    def has_effect(self) -> bool:
+        """Whether it is enabled, at a strength other than 0."""
+        return self.enabled and self.strength != 0.0
 
     def __repr__(self) -> str:
         return f"Edit('{'+'.join(self.segments)}:{self.direction.name}={self.strength:g}')"  # as `parse_edit` reads it
@@ -247,11 +258,19 @@ class Inversion:
 
     def without_edit(self, index: int) -> Inversion:
         """Remove the edit at `index` (0 = first)."""
+        self._check_edit(index)
+        return replace(self, edits=self.edits[:index] + self.edits[index + 1 :])
+
+    def with_edit_replaced(self, index: int, edit: Edit) -> Inversion:
+        """Put another edit in the place of that at `index` (0 = first)."""
+        self._check_edit(index)
+        return replace(self, edits=(*self.edits[:index], edit, *self.edits[index + 1 :]))
+
+    def _check_edit(self, index: int) -> None:
         if not 0 <= index < len(self.edits):
             raise InvalidInputError(
                 f"there is no edit {index}; the inversion has {len(self.edits)}, counted from 0"
             )
-        return replace(self, edits=self.edits[:index] + self.edits[index + 1 :])
 
     def with_edit_order(self, order: Sequence[int]) -> Inversion:
         """Reorder the edits: `order` names each of the present positions once."""
