@@ -9,6 +9,8 @@ from . import (
     boundaries,
     compositing,
     curves,
+    direction_sources,
+    directions,
     edit_segments,
     editing,
     face_segments,
@@ -46,6 +48,7 @@ THEMES = (
     projection,
     tuning,
     curves,
+    directions,
     editing,
     fill,
     compositing,
@@ -60,7 +63,7 @@ class ChunkyGANExtension(ComfyExtension):
     async def on_load(self) -> None:
         face_sources.register_folders()
         generators.register_folders()
-        editing.register_folders()
+        direction_sources.register_folders()
         losses.register_folders()
         mask_sources.register_folders()
 
