@@ -198,8 +198,17 @@ class ReplaySteps(io.ComfyNode):
         with loaded(generator) as own:
             for index, (last, new) in enumerate(pairs):
                 report = step_reporter(index, len(pairs))
-                options = {"refit_steps": refit_steps, "loss": loss, "folders": weight_folders()}
-                played.append(replay(own, last, number, new, callback=report, **options))
+                again = replay(
+                    own,
+                    last,
+                    number,
+                    new,
+                    refit_steps=refit_steps,
+                    loss=loss,
+                    callback=report,
+                    folders=weight_folders(),
+                )
+                played.append(again)
             pictures = to_host(torch.cat([picture_of(own, one).cpu() for one in played]))
             sheets = to_host(torch.cat([sheet_of(own, one) for one in played]))
         show_on_node("\n".join(map(described, played)))
