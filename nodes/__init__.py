@@ -7,6 +7,7 @@ from comfy_api.latest import ComfyExtension, io
 from . import (
     alignment,
     boundaries,
+    compare,
     compositing,
     curves,
     direction_sources,
@@ -29,6 +30,7 @@ from . import (
     sampling,
     segments,
     segments_to_masks,
+    steps,
     tuning,
 )
 
@@ -52,6 +54,8 @@ THEMES = (
     editing,
     fill,
     compositing,
+    steps,
+    compare,
     alignment,
     pasting,
     inversion_files,
