@@ -148,7 +148,7 @@ def test_a_box_alone_needs_a_detector(
     face = importlib.import_module(f"{NAME}.chunky_core.alignment.faces").Face
     seen: list[tuple[int, ...]] = []
 
-    def detect(photo: Tensor, *, model: Any) -> tuple[Any, ...]:
+    def detect(photo: Tensor, *, model: Any, advice: str) -> tuple[Any, ...]:
         seen.append(tuple(photo.shape))
         return (face((100.0, 60.0, 20.0, 30.0)),)
 
@@ -158,7 +158,7 @@ def test_a_box_alone_needs_a_detector(
     assert seen == [(1, 3, 140, 160)]
     assert made["alignment"][0][0].quad[0] == (255, 120)  # 100 + 160, 60 + 60, the square around 20 x 30
 
-    def missing(photo: Tensor, *, model: Any) -> tuple[Any, ...]:
+    def missing(photo: Tensor, *, model: Any, advice: str) -> tuple[Any, ...]:
         raise pack.errors.MissingWeightsError("no face detector is installed")
 
     monkeypatch.setattr(sources, "detect_faces", missing)

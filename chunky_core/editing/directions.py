@@ -8,6 +8,7 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
+from ..checks import as_path
 from ..errors import InvalidInputError, MissingWeightsError, UnsupportedCheckpointError
 from ..generator.spaces import Direction
 from .direction_files import OWN_PREFIX, SUFFIXES, named_vectors
@@ -27,7 +28,8 @@ def load_directions(source: str | Path) -> dict[str, Direction]:
     Raises InvalidInputError for a file that is absent, damaged, of another kind, or holds other shapes or values
     that aren't finite.
     """
-    path = DEMO_DIRECTIONS if source == "demo" else Path(source)
+    is_demo = isinstance(source, str) and source == "demo"
+    path = DEMO_DIRECTIONS if is_demo else as_path(source, "the file of directions")
     if path.suffix.lower() not in SUFFIXES:
         raise InvalidInputError(f"{path} is no direction file; expected one of {', '.join(SUFFIXES)}")
     try:

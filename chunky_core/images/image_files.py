@@ -15,6 +15,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..checks import as_path
 from ..errors import InvalidInputError
 from . import stored
 from .formats import SEVERAL_ARE_ONE, SUFFIXES, kind_of, readers
@@ -89,7 +90,7 @@ def open_image(path: str | os.PathLike[str]) -> ImageFile:
     Raises InvalidInputError for what can't be read, is no regular file (a pipe or device could be without end), no
     image of FORMATS, an animation or several pages, and beyond MAX_PIXELS.
     """
-    path = Path(path)
+    path = as_path(path, "the picture's file")
     return _header(path, regular_content(path, MAX_BYTES))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from ...checks import as_path, check_type
 from ...images import open_image
 from .finding import AUTO, LABELME, label_table
 from .mask_folders import list_masks, listed, read_masks, stacked_masks, stacked_parts
@@ -29,7 +30,9 @@ def read_named_labels(
     a folder that has masks of several; photo_file: the photo, whose name may say it.
     Labels without a name belong to no area (255 in LabelMe and PASCAL VOC). Raises InvalidInputError.
     """
-    path, stem = Path(path), Path(photo_file).stem
+    path, stem = as_path(path, "the label map"), as_path(photo_file, "the photo's file").stem
+    names = as_path(names, "what the names are from")
+    check_type(photo, "photo, the number or name of one,", str)
     if not path.is_dir():
         return _picture(path, names)
     if (own := labelme_map(path)) is not None:
