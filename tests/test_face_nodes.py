@@ -254,7 +254,7 @@ def test_named_masks_go_over_and_under_the_face(pack: Pack, astronaut: dict[str,
     (below,) = pack.run("ChunkyGAN_AddSegment", mask=neck, name="neck, cloth", covers="", **options)
     assert below[0].names == (*segments[0].names, "hair", "neck", "cloth")
     assert torch.equal(below[0]["skin"], above[0]["skin"]) and below[0]["cloth"].sum() > 3000
-    with pytest.raises(pack.errors.InvalidInputError, match="2 names for 1 masks"):
+    with pytest.raises(pack.errors.InvalidInputError, match="2 names for 1 mask;"):
         pack.run("ChunkyGAN_AddSegment", mask=hair, name="neck, cloth", **options)
 
 

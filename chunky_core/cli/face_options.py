@@ -23,6 +23,7 @@ from ..alignment.yunet import FILE, SOURCE
 from ..errors import InvalidInputError
 from ..images.image_files import regular_content
 from ..segments.face_mesh import FaceLandmarks, read_face_landmarks, scaling_note
+from ..wording import counted
 
 MOST_BYTES = 1 << 26  # of a file with landmarks
 LANDMARKS = "--landmarks FILE.json (FACE_LANDMARKS of ComfyUI's Detect Face Landmarks, as JSON)"
@@ -32,11 +33,11 @@ ADVICE = f"give its path as --detector, or {LANDMARKS} or {BY_HAND} in its place
 
 @dataclass(frozen=True)
 class FoundFace:
-    """A face and its mesh in pixels of the photo, and how many faces there were to choose from."""
+    """A face and its mesh in pixels of the photo, and the faces that there were to choose from."""
 
     face: Face
     landmarks: FaceLandmarks
-    count: int
+    faces: tuple[Face, ...]
 
     @property
     def is_estimated(self) -> bool:
@@ -95,10 +96,10 @@ def find_face(photo: Tensor, options: argparse.Namespace) -> FoundFace:
         meshes = read_landmarks_file(options.landmarks, (photo.shape[-2], photo.shape[-1]))
         faces = faces_from_landmarks(meshes)
         face = _chosen(faces, options)
-        return FoundFace(face, meshes[faces.index(face)], len(faces))
+        return FoundFace(face, meshes[faces.index(face)], faces)
     faces = _faces(photo, options)
     face = _chosen(faces, options)
-    found = FoundFace(face, average_landmarks(face), len(faces))
+    found = FoundFace(face, average_landmarks(face), faces)
     print(
         "nothing but eyes and mouth of the face is known: the segments are an average face's, put there; look at them "
         "in contact_sheet.png, give them room by --grow (8 to 16 in a crop of 1024), or give --landmarks or --masks "
@@ -148,7 +149,9 @@ def read_landmarks_file(path: Path, size: tuple[int, int]) -> tuple[FaceLandmark
     except InvalidInputError as error:
         raise InvalidInputError(f"{path}: {error}") from error
     if len(photos) != 1:
-        raise InvalidInputError(f"{path} holds the landmarks of {len(photos)} photos; expected those of one")
+        raise InvalidInputError(
+            f"{path} holds the landmarks of {counted(len(photos), 'photo')}; expected those of one"
+        )
     if note:
         print(f"{path}: {note}", file=sys.stderr)
     return photos[0]

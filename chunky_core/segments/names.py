@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from unicodedata import category, normalize
 
 from ..errors import InvalidInputError
+from ..wording import counted
 
 ALL = "all"
 
@@ -104,7 +105,7 @@ def roles(names: Sequence[str], static: Collection[str], only: Collection[str] =
     free = [name for name in names if name not in kept]
     if not free:
         raise InvalidInputError(
-            f"there are {len(names)} areas and none becomes a segment; give at least one that isn't static"
+            f"of {counted(len(names), 'area')} none becomes a segment; give at least one that isn't static"
         )
     both = [entry for entry in only if known_name(entry, names) in kept]
     if both:
