@@ -278,3 +278,17 @@ def test_what_a_face_does_not_show_is_said(pack: Pack) -> None:
     pack.server.events.clear()
     pack.run(FACE, **options, only="eyes, lips", rename="upper_lip + lower_lip + mouth = lips")
     assert not [event for event, _ in pack.server.events if event == "chunkygan.notice"]
+
+
+def test_landmarks_of_another_size_are_scaled_and_it_is_said(pack: Pack) -> None:
+    data = {"frames": [[{"landmarks_xy": drawn_mesh().numpy()}]], "image_size": (100, 120)}
+    options = {"face_landmarks": data, "grow": 0, "only": "nose"}
+    texts = []
+    for size in ((100, 120), (200, 240)):
+        pack.server.events.clear()
+        pack.run(FACE, image=torch.zeros(1, *size, 3), **options)
+        texts.append([sent["text"] for event, sent in pack.server.events if event == "chunkygan.notice"])
+    assert texts[0] == [] and len(texts[1]) == 1
+    assert "found in a picture of 120x100, this one is 240x200: they are scaled" in texts[1][0]
+    with pytest.raises(pack.errors.InvalidInputError, match="detect them in this photo"):
+        pack.run(FACE, image=torch.zeros(1, 200, 200, 3), **options)
