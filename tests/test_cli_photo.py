@@ -106,7 +106,7 @@ def test_it_goes_on_where_it_stopped(snapshot: Path, capsys):
     assert torch.equal(after.masks.masks, before.masks.masks)
     assert changed_pixels(snapshot).any() and not changed_pixels(snapshot)[:TOP].any()
     assert photo(snapshot, *again, "--grow", "2") == 2
-    assert "was made with grow 1, now it is 2" in capsys.readouterr().err
+    assert "was made with segments_grow 1, now it is 2" in capsys.readouterr().err
     far = ("--points", "30,30 50,30 32,50 48,50")
     assert photo(snapshot, *again, source=far) == 2
     assert "another crop of this photo" in capsys.readouterr().err

@@ -21,7 +21,12 @@ from chunky_core.inversion import Inversion, SegmentCode
 from chunky_core.segments import SegmentMasks, segments_from_masks
 
 SIDE = 48  # of the crop
-SETTINGS = {"only": ["mouth"], "grow": 4, "feather": 1.5, "rename": {"upper_lip": "mouth"}}
+SETTINGS = {
+    "segments_only": ["mouth"],
+    "segments_grow": 4,
+    "segments_feather": 1.5,
+    "segments_rename": {"upper_lip": "mouth"},
+}
 
 
 def a_photo(seed: int = 0, levels: int = 0) -> Tensor:
@@ -95,11 +100,11 @@ def test_the_segments_are_those_of_the_earlier_run(path: Path, capsys: pytest.Ca
     assert exactly.segments(segments(), SETTINGS).names == ("mouth",) and not capsys.readouterr().err
 
 
-@pytest.mark.parametrize("other", [{"grow": 8}, {"only": []}, {"rename": {}}, {"feather": 0.0}], ids=str)
-def test_segments_that_are_to_be_made_otherwise_are_made(path: Path, other: dict[str, Any]) -> None:
+@pytest.mark.parametrize("other", [("grow", 8), ("only", []), ("rename", {}), ("feather", 0.0)], ids=str)
+def test_segments_that_are_to_be_made_otherwise_are_made(path: Path, other: tuple[str, Any]) -> None:
     """So that the run is refused, as for any other setting that differs."""
     made = segments()
-    assert kept(path, a_face(60)).segments(made, SETTINGS | other) is made
+    assert kept(path, a_face(60)).segments(made, SETTINGS | {f"segments_{other[0]}": other[1]}) is made
 
 
 def test_files_that_do_not_tell_how_are_judged_by_their_masks(path: Path) -> None:

@@ -115,13 +115,16 @@ def segment_settings(options: argparse.Namespace) -> dict[str, Any]:
     """How a face's regions become segments, as plain values; {} for masks, which `--resume` compares themselves."""
     if options.masks is not None:
         return {}
-    return {
+    made_by = {
         "only": sorted(split_names(options.only)),
         "static": sorted(split_names(options.static)),
         "rename": renames(options),
         "grow": options.grow,
         "feather": options.feather,
     }
+    return {
+        f"segments_{name}": value for name, value in made_by.items()
+    }  # the projection has a feather of its own
 
 
 def renames(options: argparse.Namespace) -> dict[str, str]:
