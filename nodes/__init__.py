@@ -7,6 +7,7 @@ from comfy_api.latest import ComfyExtension, io
 from . import (
     alignment,
     boundaries,
+    compare,
     compositing,
     curves,
     edit_segments,
@@ -27,6 +28,7 @@ from . import (
     sampling,
     segments,
     segments_to_masks,
+    steps,
     tuning,
 )
 
@@ -49,6 +51,8 @@ THEMES = (
     editing,
     fill,
     compositing,
+    steps,
+    compare,
     alignment,
     pasting,
     inversion_files,
