@@ -25,8 +25,25 @@ if TYPE_CHECKING:
     )
     from .callbacks import Callback
     from .checkpoints import load_generator, save_generator
-    from .compositing import composite, fill_region, poisson_blend, refine_boundaries, render
-    from .editing import edit, load_directions, parse_edit, save_directions
+    from .compositing import (
+        Renderings,
+        composite,
+        composite_series,
+        fill_region,
+        poisson_blend,
+        refine_boundaries,
+        render,
+    )
+    from .editing import (
+        change_edits,
+        describe_edits,
+        edit,
+        load_directions,
+        parse_edit,
+        parse_strengths,
+        save_directions,
+        strength_series,
+    )
     from .evaluation import metrics
     from .generator.generator import Generator
     from .generator.sampling import sample
@@ -77,6 +94,7 @@ __all__ = [
     "LossConfig",
     "NamedLabels",
     "ProjectionConfig",
+    "Renderings",
     "SegmentCode",
     "SegmentFit",
     "SegmentMasks",
@@ -85,8 +103,11 @@ __all__ = [
     "__version__",
     "align",
     "average_landmarks",
+    "change_edits",
     "choose_face",
     "composite",
+    "composite_series",
+    "describe_edits",
     "detect_faces",
     "edit",
     "errors",
@@ -102,6 +123,7 @@ __all__ = [
     "load_latent",
     "metrics",
     "parse_edit",
+    "parse_strengths",
     "paste_back",
     "plot_losses",
     "poisson_blend",
@@ -123,6 +145,7 @@ __all__ = [
     "segments_from_label_map",
     "segments_from_masks",
     "single_segment",
+    "strength_series",
     "tune",
 ]
 _ROOMS = {  # where names come from; as above, for those who run it
@@ -133,8 +156,14 @@ _ROOMS = {  # where names come from; as above, for those who run it
     ),
     "callbacks": ("Callback",),
     "checkpoints": ("load_generator", "save_generator"),
-    "compositing": ("composite", "fill_region", "poisson_blend", "refine_boundaries", "render"),
-    "editing": ("edit", "load_directions", "parse_edit", "save_directions"),
+    "compositing": (
+        *("Renderings", "composite", "composite_series", "fill_region", "poisson_blend", "refine_boundaries"),
+        "render",
+    ),
+    "editing": (
+        *("change_edits", "describe_edits", "edit", "load_directions", "parse_edit", "parse_strengths"),
+        *("save_directions", "strength_series"),
+    ),
     "evaluation": ("metrics",),
     "generator.generator": ("Generator",),
     "generator.sampling": ("sample",),

@@ -17,6 +17,7 @@ from .editing import direction_by_name
 from .host import RunningNode, running_node
 
 Node = Mapping[str, Any]  # of a prompt in the API format
+LIST = "ChunkyGAN_EditList"
 EDIT, REFINE, FILL = "ChunkyGAN_LatentEdit", "ChunkyGAN_RefineBoundaries", "ChunkyGAN_FillRegion"
 
 
@@ -65,6 +66,8 @@ def _names_after(
                 _check(inputs.get("segments"), known)
                 if isinstance(inputs.get("direction"), str):
                     check_direction(generator, direction_by_name(inputs["direction"]))
+            yield known
+        elif kind == LIST:
             yield known
         elif kind == REFINE:
             _check(inputs.get("names"), known)

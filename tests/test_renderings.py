@@ -1,4 +1,4 @@
-"""Renderings that are kept: the same numbers as drawn anew, no more drawn than has to be, bounded, gone with the record."""
+"""Renderings that are kept: as if drawn anew, no more drawn than needed, bounded, gone with the record."""
 
 from __future__ import annotations
 

@@ -174,13 +174,14 @@ def _renderings_with_detail(
     kept: Renderings, inversion: Inversion, *, move: bool
 ) -> tuple[list[Tensor], list[Box]]:
     """Every segment's edited rendering with its photo's detail, and where it lies; without edits it is the photo."""
-    photo, masks = inversion.backdrop(), inversion.masks
+    photo = inversion.backdrop()
     scale = max(1.0, max(photo.shape[-2:]) / 256)
     renderings, boxes = [], []
     for segment in inversion.segments:
         box = mask_box(segment.mask, margin=round(_CONTEXT * scale))
         image = photo[..., box.top : box.bottom, box.left : box.right]
-        edits = [edit for edit in applicable_edits(masks, segment.name, inversion.edits) if edit.has_effect]
+        own = applicable_edits(inversion.segments, segment.name, inversion.edits)
+        edits = [edit for edit in own if edit.has_effect]
         if edits:
             plain, edited = (kept.draw(inversion, segment, some, box) for some in ([], edits))
             adding = partial(with_detail, image, plain, edited, move=move, scale=scale)

@@ -60,11 +60,11 @@ def render_segments(
     margin in pixels. They are to be read only. edited, kept and what is raised: as in `render`.
     """
     check_same_generator(generator, inversion)
-    kept, masks = renderings_of(generator, kept), inversion.masks
+    kept = renderings_of(generator, kept)
     boxes = [mask_box(segment.mask, margin=margin) for segment in inversion.segments]
     renderings = []
     for segment, box in zip(inversion.segments, boxes, strict=True):
-        edits = applicable_edits(masks, segment.name, inversion.edits) if edited else []
+        edits = applicable_edits(inversion.segments, segment.name, inversion.edits) if edited else []
         renderings.append(kept.draw(inversion, segment, edits, box))
     return renderings, boxes
 
