@@ -2,9 +2,9 @@
 
 Run: python benchmarks/edit_speed.py [--generator demo|256|1024] [--rounds 7] [--segment mouth] [--json FILE]
 Prints Markdown. demo: the demo generator and a demo photo, 256 pixels; 256, 1024: a network of the papers' size with
-random weights and the segments of a portrait. Codes in W+ are random: what they show doesn't matter here. One thread, process CPU time,
-one warm-up, then rounds that go through all rows in turn, each with a strength that wasn't drawn before; a figure is
-the median over the rounds of the ratio to the whole picture in the same round.
+random weights and the segments of a portrait. Codes in W+ are random: what they show doesn't matter here. One thread,
+process CPU time, a warm-up, then rounds that go through all rows in turn, each with a strength that wasn't drawn
+before; a figure is the median over the rounds of the ratio to the whole picture in the same round.
 """
 
 from __future__ import annotations
