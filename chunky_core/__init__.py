@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         refine_boundaries,
         render,
     )
+    from .compositing.incremental import append_step, next_photo, replay
     from .editing import (
         change_edits,
         describe_edits,
@@ -102,6 +103,7 @@ __all__ = [
     "TuningConfig",
     "__version__",
     "align",
+    "append_step",
     "average_landmarks",
     "change_edits",
     "choose_face",
@@ -122,6 +124,7 @@ __all__ = [
     "load_inversion",
     "load_latent",
     "metrics",
+    "next_photo",
     "parse_edit",
     "parse_strengths",
     "paste_back",
@@ -135,6 +138,7 @@ __all__ = [
     "read_named_labels",
     "refine_boundaries",
     "render",
+    "replay",
     "sample",
     "save_directions",
     "save_generator",
@@ -160,6 +164,7 @@ _ROOMS = {  # where names come from; as above, for those who run it
         *("Renderings", "composite", "composite_series", "fill_region", "poisson_blend", "refine_boundaries"),
         "render",
     ),
+    "compositing.incremental": ("append_step", "next_photo", "replay"),
     "editing": (
         *("change_edits", "describe_edits", "edit", "load_directions", "parse_edit", "parse_strengths"),
         *("save_directions", "strength_series"),

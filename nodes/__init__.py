@@ -10,6 +10,8 @@ from . import (
     compare,
     compositing,
     curves,
+    direction_sources,
+    directions,
     edit_list,
     edit_segments,
     editing,
@@ -49,6 +51,7 @@ THEMES = (
     projection,
     tuning,
     curves,
+    directions,
     editing,
     edit_list,
     fill,
@@ -66,7 +69,7 @@ class ChunkyGANExtension(ComfyExtension):
     async def on_load(self) -> None:
         face_sources.register_folders()
         generators.register_folders()
-        editing.register_folders()
+        direction_sources.register_folders()
         losses.register_folders()
         mask_sources.register_folders()
 
