@@ -99,8 +99,8 @@ def fit_response(curve: ResponseCurve) -> LinearFit:
         low, high = float(strengths[0]), float(strengths[-1])
         raise InvalidInputError(
             f"the direction hardly changes {curve.attribute!r:.80}: from strength {low:g} to {high:g} its mean "
-            f"response stays within {most:.2g} of a unit (slope {fit.slope:.2g} ± {fit.error:.2g}); choose an attribute "
-            "that it changes, stronger strengths, or more samples"
+            f"response stays within {most:.2g} of a unit (slope {fit.slope:.2g} ± {fit.error:.2g}); choose "
+            "an attribute that it changes, stronger strengths, or more samples"
         )
     return fit
 
