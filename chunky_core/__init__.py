@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from .checkpoints import load_generator, save_generator
     from .compositing import composite, fill_region, poisson_blend, refine_boundaries, render
     from .editing import edit, load_directions, parse_edit
+    from .editing.scorers import load_scorer
     from .evaluation import metrics
+    from .evaluation.calibration import CalibrationConfig, calibrate
     from .generator.generator import Generator
     from .generator.sampling import sample
     from .generator.spaces import Direction, LatentCode
@@ -67,6 +69,7 @@ __version__ = "0.1.0"  # and in pyproject.toml
 __all__ = [
     "LABEL_PRESETS",
     "PRESETS",
+    "CalibrationConfig",
     "Callback",
     "Direction",
     "Edit",
@@ -85,6 +88,7 @@ __all__ = [
     "__version__",
     "align",
     "average_landmarks",
+    "calibrate",
     "choose_face",
     "composite",
     "detect_faces",
@@ -100,6 +104,7 @@ __all__ = [
     "load_image",
     "load_inversion",
     "load_latent",
+    "load_scorer",
     "metrics",
     "parse_edit",
     "paste_back",
@@ -134,7 +139,9 @@ _ROOMS = {  # where names come from; as above, for those who run it
     "checkpoints": ("load_generator", "save_generator"),
     "compositing": ("composite", "fill_region", "poisson_blend", "refine_boundaries", "render"),
     "editing": ("edit", "load_directions", "parse_edit"),
+    "editing.scorers": ("load_scorer",),
     "evaluation": ("metrics",),
+    "evaluation.calibration": ("CalibrationConfig", "calibrate"),
     "generator.generator": ("Generator",),
     "generator.sampling": ("sample",),
     "generator.spaces": ("Direction", "LatentCode"),

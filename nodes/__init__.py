@@ -7,6 +7,7 @@ from comfy_api.latest import ComfyExtension, io
 from . import (
     alignment,
     boundaries,
+    calibration,
     compositing,
     curves,
     edit_segments,
@@ -47,6 +48,7 @@ THEMES = (
     tuning,
     curves,
     editing,
+    calibration,
     fill,
     compositing,
     alignment,
@@ -62,6 +64,7 @@ class ChunkyGANExtension(ComfyExtension):
         generators.register_folders()
         editing.register_folders()
         losses.register_folders()
+        calibration.register_folders()
         mask_sources.register_folders()
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
