@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .callbacks import Callback
     from .checkpoints import load_generator, save_generator
     from .compositing import composite, fill_region, poisson_blend, refine_boundaries, render
+    from .compositing.incremental import append_step, next_photo, replay
     from .editing import edit, load_directions, parse_edit
     from .editing.scorers import load_scorer
     from .evaluation import metrics
@@ -87,6 +88,7 @@ __all__ = [
     "TuningConfig",
     "__version__",
     "align",
+    "append_step",
     "average_landmarks",
     "calibrate",
     "choose_face",
@@ -106,6 +108,7 @@ __all__ = [
     "load_latent",
     "load_scorer",
     "metrics",
+    "next_photo",
     "parse_edit",
     "paste_back",
     "plot_losses",
@@ -118,6 +121,7 @@ __all__ = [
     "read_named_labels",
     "refine_boundaries",
     "render",
+    "replay",
     "sample",
     "save_generator",
     "save_image",
@@ -138,6 +142,7 @@ _ROOMS = {  # where names come from; as above, for those who run it
     "callbacks": ("Callback",),
     "checkpoints": ("load_generator", "save_generator"),
     "compositing": ("composite", "fill_region", "poisson_blend", "refine_boundaries", "render"),
+    "compositing.incremental": ("append_step", "next_photo", "replay"),
     "editing": ("edit", "load_directions", "parse_edit"),
     "editing.scorers": ("load_scorer",),
     "evaluation": ("metrics",),

@@ -8,6 +8,7 @@ from . import (
     alignment,
     boundaries,
     calibration,
+    compare,
     compositing,
     curves,
     edit_segments,
@@ -28,6 +29,7 @@ from . import (
     sampling,
     segments,
     segments_to_masks,
+    steps,
     tuning,
 )
 
@@ -51,6 +53,8 @@ THEMES = (
     calibration,
     fill,
     compositing,
+    steps,
+    compare,
     alignment,
     pasting,
     inversion_files,
