@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from .checkpoints import load_generator, save_generator
     from .compositing import composite, fill_region, poisson_blend, refine_boundaries, render
     from .compositing.incremental import append_step, next_photo, replay
-    from .editing import edit, load_directions, parse_edit
+    from .editing import edit, load_directions, parse_edit, save_directions
     from .editing.scorers import load_scorer
     from .evaluation import metrics
     from .evaluation.calibration import CalibrationConfig, calibrate
@@ -123,6 +123,7 @@ __all__ = [
     "render",
     "replay",
     "sample",
+    "save_directions",
     "save_generator",
     "save_image",
     "save_inversion",
@@ -143,7 +144,7 @@ _ROOMS = {  # where names come from; as above, for those who run it
     "checkpoints": ("load_generator", "save_generator"),
     "compositing": ("composite", "fill_region", "poisson_blend", "refine_boundaries", "render"),
     "compositing.incremental": ("append_step", "next_photo", "replay"),
-    "editing": ("edit", "load_directions", "parse_edit"),
+    "editing": ("edit", "load_directions", "parse_edit", "save_directions"),
     "editing.scorers": ("load_scorer",),
     "evaluation": ("metrics",),
     "evaluation.calibration": ("CalibrationConfig", "calibrate"),

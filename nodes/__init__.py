@@ -11,6 +11,8 @@ from . import (
     compare,
     compositing,
     curves,
+    direction_sources,
+    directions,
     edit_segments,
     editing,
     face_segments,
@@ -49,6 +51,7 @@ THEMES = (
     projection,
     tuning,
     curves,
+    directions,
     editing,
     calibration,
     fill,
@@ -66,7 +69,7 @@ class ChunkyGANExtension(ComfyExtension):
     async def on_load(self) -> None:
         face_sources.register_folders()
         generators.register_folders()
-        editing.register_folders()
+        direction_sources.register_folders()
         losses.register_folders()
         calibration.register_folders()
         mask_sources.register_folders()

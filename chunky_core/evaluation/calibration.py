@@ -10,7 +10,8 @@ from torch import Tensor
 
 from ..callbacks import Callback
 from ..compositing.render import render
-from ..editing.edits import check_direction, edited_code
+from ..editing.direction_checks import check_direction
+from ..editing.edits import edited_code
 from ..editing.response import LinearFit, ResponseCurve, calibrated, fit_response
 from ..editing.scorers import AttributeScorer, attribute_index
 from ..errors import InvalidInputError
