@@ -45,7 +45,9 @@ if TYPE_CHECKING:
         save_directions,
         strength_series,
     )
+    from .editing.scorers import load_scorer
     from .evaluation import metrics
+    from .evaluation.calibration import CalibrationConfig, calibrate
     from .generator.generator import Generator
     from .generator.sampling import sample
     from .generator.spaces import Direction, LatentCode
@@ -85,6 +87,7 @@ __version__ = "0.1.0"  # and in pyproject.toml
 __all__ = [
     "LABEL_PRESETS",
     "PRESETS",
+    "CalibrationConfig",
     "Callback",
     "Direction",
     "Edit",
@@ -105,6 +108,7 @@ __all__ = [
     "align",
     "append_step",
     "average_landmarks",
+    "calibrate",
     "change_edits",
     "choose_face",
     "composite",
@@ -123,6 +127,7 @@ __all__ = [
     "load_image",
     "load_inversion",
     "load_latent",
+    "load_scorer",
     "metrics",
     "next_photo",
     "parse_edit",
@@ -169,7 +174,9 @@ _ROOMS = {  # where names come from; as above, for those who run it
         *("change_edits", "describe_edits", "edit", "load_directions", "parse_edit", "parse_strengths"),
         *("save_directions", "strength_series"),
     ),
+    "editing.scorers": ("load_scorer",),
     "evaluation": ("metrics",),
+    "evaluation.calibration": ("CalibrationConfig", "calibrate"),
     "generator.generator": ("Generator",),
     "generator.sampling": ("sample",),
     "generator.spaces": ("Direction", "LatentCode"),

@@ -7,6 +7,7 @@ from comfy_api.latest import ComfyExtension, io
 from . import (
     alignment,
     boundaries,
+    calibration,
     compare,
     compositing,
     curves,
@@ -53,6 +54,7 @@ THEMES = (
     curves,
     directions,
     editing,
+    calibration,
     edit_list,
     fill,
     compositing,
@@ -71,6 +73,7 @@ class ChunkyGANExtension(ComfyExtension):
         generators.register_folders()
         direction_sources.register_folders()
         losses.register_folders()
+        calibration.register_folders()
         mask_sources.register_folders()
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
