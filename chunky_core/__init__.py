@@ -26,7 +26,15 @@ if TYPE_CHECKING:
     from .callbacks import Callback
     from .checkpoints import load_generator, save_generator
     from .compositing import composite, fill_region, poisson_blend, refine_boundaries, render
-    from .editing import edit, load_directions, parse_edit
+    from .editing import (
+        ChannelSearchConfig,
+        SegmentChannel,
+        channel_direction,
+        edit,
+        load_directions,
+        parse_edit,
+        segment_channels,
+    )
     from .evaluation import metrics
     from .generator.generator import Generator
     from .generator.sampling import sample
@@ -68,6 +76,7 @@ __all__ = [
     "LABEL_PRESETS",
     "PRESETS",
     "Callback",
+    "ChannelSearchConfig",
     "Direction",
     "Edit",
     "Face",
@@ -77,6 +86,7 @@ __all__ = [
     "LossConfig",
     "NamedLabels",
     "ProjectionConfig",
+    "SegmentChannel",
     "SegmentCode",
     "SegmentFit",
     "SegmentMasks",
@@ -85,6 +95,7 @@ __all__ = [
     "__version__",
     "align",
     "average_landmarks",
+    "channel_direction",
     "choose_face",
     "composite",
     "detect_faces",
@@ -118,6 +129,7 @@ __all__ = [
     "save_image",
     "save_inversion",
     "save_label_map",
+    "segment_channels",
     "segment_face",
     "segments_from_label_map",
     "segments_from_masks",
@@ -133,7 +145,10 @@ _ROOMS = {  # where names come from; as above, for those who run it
     "callbacks": ("Callback",),
     "checkpoints": ("load_generator", "save_generator"),
     "compositing": ("composite", "fill_region", "poisson_blend", "refine_boundaries", "render"),
-    "editing": ("edit", "load_directions", "parse_edit"),
+    "editing": (
+        *("ChannelSearchConfig", "SegmentChannel", "channel_direction"),
+        *("edit", "load_directions", "parse_edit", "segment_channels"),
+    ),
     "evaluation": ("metrics",),
     "generator.generator": ("Generator",),
     "generator.sampling": ("sample",),

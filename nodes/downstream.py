@@ -18,6 +18,7 @@ from .host import RunningNode, running_node
 
 Node = Mapping[str, Any]  # of a prompt in the API format
 EDIT, REFINE, FILL = "ChunkyGAN_LatentEdit", "ChunkyGAN_RefineBoundaries", "ChunkyGAN_FillRegion"
+CHANNELS = "ChunkyGAN_SegmentChannels"
 
 
 def check_later_nodes(names: Sequence[str], generator: Generator) -> None:
@@ -68,6 +69,9 @@ def _names_after(
             yield known
         elif kind == REFINE:
             _check(inputs.get("names"), known)
+            yield known
+        elif kind == CHANNELS:
+            _check(inputs.get("segment"), known)
             yield known
         elif kind == FILL and isinstance(inputs.get("segment"), str):
             yield (*known, fill_name(inputs["segment"].strip(), known))

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import comfy.model_management as memory
@@ -34,10 +34,14 @@ BRIGHTEST = 16.0  # times white; pictures beyond were not divided by 255
 
 @dataclass(frozen=True)
 class HostedGenerator:
-    """A generator whose weights the host may move to its device and back."""
+    """A generator whose weights the host may move to its device and back.
+
+    searches: what `segment_channels` found with it last, which goes with it.
+    """
 
     generator: Generator
     patcher: comfy.model_patcher.ModelPatcher
+    searches: list[Any] = field(default_factory=list, compare=False, repr=False)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from ..boxes import Box, crop
 from ..callbacks import Callback
 from ..compositing import composite
 from ..editing.channels import SegmentChannel, channel_direction
+from ..errors import InvalidInputError
 from ..generator.generator import Generator
 from ..inversion import Edit, Inversion
 from ..segments.masks import mask_box
@@ -22,17 +23,28 @@ COLUMNS = 3
 _MARGIN = 0.25  # of the longer side of a segment's box, around it
 
 
-def segment_view(inversion: Inversion, segments: str | Sequence[str]) -> Box:
-    """The box in which some segments of an inversion are shown: theirs, with some of the photo around, at most twice as
-    long as wide, so that two views make a cell.
+def common_views(inversions: Sequence[Inversion], segments: str | Sequence[str]) -> list[Box]:
+    """For each inversion the box in which some segments are shown: theirs with some of the photo around, at most twice
+    as long as wide, all of one size.
+
+    Raises InvalidInputError for an unknown segment, and for photos of several sizes.
     """
+    sizes = {inversion.masks.size for inversion in inversions}
+    if len(sizes) != 1:
+        found = ", ".join(f"{width}x{height}" for height, width in sorted(sizes))
+        raise InvalidInputError(f"the photos are {found}; expected photos of one size, do the others in turn")
+    (size,) = sizes
+    views = [_segment_view(inversion, segments) for inversion in inversions]
+    height = max(max(view.height, view.width // 2) for view in views)
+    width = max(max(view.width, view.height // 2) for view in views)
+    return [view.resized(min(height, size[0]), min(width, size[1]), size) for view in views]
+
+
+def _segment_view(inversion: Inversion, segments: str | Sequence[str]) -> Box:
     masks = inversion.masks
-    box = mask_box(torch.stack([masks[name] for name in masks.resolve(segments)]))
+    box = mask_box(torch.cat([masks[name] for name in masks.resolve(segments)]))
     margin = round(_MARGIN * max(box.height, box.width))
-    view = box.grow(margin, margin).clip(masks.size)
-    height = min(max(view.height, view.width // 2), masks.size[0])
-    width = min(max(view.width, view.height // 2), masks.size[1])
-    return view.resized(height, width, masks.size)
+    return box.grow(margin, margin).clip(masks.size)
 
 
 def channel_cells(
@@ -47,11 +59,11 @@ def channel_cells(
     """For each channel a picture [1,3,h,CELL_WIDTH]: the photo around the segments with the channel moved down, and
     beside it up, by the standard deviations at which it was measured; edited as `composite` does, softly blended.
 
-    view: what of the photo is shown, None = `segment_view`; callback(done, count, cell): after each. Raises what
-    `composite` raises.
+    view: what of the photo is shown, None = as `common_views` chooses it; callback(done, count, cell): after each.
+    Raises what `composite` raises.
     """
     names = inversion.masks.resolve(segments)
-    view = segment_view(inversion, names) if view is None else view
+    (view,) = common_views([inversion], names) if view is None else (view,)
     height = max(1, round(CELL_WIDTH / 2 * view.height / view.width))
     cells: list[Tensor] = []
     for channel in channels:
