@@ -26,15 +26,9 @@ if TYPE_CHECKING:
     from .callbacks import Callback
     from .checkpoints import load_generator, save_generator
     from .compositing import composite, fill_region, poisson_blend, refine_boundaries, render
-    from .editing import (
-        ChannelSearchConfig,
-        SegmentChannel,
-        channel_direction,
-        edit,
-        load_directions,
-        parse_edit,
-        segment_channels,
-    )
+    from .compositing.incremental import append_step, next_photo, replay
+    from .editing import edit, load_directions, parse_edit
+    from .editing.channels import ChannelSearchConfig, SegmentChannel, channel_direction, segment_channels
     from .evaluation import metrics
     from .generator.generator import Generator
     from .generator.sampling import sample
@@ -94,6 +88,7 @@ __all__ = [
     "TuningConfig",
     "__version__",
     "align",
+    "append_step",
     "average_landmarks",
     "channel_direction",
     "choose_face",
@@ -112,6 +107,7 @@ __all__ = [
     "load_inversion",
     "load_latent",
     "metrics",
+    "next_photo",
     "parse_edit",
     "paste_back",
     "plot_losses",
@@ -124,6 +120,7 @@ __all__ = [
     "read_named_labels",
     "refine_boundaries",
     "render",
+    "replay",
     "sample",
     "save_generator",
     "save_image",
@@ -145,10 +142,9 @@ _ROOMS = {  # where names come from; as above, for those who run it
     "callbacks": ("Callback",),
     "checkpoints": ("load_generator", "save_generator"),
     "compositing": ("composite", "fill_region", "poisson_blend", "refine_boundaries", "render"),
-    "editing": (
-        *("ChannelSearchConfig", "SegmentChannel", "channel_direction"),
-        *("edit", "load_directions", "parse_edit", "segment_channels"),
-    ),
+    "compositing.incremental": ("append_step", "next_photo", "replay"),
+    "editing": ("edit", "load_directions", "parse_edit"),
+    "editing.channels": ("ChannelSearchConfig", "SegmentChannel", "channel_direction", "segment_channels"),
     "evaluation": ("metrics",),
     "generator.generator": ("Generator",),
     "generator.sampling": ("sample",),

@@ -2,18 +2,7 @@
 
 from __future__ import annotations
 
-from .channels import ChannelSearchConfig, SegmentChannel, channel_direction, rank_channels, segment_channels
 from .directions import load_directions
 from .edits import edit, edited_code, parse_edit
 
-__all__ = [
-    "ChannelSearchConfig",
-    "SegmentChannel",
-    "channel_direction",
-    "edit",
-    "edited_code",
-    "load_directions",
-    "parse_edit",
-    "rank_channels",
-    "segment_channels",
-]
+__all__ = ["edit", "edited_code", "load_directions", "parse_edit"]
