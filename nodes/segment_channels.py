@@ -152,8 +152,8 @@ class SegmentChannels(io.ComfyNode):
         count: int,
         sigma: float,
         seed: int,
-        candidates: int = ChannelSearchConfig.candidates,
-        rgb_layers: bool = False,
+        candidates: int,
+        rgb_layers: bool,
     ) -> io.NodeOutput:
         if rank > count:
             raise InvalidInputError(
