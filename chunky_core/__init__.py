@@ -25,9 +25,26 @@ if TYPE_CHECKING:
     )
     from .callbacks import Callback
     from .checkpoints import load_generator, save_generator
-    from .compositing import composite, fill_region, poisson_blend, refine_boundaries, render
+    from .compositing import (
+        Renderings,
+        composite,
+        composite_series,
+        fill_region,
+        poisson_blend,
+        refine_boundaries,
+        render,
+    )
     from .compositing.incremental import append_step, next_photo, replay
-    from .editing import edit, load_directions, parse_edit
+    from .editing import (
+        change_edits,
+        describe_edits,
+        edit,
+        load_directions,
+        parse_edit,
+        parse_strengths,
+        save_directions,
+        strength_series,
+    )
     from .editing.channels import ChannelSearchConfig, SegmentChannel, channel_direction, segment_channels
     from .evaluation import metrics
     from .generator.generator import Generator
@@ -80,6 +97,7 @@ __all__ = [
     "LossConfig",
     "NamedLabels",
     "ProjectionConfig",
+    "Renderings",
     "SegmentChannel",
     "SegmentCode",
     "SegmentFit",
@@ -91,8 +109,11 @@ __all__ = [
     "append_step",
     "average_landmarks",
     "channel_direction",
+    "change_edits",
     "choose_face",
     "composite",
+    "composite_series",
+    "describe_edits",
     "detect_faces",
     "edit",
     "errors",
@@ -109,6 +130,7 @@ __all__ = [
     "metrics",
     "next_photo",
     "parse_edit",
+    "parse_strengths",
     "paste_back",
     "plot_losses",
     "poisson_blend",
@@ -122,6 +144,7 @@ __all__ = [
     "render",
     "replay",
     "sample",
+    "save_directions",
     "save_generator",
     "save_image",
     "save_inversion",
@@ -131,6 +154,7 @@ __all__ = [
     "segments_from_label_map",
     "segments_from_masks",
     "single_segment",
+    "strength_series",
     "tune",
 ]
 _ROOMS = {  # where names come from; as above, for those who run it
@@ -141,9 +165,15 @@ _ROOMS = {  # where names come from; as above, for those who run it
     ),
     "callbacks": ("Callback",),
     "checkpoints": ("load_generator", "save_generator"),
-    "compositing": ("composite", "fill_region", "poisson_blend", "refine_boundaries", "render"),
+    "compositing": (
+        *("Renderings", "composite", "composite_series", "fill_region", "poisson_blend", "refine_boundaries"),
+        "render",
+    ),
     "compositing.incremental": ("append_step", "next_photo", "replay"),
-    "editing": ("edit", "load_directions", "parse_edit"),
+    "editing": (
+        *("change_edits", "describe_edits", "edit", "load_directions", "parse_edit", "parse_strengths"),
+        *("save_directions", "strength_series"),
+    ),
     "editing.channels": ("ChannelSearchConfig", "SegmentChannel", "channel_direction", "segment_channels"),
     "evaluation": ("metrics",),
     "generator.generator": ("Generator",),

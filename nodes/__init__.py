@@ -10,6 +10,9 @@ from . import (
     compare,
     compositing,
     curves,
+    direction_sources,
+    directions,
+    edit_list,
     edit_segments,
     editing,
     face_segments,
@@ -49,7 +52,9 @@ THEMES = (
     projection,
     tuning,
     curves,
+    directions,
     editing,
+    edit_list,
     segment_channels,
     fill,
     compositing,
@@ -66,7 +71,7 @@ class ChunkyGANExtension(ComfyExtension):
     async def on_load(self) -> None:
         face_sources.register_folders()
         generators.register_folders()
-        editing.register_folders()
+        direction_sources.register_folders()
         losses.register_folders()
         mask_sources.register_folders()
 

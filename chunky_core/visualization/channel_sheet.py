@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from ..boxes import Box, crop
 from ..callbacks import Callback
-from ..compositing import composite
+from ..compositing import Renderings, composite
 from ..editing.channels import SegmentChannel, channel_direction
 from ..errors import InvalidInputError
 from ..generator.generator import Generator
@@ -65,13 +65,14 @@ def channel_cells(
     names = inversion.masks.resolve(segments)
     (view,) = common_views([inversion], names) if view is None else (view,)
     height = max(1, round(CELL_WIDTH / 2 * view.height / view.width))
+    kept = Renderings(generator)  # of the unedited segments, for all cells
     cells: list[Tensor] = []
     for channel in channels:
         direction = channel_direction(generator, channel)
         pair = []
         for strength in (-channel.sigma, channel.sigma):
             edited = inversion.with_edits(Edit(direction, strength, names))
-            shown = crop(composite(generator, edited, mode="soft blend"), view)
+            shown = crop(composite(generator, edited, mode="soft blend", kept=kept), view)
             pair.append(F.interpolate(shown, (height, CELL_WIDTH // 2), mode="bicubic", antialias=True))
         cells.append(torch.cat(pair, dim=3).clamp(-1, 1).cpu())
         if callback is not None:
