@@ -45,6 +45,7 @@ if TYPE_CHECKING:
         save_directions,
         strength_series,
     )
+    from .editing.channels import ChannelSearchConfig, SegmentChannel, channel_direction, segment_channels
     from .editing.scorers import load_scorer
     from .evaluation import metrics
     from .evaluation.calibration import CalibrationConfig, calibrate
@@ -89,6 +90,7 @@ __all__ = [
     "PRESETS",
     "CalibrationConfig",
     "Callback",
+    "ChannelSearchConfig",
     "Direction",
     "Edit",
     "Face",
@@ -99,6 +101,7 @@ __all__ = [
     "NamedLabels",
     "ProjectionConfig",
     "Renderings",
+    "SegmentChannel",
     "SegmentCode",
     "SegmentFit",
     "SegmentMasks",
@@ -109,6 +112,7 @@ __all__ = [
     "append_step",
     "average_landmarks",
     "calibrate",
+    "channel_direction",
     "change_edits",
     "choose_face",
     "composite",
@@ -150,6 +154,7 @@ __all__ = [
     "save_image",
     "save_inversion",
     "save_label_map",
+    "segment_channels",
     "segment_face",
     "segments_from_label_map",
     "segments_from_masks",
@@ -175,6 +180,7 @@ _ROOMS = {  # where names come from; as above, for those who run it
         *("save_directions", "strength_series"),
     ),
     "editing.scorers": ("load_scorer",),
+    "editing.channels": ("ChannelSearchConfig", "SegmentChannel", "channel_direction", "segment_channels"),
     "evaluation": ("metrics",),
     "evaluation.calibration": ("CalibrationConfig", "calibrate"),
     "generator.generator": ("Generator",),

@@ -22,6 +22,7 @@ Node = Mapping[str, Any]  # of a prompt in the API format
 LIST = "ChunkyGAN_EditList"
 EDIT, REFINE, FILL = "ChunkyGAN_LatentEdit", "ChunkyGAN_RefineBoundaries", "ChunkyGAN_FillRegion"
 LOAD = "ChunkyGAN_LoadDirection"
+CHANNELS = "ChunkyGAN_SegmentChannels"
 
 
 def check_later_nodes(names: Sequence[str], generator: Generator) -> None:
@@ -74,6 +75,9 @@ def _names_after(
             yield known
         elif kind == REFINE:
             _check(inputs.get("names"), known)
+            yield known
+        elif kind == CHANNELS:
+            _check(inputs.get("segment"), known)
             yield known
         elif kind == FILL and isinstance(inputs.get("segment"), str):
             yield (*known, fill_name(inputs["segment"].strip(), known))
