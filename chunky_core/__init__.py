@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     )
     from .callbacks import Callback
     from .checkpoints import load_generator, save_generator
-    from .compositing import composite, fill_region, poisson_blend, refine_boundaries, render
+    from .compositing import composite, fill_region, harmonize, poisson_blend, refine_boundaries, render
     from .editing import edit, load_directions, parse_edit
     from .evaluation import metrics
     from .generator.generator import Generator
@@ -93,6 +93,7 @@ __all__ = [
     "faces_from_landmarks",
     "fill_region",
     "fit_report",
+    "harmonize",
     "inversion_from_code",
     "landmarks_in_crop",
     "load_directions",
@@ -132,7 +133,7 @@ _ROOMS = {  # where names come from; as above, for those who run it
     ),
     "callbacks": ("Callback",),
     "checkpoints": ("load_generator", "save_generator"),
-    "compositing": ("composite", "fill_region", "poisson_blend", "refine_boundaries", "render"),
+    "compositing": ("composite", "fill_region", "harmonize", "poisson_blend", "refine_boundaries", "render"),
     "editing": ("edit", "load_directions", "parse_edit"),
     "evaluation": ("metrics",),
     "generator.generator": ("Generator",),

@@ -12,6 +12,7 @@ from torch import Tensor
 from ..boxes import Box
 from ..deprecated import old_names
 from ..editing.edits import applicable_edits, edited_code
+from ..editing.harmonies import warn_of_harmonies_left_out
 from ..errors import InvalidInputError
 from ..generator.generator import Generator
 from ..generator.spaces import LatentCode, synthesis_input
@@ -37,6 +38,8 @@ def render(
     it, or where the photo is needed and absent.
     """
     renderings, boxes = render_segments(generator, inversion, edited=edited)
+    if edited:
+        warn_of_harmonies_left_out(inversion)
     return blend(inversion.backdrop(), inversion.masks, renderings, boxes, cross_fade=cross_fade)
 
 

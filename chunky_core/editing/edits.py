@@ -15,6 +15,7 @@ from ..generator.spaces import SPACES, Direction, LatentCode, convert
 from ..inversion.record import Edit, Inversion
 from ..segments.segment_masks import SegmentMasks
 from .directions import directions_of
+from .harmonies import edits_in_force
 
 STRONGEST = 100  # standard deviations; pictures break up above about 3
 
@@ -69,8 +70,8 @@ def edit(
 
 
 def applicable_edits(segments: SegmentMasks, name: str, edits: Sequence[Edit]) -> list[Edit]:
-    """The edits, in order, whose segments include `name`."""
-    return [edit for edit in edits if name in segments.resolve(edit.segments)]
+    """The edits in force (`edits_in_force`), in order, whose segments include `name`."""
+    return [edit for edit in edits_in_force(segments, edits) if name in segments.resolve(edit.segments)]
 
 
 def check_direction(generator: Generator, direction: Direction) -> None:

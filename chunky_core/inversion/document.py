@@ -164,6 +164,7 @@ def _edit_entry(edit: Edit) -> dict[str, Any]:
         "segments": list(edit.segments),
         "layers": list(edit.layers),
         "enabled": edit.enabled,
+        "harmonizes": edit.harmonizes,
     }
 
 
@@ -241,7 +242,7 @@ def _code(read: Read, index: int) -> Tensor:
 
 
 def _edit(entry: Any, tensor: Tensor) -> Edit:
-    """Those of earlier files have no layers, no calibration and nothing about the direction's origin."""
+    """Those of earlier files have no layers, no calibration, no origin of the direction, and are no harmonies."""
     entry = _plain(entry, dict, "an edit")
     name, space = _texts([entry["name"], entry["space"]], "an edit")
     about = {key: _plain(entry[key], str, f"the {key} of edit {name!r}") for key in _ABOUT if key in entry}
@@ -259,6 +260,7 @@ def _edit(entry: Any, tensor: Tensor) -> Edit:
         _texts(entry["segments"], "an edit's segments"),
         _layers(entry.get("layers", []), name),
         _plain(entry.get("enabled", True), bool, f"whether edit {name!r} is enabled"),
+        _plain(entry.get("harmonizes", ""), str, f"what edit {name!r} harmonizes"),
     )
 
 
