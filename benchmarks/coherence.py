@@ -10,8 +10,8 @@ the two signs that one which changes the photo more). Figures, in grey levels of
 jump: how far the changes that neighbours make are from one another at the pixels of their border, |D_i - D_j|, D the
     edited rendering minus the unedited one; toward what is static |D_i|. This is the seam itself, whatever is drawn.
 seam 1, 6: `seam_gradient_error` against the truth between segments, with 1 and 6 pixels on either side; in brackets the
-    same within segments, where no seam is: what grain, misfit and a displaced edit amount to. "hard" is every pixel from
-    the segment with the largest weight, detail kept; "soft" and "Poisson" are `composite` without and with Poisson
+    same within segments, where no seam is: what grain, misfit and a displaced edit amount to. "hard" is every pixel
+    from the segment with the largest weight, detail kept; "soft" and "Poisson" are `composite` without and with Poisson
     between segments; "rendering" is `render`, nothing kept of the photo.
 gain: `edit_gain` of the composite against the truth. identity: the composite's distance to the truth's.
 """
@@ -211,9 +211,11 @@ def border_jump(pictures: Sequence[Tensor], inversion: Inversion, *, toward_stat
         touches_static = (first == last) | (second == last)
         border = (first != second) & (touches_static == toward_static)
         before, after = shifted_pairs(everything, axis)
-        places = border.nonzero(as_tuple=True)
+        rows, columns = border.nonzero(as_tuple=True)
         mine, theirs = first[border], second[border]
-        apart = sum(side[mine, :, *places] - side[theirs, :, *places] for side in (before, after)) / 2
+        apart = (
+            sum(side[mine, :, rows, columns] - side[theirs, :, rows, columns] for side in (before, after)) / 2
+        )
         total += apart.abs().mean(dim=1).sum().item()
         count += len(mine)
     return LEVELS * total / max(count, 1)
