@@ -23,6 +23,7 @@ from ..chunky_core.compositing import (
     render,
     seamless_clone,
 )
+from ..chunky_core.editing.harmonies import LEFT_OUT, leaves_harmonies_out
 from ..chunky_core.generator.generator import Generator
 from ..chunky_core.inversion.record import Inversion
 from .fitted import chosen_mask
@@ -36,6 +37,7 @@ from .host import (
     plain_tensors,
     to_host,
 )
+from .notices import show_notice
 from .photos import PHOTO_TIP, into_photo, photos_of, with_photos
 from .types import GeneratorIO, InversionBatch, InversionIO
 
@@ -272,7 +274,9 @@ def edited_picture(
 
 
 def pictures(hosted: HostedGenerator, inversions: InversionBatch, draw: Draw) -> Tensor:
-    """Draw every inversion of a batch -> host IMAGE."""
+    """Draw every inversion of a batch -> host IMAGE; says so where a harmony has no effect any more."""
+    if any(leaves_harmonies_out(record) for record in inversions):
+        show_notice(LEFT_OUT, "warn")
     with loaded(hosted) as generator:
         return to_host(torch.cat([draw(generator, record).cpu() for record in inversions]))
 

@@ -18,6 +18,7 @@ from .host import RunningNode, running_node
 
 Node = Mapping[str, Any]  # of a prompt in the API format
 EDIT, REFINE, FILL = "ChunkyGAN_LatentEdit", "ChunkyGAN_RefineBoundaries", "ChunkyGAN_FillRegion"
+HARMONIZE = "ChunkyGAN_HarmonizeSegments"
 
 
 def check_later_nodes(names: Sequence[str], generator: Generator) -> None:
@@ -68,6 +69,10 @@ def _names_after(
             yield known
         elif kind == REFINE:
             _check(inputs.get("names"), known)
+            yield known
+        elif kind == HARMONIZE:
+            if inputs.get("segments"):
+                _check(inputs["segments"], known)
             yield known
         elif kind == FILL and isinstance(inputs.get("segment"), str):
             yield (*known, fill_name(inputs["segment"].strip(), known))

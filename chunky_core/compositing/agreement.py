@@ -65,7 +65,8 @@ class Agreement:
     def loss(self, index: int, picture: Tensor, mean: Tensor, hold: float) -> Tensor:
         """A segment's squared distance to the mean in its band and, times `hold`, to what it was on its inside.
 
-        Its gradient is that of the squared distances between the pictures, pair by pair.
+        The mean stands still meanwhile: so the step is one against the squared distances between all pairs of pictures,
+        weighted by the product of their shares.
         """
         reach = self.reaches[index]
         apart = weighted_squares(picture - crop(mean, reach.box), reach.band)

@@ -94,24 +94,28 @@ def _moving(inversion: Inversion, segments: str | Sequence[str] | None) -> Seque
 
 
 def _optimize(run: Harmonization) -> Iterator[None]:
-    """Make all the steps; yields after each of them."""
-    leaves = list(run.offsets.values())
-    adam = torch.optim.Adam(leaves, betas=_BETAS)
+    """Make all the steps, or as many as go well; yields after each of them."""
+    adam = torch.optim.Adam(list(run.offsets.values()), betas=_BETAS)
+    _judge(run)
     while not run.is_over:
-        loss = run.receive_gradients()
-        if not all(bool(one.grad.isfinite().all()) for one in leaves if one.grad is not None) or loss != loss:
-            run.stopped = (
-                f"harmonizing stopped at step {run.step + 1} of {run.config.num_steps}: the loss was {loss:.4g}; the "
-                "best before it is kept"
-            )
-            return
-        if loss < run.least:
-            run.least = loss
-            run.best = {index: one.detach().clone() for index, one in run.offsets.items()}
         adam.param_groups[0]["lr"] = _RATE * learning_rate_factor((run.step + 0.5) / run.config.num_steps)
         adam.step()
         run.step += 1
+        _judge(run)
         yield
+
+
+def _judge(run: Harmonization) -> None:
+    """Give the offsets their gradients, and keep them where they are the best so far."""
+    loss = run.receive_gradients()
+    if not all(one.grad is not None and one.grad.isfinite().all() for one in run.offsets.values()):
+        run.stopped = (
+            f"harmonizing stopped after step {run.step} of {run.config.num_steps}, as it diverged to a loss of "
+            f"{loss:.4g}; the best before that is kept"
+        )
+    elif loss < run.least:  # so that NaN fails, too
+        run.least = loss
+        run.best = {index: one.detach().clone() for index, one in run.offsets.items()}
 
 
 def _record_of(run: Harmonization, plain: Inversion, strength: float, **_: bool) -> Inversion:
