@@ -230,7 +230,7 @@ def test_a_run_that_diverges_keeps_the_best(
     generator: Generator, edited: Inversion, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(import_module("chunky_core.compositing.harmonize"), "_RATE", 1e20)
-    found = cg.harmonize(generator, edited, num_steps=5, width=WIDTH)
+    found = cg.harmonize(generator, edited, num_steps=2, width=WIDTH)
     assert found.stopped is not None and "as it diverged to a loss of" in found.stopped
     assert all(edit.direction.tensor.isfinite().all() for edit in found.edits)
 
@@ -248,10 +248,15 @@ def test_the_mean_is_weighted_by_shares(edited: Inversion):
 
 
 def test_the_command_line_harmonizes(studio: Path):
-    assert edit(studio, "--no-global", "--edit", "smile=3", "--harmonize") == 0
+    assert edit(studio, "--no-global", "--edit", "smile=3", "--harmonize", masks="masks") == 0
     out = studio / "out"
-    found, plain = load_inversion(out / "harmonized.safetensors"), load_inversion(out / "inversion.safetensors")
-    assert any(one.harmonizes for one in found.edits) and [one.direction.name for one in plain.edits] == ["smile"]
+    found, plain = (
+        load_inversion(out / "harmonized.safetensors"),
+        load_inversion(out / "inversion.safetensors"),
+    )
+    assert any(one.harmonizes for one in found.edits) and [one.direction.name for one in plain.edits] == [
+        "smile"
+    ]
     generator = cg.load_generator(studio / "tiny.safetensors")
     expected, unlike = (to_uint8(composite(generator, one)) for one in (found, plain))
     picture = to_uint8(load_image(out / "composite.png"))
