@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .callbacks import Callback
     from .checkpoints import load_generator, save_generator
     from .compositing import composite, fill_region, harmonize, poisson_blend, refine_boundaries, render
+    from .compositing.incremental import append_step, next_photo, replay
     from .editing import edit, load_directions, parse_edit
     from .evaluation import metrics
     from .generator.generator import Generator
@@ -84,6 +85,7 @@ __all__ = [
     "TuningConfig",
     "__version__",
     "align",
+    "append_step",
     "average_landmarks",
     "choose_face",
     "composite",
@@ -102,6 +104,7 @@ __all__ = [
     "load_inversion",
     "load_latent",
     "metrics",
+    "next_photo",
     "parse_edit",
     "paste_back",
     "plot_losses",
@@ -114,6 +117,7 @@ __all__ = [
     "read_named_labels",
     "refine_boundaries",
     "render",
+    "replay",
     "sample",
     "save_generator",
     "save_image",
@@ -134,6 +138,7 @@ _ROOMS = {  # where names come from; as above, for those who run it
     "callbacks": ("Callback",),
     "checkpoints": ("load_generator", "save_generator"),
     "compositing": ("composite", "fill_region", "harmonize", "poisson_blend", "refine_boundaries", "render"),
+    "compositing.incremental": ("append_step", "next_photo", "replay"),
     "editing": ("edit", "load_directions", "parse_edit"),
     "evaluation": ("metrics",),
     "generator.generator": ("Generator",),

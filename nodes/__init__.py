@@ -7,6 +7,7 @@ from comfy_api.latest import ComfyExtension, io
 from . import (
     alignment,
     boundaries,
+    compare,
     compositing,
     curves,
     edit_segments,
@@ -28,6 +29,7 @@ from . import (
     sampling,
     segments,
     segments_to_masks,
+    steps,
     tuning,
 )
 
@@ -51,6 +53,8 @@ THEMES = (
     harmonize,
     fill,
     compositing,
+    steps,
+    compare,
     alignment,
     pasting,
     inversion_files,

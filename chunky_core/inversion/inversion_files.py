@@ -3,7 +3,8 @@ executed.
 
 Tensors: `photo` (uint8 [1,H,W,3] if the photo is exactly 8-bit, else floating [1,3,H,W]; absent if left out),
 `masks` [N,1,H,W], `static_mask` [1,1,H,W], `codes/0` ..., `edits/0` ... (the direction of each edit, so that a
-file needs no direction file beside it), `deltas/0/NAME` ..., `noise/0` ..., `state/NAME` ...
+file needs no direction file beside it), `deltas/0/NAME` ..., `noise/0` ..., `state/NAME` ...; of the steps that led
+to it the same ones under `steps/0/` ...
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from ..errors import ChunkyError, InvalidInputError, UnsupportedCheckpointError
 from ..saving import save_tensors
 from .document import check_finite, parse, rebuild, to_json, to_tensors
 from .record import Inversion
+from .steps_document import STEPS, after_steps, steps_to_json, steps_to_tensors
 
 FORMAT = "chunkygan-inversion"
 VERSION = (1, 1)  # a reader takes every file of its own major version and ignores entries it doesn't know
@@ -50,10 +52,15 @@ def save_inversion(inversion: Inversion, path: str | Path, *, with_photo: bool =
         raise InvalidInputError(
             f"can't save an inversion as {path}; give a .safetensors file in an existing folder"
         )
-    check_finite(inversion)
+    for step in inversion.steps:
+        check_finite(step)
     kept = inversion if with_photo or inversion.photo is None else inversion.without_photo()
     metadata = {"format": FORMAT, "version": ".".join(map(str, VERSION)), "inversion": to_json(kept)}
-    save_tensors(to_tensors(kept), path, metadata)
+    tensors = to_tensors(kept)
+    if kept.earlier is not None:
+        metadata[STEPS] = steps_to_json(kept)
+        tensors |= steps_to_tensors(kept)
+    save_tensors(tensors, path, metadata)
 
 
 def load_inversion(path: str | Path) -> Inversion:
@@ -67,7 +74,9 @@ def load_inversion(path: str | Path) -> Inversion:
     try:
         with torch.inference_mode(False), open_content(path) as content:
             _check_kind(content)
-            return rebuild(parse(content.metadata["inversion"]), _reader(content, path.stat().st_size))
+            read = _reader(content, path.stat().st_size)
+            opened = rebuild(parse(content.metadata["inversion"]), read)
+            return after_steps(opened, content.metadata.get(STEPS), read)
     except UnsupportedCheckpointError as error:
         found = str(error).removeprefix(f"{path.name}: ").partition(";")[0]
         raise InvalidInputError(f"{path} is no saved inversion: {found}; {EXPECTED}") from error

@@ -64,6 +64,17 @@ class Edit:
         return f"Edit('{'+'.join(self.segments)}:{self.direction.name}={self.strength:g}')"  # as `parse_edit` reads it
 
 
+@dataclass(frozen=True, eq=False)
+class EarlierStep:
+    """A step of incremental editing (P1 fig. 5, P2 fig. 9): its composite is the photo of the inversion after it.
+
+    options: the arguments of `composite` that it was made with, plain values by name.
+    """
+
+    inversion: Inversion
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
 TUNING = "tuning"  # the entry of a tuning in settings, and in the numbers of its state
 PHASE = "phase"  # the entry of the last phase of a preset in settings
 
@@ -108,6 +119,7 @@ class Inversion:
     photo was cut out. state: where the projection or the tuning stands, to go on from there. fits: by name, how near
     each segment came to the photo; {} where it wasn't measured. delta: what tuning adds to the generator's weights for
     all segments, by parameter name (see `generator.weight_deltas`); empty = nothing; the segments' own come on top.
+    earlier: the step before, of whose composite this is the inversion, or None.
     Raises InvalidInputError where masks, names, photo and maps don't fit together.
     """
 
@@ -125,6 +137,7 @@ class Inversion:
     state: ProjectionState | None = None
     fits: Mapping[str, SegmentFit] = field(default_factory=dict)
     delta: Mapping[str, Tensor] = field(default_factory=dict)
+    earlier: EarlierStep | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "segments", SegmentCodes(self.segments))  # any sequence will do
@@ -145,6 +158,8 @@ class Inversion:
                 )
         for edit in self.edits:
             masks.resolve(edit.segments)
+        if self.earlier is not None:
+            _check_earlier(self, self.earlier.inversion)
 
     def __repr__(self) -> str:
         count, edits = len(self.segments), len(self.edits)
@@ -152,6 +167,7 @@ class Inversion:
         height, width = self.static_mask.shape[-2:]
         size = f"{width}px" if width == height else f"{width}x{height}px"
         parts = [f"{count} segment{'s' * (count != 1)}", spaces, size, f"{edits} edit{'s' * (edits != 1)}"]
+        parts += [f"step {len(self.steps)}"] * (self.earlier is not None)
         parts += ["tuned"] * self.is_tuned + ["unfinished"] * self.is_unfinished
         return f"Inversion({', '.join(parts)})"
 
@@ -198,9 +214,20 @@ class Inversion:
         """SHA-256 (hex) of the photo's size and 8-bit pixels, known even where the photo was left out."""
         return self.absent_photo if self.photo is None else photo_digest(self.photo)
 
+    @property
+    def steps(self) -> tuple[Inversion, ...]:
+        """The steps of incremental editing that led here, the first one first, this one last."""
+        found = [self]
+        while found[-1].earlier is not None:
+            found.append(found[-1].earlier.inversion)
+        return tuple(reversed(found))
+
     def without_photo(self) -> Inversion:
-        """The same without its photo, of which the digest stays."""
-        return replace(self, photo=None, absent_photo=self.photo_digest)
+        """The same without its photo, of which the digest stays, and without those of the steps before."""
+        earlier = self.earlier
+        if earlier is not None:
+            earlier = replace(earlier, inversion=earlier.inversion.without_photo())
+        return replace(self, photo=None, absent_photo=self.photo_digest, earlier=earlier)
 
     def is_of(self, photo: Tensor) -> bool:
         """Whether it explains a photo [1,3,H,W] in [-1,1]: the same 8-bit pixels or, where it holds its photo, the same
@@ -308,6 +335,20 @@ def photo_digest(photo: Tensor) -> str:
     """SHA-256 (hex) of the size and the 8-bit pixels of a photo [1,3,H,W] in [-1,1]."""
     pixels = to_uint8(photo).cpu()
     return hashlib.sha256(_size(photo).encode() + pixels.numpy().tobytes()).hexdigest()
+
+
+def _check_earlier(inversion: Inversion, earlier: Inversion) -> None:
+    """Steps of one chain draw with one generator, in one size."""
+    if inversion.fingerprint != earlier.fingerprint:
+        raise WrongGeneratorError(
+            f"the step before was made with generator {earlier.fingerprint[:12]}, this one with "
+            f"{inversion.fingerprint[:12]}; the steps of a chain need the same"
+        )
+    if inversion.static_mask.shape != earlier.static_mask.shape:
+        raise InvalidInputError(
+            f"the step before is of a photo of {_size(earlier.static_mask)}, this one of "
+            f"{_size(inversion.static_mask)}; give the picture that the step before made"
+        )
 
 
 def _check_delta(delta: object) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -18,7 +18,7 @@ from chunky_core.generator.generator import Generator
 from chunky_core.generator.spaces import LatentCode
 from chunky_core.inversion.inversion_files import load_inversion, save_inversion
 from chunky_core.inversion.latent_files import load_latent
-from chunky_core.inversion.record import Inversion
+from chunky_core.inversion.record import EarlierStep, Inversion
 
 from ..checkpoint_writers import WRITERS
 from ..inversion_tools import make_inversion
@@ -59,7 +59,8 @@ def _tensors(prefix: str = "") -> dict[str, torch.Tensor]:
 
 
 def _write_inversion(path: Path) -> None:
-    save_inversion(make_inversion(seed_of_inversions()), path)
+    inversion = make_inversion(seed_of_inversions())
+    save_inversion(replace(inversion, earlier=EarlierStep(inversion, {"mode": "as needed", "band": 8})), path)
 
 
 def _write_codes(path: Path) -> None:
