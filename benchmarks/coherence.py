@@ -4,8 +4,8 @@
     python benchmarks/coherence.py --inversions 'out/own/{seed}_*.safetensors' --photos 8 --json coherence.jsonl
     python benchmarks/coherence.py --report coherence.jsonl
 
-Demo photos, inverted with a code of its own for every segment; all segments are edited (EDITS: direction=strength, of
-the two signs that one which changes the photo more). Figures, in grey levels of 255:
+Demo photos, inverted with a code of its own for every segment; all segments are edited, or those that --edits names
+(SEGMENTS:DIRECTION=STRENGTH, of the two signs that one which changes the photo more). Figures, in grey levels of 255:
 
 jump: how far the changes that neighbours make are from one another at the pixels of their border, |D_i - D_j|, D the
     edited rendering minus the unedited one; toward what is static |D_i|. This is the seam itself, whatever is drawn.
@@ -21,6 +21,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from statistics import mean
 from time import process_time
@@ -35,10 +36,12 @@ from benchmarks.rows import Row, append_row, read_rows, versions
 from benchmarks.timing import markdown
 from chunky_core.checkpoints import load_generator
 from chunky_core.compositing import composite, harmonize, render
+from chunky_core.compositing.harmonize import HOLD, STEPS
 from chunky_core.compositing.poisson import AXES, shifted_pairs
 from chunky_core.compositing.render import render_segments
 from chunky_core.demo.photos import demo_photo
 from chunky_core.editing.directions import load_directions
+from chunky_core.editing.edits import parse_edit
 from chunky_core.evaluation.editability import edit_gain
 from chunky_core.evaluation.metrics import both_networks, identity_distance
 from chunky_core.evaluation.seam_visibility import (
@@ -48,7 +51,7 @@ from chunky_core.evaluation.seam_visibility import (
 )
 from chunky_core.generator import Generator
 from chunky_core.images import save_image
-from chunky_core.inversion import Edit, Inversion, load_inversion
+from chunky_core.inversion import Inversion, load_inversion
 from chunky_core.losses import LossConfig, load_networks
 from chunky_core.segments.edit_segments import STATIC
 from chunky_core.visualization.sheets import contact_sheet
@@ -90,9 +93,9 @@ def parsed(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--inversions", help="files, with {seed} and * for what differs")
     parser.add_argument("--photos", type=int, default=8)
     parser.add_argument("--first", type=int, default=FIRST_SEED, help="seed of the first photo")
-    parser.add_argument("--edits", nargs="+", default=EDITS, help="DIRECTION=STRENGTH")
-    parser.add_argument("--steps", type=int, default=20)
-    parser.add_argument("--hold", type=float, default=3.0)
+    parser.add_argument("--edits", nargs="+", default=EDITS, help="[SEGMENTS:]DIRECTION=STRENGTH")
+    parser.add_argument("--steps", type=int, default=STEPS)
+    parser.add_argument("--hold", type=float, default=HOLD)
     parser.add_argument("--json", type=Path, help="JSON lines: read, then added to")
     parser.add_argument("--sheet", type=Path, help="a picture file with what was made")
     parser.add_argument("--report", type=Path, nargs="+", help="only print the tables of these files")
@@ -118,14 +121,14 @@ class Bench:
         self.settings = {**versions(generator), **options}
 
     def row(self, seed: int, inversion: Inversion, text: str, panels: list[tuple[str, Tensor]]) -> Row:
-        name, _, strength = text.partition("=")
-        photo = inversion.backdrop()
+        asked = parse_edit(text, self.directions)
+        name, photo = asked.direction.name, inversion.backdrop()
         truths = {
             value: demo_photo(seed, resolution=photo.shape[-1], changes={name: value}).image
-            for value in (float(strength), -float(strength))
+            for value in (asked.strength, -asked.strength)
         }
         value = max(truths, key=lambda one: (truths[one] - photo).square().mean().item())
-        edited = inversion.with_edits(Edit(self.directions[name], value))
+        edited = inversion.with_edits(replace(asked, strength=value))
         start = process_time()
         harmonized = harmonize(
             self.generator, edited, num_steps=self.options["steps"], hold=self.options["hold"]
@@ -137,12 +140,11 @@ class Bench:
             for arm, one in zip(ARMS, (edited, harmonized), strict=True)
         }
         panels += [(f"{seed}, {name} {value:+g}: {title}", picture) for title, picture in shown.items()]
-        described = {"direction": name, "strength": float(strength)}
         return {
             "seed": seed,
             "extras": [],
             "arm": text,
-            "spec": described,
+            "spec": {"direction": name, "strength": asked.strength},
             "settings": self.settings,
             "value": value,
             "seconds": seconds,

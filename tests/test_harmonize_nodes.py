@@ -13,7 +13,7 @@ from tests.pack_on_double import SIZE, TINY, Pack
 
 HARMONIZE, EDIT, RENDER = "ChunkyGAN_HarmonizeSegments", "ChunkyGAN_LatentEdit", "ChunkyGAN_RenderInversion"
 STEPS = 2
-WIDGETS = {"steps": STEPS, "strength": 1.0, "segments": "", "hold": 3.0, "width": 24.0}
+WIDGETS = {"steps": STEPS, "strength": 1.0, "segments": "", "hold": 5.0, "width": 24.0}
 
 
 @pytest.fixture(scope="module")

@@ -24,7 +24,7 @@ from .harmonization import Harmonization, HarmonyConfig, begin
 from .replacement import edited_segments, only_segments
 
 NAME = "harmony"  # of the directions
-WIDTH, HOLD, STEPS = 6.0, 3.0, 20
+WIDTH, HOLD, STEPS = 6.0, 5.0, 20
 _RATE = 0.05  # highest step size of Adam
 _BETAS = (0.8, 0.95)
 
