@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         composite,
         composite_series,
         fill_region,
+        harmonize,
         poisson_blend,
         refine_boundaries,
         render,
@@ -124,6 +125,7 @@ __all__ = [
     "faces_from_landmarks",
     "fill_region",
     "fit_report",
+    "harmonize",
     "inversion_from_code",
     "landmarks_in_crop",
     "load_directions",
@@ -171,8 +173,8 @@ _ROOMS = {  # where names come from; as above, for those who run it
     "callbacks": ("Callback",),
     "checkpoints": ("load_generator", "save_generator"),
     "compositing": (
-        *("Renderings", "composite", "composite_series", "fill_region", "poisson_blend", "refine_boundaries"),
-        "render",
+        *("Renderings", "composite", "composite_series", "fill_region", "harmonize", "poisson_blend"),
+        *("refine_boundaries", "render"),
     ),
     "compositing.incremental": ("append_step", "next_photo", "replay"),
     "editing": (

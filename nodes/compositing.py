@@ -23,6 +23,7 @@ from ..chunky_core.compositing import (
     render,
     seamless_clone,
 )
+from ..chunky_core.editing.harmonies import LEFT_OUT, leaves_harmonies_out
 from ..chunky_core.generator.generator import Generator
 from ..chunky_core.inversion.record import Inversion
 from .fitted import chosen_mask
@@ -37,6 +38,7 @@ from .host import (
     step_reporter,
     to_host,
 )
+from .notices import show_notice
 from .photos import PHOTO_TIP, into_photo, photos_of, with_photos
 from .types import GeneratorIO, InversionBatch, InversionIO
 
@@ -280,7 +282,11 @@ def reconstruction(generator: Generator, inversion: Inversion, kept: Renderings)
 
 
 def pictures(hosted: HostedGenerator, inversions: InversionBatch, draw: Draw) -> Tensor:
-    """Draw every inversion of a batch -> host IMAGE. What was drawn of them before is taken from there."""
+    """Draw every inversion of a batch -> host IMAGE. What was drawn of them before is taken from there. Says so where a
+    harmony has no effect any more.
+    """
+    if any(leaves_harmonies_out(record) for record in inversions):
+        show_notice(LEFT_OUT, "warn")
     report, drawn = step_reporter(), []
     with loaded(hosted) as generator:
         for index, record in enumerate(inversions, 1):

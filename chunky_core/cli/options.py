@@ -56,6 +56,12 @@ def add_job_options(parser: argparse.ArgumentParser) -> None:
         "--strengths=-2..2/5, which means the same",
     )
     parser.add_argument(
+        "--harmonize",
+        action="store_true",
+        help="after strong edits: move the edited codes a little, so that neighbouring segments agree where they meet; "
+        "kept in harmonized.safetensors",
+    )
+    parser.add_argument(
         "--out",
         type=named_folder,
         required=True,
@@ -228,6 +234,7 @@ def job_from_options(
         preset=options.preset,
         tuning=_tuning(options),
         compare_global=not options.no_global,
+        harmonize=options.harmonize,
         replace=REPLACE[options.replace],
         keep_detail=KEEP_DETAIL[options.keep_detail],
         mode=SEAMS[options.seams],

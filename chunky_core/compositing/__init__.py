@@ -7,6 +7,7 @@ from .composite import COMPOSITE_MODES, CompositeMode, composite
 from .correction_mask import CorrectionPart
 from .detail import KEEP_DETAIL, KeepDetail, with_detail
 from .fill import fill_region
+from .harmonize import harmonize
 from .modes import CLONE_MODES, CloneMode, seamless_clone
 from .poisson import poisson_blend
 from .refine_boundaries import refine_boundaries
@@ -30,6 +31,7 @@ __all__ = [
     "composite_series",
     "edited_segments",
     "fill_region",
+    "harmonize",
     "poisson_blend",
     "refine_boundaries",
     "render",
