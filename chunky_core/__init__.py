@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from .callbacks import Callback
     from .checkpoints import load_generator, save_generator
     from .compositing import composite, fill_region, poisson_blend, refine_boundaries, render
-    from .editing import edit, load_directions, parse_edit
+    from .editing import edit, load_directions, parse_edit, save_directions
     from .evaluation import metrics
     from .generator.generator import Generator
     from .generator.sampling import sample
@@ -114,6 +114,7 @@ __all__ = [
     "refine_boundaries",
     "render",
     "sample",
+    "save_directions",
     "save_generator",
     "save_image",
     "save_inversion",
@@ -133,7 +134,7 @@ _ROOMS = {  # where names come from; as above, for those who run it
     "callbacks": ("Callback",),
     "checkpoints": ("load_generator", "save_generator"),
     "compositing": ("composite", "fill_region", "poisson_blend", "refine_boundaries", "render"),
-    "editing": ("edit", "load_directions", "parse_edit"),
+    "editing": ("edit", "load_directions", "parse_edit", "save_directions"),
     "evaluation": ("metrics",),
     "generator.generator": ("Generator",),
     "generator.sampling": ("sample",),

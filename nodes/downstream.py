@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from ..chunky_core.compositing.fill import fill_name
-from ..chunky_core.editing.edits import check_direction
+from ..chunky_core.editing.direction_checks import check_direction
 from ..chunky_core.errors import InvalidInputError
 from ..chunky_core.generator.generator import Generator
 from ..chunky_core.segments import SegmentMasks

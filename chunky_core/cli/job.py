@@ -11,7 +11,7 @@ from typing import Any
 from torch import Tensor
 
 from ..compositing import CompositeMode, KeepDetail, Replace
-from ..editing.edits import check_direction
+from ..editing.direction_checks import check_direction
 from ..generator.generator import Generator
 from ..generator.spaces import LatentCode
 from ..inversion import Edit, Inversion, ProjectionConfig, TuningConfig

@@ -12,9 +12,12 @@ from torch import Tensor
 from ..compositing import CompositeMode, KeepDetail, Replace
 from ..devices import usable_device
 from ..editing import load_directions, parse_edit
+from ..editing.directions import UNITS
+from ..editing.stored_directions import ARRANGEMENTS
 from ..errors import InvalidInputError
 from ..generator.generator import Generator
 from ..generator.spaces import SPACES, LatentCode
+from ..generator.statistics import cache_folder
 from ..inversion import Inversion, ProjectionConfig, TuningConfig, load_inversion, load_latent
 from ..inversion.inversion_files import is_saved_inversion
 from ..inversion.presets import PRESETS
@@ -69,7 +72,7 @@ def add_job_options(parser: argparse.ArgumentParser) -> None:
         "(projected_w.npz, a .pt of e4e, Pivotal Tuning or rosinality's projector, .npy); with --resume what was left "
         "in --out counts instead",
     )
-    parser.add_argument("--directions", default="demo", help="a directions file, or 'demo'")
+    add_direction_options(parser)
     add_projection_options(parser)
     add_tuning_options(parser)
     parser.add_argument(
@@ -116,6 +119,27 @@ def add_job_options(parser: argparse.ArgumentParser) -> None:
         default="move",
         help="what becomes of the photo's detail that the generator can't draw: off, kept in place, or moved along "
         "with the edit; default: %(default)s",
+    )
+
+
+def add_direction_options(parser: argparse.ArgumentParser) -> None:
+    """Where directions come from, and what their numbers mean."""
+    parser.add_argument(
+        "--directions", default="demo", help="a directions file of any tool, see `inspect`, or 'demo'"
+    )
+    parser.add_argument(
+        "--direction-unit",
+        choices=UNITS,
+        default="auto",
+        help="what strength 1 means: auto = what the file says, and where it doesn't, one standard deviation of the "
+        "generator's own codes; sigma = that in any case; raw = the file's numbers",
+    )
+    parser.add_argument(
+        "--direction-arrangement",
+        choices=ARRANGEMENTS,
+        default="auto",
+        help="what a matrix in the file is: one per layer = one direction; components = one in each row, component_0 "
+        "...; default: by the tool that wrote it, the generator's sizes, and whether its rows are at right angles",
     )
 
 
@@ -175,9 +199,15 @@ def job_from_options(
     options: argparse.Namespace, photo: Tensor, segments: SegmentMasks, profile: bytes | None = None
 ) -> Job:
     """The job that the options describe on an open photo. Raises a ChunkyError for what can't be opened or done."""
-    directions = load_directions(options.directions)
     device = usable_device(options.device, "--device")
     generator = open_generator(options.generator, options.upsampling, device)
+    directions = load_directions(
+        options.directions,
+        generator,
+        unit=options.direction_unit,
+        arrangement=options.direction_arrangement,
+        folders=[cache_folder()],
+    )
     return Job(
         generator=generator,
         photo=photo,

@@ -14,6 +14,7 @@ from ..generator.generator import Generator
 from ..generator.spaces import SPACES, Direction, LatentCode, convert
 from ..inversion.record import Edit, Inversion
 from ..segments.segment_masks import SegmentMasks
+from .direction_checks import check_direction, check_layers, layer_count
 from .directions import directions_of
 
 STRONGEST = 100  # standard deviations; pictures break up above about 3
@@ -71,28 +72,6 @@ def edit(
 def applicable_edits(segments: SegmentMasks, name: str, edits: Sequence[Edit]) -> list[Edit]:
     """The edits, in order, whose segments include `name`."""
     return [edit for edit in edits if name in segments.resolve(edit.segments)]
-
-
-def check_direction(generator: Generator, direction: Direction) -> None:
-    """Raise InvalidInputError for a direction of other generators."""
-    sizes = {"w": (generator.w_dim,), "w+": (generator.num_ws, generator.w_dim)}
-    expected = sizes.get(direction.space, (sum(width for _, width in generator.style_layout),))
-    if tuple(direction.tensor.shape) != expected:
-        found, needed = (" x ".join(map(str, size)) for size in (direction.tensor.shape, expected))
-        raise InvalidInputError(
-            f"the direction {direction.name!r} has {found} numbers in {direction.space.upper()}, a code of this "
-            f"generator {needed}; use directions made for it"
-        )
-    check_layers(generator, direction.space, direction.layers, f"the direction {direction.name!r}")
-
-
-def check_layers(generator: Generator, space: str, layers: Sequence[int], whose: str) -> None:
-    """Raise InvalidInputError for layers that a generator's codes of `space` don't have."""
-    count = len(generator.style_layout) if space == "s" else generator.num_ws
-    if layers and max(layers) >= count:
-        raise InvalidInputError(
-            f"{whose} moves layer {max(layers)}, this generator's of {space.upper()} are 0 to {count - 1}"
-        )
 
 
 def parse_edit(text: str, directions: Mapping[str, Direction]) -> Edit:
@@ -163,7 +142,7 @@ def _offset(generator: Generator, edit: Edit, space: str) -> Tensor:
 def _restricted(generator: Generator, edit: Edit, tensor: Tensor) -> Tensor:
     """The direction in the layers that take part, [num_ws,w_dim] or [sum of all style channels], 0 elsewhere."""
     of_styles = edit.direction.space == "s"
-    count = len(generator.style_layout) if of_styles else generator.num_ws
+    count = layer_count(generator, edit.direction.space)
     chosen = set(edit.layers or range(count)) & set(edit.direction.layers or range(count))
     kept = torch.tensor([layer in chosen for layer in range(count)], device=tensor.device)
     if of_styles:

@@ -22,7 +22,8 @@ from ..checkpoints.containers.mapped_file import mapped, naming
 from ..checkpoints.containers.safetensors_files import is_safetensors, read_safetensors
 from ..errors import ChunkyError, InvalidInputError, UnsupportedCheckpointError
 from ..saving import save_tensors
-from .document import check_finite, parse, rebuild, to_json, to_tensors
+from .document import check_finite, rebuild, to_json, to_tensors
+from .plain_values import parse
 from .record import Inversion
 from .steps_document import STEPS, after_steps, steps_to_json, steps_to_tensors
 
