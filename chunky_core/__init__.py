@@ -27,6 +27,16 @@ if TYPE_CHECKING:
     from .checkpoints import load_generator, save_generator
     from .compositing import composite, fill_region, poisson_blend, refine_boundaries, render
     from .editing import edit, load_directions, parse_edit, save_directions
+    from .editing.discovery import (
+        codes_of_inversions,
+        codes_of_pictures,
+        direction_from_groups,
+        direction_from_scores,
+        feature_directions,
+        ganspace_directions,
+        scored_samples,
+        sefa_directions,
+    )
     from .evaluation import metrics
     from .generator.generator import Generator
     from .generator.sampling import sample
@@ -62,6 +72,7 @@ if TYPE_CHECKING:
     )
     from .segments.face_mesh import read_face_landmarks, segment_face
     from .visualization.curves import plot_losses
+    from .visualization.direction_sheet import direction_sheet
 
 __version__ = "0.1.0"  # and in pyproject.toml
 __all__ = [
@@ -86,13 +97,20 @@ __all__ = [
     "align",
     "average_landmarks",
     "choose_face",
+    "codes_of_inversions",
+    "codes_of_pictures",
     "composite",
     "detect_faces",
+    "direction_from_groups",
+    "direction_from_scores",
+    "direction_sheet",
     "edit",
     "errors",
     "faces_from_landmarks",
+    "feature_directions",
     "fill_region",
     "fit_report",
+    "ganspace_directions",
     "inversion_from_code",
     "landmarks_in_crop",
     "load_directions",
@@ -119,6 +137,8 @@ __all__ = [
     "save_image",
     "save_inversion",
     "save_label_map",
+    "scored_samples",
+    "sefa_directions",
     "segment_face",
     "segments_from_label_map",
     "segments_from_masks",
@@ -135,6 +155,10 @@ _ROOMS = {  # where names come from; as above, for those who run it
     "checkpoints": ("load_generator", "save_generator"),
     "compositing": ("composite", "fill_region", "poisson_blend", "refine_boundaries", "render"),
     "editing": ("edit", "load_directions", "parse_edit", "save_directions"),
+    "editing.discovery": (
+        *("codes_of_inversions", "codes_of_pictures", "direction_from_groups", "direction_from_scores"),
+        *("feature_directions", "ganspace_directions", "scored_samples", "sefa_directions"),
+    ),
     "evaluation": ("metrics",),
     "generator.generator": ("Generator",),
     "generator.sampling": ("sample",),
@@ -161,6 +185,7 @@ _ROOMS = {  # where names come from; as above, for those who run it
     ),
     "segments.face_mesh": ("read_face_landmarks", "segment_face"),
     "visualization.curves": ("plot_losses",),
+    "visualization.direction_sheet": ("direction_sheet",),
 }
 _HOMES = {name: room for room, names in _ROOMS.items() for name in names}
 _MODULES = ("errors", "metrics")  # which are offered as they are

@@ -7,6 +7,7 @@ from comfy_api.latest import ComfyExtension, io
 from . import (
     alignment,
     boundaries,
+    calibration,
     compare,
     compositing,
     curves,
@@ -15,6 +16,7 @@ from . import (
     face_segments,
     face_sources,
     fill,
+    find_directions,
     generators,
     inversion_files,
     label_files,
@@ -49,6 +51,8 @@ THEMES = (
     tuning,
     curves,
     editing,
+    calibration,
+    find_directions,
     fill,
     compositing,
     steps,
@@ -65,6 +69,7 @@ class ChunkyGANExtension(ComfyExtension):
         face_sources.register_folders()
         generators.register_folders()
         editing.register_folders()
+        calibration.register_folders()
         losses.register_folders()
         mask_sources.register_folders()
 

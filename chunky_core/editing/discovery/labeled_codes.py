@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor
@@ -37,8 +37,7 @@ def direction_from_groups(
     """
     for code, which in ((with_it, "with"), (without_it, "without")):
         check_type(code, f"the group {which} it", LatentCode, "codes_of_pictures makes one of pictures")
-    space = max("w", with_it.space, without_it.space, key=SPACES.index)
-    codes = _joined(generator, (with_it, without_it), space)
+    codes = _joined(generator, (with_it, without_it))
     counts = len(with_it.tensor), len(without_it.tensor)
     labels = torch.cat([torch.ones(counts[0]), torch.zeros(counts[1])])
     return _fitted(generator, codes, labels, name, layers, statistics)
@@ -67,12 +66,17 @@ def direction_from_scores(
         )
     if not bool(found.isfinite().all()):
         raise InvalidInputError(f"score {int((~found.isfinite()).nonzero()[0])} is no finite number")
-    space = max("w", codes.space, key=SPACES.index)
-    return _fitted(generator, _joined(generator, (codes,), space), found, name, layers, statistics)
+    return _fitted(generator, _joined(generator, (codes,)), found, name, layers, statistics)
 
 
-def _joined(generator: Generator, codes: Sequence[LatentCode], space: str) -> LatentCode:
+def space_of_direction(codes: Iterable[LatentCode]) -> str:
+    """The space of a direction found from codes: the latest of theirs, w at the earliest."""
+    return max("w", *(code.space for code in codes), key=SPACES.index)
+
+
+def _joined(generator: Generator, codes: Sequence[LatentCode]) -> LatentCode:
     """All of them in one space. Raises InvalidInputError for those of another generator."""
+    space = space_of_direction(codes)
     moved = [LatentCode(code.space, code.tensor.detach().float().to(generator.device)) for code in codes]
     with torch.no_grad():
         tensors = [convert(generator, code, space).tensor for code in moved]
