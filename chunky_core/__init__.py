@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .callbacks import Callback
     from .checkpoints import load_generator, save_generator
     from .compositing import composite, fill_region, poisson_blend, refine_boundaries, render
+    from .compositing.incremental import append_step, next_photo, replay
     from .editing import edit, load_directions, parse_edit, save_directions
     from .editing.discovery import (
         codes_of_inversions,
@@ -95,6 +96,7 @@ __all__ = [
     "TuningConfig",
     "__version__",
     "align",
+    "append_step",
     "average_landmarks",
     "choose_face",
     "codes_of_inversions",
@@ -119,6 +121,7 @@ __all__ = [
     "load_inversion",
     "load_latent",
     "metrics",
+    "next_photo",
     "parse_edit",
     "paste_back",
     "plot_losses",
@@ -131,6 +134,7 @@ __all__ = [
     "read_named_labels",
     "refine_boundaries",
     "render",
+    "replay",
     "sample",
     "save_directions",
     "save_generator",
@@ -154,6 +158,7 @@ _ROOMS = {  # where names come from; as above, for those who run it
     "callbacks": ("Callback",),
     "checkpoints": ("load_generator", "save_generator"),
     "compositing": ("composite", "fill_region", "poisson_blend", "refine_boundaries", "render"),
+    "compositing.incremental": ("append_step", "next_photo", "replay"),
     "editing": ("edit", "load_directions", "parse_edit", "save_directions"),
     "editing.discovery": (
         *("codes_of_inversions", "codes_of_pictures", "direction_from_groups", "direction_from_scores"),
