@@ -11,6 +11,8 @@ from . import (
     compare,
     compositing,
     curves,
+    direction_sources,
+    directions,
     edit_segments,
     editing,
     face_segments,
@@ -50,6 +52,7 @@ THEMES = (
     projection,
     tuning,
     curves,
+    directions,
     editing,
     calibration,
     find_directions,
@@ -68,7 +71,7 @@ class ChunkyGANExtension(ComfyExtension):
     async def on_load(self) -> None:
         face_sources.register_folders()
         generators.register_folders()
-        editing.register_folders()
+        direction_sources.register_folders()
         calibration.register_folders()
         losses.register_folders()
         mask_sources.register_folders()

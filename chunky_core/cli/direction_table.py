@@ -6,12 +6,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ..editing.channel_presets import StoredChannels
 from ..editing.direction_checks import check_direction
 from ..editing.direction_files import TEXTS
 from ..editing.directions import stored_directions
 from ..editing.layer_ranges import layers_text
-from ..editing.stored_directions import StoredDirection
+from ..editing.stored_directions import NeedsGeneratorError, StoredDirection
 from ..errors import InvalidInputError
 from ..generator.generator import Generator
 from ..generator.spaces import Direction
@@ -64,10 +63,11 @@ def _rows(path: Path, entry: StoredDirection, generator: Generator | None) -> It
         if generator is not None:
             for direction in found:
                 check_direction(generator, direction)
+    except NeedsGeneratorError:
+        yield Row(path.name, entry.name, entry.shape, "?", "", "", NEEDS_GENERATOR)
+        return
     except InvalidInputError as error:
-        space = "s" if isinstance(entry, StoredChannels) else "?"
-        why = NEEDS_GENERATOR if generator is None and isinstance(entry, StoredChannels) else str(error)
-        yield Row(path.name, entry.name, entry.shape, space, "", "", why)
+        yield Row(path.name, entry.name, entry.shape, "?", "", "", str(error))
         return
     for direction in found[:SHOWN]:
         yield _row(path, entry.shape, direction)

@@ -17,7 +17,7 @@ from ..errors import InvalidInputError
 from ..generator.generator import Generator
 from ..generator.spaces import Direction
 from ..inversion.plain_values import check_depth
-from .stored_directions import Arrangement, is_torgb
+from .stored_directions import Arrangement, NeedsGeneratorError, is_torgb
 
 MAX_TEXT = 1 << 20  # characters
 MAX_LINE = 400
@@ -64,7 +64,7 @@ class StoredChannels:
         self, generator: Generator | None, arrangement: Arrangement, raw: bool
     ) -> Iterator[Direction]:
         if generator is None:
-            raise InvalidInputError(
+            raise NeedsGeneratorError(
                 f"direction {self.name[:80]!r} moves channels of S; only with the generator it is known where they are"
             )
         parts = [torch.zeros(width) for _, width in generator.style_layout]

@@ -15,7 +15,7 @@ from ..generator.spaces import Direction
 from ..generator.statistics import GeneratorStatistics, statistics
 from .direction_checks import check_direction
 from .direction_files import SUFFIXES, read_directions
-from .stored_directions import ARRANGEMENTS, Arrangement, StoredDirection
+from .stored_directions import ARRANGEMENTS, Arrangement, NeedsGeneratorError, StoredDirection
 from .units import Unit, in_sigma
 
 DEMO_DIRECTIONS = Path(__file__).parent.parent / "demo" / "assets" / "directions.safetensors"
@@ -65,6 +65,21 @@ def load_directions(
 def stored_directions(source: str | Path) -> list[StoredDirection]:
     """The entries of a file as it has them, without deciding what they are. Raises InvalidInputError."""
     return _opened(source)[1]
+
+
+def stored_names(source: str | Path, most: int) -> list[str]:
+    """Names of a file's directions as far as they can be told without a generator; of a matrix of components the first
+    `most`. Raises InvalidInputError for a file that holds something else.
+    """
+    names: list[str] = []
+    for entry in stored_directions(source):
+        try:
+            found = list(entry.directions(None, "auto", True))
+        except NeedsGeneratorError:
+            names.append(entry.name)
+        else:
+            names += [direction.name for direction in found[:most]]
+    return names
 
 
 def directions_of(fingerprint: str) -> dict[str, Direction]:

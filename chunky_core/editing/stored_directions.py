@@ -23,6 +23,10 @@ _PARALLEL = 1e-4  # largest |cosine| of components, which are orthogonal but for
 EXPECTED = "expected [w_dim], [num_ws, w_dim], or [components, w_dim]"
 
 
+class NeedsGeneratorError(InvalidInputError):
+    """What a file holds can't be told without the generator that it is for."""
+
+
 class StoredDirection(Protocol):
     """One entry of a file, which holds one direction or a matrix of them. says_unit: whether the file says what its
     numbers are.
@@ -42,8 +46,8 @@ class StoredDirection(Protocol):
     ) -> Iterator[Direction]:
         """What it holds. raw: as stored, also where the file says what a standard deviation is.
 
-        generator: None = as far as can be told without. Raises InvalidInputError where its numbers are none of the
-        generator's sizes, or where nothing can be told without one.
+        generator: None = as far as can be told without. Raises NeedsGeneratorError where that is nothing,
+        InvalidInputError where its numbers are none of the generator's sizes.
         """
 
 
@@ -158,8 +162,9 @@ class StoredArray:
         """The space of the numbers, and the numbers in its shape."""
         if generator is None:
             if tensor.ndim == 1 and (self.styles or len(tensor) > WIDEST_W):
-                raise self._wrong(
-                    f"has {len(tensor)} numbers; only with the generator it is known of which space"
+                raise NeedsGeneratorError(
+                    f"direction {self.name[:80]!r} has {len(tensor)} numbers; only with the generator it is known of "
+                    "which space"
                 )
             return ("w" if tensor.ndim == 1 else "w+"), tensor
         if tensor.ndim == 2:
