@@ -38,7 +38,9 @@ if TYPE_CHECKING:
         scored_samples,
         sefa_directions,
     )
+    from .editing.scorers import load_scorer
     from .evaluation import metrics
+    from .evaluation.calibration import CalibrationConfig, calibrate
     from .generator.generator import Generator
     from .generator.sampling import sample
     from .generator.spaces import Direction, LatentCode
@@ -79,6 +81,7 @@ __version__ = "0.1.0"  # and in pyproject.toml
 __all__ = [
     "LABEL_PRESETS",
     "PRESETS",
+    "CalibrationConfig",
     "Callback",
     "Direction",
     "Edit",
@@ -98,6 +101,7 @@ __all__ = [
     "align",
     "append_step",
     "average_landmarks",
+    "calibrate",
     "choose_face",
     "codes_of_inversions",
     "codes_of_pictures",
@@ -120,6 +124,7 @@ __all__ = [
     "load_image",
     "load_inversion",
     "load_latent",
+    "load_scorer",
     "metrics",
     "next_photo",
     "parse_edit",
@@ -164,7 +169,9 @@ _ROOMS = {  # where names come from; as above, for those who run it
         *("codes_of_inversions", "codes_of_pictures", "direction_from_groups", "direction_from_scores"),
         *("feature_directions", "ganspace_directions", "scored_samples", "sefa_directions"),
     ),
+    "editing.scorers": ("load_scorer",),
     "evaluation": ("metrics",),
+    "evaluation.calibration": ("CalibrationConfig", "calibrate"),
     "generator.generator": ("Generator",),
     "generator.sampling": ("sample",),
     "generator.spaces": ("Direction", "LatentCode"),

@@ -74,6 +74,7 @@ class ChunkyGANExtension(ComfyExtension):
         direction_sources.register_folders()
         calibration.register_folders()
         losses.register_folders()
+        calibration.register_folders()
         mask_sources.register_folders()
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:

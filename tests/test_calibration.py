@@ -17,7 +17,7 @@ from chunky_core.inversion import inversion_from_code
 from chunky_core.visualization.response import plot_response
 
 STRENGTHS = torch.tensor([-3.0, -2.0, -1.0, -0.5, 0.0, 0.5, 1.0, 2.0, 3.0])
-FEW = CalibrationConfig(samples=6, strengths=(-0.2, -0.1, 0.0, 0.1, 0.2), unit="score")
+FEW = CalibrationConfig(samples=6, strengths=(-0.8, -0.4, 0.0, 0.4, 0.8), unit="score")
 
 
 class Redness:
@@ -33,7 +33,7 @@ class Redness:
 def curve(responses: Tensor, unit: float = 1.0) -> ResponseCurve:
     """Of three pictures that begin at different scores."""
     scores = torch.tensor([[0.0], [5.0], [-2.0]]) + unit * responses
-    return ResponseCurve("smile", STRENGTHS, scores, unit, "1 deviation of smile")
+    return ResponseCurve("smile", STRENGTHS, scores, unit, unit, "1 deviation of smile")
 
 
 def test_a_line_is_found_whole() -> None:
@@ -81,7 +81,7 @@ def test_a_direction_is_scaled_and_turned_round() -> None:
 @pytest.mark.parametrize("strengths", [[0.0, 1.0], [1.0, 2.0, 3.0], [0.0, 2.0, 1.0], [0.0, 1.0, 1.0]])
 def test_strengths_that_no_curve_can_have(strengths: list[float]) -> None:
     with pytest.raises(InvalidInputError, match="three or more, ascending, 0 among them"):
-        ResponseCurve("a", torch.tensor(strengths), torch.zeros(2, len(strengths)), 1.0, "")
+        ResponseCurve("a", torch.tensor(strengths), torch.zeros(2, len(strengths)), 1.0, 1.0, "")
 
 
 def near(generator: Generator, count: int) -> Tensor:

@@ -16,7 +16,7 @@ from ..errors import InvalidInputError
 from ..generator.spaces import Calibration, Direction
 
 TOLERANCE = 0.1  # of the largest mean response, by which the mean may lie beside the line
-FLAT = 0.1  # units of response over the whole span, below which there is nothing to calibrate by
+FLAT = 0.1  # deviations of the score over the whole span, below which there is nothing to calibrate by
 SIGNIFICANT = 2.0  # standard errors
 
 
@@ -24,14 +24,15 @@ SIGNIFICANT = 2.0  # standard errors
 class ResponseCurve:
     """Scores of an attribute for pictures that were edited by several strengths.
 
-    strengths: [S], ascending, 0 among them; scores: [N,S] of N pictures, in the scorer's own unit; unit: how much of
-    it is one unit of response; unit_name: what that is, for people.
+    strengths: [S], ascending, 0 among them; scores: [N,S] of N pictures, in the scorer's own unit; deviation: standard
+    deviation of the score over the generator's pictures; unit: what is one unit of response; unit_name: for people.
     Raises InvalidInputError for fewer than three strengths, others than said, and scores that aren't finite.
     """
 
     attribute: str
     strengths: Tensor
     scores: Tensor
+    deviation: float
     unit: float
     unit_name: str
 
@@ -49,7 +50,7 @@ class ResponseCurve:
             raise InvalidInputError(
                 f"the scorer gave scores of {self.attribute!r:.80} that aren't finite; use weaker strengths"
             )
-        if not 0 < self.unit < torch.inf:
+        if not 0 < self.deviation < torch.inf:
             raise InvalidInputError(
                 f"the scorer's {self.attribute!r:.80} is the same for all of the generator's pictures; choose an "
                 "attribute that they differ in"
@@ -95,7 +96,7 @@ def fit_response(curve: ResponseCurve) -> LinearFit:
     straight = [fit for fit in fits if fit[1]] or [min(fits, key=lambda fit: fit[3] - fit[2])]
     rise, _, first, last = max(straight)
     fit = _fitted(strengths[first:last], responses[:, first:last])
-    if rise < FLAT or abs(fit.slope) < SIGNIFICANT * fit.error < torch.inf:
+    if rise * curve.unit < FLAT * curve.deviation or abs(fit.slope) < SIGNIFICANT * fit.error < torch.inf:
         low, high = float(strengths[0]), float(strengths[-1])
         raise InvalidInputError(
             f"the direction hardly changes {curve.attribute!r:.80}: from strength {low:g} to {high:g} its mean "

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from ..callbacks import Callback
 from ..compositing.render import render
-from ..editing.edits import check_direction, edited_code
+from ..editing.direction_checks import check_direction
+from ..editing.edits import edited_code
 from ..editing.response import LinearFit, ResponseCurve, calibrated, fit_response
 from ..editing.scorers import AttributeScorer, attribute_index
 from ..errors import InvalidInputError
@@ -98,17 +99,18 @@ def calibrate(
     own = codes or LatentCode("w", w.tensor[: config.samples])
     draw = _inversions(generator, inversions, direction, config.segments) if inversions else None
     draw = draw or _pictures(generator, own, direction)
-    reference = list(w.tensor.split(_at_once(generator))) if config.unit == UNITS[0] else []
-    count = len(inversions) or -(-len(own.tensor) // _at_once(generator))
-    measure = _Measure(scorer, index, len(reference) + count * len(config.strengths), callback)
-    unit = 1.0
-    if reference:
-        unit = float(measure(_pictures(generator, w, direction)(0.0)).std())
+    chunks, reference = (-(-len(one.tensor) // _at_once(generator)) for one in (own, w))
+    total = reference + (len(inversions) or chunks) * len(config.strengths)
+    measure = _Measure(scorer, index, total, callback)
+    deviation = float(measure(_pictures(generator, w, direction)(0.0)).std())
     scores = torch.stack([measure(draw(strength)) for strength in config.strengths], 1)
-    name = f"1 deviation of {attribute}" if reference else f"1 of the score {attribute}"
-    curve = ResponseCurve(attribute, torch.tensor(config.strengths), scores, unit, name)
+    unit, name = (deviation, f"1 deviation of {attribute}")
+    if config.unit == "score":
+        unit, name = 1.0, f"1 of the score {attribute}"
+    curve = ResponseCurve(attribute, torch.tensor(config.strengths), scores, deviation, unit, name)
     fit = fit_response(curve)
-    return CalibrationResult(calibrated(direction, curve, fit), curve, fit)
+    made_for = replace(direction, fingerprint=generator.fingerprint)
+    return CalibrationResult(calibrated(made_for, curve, fit), curve, fit)
 
 
 class _Measure:
