@@ -12,15 +12,17 @@ from torch import Tensor
 
 from ..chunky_core.editing.discovery import METHODS
 from ..chunky_core.editing.layer_ranges import layers_text
-from ..chunky_core.errors import InvalidInputError
+from ..chunky_core.editing.scorers import DEMO
+from ..chunky_core.errors import ChunkyError, InvalidInputError
 from ..chunky_core.generator.generator import Generator
 from ..chunky_core.generator.sampling import sample_codes
 from ..chunky_core.generator.spaces import Direction, LatentCode
 from ..chunky_core.generator.statistics import statistics
 from ..chunky_core.visualization.direction_sheet import STRENGTHS, direction_sheet
-from .calibration import scorer_inputs
+from .calibration import scorer_inputs, scorer_source
 from .direction_search import AUTO_LAYER, GROUPS, SCORES, Search
 from .host import HostedGenerator, loaded, output_is_used, step_reporter, to_host
+from .model_files import stamp
 from .notices import show_on_node
 from .sampling import statistics_folders
 from .types import CodeIO, DirectionIO, GeneratorIO, InversionBatch, InversionIO
@@ -71,9 +73,22 @@ class FindDirections(io.ComfyNode):
         )
 
     @classmethod
-    def fingerprint_inputs(cls, **_inputs: Any) -> bool:
+    def validate_inputs(cls, scorer: str | None = None) -> bool | str:
+        """In place of the host's check of the list, so that a file that is gone is explained."""
+        try:
+            scorer_source(scorer or DEMO)
+        except ChunkyError as error:
+            return str(error)
+        return True
+
+    @classmethod
+    def fingerprint_inputs(cls, scorer: str | None = None, **_inputs: Any) -> str:
         """A sheet that wasn't drawn is no result for a node that is linked to it later."""
-        return output_is_used(SHEET)
+        try:
+            judge = stamp(scorer_source(scorer or DEMO))
+        except ChunkyError as error:
+            judge = str(error)  # execute says it
+        return f"{output_is_used(SHEET)} {judge}"
 
     @classmethod
     def execute(

@@ -25,7 +25,7 @@ from ..editing.scorers import load_scorer
 from ..errors import InvalidInputError
 from ..generator.generator import Generator
 from ..generator.sampling import sample_codes
-from ..generator.spaces import Direction, LatentCode
+from ..generator.spaces import SPACES, Direction, LatentCode
 from ..generator.statistics import GeneratorStatistics, cache_folder, statistics
 from ..images import save_image
 from ..inversion import load_inversion
@@ -94,6 +94,9 @@ def add_example_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--codes", type=Path, metavar="PATH", help=f"that --scores belongs to: {what}")
     parser.add_argument(
+        "--space", choices=SPACES, help="of codes in files of other tools; default: told by their size"
+    )
+    parser.add_argument(
         "--scorer", default="demo", help="else: 'demo', or an ONNX file that scores random pictures"
     )
     parser.add_argument("--attribute", default="smile", help="of the scorer; default: %(default)s")
@@ -151,9 +154,7 @@ def find(
 def _of_groups(generator: Generator, options: argparse.Namespace, known: GeneratorStatistics) -> Direction:
     if options.with_it is None or options.without_it is None:
         raise InvalidInputError("--method groups needs --with and --without, a folder of pictures each")
-    codes = codes_of_groups(
-        generator, [options.with_it, options.without_it], known, options.samples, options.seed
-    )
+    codes = _codes(generator, [options.with_it, options.without_it], options, known)
     layers = _layers(generator, options.layers, codes)
     with_it, without_it = codes
     return direction_from_groups(generator, with_it, without_it, options.name or GROUPS, layers, known)
@@ -175,9 +176,15 @@ def _of_scores(generator: Generator, options: argparse.Namespace, known: Generat
     if seeds:
         codes = LatentCode("w", sample_codes(generator, seeds))
     else:
-        (codes,) = codes_of_groups(generator, [options.codes], known, options.samples, options.seed)
+        (codes,) = _codes(generator, [options.codes], options, known)
     layers = _layers(generator, options.layers, [codes])
     return direction_from_scores(generator, codes, scores, options.name or SCORES, layers, known)
+
+
+def _codes(
+    generator: Generator, paths: Sequence[Path], options: argparse.Namespace, known: GeneratorStatistics
+) -> list[LatentCode]:
+    return codes_of_groups(generator, paths, known, options.samples, options.seed, options.space)
 
 
 def _layers(generator: Generator, text: str, codes: Sequence[LatentCode]) -> tuple[int, ...]:

@@ -22,11 +22,17 @@ from .progress import progress_bar
 
 
 def codes_of_groups(
-    generator: Generator, paths: Sequence[Path], known: GeneratorStatistics, samples: int, seed: int
+    generator: Generator,
+    paths: Sequence[Path],
+    known: GeneratorStatistics,
+    samples: int,
+    seed: int,
+    space: str | None = None,
 ) -> list[LatentCode]:
     """The codes of each path: of the pictures or inversions in a folder, or those in one file, a picture, an inversion
     or codes of any tool.
 
+    samples, seed: as in `codes_of_pictures`. space: of codes of other tools, None = told by their size.
     Raises a ChunkyError for what can't be opened, and for folders without pictures.
     """
     files = [_files(path) for path in paths]
@@ -37,7 +43,7 @@ def codes_of_groups(
         with progress_bar("reading pictures") as show:
             read = list(codes_of_pictures(generator, given, known, samples=samples, seed=seed, callback=show))
     return [
-        _stored(generator, group) if drawn is None else read.pop(0)
+        _stored(generator, group, space) if drawn is None else read.pop(0)
         for group, drawn in zip(files, pictures, strict=True)
     ]
 
@@ -106,9 +112,9 @@ def _pictures(files: Sequence[Path]) -> Tensor:
     return torch.cat(found)
 
 
-def _stored(generator: Generator, files: Sequence[Path]) -> LatentCode:
+def _stored(generator: Generator, files: Sequence[Path], space: str | None) -> LatentCode:
     if len(files) == 1 and not is_saved_inversion(files[0]):
-        return load_latent(generator, files[0])
+        return load_latent(generator, files[0], space)
     try:
         return codes_of_inversions(generator, [load_inversion(file) for file in files])
     except ChunkyError as error:
