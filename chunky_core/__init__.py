@@ -25,9 +25,26 @@ if TYPE_CHECKING:
     )
     from .callbacks import Callback
     from .checkpoints import load_generator, save_generator
-    from .compositing import composite, fill_region, poisson_blend, refine_boundaries, render
+    from .compositing import (
+        Renderings,
+        composite,
+        composite_series,
+        fill_region,
+        poisson_blend,
+        refine_boundaries,
+        render,
+    )
     from .compositing.incremental import append_step, next_photo, replay
-    from .editing import edit, load_directions, parse_edit, save_directions
+    from .editing import (
+        change_edits,
+        describe_edits,
+        edit,
+        load_directions,
+        parse_edit,
+        parse_strengths,
+        save_directions,
+        strength_series,
+    )
     from .editing.discovery import (
         codes_of_inversions,
         codes_of_pictures,
@@ -92,6 +109,7 @@ __all__ = [
     "LossConfig",
     "NamedLabels",
     "ProjectionConfig",
+    "Renderings",
     "SegmentCode",
     "SegmentFit",
     "SegmentMasks",
@@ -102,10 +120,13 @@ __all__ = [
     "append_step",
     "average_landmarks",
     "calibrate",
+    "change_edits",
     "choose_face",
     "codes_of_inversions",
     "codes_of_pictures",
     "composite",
+    "composite_series",
+    "describe_edits",
     "detect_faces",
     "direction_from_groups",
     "direction_from_scores",
@@ -128,6 +149,7 @@ __all__ = [
     "metrics",
     "next_photo",
     "parse_edit",
+    "parse_strengths",
     "paste_back",
     "plot_losses",
     "poisson_blend",
@@ -152,6 +174,7 @@ __all__ = [
     "segments_from_label_map",
     "segments_from_masks",
     "single_segment",
+    "strength_series",
     "tune",
 ]
 _ROOMS = {  # where names come from; as above, for those who run it
@@ -162,9 +185,15 @@ _ROOMS = {  # where names come from; as above, for those who run it
     ),
     "callbacks": ("Callback",),
     "checkpoints": ("load_generator", "save_generator"),
-    "compositing": ("composite", "fill_region", "poisson_blend", "refine_boundaries", "render"),
+    "compositing": (
+        *("Renderings", "composite", "composite_series", "fill_region", "poisson_blend", "refine_boundaries"),
+        "render",
+    ),
     "compositing.incremental": ("append_step", "next_photo", "replay"),
-    "editing": ("edit", "load_directions", "parse_edit", "save_directions"),
+    "editing": (
+        *("change_edits", "describe_edits", "edit", "load_directions", "parse_edit", "parse_strengths"),
+        *("save_directions", "strength_series"),
+    ),
     "editing.discovery": (
         *("codes_of_inversions", "codes_of_pictures", "direction_from_groups", "direction_from_scores"),
         *("feature_directions", "ganspace_directions", "scored_samples", "sefa_directions"),

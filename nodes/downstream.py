@@ -19,6 +19,7 @@ from .editing import edit_along
 from .host import RunningNode, running_node
 
 Node = Mapping[str, Any]  # of a prompt in the API format
+LIST = "ChunkyGAN_EditList"
 EDIT, REFINE, FILL = "ChunkyGAN_LatentEdit", "ChunkyGAN_RefineBoundaries", "ChunkyGAN_FillRegion"
 LOAD = "ChunkyGAN_LoadDirection"
 
@@ -68,6 +69,8 @@ def _names_after(
             if inputs.get("enabled") is True:
                 _check(inputs.get("segments"), known)
                 _check_direction(inputs, prompt, generator)
+            yield known
+        elif kind == LIST:
             yield known
         elif kind == REFINE:
             _check(inputs.get("names"), known)

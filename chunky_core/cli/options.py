@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..compositing import CompositeMode, KeepDetail, Replace
 from ..devices import usable_device
-from ..editing import load_directions, parse_edit
+from ..editing import load_directions, parse_edit, parse_strengths
 from ..editing.directions import UNITS
 from ..editing.stored_directions import ARRANGEMENTS
 from ..errors import InvalidInputError
@@ -45,8 +45,15 @@ def add_job_options(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="SEGMENT:DIRECTION=STRENGTH",
-        help="for example mouth:smile=2 or eyes:gaze=-1.5; may be given several times; without one composite.png is "
-        "the photo",
+        help="for example mouth:smile=2, eyes:gaze=-1.5 or, of the layers 4 to 7 alone, mouth:smile[4-7]=2; may be "
+        "given several times; without one composite.png is the photo",
+    )
+    parser.add_argument(
+        "--strengths",
+        default="",
+        metavar="LIST",
+        help="draw the last edit at several strengths, too, side by side in strengths.png: --strengths=-2,-1,0,1,2 or "
+        "--strengths=-2..2/5, which means the same",
     )
     parser.add_argument(
         "--out",
@@ -212,7 +219,8 @@ def job_from_options(
         generator=generator,
         photo=photo,
         segments=segments,
-        edits=tuple(parse_edit(text, directions) for text in options.edit),
+        edits=tuple(parse_edit(text, directions, drawn_by=generator) for text in options.edit),
+        strengths=_strengths(options),
         config=_config(options),
         preset=options.preset,
         tuning=_tuning(options),
@@ -224,6 +232,17 @@ def job_from_options(
         start=None if options.start is None else opened_start(generator, options.start),
         profile=profile,
     )
+
+
+def _strengths(options: argparse.Namespace) -> tuple[float, ...]:
+    """Of the strip; () for none."""
+    if not options.strengths:
+        return ()
+    if not options.edit:
+        raise InvalidInputError(
+            "--strengths are those of the last --edit; add one, as in --edit mouth:smile=1"
+        )
+    return parse_strengths(options.strengths)
 
 
 def opened_start(generator: Generator, path: Path) -> Inversion | LatentCode:

@@ -36,7 +36,7 @@ def read_directions(path: Path) -> list[StoredDirection]:
     damaged or holds anything else than directions.
     """
     if path.suffix.lower() in TEXTS:
-        return _presets(path)
+        return read_channels(path, path.suffix.lower())
     container = _numpy_container(path)
     if container:
         arrays: Any = read_npy(path) if container == "npy" else read_npz(path)
@@ -46,7 +46,11 @@ def read_directions(path: Path) -> list[StoredDirection]:
         return _of_content(content, path.stem)
 
 
-def _presets(path: Path) -> list[StoredDirection]:
+def read_channels(path: Path, suffix: str) -> list[StoredDirection]:
+    """Presets of StyleSpace in a text. suffix: one of TEXTS, which says how to read it.
+
+    Raises MissingWeightsError, UnsupportedCheckpointError or InvalidInputError.
+    """
     with mapped(path) as data:
         if len(data) > MAX_BYTES:
             raise UnsupportedCheckpointError(f"it has {len(data)} bytes; expected a list of channels")
@@ -54,9 +58,9 @@ def _presets(path: Path) -> list[StoredDirection]:
             text = str(data, "utf-8-sig")
         except UnicodeDecodeError as error:
             raise UnsupportedCheckpointError(f"it is no text in UTF-8 ({error.reason})") from error
-    if path.suffix.lower() == ".json":
+    if suffix == ".json":
         return list(presets_of_json(text, path.stem))
-    return list(presets_of_text(text, path.stem, lenient=path.suffix.lower() == ".py"))
+    return list(presets_of_text(text, path.stem, lenient=suffix == ".py"))
 
 
 def _numpy_container(path: Path) -> str:
