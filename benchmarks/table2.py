@@ -51,7 +51,7 @@ ARMS: dict[str, dict[str, Any]] = {
     BASELINE: {"whole": True, "space": "w", **ADAM},
     "W+": {"whole": True, "space": "w+", **ADAM},
     "ours": {"preset": "good"},
-    "ours, λ_reg": {"space": "w+", "coarse": 0.5, "lambda_reg": 1.0, **ADAM},
+    "ours, λ_reg": {"space": "w+", "num_steps": 50, "coarse": 0.5, "lambda_reg": 1.0},
 }
 SAMPLES = 200  # of the generator, for the deviation of each score
 

@@ -29,9 +29,9 @@ FIGURES = "attribute_figures.json"
 class AttributesConfig:
     """portraits, photos: how many are drawn; of each photo the generator draws two. batch: pictures in a step."""
 
-    portraits: int = 8000
-    photos: int = 1600
-    steps: int = 1500
+    portraits: int = 4000
+    photos: int = 800
+    steps: int = 330
     batch: int = 32
     seed: int = 0
 
