@@ -47,6 +47,16 @@ if TYPE_CHECKING:
         strength_series,
     )
     from .editing.channels import ChannelSearchConfig, SegmentChannel, channel_direction, segment_channels
+    from .editing.discovery import (
+        codes_of_inversions,
+        codes_of_pictures,
+        direction_from_groups,
+        direction_from_scores,
+        feature_directions,
+        ganspace_directions,
+        scored_samples,
+        sefa_directions,
+    )
     from .editing.scorers import load_scorer
     from .evaluation import metrics
     from .evaluation.calibration import CalibrationConfig, calibrate
@@ -84,6 +94,7 @@ if TYPE_CHECKING:
     )
     from .segments.face_mesh import read_face_landmarks, segment_face
     from .visualization.curves import plot_losses
+    from .visualization.direction_sheet import direction_sheet
 
 __version__ = "0.1.0"  # and in pyproject.toml
 __all__ = [
@@ -116,16 +127,23 @@ __all__ = [
     "channel_direction",
     "change_edits",
     "choose_face",
+    "codes_of_inversions",
+    "codes_of_pictures",
     "composite",
     "composite_series",
     "describe_edits",
     "detect_faces",
+    "direction_from_groups",
+    "direction_from_scores",
+    "direction_sheet",
     "edit",
     "errors",
     "faces_from_landmarks",
+    "feature_directions",
     "fill_region",
     "fit_report",
     "harmonize",
+    "ganspace_directions",
     "inversion_from_code",
     "landmarks_in_crop",
     "load_directions",
@@ -157,6 +175,8 @@ __all__ = [
     "save_inversion",
     "save_label_map",
     "segment_channels",
+    "scored_samples",
+    "sefa_directions",
     "segment_face",
     "segments_from_label_map",
     "segments_from_masks",
@@ -180,6 +200,10 @@ _ROOMS = {  # where names come from; as above, for those who run it
     "editing": (
         *("change_edits", "describe_edits", "edit", "load_directions", "parse_edit", "parse_strengths"),
         *("save_directions", "strength_series"),
+    ),
+    "editing.discovery": (
+        *("codes_of_inversions", "codes_of_pictures", "direction_from_groups", "direction_from_scores"),
+        *("feature_directions", "ganspace_directions", "scored_samples", "sefa_directions"),
     ),
     "editing.scorers": ("load_scorer",),
     "editing.channels": ("ChannelSearchConfig", "SegmentChannel", "channel_direction", "segment_channels"),
@@ -210,6 +234,7 @@ _ROOMS = {  # where names come from; as above, for those who run it
     ),
     "segments.face_mesh": ("read_face_landmarks", "segment_face"),
     "visualization.curves": ("plot_losses",),
+    "visualization.direction_sheet": ("direction_sheet",),
 }
 _HOMES = {name: room for room, names in _ROOMS.items() for name in names}
 _MODULES = ("errors", "metrics")  # which are offered as they are

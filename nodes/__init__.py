@@ -19,6 +19,7 @@ from . import (
     face_segments,
     face_sources,
     fill,
+    find_directions,
     generators,
     harmonize,
     inversion_files,
@@ -60,6 +61,7 @@ THEMES = (
     edit_list,
     segment_channels,
     harmonize,
+    find_directions,
     fill,
     compositing,
     steps,
@@ -76,6 +78,7 @@ class ChunkyGANExtension(ComfyExtension):
         face_sources.register_folders()
         generators.register_folders()
         direction_sources.register_folders()
+        calibration.register_folders()
         losses.register_folders()
         calibration.register_folders()
         mask_sources.register_folders()
