@@ -25,6 +25,7 @@ from ..chunky_core.errors import InvalidInputError
 from ..chunky_core.generator.generator import Generator
 from ..chunky_core.images import to_uint8
 from ..chunky_core.images.levels import EXACT, GRAY_DIVISOR, LEVEL_DIVISORS
+from ..chunky_core.wording import counted
 
 PREVIEW_SIZE = 512  # longest side in pixels of a live preview
 GRID_TOLERANCE = EXACT  # in 8-bit grey levels
@@ -206,7 +207,9 @@ def per_photo(records: tuple, count: int, what: str) -> tuple:
         return records
     if len(records) == 1:
         return records * count
-    raise InvalidInputError(f"{len(records)} {what} for {count} photos; give one for all, or one for each")
+    raise InvalidInputError(
+        f"{len(records)} {what} for {counted(count, 'photo')}; give one for all, or one for each"
+    )
 
 
 def step_reporter(index: int = 0, count: int = 1) -> Callback:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -185,8 +186,6 @@ LINKED = {"loaded_direction": ["load", 0], "direction": "gone"}
 def test_what_does_not_fit_is_found_before_the_projection(
     pack: Pack, tiny: Any, edit: dict[str, Any], load: dict[str, Any], words: str | None
 ) -> None:
-    import sys
-
     graph = prompt(**edit)
     graph["load"]["inputs"] |= load
     graph["elsewhere"] = {"class_type": "PrimitiveInt", "inputs": {"value": 1}}

@@ -99,6 +99,7 @@ class Job:
         own["path"] = folder / INVERSION
         if self.original is not None:
             own["alignment"] = self.original.crop.alignment
+            own["marks"] = self.original.made_by
         task: PhotoTask
         if self.preset:
             task = PresetTask(preset=self.preset, loss=config.loss, seed=config.seed, **own)

@@ -9,6 +9,7 @@ from typing import get_args
 
 from safetensors import safe_open
 
+from ..checks import as_path
 from ..errors import ChunkyError, InvalidInputError
 from ..generator.generator import Generator
 from ..generator.spaces import Direction
@@ -119,7 +120,8 @@ class _Scale:
 
 
 def _opened(source: str | Path) -> tuple[Path, list[StoredDirection]]:
-    path = DEMO_DIRECTIONS if source == "demo" else Path(source)
+    is_demo = isinstance(source, str) and source == "demo"
+    path = DEMO_DIRECTIONS if is_demo else as_path(source, "the file of directions")
     if path.suffix.lower() not in SUFFIXES:
         raise InvalidInputError(f"{path} is no direction file; expected one of {', '.join(SUFFIXES)}")
     try:
