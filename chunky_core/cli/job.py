@@ -33,9 +33,9 @@ class Job:
     """What to do: photo [1,3,H,W] in [-1,1] of the generator's resolution, its segments, the edits in order.
 
     config: of the projections; preset: of that by segments, "" = as the config says. tuning: None = the weights stay.
-    replace, keep_detail, mode: of `composite`. resume: go on with what an earlier run left in the folder, where it
-    left something. start: codes that the projections set out from. profile: an ICC profile of RGB, which composite and
-    reconstruction get. original: what the photo was cut from, where it was.
+    replace, keep_detail, mode, follow: of `composite`. resume: go on with what an earlier run left in the folder, where
+    it left something. start: codes that the projections set out from. profile: an ICC profile of RGB, which composite
+    and reconstruction get. original: what the photo was cut from, where it was.
     """
 
     generator: Generator
@@ -49,6 +49,7 @@ class Job:
     replace: Replace = "edited segments"
     keep_detail: KeepDetail = "keep and move"
     mode: CompositeMode = "seam only"
+    follow: bool = False
     resume: bool = False
     start: Inversion | LatentCode | None = None
     profile: bytes | None = None

@@ -42,7 +42,14 @@ class Results:
 def write_pictures(job: Job, folder: Path, results: Results) -> dict:
     """Write the pictures; returns the figures."""
     final = results.final
-    edited = composite(job.generator, final, replace=job.replace, keep_detail=job.keep_detail, mode=job.mode)
+    edited = composite(
+        job.generator,
+        final,
+        replace=job.replace,
+        keep_detail=job.keep_detail,
+        mode=job.mode,
+        follow=job.follow,
+    )
     reconstructions = reconstructed(job, results)
     figures = {
         **fit_figures(job, final, reconstructions),

@@ -20,12 +20,15 @@ from ..segments.blend import blend
 from ..segments.masks import SMALLEST_WEIGHT, grow, mask_box
 from ..segments.segment_masks import SegmentMasks
 from .detail import KeepDetail, check_keep_detail, with_detail
+from .followed_masks import FollowedMasks, MaskFollower, with_followed_masks
+from .label_transfer import transferred_labels
 from .modes import CloneMode, check_mode, seamless_clone
 from .poisson import poisson_blend
-from .render import draw_segment, render_segments
+from .render import draw_segment, render_segment, render_segments
 from .replacement import Replace, restrict_to_replaced
 from .screened_blend import confirmed_offset, screen_for
 from .segment_seams import SoftBoundary, poisson_blend_segments, shift_segment_colors
+from .uncovered import inpainted_part
 
 CompositeMode = Literal["full", "seam only", "colour shift only", "soft blend", "as needed"]
 COMPOSITE_MODES: tuple[CompositeMode, ...] = get_args(CompositeMode)
@@ -45,6 +48,7 @@ def composite(
     mixed: bool = False,
     band: int = 8,
     between: bool = False,
+    follow: bool | MaskFollower = False,
 ) -> Tensor:
     """[1,3,H,W]: the photo with its edited segments, their seams removed.
 
@@ -57,25 +61,35 @@ def composite(
     the edit with the seam (docs/compositing.md). between: the borders between replaced segments
     count, too: their seams are solved for together with that toward the photo (`poisson_blend_segments`), or each
     segment's colours are shifted by one offset so that they fit each other and the photo (`shift_segment_colors`).
+    follow: masks go where the edits take what they show, and what is uncovered is drawn (`with_followed_masks`), for
+    edits that move outlines; unedited neighbours may change, static pixels don't. True = `transferred_labels` tells
+    where that is; something else that tells it may be given.
     Where nothing is replaced the photo's numbers are returned as they are. Without a photo (see `render`) the
     result keeps its own colours, or its mean colour with `between` in full. Raises what `render` raises, and
     InvalidInputError for an unknown choice and a band under 1.
     """
     _check(mode, band, keep_detail)
     check_same_generator(generator, inversion)
-    part = restrict_to_replaced(inversion, replace)
+    followed = FollowedMasks(inversion, {}, frozenset())
+    if follow:
+        followed = with_followed_masks(generator, inversion, transferred_labels if follow is True else follow)
+    part = restrict_to_replaced(followed.inversion, replace)
     if part is None:
         return inversion.backdrop().clone()
     detailed = keep_detail != "off" and part.photo is not None
     if detailed:
-        renderings, boxes = _renderings_with_detail(generator, part, move=keep_detail == "keep and move")
+        renderings, boxes = _renderings_with_detail(
+            generator, part, followed, move=keep_detail == "keep and move"
+        )
     else:
         renderings, boxes = render_segments(generator, part, margin=1)
+    if followed.uncovered and part.photo is not None:
+        renderings = _with_inpainting(generator, part, followed, renderings, boxes)
     if mode == "soft blend":
         return blend(part.backdrop(), part.masks, renderings, boxes)
     removal = _SeamRemoval(mode, mixed and part.photo is not None, band, "half" if detailed else "soft")
     backdrop = part.backdrop()
-    if mode == "as needed" and not detailed and part.photo is not None:
+    if mode == "as needed" and not (detailed or follow) and part.photo is not None:
         renderings, backdrop = _fitted_to_photo(generator, part, renderings)
     if between and len(part.segments) > 1:
         return _blend_together(backdrop, part.masks, renderings, boxes, removal)
@@ -167,24 +181,58 @@ def _fitted_to_photo(
 
 
 def _renderings_with_detail(
-    generator: Generator, inversion: Inversion, *, move: bool
+    generator: Generator, inversion: Inversion, followed: FollowedMasks, *, move: bool
 ) -> tuple[list[Tensor], list[Box]]:
-    """Every segment's edited rendering with its photo's detail, and where it lies; without edits it is the photo."""
+    """Every segment's edited rendering with its photo's detail, and where it lies; without edits it is the photo.
+
+    followed: tells where the photo shows the segments, if that isn't where their masks are.
+    """
     photo, masks = inversion.backdrop(), inversion.masks
     scale = max(1.0, max(photo.shape[-2:]) / 256)
     renderings, boxes = [], []
     generators = segment_generators(generator, inversion)
     for own, segment in zip(generators, inversion.segments, strict=True):
-        box = mask_box(segment.mask, margin=round(_CONTEXT * scale))
+        shown = followed.before.get(segment.name)
+        is_moved = shown is not None and segment.name not in followed.uncovered
+        extent = torch.maximum(segment.mask, shown) if is_moved else segment.mask
+        box = mask_box(extent, margin=round(_CONTEXT * scale))
         image = photo[..., box.top : box.bottom, box.left : box.right]
         edits = [edit for edit in applicable_edits(masks, segment.name, inversion.edits) if edit.has_effect]
         if edits:
             plain = draw_segment(own, inversion, segment, [], box).to(photo)
             edited = draw_segment(own, inversion, segment, edits, box).to(photo)
-            image = with_detail(image, plain, edited, move=move, scale=scale)
+            part = None if shown is None else shown[..., box.top : box.bottom, box.left : box.right]
+            image = with_detail(image, plain, edited, move=move, scale=scale, part=part)
         renderings.append(image)
         boxes.append(box)
     return renderings, boxes
+
+
+def _with_inpainting(
+    generator: Generator,
+    part: Inversion,
+    followed: FollowedMasks,
+    renderings: Sequence[Tensor],
+    boxes: Sequence[Box],
+) -> list[Tensor]:
+    """The renderings, and in the place of uncovered parts the photo inpainted where that tells it better."""
+    photo = part.backdrop()
+    scale = max(1.0, max(photo.shape[-2:]) / 256)
+    found = []
+    for segment, rendering, box in zip(part.segments, renderings, boxes, strict=True):
+        image = None
+        if segment.name in followed.uncovered:
+            near = mask_box(segment.mask, margin=round(2 * _CONTEXT * scale))
+            inside = (..., slice(near.top, near.bottom), slice(near.left, near.right))
+            plain = render_segment(generator, part, segment, [], near)
+            known, mask = followed.before[segment.name].to(photo), segment.mask.to(photo)
+            image = inpainted_part(photo[inside], plain, known[inside], mask[inside], scale)
+        if image is None:
+            found.append(rendering)
+        else:
+            top, left, bottom, right = box.within(near)
+            found.append(image[..., top:bottom, left:right])
+    return found
 
 
 def _extended(
