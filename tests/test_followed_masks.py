@@ -182,33 +182,29 @@ def ramp(size: int = 40) -> Tensor:
     return torch.linspace(-0.8, 0.8, size).expand(1, 3, size, size).clone()
 
 
-@pytest.mark.parametrize(("error", "inpaints"), [(0.5, True), (0.0, False)])
-def test_a_part_is_inpainted_where_that_tells_its_rim_better_than_the_rendering(
-    error: float, inpaints: bool
-) -> None:
+def test_a_part_is_continued_over_what_is_uncovered_and_only_there() -> None:
     photo, mask = ramp(), torch.zeros(1, 1, 40, 40)
     mask[..., 15:21, 15:21] = 1
     shown = torch.where(mask > 0, 1.0, photo)  # something else was before it
-    filled = inpainted_part(shown, photo + error, 1 - mask, mask)
-    assert (filled is not None) == inpaints
-    if filled is not None:
-        assert (filled - photo).abs()[mask.expand_as(photo) > 0].max() < 0.1
-        assert (filled - photo).abs()[mask.expand_as(photo) == 0].max() <= 1 / 255 + 1e-6
+    filled = inpainted_part(shown, 1 - mask, mask)
+    assert filled is not None
+    assert (filled - photo).abs().max() < 0.1
+    assert torch.equal(filled[(mask == 0).expand_as(photo)], photo[(mask == 0).expand_as(photo)])
 
 
-def test_nothing_is_inpainted_from_a_part_of_which_hardly_anything_is_known() -> None:
+def test_nothing_is_continued_of_which_hardly_anything_is_known() -> None:
     photo, mask = ramp(), torch.zeros(1, 1, 40, 40)
     mask[..., 15:21, 15:21] = 1
-    assert inpainted_part(photo, photo + 1, torch.zeros_like(mask), mask) is None
+    assert inpainted_part(photo, torch.zeros_like(mask), mask) is None
     beside = torch.zeros_like(mask)
     beside[..., 14, 14:18] = 1
-    assert inpainted_part(photo, photo + 1, beside, mask) is None
+    assert inpainted_part(photo, beside, mask) is None
 
 
 def test_matches_lead_to_where_features_came_from() -> None:
-    features = torch.randn(1, 8, 30, 40, generator=torch.Generator().manual_seed(0))
+    features = torch.randn(1, 8, 20, 60, generator=torch.Generator().manual_seed(0))
     found = nearest_matches(features, features.roll((2, -3), dims=(2, 3)))
-    inside = (..., slice(REACH, -REACH), slice(REACH, -REACH))
+    inside = (..., slice(3, -3), slice(4, -4))
     assert (found[:, 0][inside] == 3).all() and (found[:, 1][inside] == -2).all()
     far = nearest_matches(features, features.roll(REACH + 3, dims=3))
     assert far.square().sum(dim=1).sqrt().max() <= REACH

@@ -24,7 +24,7 @@ from .followed_masks import FollowedMasks, MaskFollower, with_followed_masks
 from .label_transfer import transferred_labels
 from .modes import CloneMode, check_mode, seamless_clone
 from .poisson import poisson_blend
-from .render import draw_segment, render_segment, render_segments
+from .render import draw_segment, render_segments
 from .replacement import Replace, restrict_to_replaced
 from .screened_blend import confirmed_offset, screen_for
 from .segment_seams import SoftBoundary, poisson_blend_segments, shift_segment_colors
@@ -84,7 +84,7 @@ def composite(
     else:
         renderings, boxes = render_segments(generator, part, margin=1)
     if followed.uncovered and part.photo is not None:
-        renderings = _with_inpainting(generator, part, followed, renderings, boxes)
+        renderings = _with_inpainting(part, followed, renderings, boxes)
     if mode == "soft blend":
         return blend(part.backdrop(), part.masks, renderings, boxes)
     removal = _SeamRemoval(mode, mixed and part.photo is not None, band, "half" if detailed else "soft")
@@ -193,8 +193,9 @@ def _renderings_with_detail(
     generators = segment_generators(generator, inversion)
     for own, segment in zip(generators, inversion.segments, strict=True):
         shown = followed.before.get(segment.name)
-        is_moved = shown is not None and segment.name not in followed.uncovered
-        extent = torch.maximum(segment.mask, shown) if is_moved else segment.mask
+        extent = segment.mask
+        if shown is not None and segment.name not in followed.uncovered:
+            extent = torch.maximum(extent, shown)
         box = mask_box(extent, margin=round(_CONTEXT * scale))
         image = photo[..., box.top : box.bottom, box.left : box.right]
         edits = [edit for edit in applicable_edits(masks, segment.name, inversion.edits) if edit.has_effect]
@@ -209,13 +210,9 @@ def _renderings_with_detail(
 
 
 def _with_inpainting(
-    generator: Generator,
-    part: Inversion,
-    followed: FollowedMasks,
-    renderings: Sequence[Tensor],
-    boxes: Sequence[Box],
+    part: Inversion, followed: FollowedMasks, renderings: Sequence[Tensor], boxes: Sequence[Box]
 ) -> list[Tensor]:
-    """The renderings, and in the place of uncovered parts the photo inpainted where that tells it better."""
+    """The renderings, and in the place of uncovered parts the photo inpainted, where enough of it is known."""
     photo = part.backdrop()
     scale = max(1.0, max(photo.shape[-2:]) / 256)
     found = []
@@ -224,9 +221,8 @@ def _with_inpainting(
         if segment.name in followed.uncovered:
             near = mask_box(segment.mask, margin=round(2 * _CONTEXT * scale))
             inside = (..., slice(near.top, near.bottom), slice(near.left, near.right))
-            plain = render_segment(generator, part, segment, [], near)
             known, mask = followed.before[segment.name].to(photo), segment.mask.to(photo)
-            image = inpainted_part(photo[inside], plain, known[inside], mask[inside], scale)
+            image = inpainted_part(photo[inside], known[inside], mask[inside], scale)
         if image is None:
             found.append(rendering)
         else:

@@ -18,11 +18,11 @@ from .gaussian import gaussian_blur
 from .render import draw_segment
 
 MATCHED = (32, 64, 128)  # resolutions of the features that find where a pixel came from,
-COMPARED = (64, 128)  # and of those that tell which of the ways there explains the edit
+COMPARED = (32, 64, 128)  # and of those that tell which of the ways there explains the edit
 GRID, FINE_GRID = 64, 128  # longer sides of the grids on which they do so
-REACH = 10  # cells of GRID: the farthest that a pixel is looked for
+REACH = 24  # cells of GRID: the farthest that a pixel is looked for
 # Squared distances of features; each resolution's have variance 1.
-REACH_PENALTY = 0.1  # of a match at the end of the reach
+WAY_PENALTY = 0.01  # of a match, for each cell of its way
 FLOW_PENALTY, MATCH_PENALTY = 0.05, 0.2  # what a motion and a match must explain beyond stillness
 CHOICE_WIDTH = 0.05  # of the decision between them
 COLOR_SIGMAS = (1.0, 3.0, 8.0)  # in pixels of 256, of the colors that stand for features where there are none
@@ -37,9 +37,9 @@ def transferred_labels(
     own: the generator as it draws the segment, see `segment_generators`. The parts are the inversion's segments in
     order, and the static part. Each pixel has the labels of where it came from in the plain picture; three ways there
     are compared by the generator's own features at 64 and 128 pixels: it stayed, it came along the optical flow
-    (`optical_flow`), or it is the nearest match of features at 32 to 128 pixels within 10/64 of the longer side. The
+    (`optical_flow`), or it is the nearest match of features at 32 to 128 pixels within 24/64 of the longer side. The
     match tells what an edit uncovers, which no flow leads to. Generators without such features (StyleGAN3) choose
-    between stillness and flow, by blurred colors. Farther than twice that reach from the segment's mask, all stays.
+    between stillness and flow, by blurred colors. Farther than that from the segment's mask nothing is matched.
     """
     masks = inversion.masks
     labels = torch.cat([masks.masks, masks.static]).movedim(1, 0)
@@ -76,7 +76,7 @@ def _standardized(
     longest = min(longest, max(chosen))
     largest = plain[max(chosen)]
     ratio = longest / max(largest.shape[-2:])
-    size = [round(side * ratio) for side in largest.shape[-2:]]
+    size = round(largest.shape[-2] * ratio), round(largest.shape[-1] * ratio)
     stacks: tuple[list[Tensor], list[Tensor]] = ([], [])
     for resolution in chosen:
         mean = plain[resolution].mean(dim=(2, 3), keepdim=True)
@@ -86,10 +86,10 @@ def _standardized(
     return torch.cat(stacks[0], dim=1), torch.cat(stacks[1], dim=1)
 
 
-def _resized(values: Tensor, size: Sequence[int]) -> Tensor:
+def _resized(values: Tensor, size: tuple[int, int]) -> Tensor:
     if values.shape[-1] > size[-1]:
-        return F.adaptive_avg_pool2d(values, list(size))
-    return F.interpolate(values, list(size), mode="bilinear", align_corners=False)
+        return F.adaptive_avg_pool2d(values, size)
+    return F.interpolate(values, size, mode="bilinear", align_corners=False)
 
 
 def _colors(picture: Tensor) -> Tensor:
@@ -101,7 +101,7 @@ def _matched(plain: Tensor, edited: Tensor, mask: Tensor, size: Size | tuple[int
     """The motion [1,2,H,W] in pixels from each pixel of the edited picture to its nearest match in the plain one."""
     height, width = plain.shape[-2:]
     coarse = F.adaptive_max_pool2d(mask.to(plain), [height, width])
-    box = mask_box(coarse, margin=2 * REACH)
+    box = mask_box(coarse, margin=REACH)
     near = (..., slice(box.top, box.bottom), slice(box.left, box.right))
     motion = plain.new_zeros(1, 2, height, width)
     motion[near] = nearest_matches(plain[near], edited[near])
@@ -122,9 +122,9 @@ def nearest_matches(plain: Tensor, edited: Tensor) -> Tensor:
     known, wanted = plain[0].flatten(1).T, edited[0].flatten(1).T
     found = []
     for some, at in zip(wanted.split(width), places.split(width), strict=True):  # a row at a time
-        away = torch.cdist(at, places) / REACH
-        distance = torch.cdist(some, known).square() + REACH_PENALTY * away.square()
-        found.append(distance.masked_fill(away > 1, torch.inf).argmin(dim=1))
+        away = torch.cdist(at, places)
+        distance = torch.cdist(some, known).square() + WAY_PENALTY * away
+        found.append(distance.masked_fill(away > REACH, torch.inf).argmin(dim=1))
     ways = places[torch.cat(found)] - places
     return ways.T.reshape(1, 2, height, width)
 
