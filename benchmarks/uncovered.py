@@ -36,7 +36,7 @@ from benchmarks.timing import markdown
 from chunky_core.checkpoints import load_generator
 from chunky_core.compositing import composite, transferred_labels, with_followed_masks
 from chunky_core.compositing.flow import backward_warp, optical_flow
-from chunky_core.compositing.render import draw_segment
+from chunky_core.compositing.segment_drawing import draw_segment
 from chunky_core.compositing.uncovered import inpainted_part
 from chunky_core.demo.photos import BEYOND, Photo, demo_photo
 from chunky_core.demo.portraits import INDEX, PARTS
@@ -160,7 +160,7 @@ class Bench:
         yield "unmoved", (composite(self.generator, edited, mode="as needed"), process_time() - start)
         for fill, title in FILLS.items():
             start = process_time()
-            with patch("chunky_core.compositing.composite.inpainted_part", filling(fill)):
+            with patch("chunky_core.compositing.uncovered.inpainted_part", filling(fill)):
                 picture = composite(self.generator, edited, mode="as needed", follow=lambda *_: labels)
             yield title, (picture, process_time() - start)
 

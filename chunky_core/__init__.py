@@ -25,8 +25,26 @@ if TYPE_CHECKING:
     )
     from .callbacks import Callback
     from .checkpoints import load_generator, save_generator
-    from .compositing import composite, fill_region, poisson_blend, refine_boundaries, render
-    from .editing import edit, load_directions, parse_edit
+    from .compositing import (
+        Renderings,
+        composite,
+        composite_series,
+        fill_region,
+        poisson_blend,
+        refine_boundaries,
+        render,
+    )
+    from .compositing.incremental import append_step, next_photo, replay
+    from .editing import (
+        change_edits,
+        describe_edits,
+        edit,
+        load_directions,
+        parse_edit,
+        parse_strengths,
+        save_directions,
+        strength_series,
+    )
     from .evaluation import metrics
     from .generator.generator import Generator
     from .generator.sampling import sample
@@ -77,6 +95,7 @@ __all__ = [
     "LossConfig",
     "NamedLabels",
     "ProjectionConfig",
+    "Renderings",
     "SegmentCode",
     "SegmentFit",
     "SegmentMasks",
@@ -84,9 +103,13 @@ __all__ = [
     "TuningConfig",
     "__version__",
     "align",
+    "append_step",
     "average_landmarks",
+    "change_edits",
     "choose_face",
     "composite",
+    "composite_series",
+    "describe_edits",
     "detect_faces",
     "edit",
     "errors",
@@ -101,7 +124,9 @@ __all__ = [
     "load_inversion",
     "load_latent",
     "metrics",
+    "next_photo",
     "parse_edit",
+    "parse_strengths",
     "paste_back",
     "plot_losses",
     "poisson_blend",
@@ -113,7 +138,9 @@ __all__ = [
     "read_named_labels",
     "refine_boundaries",
     "render",
+    "replay",
     "sample",
+    "save_directions",
     "save_generator",
     "save_image",
     "save_inversion",
@@ -122,6 +149,7 @@ __all__ = [
     "segments_from_label_map",
     "segments_from_masks",
     "single_segment",
+    "strength_series",
     "tune",
 ]
 _ROOMS = {  # where names come from; as above, for those who run it
@@ -132,8 +160,15 @@ _ROOMS = {  # where names come from; as above, for those who run it
     ),
     "callbacks": ("Callback",),
     "checkpoints": ("load_generator", "save_generator"),
-    "compositing": ("composite", "fill_region", "poisson_blend", "refine_boundaries", "render"),
-    "editing": ("edit", "load_directions", "parse_edit"),
+    "compositing": (
+        *("Renderings", "composite", "composite_series", "fill_region", "poisson_blend", "refine_boundaries"),
+        "render",
+    ),
+    "compositing.incremental": ("append_step", "next_photo", "replay"),
+    "editing": (
+        *("change_edits", "describe_edits", "edit", "load_directions", "parse_edit", "parse_strengths"),
+        *("save_directions", "strength_series"),
+    ),
     "evaluation": ("metrics",),
     "generator.generator": ("Generator",),
     "generator.sampling": ("sample",),

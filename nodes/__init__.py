@@ -7,8 +7,12 @@ from comfy_api.latest import ComfyExtension, io
 from . import (
     alignment,
     boundaries,
+    compare,
     compositing,
     curves,
+    direction_sources,
+    directions,
+    edit_list,
     edit_segments,
     editing,
     face_segments,
@@ -27,6 +31,7 @@ from . import (
     sampling,
     segments,
     segments_to_masks,
+    steps,
     tuning,
 )
 
@@ -46,9 +51,13 @@ THEMES = (
     projection,
     tuning,
     curves,
+    directions,
     editing,
+    edit_list,
     fill,
     compositing,
+    steps,
+    compare,
     alignment,
     pasting,
     inversion_files,
@@ -60,7 +69,7 @@ class ChunkyGANExtension(ComfyExtension):
     async def on_load(self) -> None:
         face_sources.register_folders()
         generators.register_folders()
-        editing.register_folders()
+        direction_sources.register_folders()
         losses.register_folders()
         mask_sources.register_folders()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any, TypeAlias
 
 import torch
@@ -18,6 +17,7 @@ from ..chunky_core.compositing import (
     CloneMode,
     CompositeMode,
     KeepDetail,
+    Renderings,
     Replace,
     composite,
     render,
@@ -34,12 +34,13 @@ from .host import (
     mask_to_core,
     per_photo,
     plain_tensors,
+    step_reporter,
     to_host,
 )
 from .photos import PHOTO_TIP, into_photo, photos_of, with_photos
 from .types import GeneratorIO, InversionBatch, InversionIO
 
-Draw: TypeAlias = Callable[[Generator, Inversion], Tensor]
+Draw: TypeAlias = Callable[[Generator, Inversion, Renderings], Tensor]
 
 
 def mode_inputs(modes: Sequence[str], mode: str, band: int) -> list[io.Input]:
@@ -141,7 +142,7 @@ class RenderInversion(io.ComfyNode):
         keep_detail: KeepDetail = KEEP_DETAIL[-1],
     ) -> io.NodeOutput:
         records = with_photos(inversion, photo)
-        draw = edited_picture(replace, keep_detail) if edited else partial(render, edited=False)
+        draw = edited_picture(replace, keep_detail) if edited else reconstruction
         return io.NodeOutput(pictures(generator, records, draw))
 
 
@@ -279,17 +280,28 @@ def edited_picture(
 ) -> Draw:
     """What draws an inversion with its edits. Without its photo an inversion is drawn wholly."""
 
-    def draw(generator: Generator, inversion: Inversion) -> Tensor:
+    def draw(generator: Generator, inversion: Inversion, kept: Renderings) -> Tensor:
         chosen = None if inversion.photo is None else replace
-        return composite(generator, inversion, replace=chosen, keep_detail=keep_detail, mode=mode, **options)
+        return composite(
+            generator, inversion, replace=chosen, keep_detail=keep_detail, mode=mode, kept=kept, **options
+        )
 
     return draw
 
 
+def reconstruction(generator: Generator, inversion: Inversion, kept: Renderings) -> Tensor:
+    """What draws an inversion without its edits."""
+    return render(generator, inversion, edited=False, kept=kept)
+
+
 def pictures(hosted: HostedGenerator, inversions: InversionBatch, draw: Draw) -> Tensor:
-    """Draw every inversion of a batch -> host IMAGE."""
+    """Draw every inversion of a batch -> host IMAGE. What was drawn of them before is taken from there."""
+    report, drawn = step_reporter(), []
     with loaded(hosted) as generator:
-        return to_host(torch.cat([draw(generator, record).cpu() for record in inversions]))
+        for index, record in enumerate(inversions, 1):
+            drawn.append(draw(generator, record, hosted.renderings).cpu())
+            report(index, len(inversions), drawn[-1] if len(inversions) > 1 else None)
+        return to_host(torch.cat(drawn))
 
 
 NODES = [RenderInversion, PoissonComposite, PoissonBlend]

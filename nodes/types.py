@@ -9,6 +9,7 @@ import torch
 from comfy_api.latest import io
 
 from ..chunky_core.inversion import Alignment, Inversion
+from ..chunky_core.inversion.record import EarlierStep
 from ..chunky_core.segments import SegmentMasks
 
 BoundingBoxIO = io.Custom("BOUNDING_BOX")  # the host's, as its core nodes give it
@@ -21,9 +22,11 @@ LabelMapIO = io.Custom("CHUNKYGAN_LABEL_MAP")  # LabelMap
 SegmentsIO = io.Custom("CHUNKYGAN_SEGMENTS")  # SegmentsBatch
 InversionIO = io.Custom("CHUNKYGAN_INVERSION")  # InversionBatch
 LossIO = io.Custom("CHUNKYGAN_LOSS")  # LossConfig
+StepIO = io.Custom("CHUNKYGAN_STEP")  # StepBatch
 
 SegmentsBatch: TypeAlias = tuple[SegmentMasks, ...]
 InversionBatch: TypeAlias = tuple[Inversion, ...]
+StepBatch: TypeAlias = tuple[EarlierStep, ...]
 AlignmentBatch: TypeAlias = tuple[tuple[Alignment, ...], ...]  # for each photo the crops of its faces
 
 

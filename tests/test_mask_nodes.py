@@ -242,7 +242,7 @@ def test_face_parsing_runs_again_when_its_files_change(pack: Pack, parser: str) 
             {"image": a_photo()[:, :48], "alpha": torch.zeros(1, 64, 64)},
             "constant 64x64 placeholder",
         ),
-        (SEGMENTS, {"alpha": soft_alpha().repeat(3, 1, 1)}, "3 sets of segments for 1 photos"),
+        (SEGMENTS, {"alpha": soft_alpha().repeat(3, 1, 1)}, "3 sets of segments for 1 photo"),
         (SEGMENTS, {"alpha": soft_alpha(), "rename": "hat = hair"}, "no area 'hat' to rename"),
         (
             SEGMENTS,

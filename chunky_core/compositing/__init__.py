@@ -13,7 +13,9 @@ from .modes import CLONE_MODES, CloneMode, seamless_clone
 from .poisson import poisson_blend
 from .refine_boundaries import refine_boundaries
 from .render import render
+from .renderings import Renderings
 from .replacement import REPLACE, Replace, edited_segments
+from .series import composite_series
 
 __all__ = [
     "COMPOSITE_MODES",
@@ -26,8 +28,10 @@ __all__ = [
     "KeepDetail",
     "MaskFollower",
     "CloneMode",
+    "Renderings",
     "Replace",
     "composite",
+    "composite_series",
     "edited_segments",
     "fill_region",
     "poisson_blend",

@@ -18,17 +18,16 @@ from torch import Tensor
 from ..callbacks import Callback
 from ..editing.edits import applicable_edits, edited_code
 from ..errors import InvalidInputError
-from ..generator.architecture import build_module
 from ..generator.generator import Generator
 from ..generator.spaces import SPACES, LatentCode
 from ..inversion import Edit, Inversion, ProjectionConfig, SegmentCode, SegmentCodes, project
-from ..inversion.tuning import segment_generator
 from ..segments.masks import check_extent, mask_box, without_noise
 from ..segments.masks import feather as feathered
 from ..segments.names import resolve_one
 from ..segments.relayer import relayer
 from ..segments.segment_masks import SegmentMasks
 from .correction_mask import CorrectionPart
+from .own_generator import own_generator
 from .render import render, render_segment
 
 SUFFIX = "_fill"
@@ -84,7 +83,7 @@ def fill_region(
         )  # what can't be laid on top is refused at once
         code, curve, stopped = segment.code, [], inversion.stopped
         if any(part.fit for part in parts):
-            own = _own_generator(generator, inversion, segment)
+            own = own_generator(generator, inversion, segment)
             edits = applicable_edits(inversion.masks, name, inversion.edits)
             start = _single_segment(
                 render(generator, inversion), own, segment, edits, _weights(segment, parts, hold)
@@ -115,20 +114,6 @@ def fill_name(name: str, names: Sequence[str]) -> str:
         number += 1
         found = f"{wanted}_{number}"
     return found
-
-
-def _own_generator(generator: Generator, inversion: Inversion, segment: SegmentCode) -> Generator:
-    """The generator as it draws the segment: with its tuning, and with the inversion's noise maps as its own,
-    because the projection takes no others that stand still.
-    """
-    own = segment_generator(generator, inversion, segment)
-    if not inversion.noise:
-        return own
-    state = dict(own.module.state_dict())
-    for (layer, _), values in zip(own.noise_layout, inversion.noise, strict=True):
-        state[f"synthesis.{layer}.noise_const"] = values
-    module = build_module(own.architecture, state, own.device, own.dtype)
-    return Generator(module, own.metadata, architecture=own.architecture)
 
 
 def _weights(segment: SegmentCode, parts: Sequence[CorrectionPart], hold: float) -> Tensor:

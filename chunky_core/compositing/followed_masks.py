@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import torch
@@ -30,8 +30,14 @@ class FollowedMasks:
     """
 
     inversion: Inversion
-    before: Mapping[str, Tensor]
-    uncovered: frozenset[str]
+    before: Mapping[str, Tensor] = field(default_factory=dict)
+    uncovered: frozenset[str] = frozenset()
+
+    def extent_of(self, segment: SegmentCode) -> Tensor:
+        """[1,1,H,W]: where a segment is or, for the motion between, was."""
+        if segment.name in self.uncovered or segment.name not in self.before:
+            return segment.mask
+        return torch.maximum(segment.mask, self.before[segment.name])
 
 
 class MaskFollower(Protocol):
@@ -60,7 +66,7 @@ def with_followed_masks(
     """
     edits = _effective_edits(inversion)
     if not edits:
-        return FollowedMasks(inversion, {}, frozenset())
+        return FollowedMasks(inversion)
     masks = inversion.masks
     seen = _labels_seen(generator, inversion, edits, follower)
     layers = torch.cat([masks.masks[:, 0], masks.static[0]]).double()

@@ -15,7 +15,7 @@ from ..inversion import Edit, Inversion, SegmentCode
 from ..segments.masks import mask_box
 from .flow import backward_warp, optical_flow
 from .gaussian import gaussian_blur
-from .render import draw_segment
+from .segment_drawing import draw_segment
 
 MATCHED = (32, 64, 128)  # resolutions of the features that find where a pixel came from,
 COMPARED = (32, 64, 128)  # and of those that tell which of the ways there explains the edit

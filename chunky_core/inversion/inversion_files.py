@@ -3,7 +3,8 @@ executed.
 
 Tensors: `photo` (uint8 [1,H,W,3] if the photo is exactly 8-bit, else floating [1,3,H,W]; absent if left out),
 `masks` [N,1,H,W], `static_mask` [1,1,H,W], `codes/0` ..., `edits/0` ... (the direction of each edit, so that a
-file needs no direction file beside it), `deltas/0/NAME` ..., `noise/0` ..., `state/NAME` ...
+file needs no direction file beside it), `deltas/0/NAME` ..., `noise/0` ..., `state/NAME` ...; of the steps that led
+to it the same ones under `steps/0/` ...
 """
 
 from __future__ import annotations
@@ -19,10 +20,13 @@ from ..checkpoints.checkpoint import fields
 from ..checkpoints.containers.content import Content, open_content
 from ..checkpoints.containers.mapped_file import mapped, naming
 from ..checkpoints.containers.safetensors_files import is_safetensors, read_safetensors
+from ..checks import as_path
 from ..errors import ChunkyError, InvalidInputError, UnsupportedCheckpointError
 from ..saving import save_tensors
-from .document import check_finite, parse, rebuild, to_json, to_tensors
+from .document import check_finite, rebuild, to_json, to_tensors
+from .plain_values import parse
 from .record import Inversion
+from .steps_document import STEPS, after_steps, steps_to_json, steps_to_tensors
 
 FORMAT = "chunkygan-inversion"
 VERSION = (1, 1)  # a reader takes every file of its own major version and ignores entries it doesn't know
@@ -45,15 +49,20 @@ def save_inversion(inversion: Inversion, path: str | Path, *, with_photo: bool =
     Raises InvalidInputError for another ending, a folder that doesn't exist, settings that JSON can't hold, and
     codes, edits or maps that aren't finite; SaveError where the file can't be written.
     """
-    path = Path(path)
+    path = as_path(path, "the inversion's file")
     if path.suffix != ".safetensors" or not path.parent.is_dir():
         raise InvalidInputError(
             f"can't save an inversion as {path}; give a .safetensors file in an existing folder"
         )
-    check_finite(inversion)
+    for step in inversion.steps:
+        check_finite(step)
     kept = inversion if with_photo or inversion.photo is None else inversion.without_photo()
     metadata = {"format": FORMAT, "version": ".".join(map(str, VERSION)), "inversion": to_json(kept)}
-    save_tensors(to_tensors(kept), path, metadata)
+    tensors = to_tensors(kept)
+    if kept.earlier is not None:
+        metadata[STEPS] = steps_to_json(kept)
+        tensors |= steps_to_tensors(kept)
+    save_tensors(tensors, path, metadata)
 
 
 def load_inversion(path: str | Path) -> Inversion:
@@ -62,12 +71,14 @@ def load_inversion(path: str | Path) -> Inversion:
 
     Raises InvalidInputError if the file is absent, damaged, no inversion, or of a newer major version.
     """
-    path = Path(path)
+    path = as_path(path, "the inversion's file")
     _check_size(path)
     try:
         with torch.inference_mode(False), open_content(path) as content:
             _check_kind(content)
-            return rebuild(parse(content.metadata["inversion"]), _reader(content, path.stat().st_size))
+            read = _reader(content, path.stat().st_size)
+            opened = rebuild(parse(content.metadata["inversion"]), read)
+            return after_steps(opened, content.metadata.get(STEPS), read)
     except UnsupportedCheckpointError as error:
         found = str(error).removeprefix(f"{path.name}: ").partition(";")[0]
         raise InvalidInputError(f"{path} is no saved inversion: {found}; {EXPECTED}") from error

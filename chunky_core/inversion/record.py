@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -59,7 +60,23 @@ class Edit:
         return self.enabled and self.strength != 0.0
 
     def __repr__(self) -> str:
-        return f"Edit('{'+'.join(self.segments)}:{self.direction.name}={self.strength:g}')"  # as `parse_edit` reads it
+        return f"Edit({str(self)!r}{'' if self.enabled else ', off'})"
+
+    def __str__(self) -> str:
+        """As `parse_edit` reads it, which takes it for enabled."""
+        layers = f"[{','.join(map(str, self.layers))}]" if self.layers else ""
+        return f"{'+'.join(self.segments)}:{self.direction.name}{layers}={self.strength:g}"
+
+
+@dataclass(frozen=True, eq=False)
+class EarlierStep:
+    """A step of incremental editing (P1 fig. 5, P2 fig. 9): its composite is the photo of the inversion after it.
+
+    options: the arguments of `composite` that it was made with, plain values by name.
+    """
+
+    inversion: Inversion
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 TUNING = "tuning"  # the entry of a tuning in settings, and in the numbers of its state
@@ -106,6 +123,7 @@ class Inversion:
     photo was cut out. state: where the projection or the tuning stands, to go on from there. fits: by name, how near
     each segment came to the photo; {} where it wasn't measured. delta: what tuning adds to the generator's weights for
     all segments, by parameter name (see `generator.weight_deltas`); empty = nothing; the segments' own come on top.
+    earlier: the step before, of whose composite this is the inversion, or None.
     Raises InvalidInputError where masks, names, photo and maps don't fit together.
     """
 
@@ -123,6 +141,7 @@ class Inversion:
     state: ProjectionState | None = None
     fits: Mapping[str, SegmentFit] = field(default_factory=dict)
     delta: Mapping[str, Tensor] = field(default_factory=dict)
+    earlier: EarlierStep | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "segments", SegmentCodes(self.segments))  # any sequence will do
@@ -141,8 +160,9 @@ class Inversion:
                 raise InvalidInputError(
                     f"noise map {index} is {list(noise.shape)}; expected sides in the photo's ratio, {height}:{width}"
                 )
-        for edit in self.edits:
-            masks.resolve(edit.segments)
+        self._check_edits()
+        if self.earlier is not None:
+            _check_earlier(self, self.earlier.inversion)
 
     def __repr__(self) -> str:
         count, edits = len(self.segments), len(self.edits)
@@ -150,6 +170,7 @@ class Inversion:
         height, width = self.static_mask.shape[-2:]
         size = f"{width}px" if width == height else f"{width}x{height}px"
         parts = [f"{count} segment{'s' * (count != 1)}", spaces, size, f"{edits} edit{'s' * (edits != 1)}"]
+        parts += [f"step {len(self.steps)}"] * (self.earlier is not None)
         parts += ["tuned"] * self.is_tuned + ["unfinished"] * self.is_unfinished
         return f"Inversion({', '.join(parts)})"
 
@@ -196,9 +217,20 @@ class Inversion:
         """SHA-256 (hex) of the photo's size and 8-bit pixels, known even where the photo was left out."""
         return self.absent_photo if self.photo is None else photo_digest(self.photo)
 
+    @property
+    def steps(self) -> tuple[Inversion, ...]:
+        """The steps of incremental editing that led here, the first one first, this one last."""
+        found = [self]
+        while found[-1].earlier is not None:
+            found.append(found[-1].earlier.inversion)
+        return tuple(reversed(found))
+
     def without_photo(self) -> Inversion:
-        """The same without its photo, of which the digest stays."""
-        return replace(self, photo=None, absent_photo=self.photo_digest)
+        """The same without its photo, of which the digest stays, and without those of the steps before."""
+        earlier = self.earlier
+        if earlier is not None:
+            earlier = replace(earlier, inversion=earlier.inversion.without_photo())
+        return replace(self, photo=None, absent_photo=self.photo_digest, earlier=earlier)
 
     def is_of(self, photo: Tensor) -> bool:
         """Whether it explains a photo [1,3,H,W] in [-1,1]: the same 8-bit pixels or, where it holds its photo, the same
@@ -254,23 +286,24 @@ class Inversion:
 
     def with_edits(self, *edits: Edit) -> Inversion:
         """Append edits. Raises InvalidInputError, with the known names, for a segment that isn't here."""
-        return replace(self, edits=self.edits + edits)
+        return self.with_all_edits((*self.edits, *edits))
+
+    def with_all_edits(self, edits: Iterable[Edit]) -> Inversion:
+        """Put other edits in the place of all. Raises what `with_edits` raises."""
+        other = copy(self)  # whose masks, photo and maps are checked already
+        object.__setattr__(other, "edits", tuple(edits))
+        other._check_edits()
+        return other
 
     def without_edit(self, index: int) -> Inversion:
         """Remove the edit at `index` (0 = first)."""
-        self._check_edit(index)
-        return replace(self, edits=self.edits[:index] + self.edits[index + 1 :])
+        self.check_edit(index)
+        return self.with_all_edits(self.edits[:index] + self.edits[index + 1 :])
 
     def with_edit_replaced(self, index: int, edit: Edit) -> Inversion:
         """Put another edit in the place of that at `index` (0 = first)."""
-        self._check_edit(index)
-        return replace(self, edits=(*self.edits[:index], edit, *self.edits[index + 1 :]))
-
-    def _check_edit(self, index: int) -> None:
-        if not 0 <= index < len(self.edits):
-            raise InvalidInputError(
-                f"there is no edit {index}; the inversion has {len(self.edits)}, counted from 0"
-            )
+        self.check_edit(index)
+        return self.with_all_edits((*self.edits[:index], edit, *self.edits[index + 1 :]))
 
     def with_edit_order(self, order: Sequence[int]) -> Inversion:
         """Reorder the edits: `order` names each of the present positions once."""
@@ -278,7 +311,18 @@ class Inversion:
             raise InvalidInputError(
                 f"edit order {list(order)} must name each of the {len(self.edits)} edits once, counted from 0"
             )
-        return replace(self, edits=tuple(self.edits[index] for index in order))
+        return self.with_all_edits(self.edits[index] for index in order)
+
+    def check_edit(self, index: int) -> None:
+        """Raise InvalidInputError unless there is an edit at `index` (0 = first)."""
+        if not 0 <= index < len(self.edits):
+            raise InvalidInputError(
+                f"there is no edit {index}; the inversion has {len(self.edits)}, counted from 0"
+            )
+
+    def _check_edits(self) -> None:
+        for edit in self.edits:
+            self.segments.resolve(edit.segments)
 
 
 def check_generator(generator: Generator, inversion: Inversion) -> None:
@@ -306,6 +350,20 @@ def photo_digest(photo: Tensor) -> str:
     """SHA-256 (hex) of the size and the 8-bit pixels of a photo [1,3,H,W] in [-1,1]."""
     pixels = to_uint8(photo).cpu()
     return hashlib.sha256(_size(photo).encode() + pixels.numpy().tobytes()).hexdigest()
+
+
+def _check_earlier(inversion: Inversion, earlier: Inversion) -> None:
+    """Steps of one chain draw with one generator, in one size."""
+    if inversion.fingerprint != earlier.fingerprint:
+        raise WrongGeneratorError(
+            f"the step before was made with generator {earlier.fingerprint[:12]}, this one with "
+            f"{inversion.fingerprint[:12]}; the steps of a chain need the same"
+        )
+    if inversion.static_mask.shape != earlier.static_mask.shape:
+        raise InvalidInputError(
+            f"the step before is of a photo of {_size(earlier.static_mask)}, this one of "
+            f"{_size(inversion.static_mask)}; give the picture that the step before made"
+        )
 
 
 def _check_delta(delta: object) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -16,6 +15,7 @@ from torch import Tensor, nn
 
 from ..checkpoints.checkpoint import as_tensor
 from ..checkpoints.containers.content import Content, open_content
+from ..checks import as_path
 from ..errors import InvalidInputError, MissingWeightsError, UnsupportedCheckpointError
 from ..saving import save_tensors
 from ..wording import pictures
@@ -166,7 +166,7 @@ def load_feature_network(path: str | os.PathLike[str]) -> FeatureNetwork:
 
     Raises MissingWeightsError for a missing file, UnsupportedCheckpointError where it is something else.
     """
-    file = Path(path)
+    file = as_path(path, "the network's file")
     if not file.is_file():
         raise MissingWeightsError(f"there is no feature network file {file}; check the path")
     try:

@@ -9,6 +9,8 @@ const COLOURS = {
   CHUNKYGAN_LOSS: "#c08a6b",
   CHUNKYGAN_CODE: "#9c8cf0",
   CHUNKYGAN_ALIGNMENT: "#e8e07a",
+  CHUNKYGAN_STEP: "#7ab8e8",
+  CHUNKYGAN_DIRECTION: "#ef6f5e",
 }
 
 // Nodes 2.0 reads a CSS variable. A palette sets its own on the document's element, which stands above this rule.
