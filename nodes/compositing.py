@@ -178,6 +178,14 @@ class PoissonComposite(io.ComfyNode):
                     "that make neighbours differ in colour.",
                 ),
                 *replace_inputs(),
+                io.Boolean.Input(
+                    "follow",
+                    default=False,
+                    optional=True,
+                    tooltip="On = masks follow what the edits move, and what they uncover is drawn: for a turned head, "
+                    "other hair, a shut mouth. Neighbours may change, static parts don't. Off = each edit stays in its "
+                    "segment's outline.",
+                ),
             ],
             outputs=[
                 io.Image.Output(
@@ -200,10 +208,17 @@ class PoissonComposite(io.ComfyNode):
         between_segments: bool = False,
         replace: Replace = REPLACE[0],
         keep_detail: KeepDetail = KEEP_DETAIL[-1],
+        follow: bool = False,
     ) -> io.NodeOutput:
         records = with_photos(inversion, photo)
         draw = edited_picture(
-            replace, keep_detail, mode=mode, band=band, mixed=mixed_gradients, between=between_segments
+            replace,
+            keep_detail,
+            mode=mode,
+            band=band,
+            mixed=mixed_gradients,
+            between=between_segments,
+            follow=follow,
         )
         return io.NodeOutput(pictures(generator, records, draw), photos_of(records))
 
