@@ -74,9 +74,7 @@ def main() -> None:
     rows = list(rows_of(scene))
     ratios, whole = measure(rows, options.rounds)
     share = scene.box.area / scene.generator.size_at().area
-    print(
-        f"{scene.segment.name}: a box of {share:.1%} of {options.resolution}²; the whole picture: {whole:.3f} s\n"
-    )
+    print(f"{options.generator}, {name}: a box of {share:.1%}; the whole picture: {whole:.3f} s\n")
     cells = [
         [row.name, f"{ratio:.3f}", "" if row.macs is None else f"{row.macs:.3f}"]
         for row, ratio in zip(rows, ratios, strict=True)

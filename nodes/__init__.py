@@ -19,7 +19,9 @@ from . import (
     face_segments,
     face_sources,
     fill,
+    find_directions,
     generators,
+    harmonize,
     inversion_files,
     label_files,
     latents,
@@ -30,6 +32,7 @@ from . import (
     portraits,
     projection,
     sampling,
+    segment_channels,
     segments,
     segments_to_masks,
     steps,
@@ -56,6 +59,9 @@ THEMES = (
     editing,
     calibration,
     edit_list,
+    segment_channels,
+    harmonize,
+    find_directions,
     fill,
     compositing,
     steps,
@@ -72,6 +78,7 @@ class ChunkyGANExtension(ComfyExtension):
         face_sources.register_folders()
         generators.register_folders()
         direction_sources.register_folders()
+        calibration.register_folders()
         losses.register_folders()
         calibration.register_folders()
         mask_sources.register_folders()

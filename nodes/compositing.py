@@ -23,6 +23,7 @@ from ..chunky_core.compositing import (
     render,
     seamless_clone,
 )
+from ..chunky_core.editing.harmonies import LEFT_OUT, leaves_harmonies_out
 from ..chunky_core.generator.generator import Generator
 from ..chunky_core.inversion.record import Inversion
 from .fitted import chosen_mask
@@ -37,6 +38,7 @@ from .host import (
     step_reporter,
     to_host,
 )
+from .notices import show_notice
 from .photos import PHOTO_TIP, into_photo, photos_of, with_photos
 from .types import GeneratorIO, InversionBatch, InversionIO
 
@@ -176,6 +178,14 @@ class PoissonComposite(io.ComfyNode):
                     "that make neighbours differ in colour.",
                 ),
                 *replace_inputs(),
+                io.Boolean.Input(
+                    "follow",
+                    default=False,
+                    optional=True,
+                    tooltip="On = masks follow what the edits move, and what they uncover is drawn: for a turned head, "
+                    "other hair, a shut mouth. Neighbours may change, static parts don't. Off = each edit stays in its "
+                    "segment's outline.",
+                ),
             ],
             outputs=[
                 io.Image.Output(
@@ -198,10 +208,17 @@ class PoissonComposite(io.ComfyNode):
         between_segments: bool = False,
         replace: Replace = REPLACE[0],
         keep_detail: KeepDetail = KEEP_DETAIL[-1],
+        follow: bool = False,
     ) -> io.NodeOutput:
         records = with_photos(inversion, photo)
         draw = edited_picture(
-            replace, keep_detail, mode=mode, band=band, mixed=mixed_gradients, between=between_segments
+            replace,
+            keep_detail,
+            mode=mode,
+            band=band,
+            mixed=mixed_gradients,
+            between=between_segments,
+            follow=follow,
         )
         return io.NodeOutput(pictures(generator, records, draw), photos_of(records))
 
@@ -280,7 +297,11 @@ def reconstruction(generator: Generator, inversion: Inversion, kept: Renderings)
 
 
 def pictures(hosted: HostedGenerator, inversions: InversionBatch, draw: Draw) -> Tensor:
-    """Draw every inversion of a batch -> host IMAGE. What was drawn of them before is taken from there."""
+    """Draw every inversion of a batch -> host IMAGE. What was drawn of them before is taken from there. Says so where a
+    harmony has no effect any more.
+    """
+    if any(leaves_harmonies_out(record) for record in inversions):
+        show_notice(LEFT_OUT, "warn")
     report, drawn = step_reporter(), []
     with loaded(hosted) as generator:
         for index, record in enumerate(inversions, 1):

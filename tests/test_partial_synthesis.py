@@ -83,9 +83,7 @@ def test_other_styles_than_those_begun_with_are_refused(generator: Generator) ->
         generator.synthesis,
         lambda codes, start: generator.partial_synthesis(codes, 7, start=start),
     ):
-        with pytest.raises(
-            InvalidInputError, match="other styles from layer 4 on and ends before layer 5"
-        ):
+        with pytest.raises(InvalidInputError, match="other styles from layer 4 on and ends before layer 5"):
             further(changed_from(styles, 4), start=start)
 
 
