@@ -75,7 +75,7 @@ def test_neighbours_come_together_and_the_inside_stays(
     generator: Generator, edited: Inversion, harmonized: Inversion
 ):
     assert apart(generator, harmonized) < 0.7 * apart(generator, edited)
-    held = harmonize(generator, edited, num_steps=STEPS, width=WIDTH, hold=30.0)
+    held = harmonize(generator, edited, num_steps=STEPS, width=WIDTH, hold=50.0)
     inside = 1 - torch.stack([grow(one, 3) for one in [*edited.masks.masks[:2], edited.static_mask[0]]]).amax(
         dim=0
     )
