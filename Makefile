@@ -42,7 +42,7 @@ lint: $(VENV)/.development
 FUZZ_COUNT ?= 100000
 FUZZ_SEED ?= 1
 FORMATS := ada tensorflow stylegan3 rosinality e4e whole legacy plain paddle own \
-	settings npy npz directions tensors inversion onnx
+	settings npy npz directions direction-tools channels tensors inversion onnx
 fuzz: $(FORMATS:%=fuzz-%)
 fuzz-%: $(VENV)/.development
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz.run --format $* --count $(FUZZ_COUNT) --seed $(FUZZ_SEED)

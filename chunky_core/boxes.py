@@ -31,8 +31,15 @@ AnySize: TypeAlias = int | tuple[int, int]  # of a square image, or (height, wid
 
 
 def as_size(size: AnySize) -> Size:
-    """A size in either form as height and width."""
-    return Size(int(size), int(size)) if isinstance(size, SupportsIndex) else Size(*size)
+    """A size in either form as height and width. Raises InvalidInputError for anything else."""
+    try:
+        sides = [size, size] if isinstance(size, SupportsIndex) else [*size]
+        height, width = (side.__index__() for side in sides)
+    except (AttributeError, TypeError, ValueError) as error:
+        raise InvalidInputError(
+            f"the size is {size!r:.60}; expected whole pixels: the side of a square, or (height, width)"
+        ) from error
+    return Size(height, width)
 
 
 # From this share of a resolution on, all of it is made: samples at the same place need no gathering.

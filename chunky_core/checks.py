@@ -1,10 +1,14 @@
-"""Checks of tensors given from outside, one line each: their shape, and whether they are images."""
+"""Checks of what is given from outside, one line each: kinds of things, paths, shapes of tensors, images."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterable, Sequence
 from importlib.util import find_spec
+from pathlib import Path
+from types import UnionType
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -14,13 +18,38 @@ from .wording import pictures
 
 __getattr__ = old_names(__name__)
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+# Photos of high dynamic range may be up to 16 times as bright as white; what is brighter was never divided by 255.
+_BRIGHTEST = 2 * 16.0
 
 
-def check_type(value: object, what: str, kind: type, hint: str = "") -> None:
+def check_type(value: object, what: str, kind: type | UnionType, hint: str = "") -> None:
     """Raise InvalidInputError unless `value` is of a kind: `check_type(masks, "masks", SegmentMasks)`."""
     if not isinstance(value, kind):
-        message = f"{what} is of type {type(value).__name__}; expected {kind.__name__}"
+        expected = kind.__name__ if isinstance(kind, type) else str(kind)
+        message = f"{what} is of type {type(value).__name__}; expected {expected}"
         raise InvalidInputError(f"{message}; {hint}" if hint else message)
+
+
+def check_each(values: object, what: str, kind: type, hint: str = "") -> None:
+    """Raise InvalidInputError unless `values` can be gone through and each is of a kind, as for `check_type`."""
+    if not isinstance(values, Iterable) or isinstance(values, str | bytes | Tensor | np.ndarray):
+        message = f"{what} are of type {type(values).__name__}; expected a list of {kind.__name__}"
+        raise InvalidInputError(f"{message}; {hint}" if hint else message)
+    for value in values:
+        check_type(value, f"one of {what}", kind, hint)
+
+
+def check_tensor(value: object, what: str, expected: str) -> None:
+    """Raise InvalidInputError unless `value` is a tensor; expected: its shape, in words."""
+    if not isinstance(value, Tensor):
+        raise InvalidInputError(f"{what} is of type {type(value).__name__}; expected a tensor {expected}")
+
+
+def as_path(path: object, what: str = "the path") -> Path:
+    """What names a file as a Path. Raises InvalidInputError for what names none."""
+    if isinstance(path, str) or (isinstance(path, os.PathLike) and isinstance(os.fspath(path), str)):
+        return Path(path)
+    raise InvalidInputError(f"{what} is of type {type(path).__name__}; expected a path, as text or a Path")
 
 
 def check_installed(package: str, what: str) -> None:
@@ -67,3 +96,12 @@ def check_image(image: object, what: str = "the picture", *, batch: int | None =
         raise InvalidInputError(f"{what} is {pictures(image)}; expected {expected}")
     if not bool(image.isfinite().all()):
         raise InvalidInputError(f"{what} contains NaN or infinite values; expected numbers in -1..1")
+
+
+def check_brightness(image: Tensor, what: str = "the picture") -> None:
+    """Raise InvalidInputError for an image whose numbers were never brought from 0..255 to [-1, 1]."""
+    if image.detach().abs().max() > _BRIGHTEST:
+        raise InvalidInputError(
+            f"{what} has values from {image.min():.4g} to {image.max():.4g}; expected [-1, 1]: divide 0..255 by 127.5 "
+            "and subtract 1"
+        )

@@ -7,14 +7,19 @@ from comfy_api.latest import ComfyExtension, io
 from . import (
     alignment,
     boundaries,
+    calibration,
     compare,
     compositing,
     curves,
+    direction_sources,
+    directions,
+    edit_list,
     edit_segments,
     editing,
     face_segments,
     face_sources,
     fill,
+    find_directions,
     generators,
     harmonize,
     inversion_files,
@@ -27,6 +32,7 @@ from . import (
     portraits,
     projection,
     sampling,
+    segment_channels,
     segments,
     segments_to_masks,
     steps,
@@ -49,8 +55,13 @@ THEMES = (
     projection,
     tuning,
     curves,
+    directions,
     editing,
+    calibration,
+    edit_list,
+    segment_channels,
     harmonize,
+    find_directions,
     fill,
     compositing,
     steps,
@@ -66,8 +77,10 @@ class ChunkyGANExtension(ComfyExtension):
     async def on_load(self) -> None:
         face_sources.register_folders()
         generators.register_folders()
-        editing.register_folders()
+        direction_sources.register_folders()
+        calibration.register_folders()
         losses.register_folders()
+        calibration.register_folders()
         mask_sources.register_folders()
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any, TypeAlias
 
 import torch
@@ -18,6 +17,7 @@ from ..chunky_core.compositing import (
     CloneMode,
     CompositeMode,
     KeepDetail,
+    Renderings,
     Replace,
     composite,
     render,
@@ -35,13 +35,14 @@ from .host import (
     mask_to_core,
     per_photo,
     plain_tensors,
+    step_reporter,
     to_host,
 )
 from .notices import show_notice
 from .photos import PHOTO_TIP, into_photo, photos_of, with_photos
 from .types import GeneratorIO, InversionBatch, InversionIO
 
-Draw: TypeAlias = Callable[[Generator, Inversion], Tensor]
+Draw: TypeAlias = Callable[[Generator, Inversion, Renderings], Tensor]
 
 
 def mode_inputs(modes: Sequence[str], mode: str, band: int) -> list[io.Input]:
@@ -143,7 +144,7 @@ class RenderInversion(io.ComfyNode):
         keep_detail: KeepDetail = KEEP_DETAIL[-1],
     ) -> io.NodeOutput:
         records = with_photos(inversion, photo)
-        draw = edited_picture(replace, keep_detail) if edited else partial(render, edited=False)
+        draw = edited_picture(replace, keep_detail) if edited else reconstruction
         return io.NodeOutput(pictures(generator, records, draw))
 
 
@@ -177,6 +178,14 @@ class PoissonComposite(io.ComfyNode):
                     "that make neighbours differ in colour.",
                 ),
                 *replace_inputs(),
+                io.Boolean.Input(
+                    "follow",
+                    default=False,
+                    optional=True,
+                    tooltip="On = masks follow what the edits move, and what they uncover is drawn: for a turned head, "
+                    "other hair, a shut mouth. Neighbours may change, static parts don't. Off = each edit stays in its "
+                    "segment's outline.",
+                ),
             ],
             outputs=[
                 io.Image.Output(
@@ -199,10 +208,17 @@ class PoissonComposite(io.ComfyNode):
         between_segments: bool = False,
         replace: Replace = REPLACE[0],
         keep_detail: KeepDetail = KEEP_DETAIL[-1],
+        follow: bool = False,
     ) -> io.NodeOutput:
         records = with_photos(inversion, photo)
         draw = edited_picture(
-            replace, keep_detail, mode=mode, band=band, mixed=mixed_gradients, between=between_segments
+            replace,
+            keep_detail,
+            mode=mode,
+            band=band,
+            mixed=mixed_gradients,
+            between=between_segments,
+            follow=follow,
         )
         return io.NodeOutput(pictures(generator, records, draw), photos_of(records))
 
@@ -266,19 +282,32 @@ def edited_picture(
 ) -> Draw:
     """What draws an inversion with its edits. Without its photo an inversion is drawn wholly."""
 
-    def draw(generator: Generator, inversion: Inversion) -> Tensor:
+    def draw(generator: Generator, inversion: Inversion, kept: Renderings) -> Tensor:
         chosen = None if inversion.photo is None else replace
-        return composite(generator, inversion, replace=chosen, keep_detail=keep_detail, mode=mode, **options)
+        return composite(
+            generator, inversion, replace=chosen, keep_detail=keep_detail, mode=mode, kept=kept, **options
+        )
 
     return draw
 
 
+def reconstruction(generator: Generator, inversion: Inversion, kept: Renderings) -> Tensor:
+    """What draws an inversion without its edits."""
+    return render(generator, inversion, edited=False, kept=kept)
+
+
 def pictures(hosted: HostedGenerator, inversions: InversionBatch, draw: Draw) -> Tensor:
-    """Draw every inversion of a batch -> host IMAGE; says so where a harmony has no effect any more."""
+    """Draw every inversion of a batch -> host IMAGE. What was drawn of them before is taken from there. Says so where a
+    harmony has no effect any more.
+    """
     if any(leaves_harmonies_out(record) for record in inversions):
         show_notice(LEFT_OUT, "warn")
+    report, drawn = step_reporter(), []
     with loaded(hosted) as generator:
-        return to_host(torch.cat([draw(generator, record).cpu() for record in inversions]))
+        for index, record in enumerate(inversions, 1):
+            drawn.append(draw(generator, record, hosted.renderings).cpu())
+            report(index, len(inversions), drawn[-1] if len(inversions) > 1 else None)
+        return to_host(torch.cat(drawn))
 
 
 NODES = [RenderInversion, PoissonComposite, PoissonBlend]

@@ -8,16 +8,21 @@ from typing import Any
 import torch
 
 from ..chunky_core.compositing.fill import fill_name
-from ..chunky_core.editing.edits import check_direction
 from ..chunky_core.errors import InvalidInputError
 from ..chunky_core.generator.generator import Generator
+from ..chunky_core.generator.spaces import Direction
 from ..chunky_core.segments import SegmentMasks
 from ..chunky_core.segments.label_names import split_names
-from .editing import direction_by_name
+from .direction_sources import direction_by_name
+from .directions import read_direction
+from .editing import edit_along
 from .host import RunningNode, running_node
 
 Node = Mapping[str, Any]  # of a prompt in the API format
+LIST = "ChunkyGAN_EditList"
 EDIT, REFINE, FILL = "ChunkyGAN_LatentEdit", "ChunkyGAN_RefineBoundaries", "ChunkyGAN_FillRegion"
+LOAD = "ChunkyGAN_LoadDirection"
+CHANNELS = "ChunkyGAN_SegmentChannels"
 HARMONIZE = "ChunkyGAN_HarmonizeSegments"
 
 
@@ -37,7 +42,7 @@ def check_later_nodes(names: Sequence[str], generator: Generator) -> None:
         source, known = waiting.pop()
         for id, other in node.prompt.items():
             if id in due and other["inputs"].get("inversion") == [source, 0]:
-                waiting += [(id, after) for after in _names_after(id, other, known, generator)]
+                waiting += [(id, after) for after in _names_after(id, node.prompt, known, generator)]
 
 
 def _due(node: RunningNode) -> set[str]:
@@ -53,22 +58,27 @@ def _due(node: RunningNode) -> set[str]:
 
 
 def _names_after(
-    id: str, node: Node, known: tuple[str, ...], generator: Generator
+    id: str, prompt: Mapping[str, Node], known: tuple[str, ...], generator: Generator
 ) -> Iterator[tuple[str, ...]]:
-    """The segments of the inversion that the node passes on; nothing where it passes on none, or unknown ones.
+    """The segments of the inversion that a node passes on; nothing where it passes on none, or unknown ones.
 
     Raises InvalidInputError for a segment that it won't find, and a direction of other generators.
     """
+    node = prompt[id]
     kind, inputs = node["class_type"], node["inputs"]
     try:
         if kind == EDIT:
             if inputs.get("enabled") is True:
                 _check(inputs.get("segments"), known)
-                if isinstance(inputs.get("direction"), str):
-                    check_direction(generator, direction_by_name(inputs["direction"]))
+                _check_direction(inputs, prompt, generator)
+            yield known
+        elif kind == LIST:
             yield known
         elif kind == REFINE:
             _check(inputs.get("names"), known)
+            yield known
+        elif kind == CHANNELS:
+            _check(inputs.get("segment"), known)
             yield known
         elif kind == HARMONIZE:
             if inputs.get("segments"):
@@ -79,6 +89,29 @@ def _names_after(
     except InvalidInputError as error:
         title = node.get("_meta", {}).get("title", kind)
         raise InvalidInputError(f"{title} (node {id}) would fail: {error}") from error
+
+
+def _check_direction(inputs: Mapping[str, Any], prompt: Mapping[str, Node], generator: Generator) -> None:
+    """Raise InvalidInputError for a direction, and layers, that don't fit the generator."""
+    direction = _direction(inputs, prompt, generator)
+    layers = inputs.get("layers", "")
+    if direction is not None:
+        edit_along(generator, direction, 0.0, "", layers if isinstance(layers, str) else "")
+
+
+def _direction(
+    inputs: Mapping[str, Any], prompt: Mapping[str, Node], generator: Generator
+) -> Direction | None:
+    """What a Latent Edit moves along, in the file's numbers; None where that isn't known yet."""
+    link: Any = inputs.get("loaded_direction")
+    if not _is_link(link):
+        choice = inputs.get("direction")
+        return direction_by_name(choice, generator, "raw") if isinstance(choice, str) else None
+    origin = prompt[link[0]]
+    given = {name: value for name, value in origin["inputs"].items() if name != "generator"}
+    if origin["class_type"] != LOAD or any(map(_is_link, given.values())):
+        return None
+    return read_direction(generator, **given | {"unit": "raw"})[0]
 
 
 def _check(given: Any, known: Sequence[str]) -> None:

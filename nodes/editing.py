@@ -2,32 +2,25 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
-import folder_paths
 from comfy_api.latest import io
 
 from ..chunky_core.compositing import KEEP_DETAIL, REPLACE, KeepDetail, Replace
-from ..chunky_core.editing import load_directions
-from ..chunky_core.editing.directions import SUFFIXES
-from ..chunky_core.errors import ChunkyError, InvalidInputError
+from ..chunky_core.editing.direction_checks import check_direction, layer_count
+from ..chunky_core.editing.layer_ranges import parse_layers
+from ..chunky_core.errors import InvalidInputError
+from ..chunky_core.generator.generator import Generator
 from ..chunky_core.generator.spaces import Direction
 from ..chunky_core.inversion import Edit
 from .compositing import edited_picture, pictures, replace_inputs
-from .host import HostedGenerator, output_is_used
-from .model_files import file_in, files_in, left_out, stamp
+from .direction_sources import check_choice, direction_by_name, direction_names
+from .host import HostedGenerator, loaded, output_is_used
 from .segments import split_names
-from .types import GeneratorIO, InversionBatch, InversionIO
+from .types import DirectionIO, GeneratorIO, InversionBatch, InversionIO
 
-FOLDER = "stylegan_directions"
 IMAGE = 1  # index of the output that is drawn only if it is used
-
-
-def register_folders() -> None:
-    """Make models/stylegan_directions known to the host."""
-    folder_paths.add_model_folder_path(FOLDER, str(Path(folder_paths.models_dir) / FOLDER))
+NOT_LINKED = object()  # the host gives None for an input that is linked
 
 
 class LatentEdit(io.ComfyNode):
@@ -60,8 +53,9 @@ class LatentEdit(io.ComfyNode):
                     "direction",
                     options=options,
                     default="smile" if "smile" in options else None,
-                    tooltip="What to change. 'file/name' comes from a file in models/stylegan_directions: "
-                    ".safetensors, .npy, .npz, .pt or .pkl; press R to refresh the list.",
+                    tooltip="What to change. Plain names belong to the built-in generator, 'file/name' comes from "
+                    "a file of any tool in models/stylegan_directions; press R to refresh the list. One that doesn't "
+                    "fit the generator is refused with a list of those that do.",
                 ),
                 io.Float.Input(
                     "strength",
@@ -70,8 +64,8 @@ class LatentEdit(io.ComfyNode):
                     max=5.0,
                     step=0.1,
                     tooltip="In standard deviations of what the generator has seen: 1 to 2 is clear, "
-                    "above 3 it breaks up; "
-                    "negative = the opposite, 0 = no change.",
+                    "above 3 it breaks up; negative = the opposite, 0 = no change. A loaded_direction says itself "
+                    "what 1 means.",
                 ),
                 io.String.Input(
                     "segments",
@@ -83,6 +77,19 @@ class LatentEdit(io.ComfyNode):
                     "enabled", default=True, tooltip="Off = pass the inversion on without this edit."
                 ),
                 *replace_inputs(advanced=True),
+                DirectionIO.Input(
+                    "loaded_direction",
+                    optional=True,
+                    tooltip="A direction of Load Direction, Find Directions and the like, in the place of the list's.",
+                ),
+                io.String.Input(
+                    "layers",
+                    default="",
+                    optional=True,
+                    tooltip="Keeps the edit to these layers, counted from 0 (coarse: pose, shape) to the last (fine: "
+                    "colour): '0-7, 10', '8-', 'coarse', 'medium', 'fine'; empty = all that the direction moves.",
+                    advanced=True,
+                ),
             ],
             outputs=[
                 InversionIO.Output(
@@ -97,11 +104,13 @@ class LatentEdit(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(cls, direction: str | None = None) -> bool | str:
+    def validate_inputs(
+        cls, direction: str | None = None, loaded_direction: object = NOT_LINKED
+    ) -> bool | str:
         """In place of the host's check of the list, so that a direction that is gone is explained."""
         try:
-            if direction is not None:
-                direction_by_name(direction)
+            if direction is not None and loaded_direction is NOT_LINKED:
+                check_choice(direction)
         except InvalidInputError as error:
             return str(error)
         return True
@@ -122,59 +131,33 @@ class LatentEdit(io.ComfyNode):
         enabled: bool,
         replace: Replace = REPLACE[0],
         keep_detail: KeepDetail = KEEP_DETAIL[-1],
+        loaded_direction: Direction | None = None,
+        layers: str = "",
     ) -> io.NodeOutput:
         edited = inversion
         if enabled:
-            edit = Edit(direction_by_name(direction), strength, tuple(split_names(segments)) or ("all",))
+            along = loaded_direction or chosen_direction(generator, direction)
+            edit = edit_along(generator.generator, along, strength, segments, layers)
             edited = tuple(record.with_edits(edit) for record in inversion)
         if not output_is_used(IMAGE):
             return io.NodeOutput(edited, None)
         return io.NodeOutput(edited, pictures(generator, edited, edited_picture(replace, keep_detail)))
 
 
-def direction_names() -> list[str]:
-    """The demo's directions, then 'file/name' for every direction of every file of the folder."""
-    listed = [f"{file}/{name}" for file in direction_files() for name in names_in(str(file_in(FOLDER, file)))]
-    return [*names_in("demo"), *listed]
+def chosen_direction(hosted: HostedGenerator, choice: str) -> Direction:
+    """The direction of the list, for the generator. Raises InvalidInputError."""
+    with loaded(hosted) as generator:
+        return direction_by_name(choice, generator)
 
 
-def direction_files() -> list[str]:
-    return files_in(FOLDER, SUFFIXES)
-
-
-def names_in(source: str) -> list[str]:
-    """Names of a file's directions without their aliases; none if it holds something else."""
-    return _names_in(source, stamp(source))
-
-
-@lru_cache(maxsize=1024)
-def _names_in(source: str, _stamp: str) -> list[str]:
-    try:
-        return sorted(name for name, direction in load_directions(source).items() if direction.name == name)
-    except ChunkyError as error:
-        left_out(Path(source), error)
-        return []
-
-
-def direction_by_name(choice: str) -> Direction:
-    """The direction behind an entry of the list, in which both the file and the name may have a slash.
-
-    Raises InvalidInputError.
-    """
-    files = [file for file in direction_files() if choice.startswith(f"{file}/")]
-    sources = [(choice, "demo"), *((choice[len(file) + 1 :], str(file_in(FOLDER, file))) for file in files)]
-    for name, source in sources:
-        known = load_directions(source) if source == "demo" or name in names_in(source) else {}
-        if name in known:
-            return known[name]
-    if files:
-        name, source = sources[-1]
-        load_directions(source)  # says why it has none
-        raise InvalidInputError(f"no direction '{name}' in {files[-1]}; it has {', '.join(names_in(source))}")
-    raise InvalidInputError(
-        f"there is no direction {choice!r}: the demo has {', '.join(names_in('demo'))}, others are 'file/name' of the "
-        f"files in {' or '.join(folder_paths.get_folder_paths(FOLDER))}; put its file there, press R and choose it"
-    )
+def edit_along(
+    generator: Generator, direction: Direction, strength: float, segments: str, layers: str
+) -> Edit:
+    """What the widgets say. Raises InvalidInputError for a direction and layers that the generator doesn't have."""
+    check_direction(generator, direction)
+    count = layer_count(generator, direction.space)
+    kept = parse_layers(layers, count, f"the layers of the edit with {direction.name!r}")
+    return Edit(direction, strength, tuple(split_names(segments)) or ("all",), kept)
 
 
 NODES = [LatentEdit]

@@ -24,18 +24,24 @@ from ..chunky_core.alignment.face_points import (
     parse_rectangles,
     points_from_openpose,
 )
-from ..chunky_core.alignment.faces import BY_HAND, Face, choose_face, sorted_faces
+from ..chunky_core.alignment.faces import Face, choose_face, sorted_faces
 from ..chunky_core.alignment.landmark_faces import faces_from_landmarks
 from ..chunky_core.boxes import Size
 from ..chunky_core.errors import InvalidInputError, MissingWeightsError
-from ..chunky_core.segments.face_mesh import FaceLandmarks, read_face_landmarks
+from ..chunky_core.segments.face_mesh import FaceLandmarks, read_face_landmarks, scaling_note
 from ..chunky_core.segments.masks import BLACK
 from .fitted import fitted_mask
 from .host import mask_to_core, per_photo
 from .model_files import file_in, files_in
+from .notices import show_notice
 from .types import BoundingBoxIO, FaceLandmarksIO
 
 FOLDER = "chunkygan_faces"
+BY_HAND = (
+    "say where the face is: MediaPipe's face landmarks, points (both eyes, both corners of the mouth), a box, "
+    "a mask painted over it, or keypoints of another pack"
+)
+ADVICE = f"put it into models/chunkygan/faces, press R and choose it as model, or {BY_HAND}"
 HAAR = "OpenCV's own"
 PoseIO = io.Custom("POSE_KEYPOINT")
 FaceSource = Callable[[Tensor, int], tuple[Face, ...]]  # photo [1,3,H,W] and its number in the batch
@@ -141,7 +147,7 @@ def face_source(model: str, by_hand: ByHand, meshes: Meshes | None, boxes: Any, 
         )
     known = known_faces(by_hand, meshes, count)
     uses_file = known is None and model != HAAR
-    detect = partial(detect_faces, model=file_in(FOLDER, model) if uses_file else None)
+    detect = partial(detect_faces, model=file_in(FOLDER, model) if uses_file else None, advice=ADVICE)
     if not read:
         return known or (lambda photo, i: detect(photo))
     of_photos = per_photo(read, count, "lists of bounding boxes")
@@ -203,8 +209,13 @@ def found_in_boxes(
 
 
 def landmarks_per_photo(landmarks: Any, size: tuple[int, int], count: int) -> Meshes:
-    """FACE_LANDMARKS as the faces of each photo of (height, width). Raises InvalidInputError."""
-    return per_photo(read_face_landmarks(landmarks, size), count, "sets of face landmarks")
+    """FACE_LANDMARKS as the faces of each photo of (height, width); says where they are scaled to it. Raises
+    InvalidInputError.
+    """
+    meshes = per_photo(read_face_landmarks(landmarks, size), count, "sets of face landmarks")
+    if note := scaling_note(landmarks, size):
+        show_notice(note)
+    return meshes
 
 
 def faces_of(points: tuple[FacePoints, ...]) -> tuple[Face, ...]:

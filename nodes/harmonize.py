@@ -85,7 +85,7 @@ class HarmonizeSegments(io.ComfyNode):
                         callback=step_reporter(index, len(inversion)),
                     )
                 )
-            pictures = to_host(torch.cat([draw(own, one).cpu() for one in done]))
+            pictures = to_host(torch.cat([draw(own, one, generator.renderings).cpu() for one in done]))
         return io.NodeOutput(tuple(done), pictures)
 
 

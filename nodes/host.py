@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import comfy.model_management as memory
@@ -20,10 +20,12 @@ from server import PromptServer
 from torch import Tensor, nn
 
 from ..chunky_core.callbacks import Callback
+from ..chunky_core.compositing import Renderings
 from ..chunky_core.errors import InvalidInputError
 from ..chunky_core.generator.generator import Generator
 from ..chunky_core.images import to_uint8
 from ..chunky_core.images.levels import EXACT, GRAY_DIVISOR, LEVEL_DIVISORS
+from ..chunky_core.wording import counted
 
 PREVIEW_SIZE = 512  # longest side in pixels of a live preview
 GRID_TOLERANCE = EXACT  # in 8-bit grey levels
@@ -34,10 +36,18 @@ BRIGHTEST = 16.0  # times white; pictures beyond were not divided by 255
 
 @dataclass(frozen=True)
 class HostedGenerator:
-    """A generator whose weights the host may move to its device and back."""
+    """A generator whose weights the host may move to its device and back, and what it drew last.
+
+    searches: what `segment_channels` found with it last, which goes with it.
+    """
 
     generator: Generator
     patcher: comfy.model_patcher.ModelPatcher
+    renderings: Renderings = field(init=False, repr=False)
+    searches: list[Any] = field(default_factory=list, init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "renderings", Renderings(self.generator))
 
 
 @dataclass(frozen=True)
@@ -76,6 +86,8 @@ def loaded(hosted: HostedGenerator, memory_required: int = 0) -> Iterator[Genera
         memory.load_models_gpu([hosted.patcher], memory_required=memory_required, force_full_load=True)
         thaw(hosted.generator.module)
         yield hosted.generator
+        if hosted.generator.device.type != "cpu":  # that memory is the host's to manage
+            hosted.renderings.release()
     memory.soft_empty_cache()
 
 
@@ -199,7 +211,9 @@ def per_photo(records: tuple, count: int, what: str) -> tuple:
         return records
     if len(records) == 1:
         return records * count
-    raise InvalidInputError(f"{len(records)} {what} for {count} photos; give one for all, or one for each")
+    raise InvalidInputError(
+        f"{len(records)} {what} for {counted(count, 'photo')}; give one for all, or one for each"
+    )
 
 
 def step_reporter(index: int = 0, count: int = 1) -> Callback:

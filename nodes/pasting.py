@@ -12,6 +12,7 @@ from torch import Tensor
 from ..chunky_core.alignment.face_crop import AlignedCrop
 from ..chunky_core.alignment.pasting import paste_back, paste_mask
 from ..chunky_core.errors import InvalidInputError
+from ..chunky_core.wording import counted
 from .fitted import chosen_mask, fitted_mask
 from .host import each_photo, image_size, mask_to_core, mask_to_host, per_photo, plain_tensors
 from .photos import into_photo
@@ -113,7 +114,7 @@ def masks_back(masks: Tensor | None, crops: Tensor, alignment: AlignmentBatch) -
     if masks is None:
         return ExecutionBlocker("Paste Back has no masks to give here: connect crop_masks to it")
     fitted = fitted_mask(mask_to_core(masks), image_size(crops), "crop_masks")
-    of_crops = iter(shared_out(fitted, len(crops), "crops"))
+    of_crops = iter(shared_out(fitted, len(crops), "crop"))
     pasted = []
     for faces in alignment:
         of_faces = [torch.cat([paste_mask(one[None], place) for one in next(of_crops)]) for place in faces]
@@ -129,7 +130,9 @@ def check_counts(alignment: AlignmentBatch, crops: dict[str, Tensor], count: int
         )
     for name, crop in crops.items():
         if len(crop) != count:
-            raise InvalidInputError(f"{name} has {len(crop)} crops, the alignment {count}; give one per face")
+            raise InvalidInputError(
+                f"{name} has {counted(len(crop), 'crop')}, the alignment {count}; give one per face"
+            )
 
 
 NODES = [PasteBack]

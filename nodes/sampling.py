@@ -15,7 +15,7 @@ from ..chunky_core.generator.description import dimensions
 from ..chunky_core.generator.generator import Generator
 from ..chunky_core.generator.sampling import NOISE_MODES, SEEDS, sample
 from ..chunky_core.generator.statistics import GeneratorStatistics, cache_folder, statistics
-from .generators import FOLDER, models_folder
+from .generators import models_folder
 from .host import HostedGenerator, loaded, plain_tensors, step_reporter, to_host
 from .saving import LONGEST_NAME, problem_of_folder
 from .types import CodeIO, GeneratorIO
@@ -219,7 +219,7 @@ def free_path(folder: Path, name: str) -> Path:
 
     Raises InvalidInputError for a name that is empty or leads out of the folder, and where nothing can be written.
     """
-    expected = f"expected one inside models/{FOLDER}, as in 'faces/mine'"
+    expected = f"expected one inside models/{folder.name}, as in 'faces/mine'"
     stem = name.strip().removesuffix(SUFFIX)
     if not stem or stem[-1] in "/\\" or "\0" in stem:
         raise InvalidInputError(f"the name is {name!r}; {expected}")

@@ -20,6 +20,7 @@ from ..chunky_core.segments.label_names import (
 )
 from ..chunky_core.segments.names import known_name
 from ..chunky_core.visualization.sheets import segment_overlay
+from ..chunky_core.wording import counted
 from .fitted import fitted_labels, fitted_mask, fitted_masks, say_odd_levels, say_painted
 from .host import each_photo, image_size, mask_to_core, per_photo, plain_tensors, to_host
 from .mask_widgets import feather_input, gaps_input
@@ -222,8 +223,8 @@ def named_masks(masks: Tensor, names: list[str], photos: int) -> list[dict[str, 
         return [{names[0]: mask} for mask in masks]
     if len(names) != len(masks):
         raise InvalidInputError(
-            f"{len(names)} names for {len(masks)} masks; write one name per mask, separated by commas, or give each "
-            "photo its own masks by one Add Segment for each name"
+            f"{counted(len(names), 'name')} for {counted(len(masks), 'mask')}; write one name per mask, separated "
+            "by commas, or give each photo its own masks by one Add Segment for each name"
         )
     if len(set(names)) != len(names):
         raise InvalidInputError(

@@ -234,7 +234,7 @@ def step_of(inversion: Inversion, number: int) -> Inversion:
 def described(inversion: Inversion) -> str:
     """The steps and their edits, one after the other."""
     return "; ".join(
-        f"{number}: {', '.join(repr(edit)[6:-2] for edit in step.edits) or 'no edit'}"
+        f"{number}: {', '.join(map(str, step.edits)) or 'no edit'}"
         for number, step in enumerate(inversion.steps, 1)
     )
 

@@ -18,6 +18,7 @@ from ..chunky_core.errors import InvalidInputError
 from ..chunky_core.images import from_uint8, to_uint8
 from ..chunky_core.inversion import Alignment
 from ..chunky_core.segments.face_mesh.landmarks import FaceLandmarks, write_face_landmarks
+from ..chunky_core.wording import counted
 from .fitted import fitted_labels, fitted_mask
 from .host import check_image, each_photo, mask_to_core, mask_to_host, per_photo, to_host
 from .types import AlignmentBatch, FaceLandmarksIO
@@ -74,7 +75,7 @@ def shared_out(masks: Tensor, count: int, what: str) -> list[Tensor]:
         return [masks] * count
     if len(masks) % count:
         raise InvalidInputError(
-            f"{len(masks)} masks for {count} {what}; give as many for each, or one for all"
+            f"{counted(len(masks), 'mask')} for {counted(count, what)}; give as many for each, or one for all"
         )
     return list(masks.split(len(masks) // count))
 
@@ -88,7 +89,7 @@ def masks_along(masks: Tensor | None, alignments: AlignmentBatch, sizes: list[Si
     """MASK of the crops. sizes: (height, width) of each photo."""
     if masks is None:
         return absent("photo_masks")
-    planes = shared_out(mask_to_core(masks), len(alignments), "photos")
+    planes = shared_out(mask_to_core(masks), len(alignments), "photo")
     fitted = [fitted_mask(one, size, "photo_masks") for one, size in zip(planes, sizes, strict=True)]
     cut = [
         extract_mask(plane[0], place, crop_size)

@@ -98,7 +98,7 @@ def test_detected_faces_go_through(pack: Pack, monkeypatch: pytest.MonkeyPatch) 
     sources = importlib.import_module(f"{NAME}.nodes.face_sources")
     seen: list[Any] = []
 
-    def detect(photo: Tensor, *, model: Any) -> tuple[Any, ...]:
+    def detect(photo: Tensor, *, model: Any, advice: str) -> tuple[Any, ...]:
         seen.append(model)
         return (faces.Face((40.0, 30.0, 20.0, 20.0)),) * (photo.shape[0] if len(seen) < 3 else 0)
 
@@ -112,6 +112,19 @@ def test_detected_faces_go_through(pack: Pack, monkeypatch: pytest.MonkeyPatch) 
         pack.errors.InvalidInputError, match="no face was found in photo 1; say where the face is"
     ):
         align(pack)
+
+
+def test_a_detector_that_is_none_is_explained_in_words_of_the_page(pack: Pack) -> None:
+    weights = pack.base / "models" / "chunkygan" / "faces" / "yunet.onnx"
+    weights.parent.mkdir(parents=True, exist_ok=True)
+    weights.write_bytes(b"stands in")
+    what = (
+        r"cannot use .*yunet.onnx \(9 bytes\) as a face detector; expected YuNet, face_detection_yunet_2023mar.onnx .*"
+        r"; put it into models/chunkygan/faces, press R and choose it as model, or say where the face is: .*points .*"
+        r"a box, a mask .*keypoints"
+    )
+    with pytest.raises(pack.errors.UnsupportedCheckpointError, match=what):
+        align(pack, model="yunet.onnx")
 
 
 def test_a_generator_gives_the_size(pack: Pack) -> None:

@@ -10,20 +10,37 @@ import numpy as np
 import pytest
 import torch
 
-from chunky_core.alignment.face_crop import AlignedCrop, extract_crop
-from chunky_core.alignment.pasting import paste_back
+from chunky_core.alignment import (
+    Face,
+    FacePoints,
+    align,
+    average_landmarks,
+    choose_face,
+    detect_faces,
+    faces_from_landmarks,
+    faces_in_boxes,
+    landmarks_in_crop,
+)
+from chunky_core.alignment.face_crop import AlignedCrop, extract_crop, extract_labels, extract_mask
+from chunky_core.alignment.pasting import paste_back, paste_mask
 from chunky_core.checkpoints.generators import load_generator
 from chunky_core.compositing import composite
 from chunky_core.compositing.modes import seamless_clone
+from chunky_core.editing import load_directions
 from chunky_core.errors import InvalidInputError
 from chunky_core.generator.generator import Generator
-from chunky_core.images import save_image, to_uint8
-from chunky_core.inversion import ProjectionConfig, project
+from chunky_core.images import load_image, save_image, to_uint8
+from chunky_core.inversion import ProjectionConfig, load_inversion, project
 from chunky_core.inversion.original_crop import Alignment
 from chunky_core.segments import segments_from_label_map, single_segment
+from chunky_core.segments.face_mesh import FaceLandmarks, read_face_landmarks, segment_face
+from chunky_core.segments.label_files.reading import read_named_labels
+from tests.face_tools import drawn_mesh
 
 SIZE = 32
 NAN = float("nan")
+FACE = Face((4, 4, 20, 20))
+MESH = FaceLandmarks(drawn_mesh())
 ALIGNMENT = Alignment(((4.0, 4.0), (4.0, 28.0), (28.0, 28.0), (28.0, 4.0)), (SIZE, SIZE))
 
 
@@ -51,6 +68,7 @@ BAD_PICTURES: dict[str, Any] = {
 TAKERS: dict[str, Callable[[Any], object]] = {
     "set_in, picture": lambda bad: seamless_clone(noise(), bad, torch.ones(1, 1, SIZE, SIZE)),
     "set_in, photo": lambda bad: seamless_clone(bad, noise(), torch.ones(1, 1, SIZE, SIZE)),
+    "align, photo": lambda bad: align(bad, FACE, 16),
     "aligned_crop": lambda bad: extract_crop(bad, ALIGNMENT, 16),
     "paste_back, photo": lambda bad: paste_back(bad, noise(1), AlignedCrop(noise(), ALIGNMENT)),
     "paste_back, before": lambda bad: paste_back(noise(), noise(1), AlignedCrop(bad, ALIGNMENT)),
@@ -206,3 +224,114 @@ def test_one_knob_under_two_names(generator: Generator) -> None:
 def test_swapped_arguments_are_told_at_once(generator: Generator) -> None:
     with pytest.raises(InvalidInputError, match="the generator is of type .*; it comes first"):
         composite(3, generator)  # type: ignore[arg-type]
+
+
+ODD: dict[str, Any] = {
+    "None": None,
+    "3.5": 3.5,
+    "NaN": NAN,
+    "object": object(),
+    "text": "?",
+    "bytes": b"x",
+    "empty tuple": (),
+    "numbers": [1, 2],
+    "texts": ["x", "y"],
+    "table": {"a": 1},
+    "array": np.zeros((3, 3)),
+    "0-d tensor": torch.tensor(1.0),
+    "tensor": torch.zeros(3),
+}
+PATHS = ("text",)  # what is odd everywhere but here
+HANDED: dict[str, tuple[Callable[[Any], object], tuple[str, ...]]] = {
+    "align, face": (lambda odd: align(noise(), odd, 16), ()),
+    "align, size": (lambda odd: align(noise(), FACE, odd), ("numbers",)),
+    "extract_crop, alignment": (lambda odd: extract_crop(noise(), odd, 16), ()),
+    "extract_mask, mask": (lambda odd: extract_mask(odd, ALIGNMENT, 16), ()),
+    "extract_mask, alignment": (lambda odd: extract_mask(torch.zeros(SIZE, SIZE), odd, 16), ()),
+    "extract_labels, labels": (lambda odd: extract_labels(odd, ALIGNMENT, 16), ()),
+    "extract_labels, alignment": (lambda odd: extract_labels(torch.zeros(SIZE, SIZE), odd, 16), ()),
+    "paste_mask, mask": (lambda odd: paste_mask(odd, ALIGNMENT), ()),
+    "paste_mask, alignment": (lambda odd: paste_mask(torch.zeros(16, 16), odd), ()),
+    "paste_back, crop": (lambda odd: paste_back(noise(), noise(1), odd), ()),
+    "paste_back, its alignment": (lambda odd: paste_back(noise(), noise(1), AlignedCrop(noise(), odd)), ()),
+    "paste_back, mask": (
+        lambda odd: paste_back(noise(), noise(1), AlignedCrop(noise(), ALIGNMENT), odd),
+        ("None",),
+    ),
+    "paste_back, detail": (
+        lambda odd: paste_back(noise(), noise(1), AlignedCrop(noise(), ALIGNMENT), detail=odd),
+        (),
+    ),
+    "segment_face, landmarks": (lambda odd: segment_face(odd, (100, 100)), ()),
+    "segment_face, size": (lambda odd: segment_face(MESH, odd), ("numbers",)),
+    "segment_face, rename": (lambda odd: segment_face(MESH, 99, rename=odd), ("None",)),
+    "segment_face, static": (lambda odd: segment_face(MESH, 99, static=odd), ("empty tuple",)),
+    "segment_face, only": (lambda odd: segment_face(MESH, 99, only=odd), ("empty tuple",)),
+    "segment_face, grow": (lambda odd: segment_face(MESH, 99, grow=odd), ()),
+    "segment_face, feather": (lambda odd: segment_face(MESH, 99, feather=odd), ("3.5",)),
+    "segment_face, gaps": (lambda odd: segment_face(MESH, 99, gaps=odd), ()),
+    "landmarks_in_crop, landmarks": (lambda odd: landmarks_in_crop(odd, ALIGNMENT, 16), ("empty tuple",)),
+    "landmarks_in_crop, one of them": (lambda odd: landmarks_in_crop([odd], ALIGNMENT, 16), ()),
+    "landmarks_in_crop, alignment": (lambda odd: landmarks_in_crop([MESH], odd, 16), ()),
+    "landmarks_in_crop, size": (lambda odd: landmarks_in_crop([MESH], ALIGNMENT, odd), ("numbers",)),
+    "faces_from_landmarks": (lambda odd: faces_from_landmarks(odd), ("empty tuple",)),
+    "read_face_landmarks": (lambda odd: read_face_landmarks(odd, 99), ()),
+    "read_face_landmarks, size": (
+        lambda odd: read_face_landmarks({"frames": [], "image_size": (99, 99)}, odd),
+        ("numbers",),
+    ),
+    "choose_face": (lambda odd: choose_face(odd), ()),
+    "choose_face, which": (lambda odd: choose_face((FACE,), odd), ()),
+    "average_landmarks": (lambda odd: average_landmarks(odd), ()),
+    "faces_in_boxes, faces": (lambda odd: faces_in_boxes(odd, [(1, 2, 3, 4)]), ()),
+    "faces_in_boxes, boxes": (lambda odd: faces_in_boxes([FACE], odd), ("empty tuple",)),
+    "Face, rectangle": (lambda odd: Face(odd).quad, ()),
+    "Face, points": (lambda odd: Face((1, 2, 3, 4), odd).quad, ("None",)),
+    "FacePoints": (lambda odd: FacePoints(odd, ((1, 2), (3, 4))), ()),
+    "Alignment, quad": (lambda odd: Alignment(odd, (9, 9)), ()),
+    "Alignment, size": (lambda odd: Alignment(ALIGNMENT.quad, odd), ("numbers",)),
+    "detect_faces, model": (lambda odd: detect_faces(noise(), model=odd), ("None", *PATHS)),
+    "read_named_labels, path": (lambda odd: read_named_labels(odd), ()),
+    "read_named_labels, names": (lambda odd: read_named_labels("?", odd), ()),
+    "read_named_labels, photo": (lambda odd: read_named_labels("?", photo=odd), ()),
+    "read_named_labels, photo_file": (lambda odd: read_named_labels("?", photo_file=odd), ()),
+    "load_generator": (lambda odd: load_generator(odd), PATHS),
+    "load_generator, upsampling": (lambda odd: load_generator("demo", upsampling=odd), ("None",)),
+    "load_image": (lambda odd: load_image(odd), ()),
+    "load_inversion": (lambda odd: load_inversion(odd), ()),
+    "load_directions": (lambda odd: load_directions(odd), ()),
+    "save_image": (lambda odd: save_image(noise(), odd), ()),
+}
+
+
+@pytest.mark.parametrize("taker", HANDED)
+def test_odd_arguments_are_refused_in_words_of_ours(taker: str) -> None:
+    """Of any kind, whatever is not what the function takes; none is taken for something else."""
+    function, fine = HANDED[taker]
+    for kind, odd in ODD.items():
+        if kind not in fine:
+            with pytest.raises(InvalidInputError):
+                function(odd)
+
+
+def test_a_face_of_which_only_the_rectangle_is_known_has_no_mesh() -> None:
+    said = "only the face's rectangle is known.*give a face that has points"
+    with pytest.raises(InvalidInputError, match=said) as caught:
+        average_landmarks(FACE)
+    assert "box" not in str(caught.value) and "mask" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "taker",
+    [
+        lambda bright: align(bright, FACE, 16),
+        lambda bright: extract_crop(bright, ALIGNMENT, 16),
+        lambda bright: paste_back(bright, noise(1), AlignedCrop(noise(), ALIGNMENT)),
+        lambda bright: paste_back(noise(), bright, AlignedCrop(noise(), ALIGNMENT)),
+        lambda bright: paste_back(noise(), noise(1), AlignedCrop(bright, ALIGNMENT)),
+        lambda bright: detect_faces(bright),
+    ],
+)
+def test_numbers_in_0_to_255(taker: Callable[[Any], object]) -> None:
+    with pytest.raises(InvalidInputError, match="expected .-1, 1.: divide 0..255 by 127.5"):
+        taker((noise() + 1) * 127.5)

@@ -58,24 +58,41 @@ def test_without_an_edit_the_composite_is_the_photo(studio: Path):
 @pytest.mark.parametrize(
     ("options", "asked"),
     [
-        ([], ("edited segments", "keep and move", "seam only")),
-        (["--replace", "all", "--keep-detail", "off"], ("all segments", "off", "seam only")),
-        (["--keep-detail", "keep"], ("edited segments", "keep", "seam only")),
-        (["--no-poisson", "--keep-detail", "move"], ("edited segments", "keep and move", "soft blend")),
-        (["--seams", "needed", "--keep-detail", "off"], ("edited segments", "off", "as needed")),
+        ([], ("edited segments", "keep and move", "seam only", False)),
+        (["--replace", "all", "--keep-detail", "off"], ("all segments", "off", "seam only", False)),
+        (["--keep-detail", "keep", "--follow"], ("edited segments", "keep", "seam only", True)),
+        (
+            ["--no-poisson", "--keep-detail", "move"],
+            ("edited segments", "keep and move", "soft blend", False),
+        ),
+        (["--seams", "needed", "--keep-detail", "off"], ("edited segments", "off", "as needed", False)),
     ],
 )
 def test_the_picture_is_what_composite_is_asked_for(studio: Path, monkeypatch, options, asked):
     pictures = []
 
     def spy(*records: object, **arguments: str) -> torch.Tensor:
-        assert (arguments["replace"], arguments["keep_detail"], arguments["mode"]) == asked
+        assert tuple(arguments[name] for name in ("replace", "keep_detail", "mode", "follow")) == asked
         pictures.append(composite(*records, **arguments))
         return pictures[0]
 
     monkeypatch.setattr(results, "composite", spy)
     assert edit(studio, "--no-global", "--edit", "mouth:smile=2", *options) == 0
     assert torch.equal(to_uint8(load_image(studio / "out" / "composite.png")), to_uint8(pictures[0]))
+
+
+def test_the_last_edit_at_several_strengths(studio: Path, capsys):
+    edits = ["--edit", "mouth:smile=2", "--edit", "skin:smile[2-]=1"]
+    assert edit(studio, "--no-global", *edits, "--strengths=0..1/2") == 0
+    strip, composite = (load_image(studio / "out" / f"{name}.png") for name in ("strengths", "composite"))
+    assert strip.shape[-1] == 2 * 64
+    first, second = strip[..., -64:, :64], strip[..., -64:, 64:]
+    assert torch.equal(second, composite) and not torch.equal(first, composite)
+    figures = json.loads((studio / "out" / "figures.json").read_text())
+    assert figures["strengths"] == [0, 1]
+    assert figures["edits"] == ["mouth:smile=2", "skin:smile[2,3,4,5,6,7,8,9]=1"]
+    assert edit(studio, "--strengths=0..1/2") == 2
+    assert "those of the last --edit; add one" in capsys.readouterr().err
 
 
 def test_a_photo_of_another_size_names_both_sizes(studio: Path, capsys):

@@ -96,3 +96,16 @@ def test_convert_refuses_bad_targets(file: Path, tmp_path: Path, capsys) -> None
     assert main(["convert", str(file), str(tmp_path / "out.pkl")]) == 2
     assert main(["convert", str(file), str(tmp_path / "missing" / "out.safetensors")]) == 2
     assert capsys.readouterr().err.count("error: ") == 3
+
+
+def test_convert_asks_before_it_overwrites(file: Path, tmp_path: Path, capsys) -> None:
+    target = tmp_path / "work.safetensors"
+    target.write_bytes(b"somebody's work")
+    assert main(["convert", str(file), str(target)]) == 2
+    assert target.read_bytes() == b"somebody's work" and "--overwrite" in capsys.readouterr().err
+    assert main(["convert", str(file), str(target), "--overwrite"]) == 0
+    assert load_generator(target).fingerprint == load_generator(file).fingerprint
+    folder = tmp_path / "folder.safetensors"
+    folder.mkdir()
+    assert main(["convert", str(file), str(folder), "--overwrite"]) == 2
+    assert "is a folder" in capsys.readouterr().err

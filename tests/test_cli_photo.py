@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 
 from chunky_core.cli import main
+from chunky_core.cli.face_options import read_landmarks_file
 from chunky_core.demo.landmarks import portrait_landmarks
 from chunky_core.demo.photos import demo_photo
 from chunky_core.images import load_image, save_image, to_uint8
@@ -91,11 +92,24 @@ def test_points_make_do_with_an_average_face(snapshot: Path, capsys):
     assert torch.allclose(by_points.masks.masks, by_landmarks.masks.masks, atol=0.1)
 
 
-def test_it_goes_on_where_it_stopped(snapshot: Path):
+def test_it_goes_on_where_it_stopped(snapshot: Path, capsys):
+    """Also with the face from another source, which puts it a fraction of a pixel elsewhere."""
     assert photo(snapshot, "--only", "mouth") == 0
-    assert photo(snapshot, "--only", "mouth", "--steps", "5", "--resume", "--edit", "mouth:smile=3") == 0
-    assert len(load_inversion(snapshot / "out/inversion.safetensors").losses["mouth"]) == 5
-    assert changed_pixels(snapshot).any()
+    before = load_inversion(snapshot / "out/inversion.safetensors")
+    again = ("--only", "mouth", "--steps", "5", "--resume", "--edit", "mouth:smile=3")
+    points = ("--points", (snapshot / "points.txt").read_text())
+    capsys.readouterr()
+    assert photo(snapshot, *again, source=points) == 0
+    assert "goes on with its own crop and segments" in capsys.readouterr().err
+    after = load_inversion(snapshot / "out/inversion.safetensors")
+    assert len(after.losses["mouth"]) == 5 and after.alignment == before.alignment
+    assert torch.equal(after.masks.masks, before.masks.masks)
+    assert changed_pixels(snapshot).any() and not changed_pixels(snapshot)[:TOP].any()
+    assert photo(snapshot, *again, "--grow", "2") == 2
+    assert "was made with segments_grow 1, now it is 2" in capsys.readouterr().err
+    far = ("--points", "30,30 50,30 32,50 48,50")
+    assert photo(snapshot, *again, source=far) == 2
+    assert "another crop of this photo" in capsys.readouterr().err
 
 
 def test_masks_of_the_whole_photo_are_cut_out_with_the_face(snapshot: Path):
@@ -120,6 +134,13 @@ def test_masks_of_the_whole_photo_are_cut_out_with_the_face(snapshot: Path):
         (["--static", "sky"], "sky"),
         (["--rename", "beard = mouth"], "beard"),
         (["--masks", "{studio}/labels.png", "--rename", "nose = mouth"], "--rename"),
+        (["--label-names", "bisenet"], "add --masks"),
+        (["--masks-of", "7"], "add --masks"),
+        (
+            ["--masks", "{studio}/labels.png", "--label-names", "nothing"],
+            "no preset of names and no file 'nothing'",
+        ),
+        (["--masks", "{studio}/masks", "--masks-of", "7"], "none of '7'"),
         (["--generator", "absent.safetensors"], "absent.safetensors"),
         (["--out", "{studio}/landmarks.json"], "another folder"),
     ],
@@ -140,7 +161,24 @@ def test_without_a_source_it_names_the_detectors_file(snapshot: Path, capsys):
 def test_a_detector_that_is_not_there_is_named(snapshot: Path, capsys):
     assert photo(snapshot, source=("--detector", "absent.onnx")) == 2
     message = ended_in_one_line(capsys)
-    assert "there is no absent.onnx" in message and "232589 bytes" in message
+    assert "there is no file absent.onnx" in message and "232589 bytes" in message
+    assert "--landmarks" in message and "--points" in message and "press R" not in message
+    assert photo(snapshot, source=("--detector", str(snapshot))) == 2
+    assert "is a folder, no file; choose a file inside; expected YuNet" in ended_in_one_line(capsys)
+
+
+def test_landmarks_of_another_size_are_scaled_and_it_is_said(snapshot: Path, capsys):
+    given = json.loads((snapshot / "landmarks.json").read_text())
+    height, width = given["image_size"]
+    (plain,) = read_landmarks_file(snapshot / "landmarks.json", (height, width))
+    assert not capsys.readouterr().err
+    (scaled,) = read_landmarks_file(snapshot / "landmarks.json", (2 * height, 2 * width))
+    assert torch.allclose(scaled.points, 2 * plain.points)
+    said = capsys.readouterr().err
+    assert (
+        f"found in a picture of {width}x{height}, this one is {2 * width}x{2 * height}: they are scaled"
+        in said
+    )
 
 
 @pytest.mark.parametrize(

@@ -251,7 +251,7 @@ def test_a_direction_of_another_generator_is_found_before_the_projection(studio:
     steps = at_step(0, nothing)
     save_file({"directions/smile": torch.zeros(7)}, studio / "directions.safetensors")
     assert edit(studio, *EDIT) == 2 and not steps
-    assert "7 numbers in W" in capsys.readouterr().err and not (studio / "out").exists()
+    assert "has 7 numbers" in capsys.readouterr().err and not (studio / "out").exists()
 
 
 def test_signals_wait_until_what_may_not_be_cut_short_is_done():

@@ -184,7 +184,7 @@ def test_segments_can_be_refined_without_an_inversion(pack: Pack, chained: Any) 
         (PAINTED, {"original": grey(2), "painted": grey(3)}, "2 originals for 3 photos"),
         (REFINE, {}, "without both image and picture"),
         (REFINE, {"segments": None}, "neither inversion nor segments"),
-        (REFINE, {"speed": torch.ones(3, SIZE, SIZE)}, "3 speeds for 1 photos"),
+        (REFINE, {"speed": torch.ones(3, SIZE, SIZE)}, "3 speeds for 1 photo"),
     ],
 )
 def test_bad_input_is_refused_in_plain_words(

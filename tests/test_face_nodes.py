@@ -148,7 +148,7 @@ def test_a_box_alone_needs_a_detector(
     face = importlib.import_module(f"{NAME}.chunky_core.alignment.faces").Face
     seen: list[tuple[int, ...]] = []
 
-    def detect(photo: Tensor, *, model: Any) -> tuple[Any, ...]:
+    def detect(photo: Tensor, *, model: Any, advice: str) -> tuple[Any, ...]:
         seen.append(tuple(photo.shape))
         return (face((100.0, 60.0, 20.0, 30.0)),)
 
@@ -158,7 +158,7 @@ def test_a_box_alone_needs_a_detector(
     assert seen == [(1, 3, 140, 160)]
     assert made["alignment"][0][0].quad[0] == (255, 120)  # 100 + 160, 60 + 60, the square around 20 x 30
 
-    def missing(photo: Tensor, *, model: Any) -> tuple[Any, ...]:
+    def missing(photo: Tensor, *, model: Any, advice: str) -> tuple[Any, ...]:
         raise pack.errors.MissingWeightsError("no face detector is installed")
 
     monkeypatch.setattr(sources, "detect_faces", missing)
@@ -254,7 +254,7 @@ def test_named_masks_go_over_and_under_the_face(pack: Pack, astronaut: dict[str,
     (below,) = pack.run("ChunkyGAN_AddSegment", mask=neck, name="neck, cloth", covers="", **options)
     assert below[0].names == (*segments[0].names, "hair", "neck", "cloth")
     assert torch.equal(below[0]["skin"], above[0]["skin"]) and below[0]["cloth"].sum() > 3000
-    with pytest.raises(pack.errors.InvalidInputError, match="2 names for 1 masks"):
+    with pytest.raises(pack.errors.InvalidInputError, match="2 names for 1 mask;"):
         pack.run("ChunkyGAN_AddSegment", mask=hair, name="neck, cloth", **options)
 
 
@@ -278,3 +278,17 @@ def test_what_a_face_does_not_show_is_said(pack: Pack) -> None:
     pack.server.events.clear()
     pack.run(FACE, **options, only="eyes, lips", rename="upper_lip + lower_lip + mouth = lips")
     assert not [event for event, _ in pack.server.events if event == "chunkygan.notice"]
+
+
+def test_landmarks_of_another_size_are_scaled_and_it_is_said(pack: Pack) -> None:
+    data = {"frames": [[{"landmarks_xy": drawn_mesh().numpy()}]], "image_size": (100, 120)}
+    options = {"face_landmarks": data, "grow": 0, "only": "nose"}
+    texts = []
+    for size in ((100, 120), (200, 240)):
+        pack.server.events.clear()
+        pack.run(FACE, image=torch.zeros(1, *size, 3), **options)
+        texts.append([sent["text"] for event, sent in pack.server.events if event == "chunkygan.notice"])
+    assert texts[0] == [] and len(texts[1]) == 1
+    assert "found in a picture of 120x100, this one is 240x200: they are scaled" in texts[1][0]
+    with pytest.raises(pack.errors.InvalidInputError, match="detect them in this photo"):
+        pack.run(FACE, image=torch.zeros(1, 200, 200, 3), **options)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from chunky_core.alignment.face_points import (
 )
 from chunky_core.alignment.faces import Face, choose_face, quad_from_rectangle
 from chunky_core.errors import InvalidInputError, MissingWeightsError, UnsupportedCheckpointError
+from chunky_core.images import load_image
 
 PHOTO = torch.zeros(1, 3, 600, 1280)
 EYES_AND_MOUTH = FacePoints(((10, 20), (30, 20)), ((12, 40), (28, 40)))
@@ -56,21 +58,56 @@ def test_without_a_detector_the_error_says_what_to_do(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.delattr(cv2, "CascadeClassifier", raising=False)
-    what = (
-        r"face_detection_yunet_2023mar.onnx from OpenCV's model zoo .*232589 bytes, MIT licence.*Apache-2.0.* into "
-        r"models/chunkygan/faces, "
-        r"press R.*points .*a box, a mask .*keypoints"
-    )
-    with pytest.raises(MissingWeightsError, match=what):
+    with pytest.raises(MissingWeightsError, match=f"no face detector is installed .*{WHERE_TO_GET}"):
         detect_faces(PHOTO)
-    with pytest.raises(MissingWeightsError, match=rf"no .*gone.onnx; put {what}"):
-        detect_faces(PHOTO, model=tmp_path / "gone.onnx")
 
 
-def test_a_file_that_opencv_cannot_use_is_named(tmp_path: Path) -> None:
+WHERE_TO_GET = (
+    r"expected YuNet, face_detection_yunet_2023mar.onnx from OpenCV's model zoo .*232589 bytes, MIT licence.*Apache-2.0"
+    r".*; get it and give its path as model, or say where the face is: Face\(.*FacePoints\("
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("gone.onnx", "there is no file .*gone.onnx"),
+        (".", "is a folder, no file; choose a file inside"),
+        ("pipe", "is no regular file but a device, pipe or socket"),
+        ("bad.onnx", r"OpenCV .* cannot use .*bad.onnx \(10 bytes\) as a face detector"),
+        ("pointer.onnx", r"cannot use .*pointer.onnx \(44 bytes\)"),
+        ("empty.onnx", r"cannot use .*empty.onnx \(0 bytes\)"),
+    ],
+)
+def test_a_file_that_is_no_detector(tmp_path: Path, name: str, found: str) -> None:
+    """What was found, what was expected, and what a reader of Python can do; no word of ComfyUI."""
     (tmp_path / "bad.onnx").write_bytes(b"no network")
-    with pytest.raises(UnsupportedCheckpointError, match="cannot use bad.onnx as a face detector"):
-        detect_faces(torch.zeros(1, 3, 32, 32), model=tmp_path / "bad.onnx")
+    (tmp_path / "pointer.onnx").write_bytes(b"version https://git-lfs.github.com/spec/v1\no")
+    (tmp_path / "empty.onnx").touch()
+    os.mkfifo(tmp_path / "pipe")
+    kinds = (MissingWeightsError, UnsupportedCheckpointError)
+    with pytest.raises(kinds, match=f"{found}.*{WHERE_TO_GET}") as caught:
+        detect_faces(torch.zeros(1, 3, 32, 32), model=tmp_path / name)
+    assert "press R" not in str(caught.value) and "models/" not in str(caught.value).replace(
+        "folder models/", ""
+    )
+
+
+@pytest.mark.parametrize("scale", [255.0, -255.0, 100.0])
+def test_photos_in_0_to_255_are_refused(scale: float, shared: Path) -> None:
+    """Also where a face would be found in what 8 bits leave of them."""
+    model = shared / "faces" / "face_detection_yunet_2023mar.onnx"
+    with pytest.raises(InvalidInputError, match=r"expected \[-1, 1\]: divide 0..255 by 127.5"):
+        detect_faces(torch.rand(1, 3, 64, 64) * scale, model=model)
+
+
+def test_transparency_is_not_looked_at(shared: Path) -> None:
+    model = shared / "faces" / "face_detection_yunet_2023mar.onnx"
+    photo = load_image(shared / "faces" / "astronaut.png")[..., :256, 100:356]
+    with_alpha = torch.cat([photo, -torch.ones_like(photo[:, :1])], 1)
+    assert detect_faces(with_alpha, model=model) == detect_faces(photo, model=model) != ()
+    outline = (face_alignment(photo, Face((50, 60, 100, 80))),)
+    assert torch.equal(draw_quads(with_alpha, outline), draw_quads(photo, outline))
 
 
 def test_choosing_among_faces() -> None:

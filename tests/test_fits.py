@@ -168,7 +168,8 @@ def test_the_report_of_good_fits_names_none(projected: Inversion) -> None:
     "entry", [[1.0], [1.0, float("nan")], [-1.0, 2.0], "text", [1, 2, -3], [1, 2, 3, 4]], ids=str
 )
 def test_damaged_fits_are_refused(projected: Inversion, entry: object) -> None:
-    from chunky_core.inversion.document import parse, rebuild, to_json, to_tensors
+    from chunky_core.inversion.document import rebuild, to_json, to_tensors
+    from chunky_core.inversion.plain_values import parse
 
     document, tensors = parse(to_json(projected)), to_tensors(projected)
     assert rebuild(document, tensors.__getitem__).fits == projected.fits

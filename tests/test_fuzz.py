@@ -15,7 +15,11 @@ from tests.fuzz.kinds import CHECKPOINTS, KINDS, OTHERS
 
 CASES = int(os.environ.get("CHUNKYGAN_FUZZ_CASES", "2000"))  # of each format of checkpoints
 # Of the others one in so many.
-SHARES = dict.fromkeys(CHECKPOINTS, 1) | dict.fromkeys(OTHERS, 4) | {"settings": 8}
+SHARES = (
+    dict.fromkeys(CHECKPOINTS, 1)
+    | dict.fromkeys(OTHERS, 4)
+    | {"settings": 8, "direction-tools": 8, "channels": 10}
+)
 ROOT = Path(__file__).resolve().parent.parent
 
 

@@ -14,7 +14,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from tests.pack_on_double import NAME, Pack
+from tests.pack_on_double import NAME, TINY, Pack
 
 PLACES = {
     "models/stylegan": ".safetensors",
@@ -118,14 +118,15 @@ def test_what_the_list_offers_is_found_whatever_slashes_it_has(pack: Pack, place
     }
     for number, (file, names) in enumerate(files.items()):
         tensors = {
-            f"directions/{name}": torch.full((8,), 10.0 * number + index) for index, name in enumerate(names)
+            f"directions/{name}": torch.full((32,), 10.0 * number + index) for index, name in enumerate(names)
         }
         save_file(tensors, place / file)
+    (tiny,) = pack.run("ChunkyGAN_LoadStyleGAN", name=TINY)
     for number, (file, names) in enumerate(files.items()):
         for index, name in enumerate(names):
             choice = f"{file}/{name}"
             assert choice in directions(pack).direction_names()
-            found = directions(pack).direction_by_name(choice)
+            found = directions(pack).direction_by_name(choice, tiny.generator)
             assert found.name == name
             assert float(found.tensor[0]) == 10 * number + index
     (place / "sub" / "mine.safetensors").unlink()

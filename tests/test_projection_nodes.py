@@ -372,7 +372,7 @@ def test_alignments_are_checked_first_and_saved_on_the_way(scene: Scene, saved: 
     core = sys.modules[scene.pack.errors.__name__.replace("errors", "inversion")]
     crop = core.Alignment(((0.0, 0.0), (0.0, 9.0), (9.0, 9.0), (9.0, 0.0)), (10, 10))
     scene.pack.sent.clear()
-    with pytest.raises(scene.pack.errors.InvalidInputError, match="2 alignments for 1 photos"):
+    with pytest.raises(scene.pack.errors.InvalidInputError, match="2 alignments for 1 photo"):
         project(scene, alignment=((crop, crop),))
     assert scene.pack.sent == []
     (record,), _ = project(scene, alignment=((crop,),))

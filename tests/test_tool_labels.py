@@ -354,3 +354,36 @@ def test_names_that_a_folder_of_masks_does_not_need_are_said_to_be_left_aside(tm
     Image.fromarray(np.full((8, 8), 255, np.uint8)).save(tmp_path / "face.png")
     (note,) = cg.read_named_labels(tmp_path, "BiSeNet").notes
     assert "BiSeNet wasn't needed" in note
+
+
+def test_a_choice_that_contradicts_what_lies_beside_is_questioned(tmp_path: Path) -> None:
+    """JSON of numbers, in whole or in part, and labelmap.txt of another tool; not names that agree."""
+    path = file_of(tmp_path, encoded(LABELS, "PNG"), "map.png")
+    (tmp_path / "map.json").write_text('{"0": "background", "1": "hair", "2": "nose"}')
+    made = cg.read_named_labels(path, "CelebAMask-HQ")
+    assert made.names[1] == "skin"
+    (said,) = (note for note in made.notes if "says otherwise" in note)
+    assert (
+        "map.json says otherwise (hair, not skin); the preset CelebAMask-HQ was chosen and is taken" in said
+    )
+    (tmp_path / "map.json").write_text('{"0": "background", "1": "skin", "2": "nose"}')
+    assert not [note for note in cg.read_named_labels(path, "CelebAMask-HQ").notes if "otherwise" in note]
+    (tmp_path / "map.json").unlink()
+    (tmp_path / "label_names.txt").write_text("\n".join(["background", "hair", "nose", *"abcdefghijklm"]))
+    notes = cg.read_named_labels(path, "celeba").notes
+    assert any("label_names.txt says otherwise (hair, not skin" in note for note in notes)
+    notes = cg.read_named_labels(path, tmp_path / "label_names.txt").notes
+    assert not [note for note in notes if "otherwise" in note]
+
+
+def test_a_photo_that_is_named_for_a_single_map_is_not_needed(tmp_path: Path) -> None:
+    path = file_of(tmp_path, encoded(LABELS, "PNG"), "map.png")
+    notes = cg.read_named_labels(path, "CelebAMask-HQ", photo="12").notes
+    assert any("is the label map of one photo; '12' wasn't needed" in note for note in notes)
+    assert not [note for note in cg.read_named_labels(path, "CelebAMask-HQ").notes if "wasn't needed" in note]
+
+
+def test_one_photo_is_one_photo(tmp_path: Path) -> None:
+    file_of(tmp_path, encoded((LABELS > 0).astype(np.uint8) * 255, "PNG"), "00012_skin.png")
+    with pytest.raises(InvalidInputError, match="has the masks of 1 photo, 00012, of which none can be '13'"):
+        cg.read_named_labels(tmp_path, photo="13")

@@ -16,6 +16,7 @@ from tests.workflow_tools import (
     WIDGET_TYPES,
     WORKFLOWS,
     contains,
+    least_height,
     overlaps,
     rectangles,
     widget_values,
@@ -136,6 +137,15 @@ def test_every_node_lies_in_one_group_and_on_no_other_node(workflow: dict[str, A
     assert not overlaps(groups)
     for key, one in covered.items():
         assert sum(contains(group, one) for group in groups.values()) == 1, f"node {key} is in no group"
+
+
+def test_every_node_has_room_for_its_widgets_and_what_it_says(workflow: dict[str, Any]) -> None:
+    short = {
+        node["type"]: (node["size"][1], needed)
+        for node in workflow["nodes"]
+        if node["size"][1] < (needed := least_height(node))
+    }
+    assert not short
 
 
 def test_it_can_be_read_when_it_opens(workflow: dict[str, Any]) -> None:

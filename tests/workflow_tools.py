@@ -15,6 +15,11 @@ MUTED, BYPASSED = 2, 4  # modes of a node
 WIDGET_TYPES = {"INT", "FLOAT", "STRING", "BOOLEAN", "COMBO"}
 
 TITLE = 30  # canvas pixels of a node's title, which lies above its position
+SLOT, WIDGET, PADDING = 20, 24, 14  # canvas pixels of a row of slots, of a widget, and around the widgets
+# Canvas pixels for what a running node writes below its widgets: two lines of its state, four of the fit, at 280 wide.
+# The page shares what is free equally between it and a text field of the node.
+TEXT_BELOW = 150
+SAYS_ITS_FIT = ("ChunkyGAN_SegmentedProjection", "ChunkyGAN_PivotalTuning")
 MARGIN = 10  # canvas pixels that the page leaves around the nodes when it fits them to the window,
 USED = 0.75  # and the part of the window that it then takes
 SMALLEST_TEXT, TEXT = (
@@ -96,6 +101,16 @@ def rectangles(workflow: Mapping[str, Any]) -> dict[int, Rectangle]:
 def rectangle(node: Mapping[str, Any]) -> Rectangle:
     (x, y), (width, height) = node["pos"], node["size"]
     return [x, y - TITLE, width, TITLE + (0 if node["flags"].get("collapsed") else height)]
+
+
+def least_height(node: Mapping[str, Any]) -> int:
+    """The height below which the page enlarges a node, so that it covers what lies under it."""
+    if node["flags"].get("collapsed") or node["type"] in NOTES:
+        return 0
+    slots = [entry for entry in node.get("inputs", []) if not entry.get("widget")]
+    rows = max(len(slots), len(node.get("outputs", [])), 1)
+    text = 2 * TEXT_BELOW if node["type"] in SAYS_ITS_FIT else 0
+    return SLOT * rows + WIDGET * len(node.get("widgets_values", [])) + PADDING + text
 
 
 def overlaps(covered: Mapping[Any, Rectangle]) -> list[tuple[Any, Any]]:

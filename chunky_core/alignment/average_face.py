@@ -8,11 +8,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from ..checks import check_type
 from ..errors import InvalidInputError
 from ..segments.face_mesh.landmarks import FaceLandmarks
 from ..segments.face_mesh.regions import MOUTH_CORNERS
 from .face_points import FacePoints, mean_point
-from .faces import BY_HAND, Face
+from .faces import Face
 
 # MediaPipe's mesh [478,2] with a closed and with an open mouth: the means over 11 and 10 faces of public photos and
 # their mirror images, by MediaPipe 0.10.21, the closed lips made to touch. The eyes' centers are (-.5, 0) and (.5, 0),
@@ -31,10 +32,11 @@ def average_landmarks(face: Face) -> FaceLandmarks:
     the face's own mesh to .80, .87, .76, .64, .81. The parts of an open mouth are told apart badly: merge upper_lip,
     lower_lip and mouth. Raises InvalidInputError for a face without points.
     """
+    check_type(face, "the face", Face, "choose_face gives one of those that detect_faces finds")
     if face.points is None:
         raise InvalidInputError(
-            "only a box of the face is known, which tells nothing of eyes and mouth; give landmarks, points or a "
-            f"detector's face ({BY_HAND})"
+            "only the face's rectangle is known, which tells nothing of eyes and mouth; give a face that has points: "
+            "one of detect_faces, or Face(points.rectangle(), points) with points = FacePoints(eyes, mouth_corners)"
         )
     across, down = _upright_axes(face.points)
     frame = torch.tensor([across, down], dtype=torch.float64)

@@ -10,6 +10,7 @@ from typing import Any
 
 from torch import Tensor
 
+from ..checks import check_each, check_image
 from ..errors import InvalidInputError
 from ..inversion.original_crop import Point
 from .face_points import FacePoints, FaceRectangle
@@ -48,8 +49,9 @@ def _box(data: Any) -> FaceRectangle:
 
 def faces_in_boxes(faces: Sequence[Face], boxes: Sequence[FaceRectangle]) -> tuple[Face, ...]:
     """For each box the face nearest to its middle, each face once. Raises InvalidInputError for a box without one."""
+    check_each(faces, "the faces", Face, "detect_faces and faces_from_landmarks give them")
     found: list[Face] = []
-    for box in boxes:
+    for box in _checked(boxes):
         face = _nearest(faces, box)
         if face is None:
             raise InvalidInputError(
@@ -68,9 +70,26 @@ def detect_in_boxes(
 
     photo: [1,3,H,W] in [-1,1]. detect: photo -> its faces.
     """
+    check_image(photo, "the photo", batch=1)
     return tuple(
-        dict.fromkeys(one for box in boxes for one in faces_in_boxes(_around(photo, box, detect), [box]))
+        dict.fromkeys(
+            one for box in _checked(boxes) for one in faces_in_boxes(_around(photo, box, detect), [box])
+        )
     )
+
+
+def _checked(boxes: Sequence[FaceRectangle]) -> Sequence[FaceRectangle]:
+    """Raises InvalidInputError for what are no boxes, as `read_bounding_boxes` gives those of a picture."""
+    if not isinstance(boxes, Sequence):
+        raise InvalidInputError(
+            f"the boxes are of type {type(boxes).__name__}; expected a list of rectangles"
+        )
+    for box in boxes:
+        if not isinstance(box, Sequence) or len(box) != 4 or not all(isinstance(side, Real) for side in box):
+            raise InvalidInputError(
+                f"a box is {box!r:.60}; expected left, top, width and height, as read_bounding_boxes gives them"
+            )
+    return boxes
 
 
 def _around(photo: Tensor, box: FaceRectangle, detect: Callable[[Tensor], Sequence[Face]]) -> Sequence[Face]:

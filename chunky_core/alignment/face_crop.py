@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..boxes import AnySize, Box, Size, as_size
-from ..checks import check_image
+from ..checks import check_brightness, check_image, check_tensor, check_type
 from ..deprecated import old_names
 from ..deprecated.old_calls import accepts_old_calls
 from ..errors import InvalidInputError
@@ -50,8 +50,13 @@ def _photo_first(*arguments: Any, **options: Any) -> tuple[tuple[Any, ...], dict
 
 @accepts_old_calls(_photo_first)
 def face_alignment(photo: Tensor, face: Face, size: AnySize = 1) -> Alignment:
-    """The record of a face's crop out of a photo [1,C,H,W]; size: of the crop, whose shape counts, see `align`."""
+    """The record of a face's crop out of a photo [1,C,H,W]; size: of the crop, whose shape counts, see `align`.
+
+    Raises InvalidInputError as `align` does.
+    """
     wanted = as_size(size)
+    check_image(photo, "the photo", batch=1)
+    check_type(face, "the face", Face, "choose_face gives one of those that detect_faces finds")
     quad = face.quad if wanted.height == wanted.width else _shaped_quad(face, wanted)
     return Alignment(quad, (photo.shape[-2], photo.shape[-1]))
 
@@ -73,10 +78,11 @@ def extract_crop(photo: Tensor, alignment: Alignment, size: AnySize) -> Tensor:
     Returns [1,3,h,w] in [-1,1]. Shrunk parts are averaged over each pixel's area, enlarged ones
     interpolated (bicubic). Beyond its border the photo is mirrored. A quad of the photo's own corners and size
     gives the photo itself. Raises InvalidInputError for a photo of another size than the alignment's and for a
-    quad that doesn't touch it.
+    quad that doesn't touch it, and for numbers in 0..255.
     """
     check_aligned(photo, alignment)
-    return resample_quad(photo[:, :3], alignment.quad, _checked_size(size))
+    check_brightness(photo, "the photo")
+    return resample_quad(photo[:, :3], alignment.quad, crop_size(size))
 
 
 @torch.no_grad()
@@ -86,13 +92,14 @@ def extract_mask(mask: Tensor, alignment: Alignment, size: AnySize) -> Tensor:
     mask: [H,W] or [1,1,H,W] in [0,1], or bool. Returns float [1,1,h,w] of `size` in [0,1], sampled where `extract_crop`
     samples the photo, so that it lies on the crop as it lay on the photo. Raises what `extract_crop` raises.
     """
+    check_tensor(mask, "the mask", "[H,W] or [1,1,H,W]")
     plane = as_stack(mask).float() if not mask.is_floating_point() else as_stack(mask)
     if plane.ndim != 4 or plane.shape[:2] != (1, 1):
         raise InvalidInputError(
             f"the mask is a tensor of shape {list(mask.shape)}; expected [H,W] or [1,1,H,W]"
         )
     _check_place(plane, alignment, "the mask")
-    return _resampled(plane, alignment.quad, _checked_size(size), smooth=True).clamp(0, 1)
+    return _resampled(plane, alignment.quad, crop_size(size), smooth=True).clamp(0, 1)
 
 
 @torch.no_grad()
@@ -103,12 +110,13 @@ def extract_labels(labels: Tensor, alignment: Alignment, size: AnySize) -> Tenso
     [...,h,w] of `size` and that type, without any new value. Beyond its border it is mirrored. Raises what
     `extract_crop` raises.
     """
+    check_tensor(labels, "the label map", "[...,H,W]")
     if labels.ndim < 2:
         raise InvalidInputError(
             f"the label map is a tensor of shape {list(labels.shape)}; expected [...,H,W]"
         )
     _check_place(labels, alignment, "the label map")
-    crop = _checked_size(size)
+    crop = crop_size(size)
     height, width = alignment.original_size
     numbers = torch.arange(height * width, dtype=torch.float64).view(1, 1, height, width)
     to_photo = quad_to_photo(alignment.quad) @ scaling(1 / crop.width, 1 / crop.height)
@@ -137,7 +145,8 @@ def check_aligned(photo: Tensor, alignment: Alignment) -> None:
     _check_place(photo, alignment, "the photo")
 
 
-def _checked_size(size: AnySize) -> Size:
+def crop_size(size: AnySize) -> Size:
+    """The size of a crop as height and width. Raises InvalidInputError for one that no crop has."""
     crop = as_size(size)
     if not 1 <= min(crop) <= max(crop) <= LARGEST_CROP:
         raise InvalidInputError(f"the crop's size is {size}; expected 1 to {LARGEST_CROP} pixels")
@@ -146,6 +155,7 @@ def _checked_size(size: AnySize) -> Size:
 
 def _check_place(plane: Tensor, alignment: Alignment, what: str) -> None:
     """plane: [...,H,W], what lies on the whole photo."""
+    check_type(alignment, "the alignment", Alignment, "align and face_alignment make one")
     if tuple(plane.shape[-2:]) != tuple(alignment.original_size):
         (height, width), (h, w) = alignment.original_size, plane.shape[-2:]
         use = "use the photo it was made from" if what == "the photo" else "make it for the whole photo"

@@ -8,35 +8,39 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from ..checks import check_image
+from ..checks import as_path, check_brightness, check_image
 from ..errors import MissingWeightsError
 from ..images import to_uint8
 from ..inversion.original_crop import Alignment
 from .face_points import points_from_landmarks
 from .face_search import find_faces
 from .faces import BY_HAND, Face, sorted_faces
-from .yunet import FILE, FOLDER, SOURCE, YuNet
+from .yunet import EXPECTED, YuNet
 
 CASCADE = "haarcascade_frontalface_default.xml"
+ADVICE = f"get it and give its path as model, or {BY_HAND}"
 
 # of the square that the cascade reports: eyes, mouth corners
 FRONTAL = ((0.31, 0.39), (0.69, 0.39), (0.36, 0.79), (0.64, 0.79))
 
 
-def detect_faces(photo: Tensor, *, model: str | Path | None = None) -> tuple[Face, ...]:
+def detect_faces(photo: Tensor, *, model: str | Path | None = None, advice: str = ADVICE) -> tuple[Face, ...]:
     """The faces of a photo from left to right, () if there are none.
 
-    photo: [1,3,H,W] in [-1,1]. model: a YuNet ONNX file (Wu et al. 2023) for OpenCV's FaceDetectorYN, with which faces
-    of every size and turn are found (`face_search`); None = the Haar cascade of frontal faces that OpenCV 4 ships
-    (Viola and Jones 2001), which knows no rotation and whose points are estimated from its rectangle. Every face has
-    its points, `rectangle`, `score` and `tilt`. Raises InvalidInputError for several photos at once,
-    MissingWeightsError without either, UnsupportedCheckpointError if OpenCV cannot use the file.
+    photo: [1,C,H,W] in [-1,1], C >= 3; further channels aren't looked at. model: a YuNet ONNX file (Wu et al. 2023) for
+    OpenCV's FaceDetectorYN, with which faces of every size and turn are found (`face_search`); None = the Haar cascade
+    of frontal faces that OpenCV 4 ships (Viola and Jones 2001), which knows no rotation and whose points are estimated
+    from its rectangle. Every face has its points, `rectangle`, `score` and `tilt`. advice: what errors about the
+    detector tell the reader to do. Raises InvalidInputError for several photos at once and for numbers in 0..255,
+    MissingWeightsError without either detector, UnsupportedCheckpointError if OpenCV cannot use the file.
     """
     check_image(photo, "the photo", batch=1)
-    pixels = np.ascontiguousarray(to_uint8(photo)[0].cpu().numpy()[:, :, ::-1])
-    if model is None:
-        return sorted_faces(_with_cascade(pixels))
-    rows = find_faces(YuNet(Path(model), _where_to_get()), pixels)
+    check_brightness(photo, "the photo")
+    file = None if model is None else as_path(model, "the detector's file")
+    pixels = np.ascontiguousarray(to_uint8(photo[:, :3])[0].cpu().numpy()[:, :, ::-1])
+    if file is None:
+        return sorted_faces(_with_cascade(pixels, advice))
+    rows = find_faces(YuNet(file, advice), pixels)
     return sorted_faces([_face_of_row(row.tolist()) for row in rows])
 
 
@@ -45,7 +49,7 @@ def draw_quads(photo: Tensor, alignments: tuple[Alignment, ...]) -> Tensor:
     import cv2
     import torch
 
-    canvas = to_uint8(photo)[0].cpu().numpy().copy()
+    canvas = to_uint8(photo[:, :3])[0].cpu().numpy().copy()
     width = max(1, round(max(canvas.shape[:2]) / 300))
     for number, alignment in enumerate(alignments, start=1):
         corners = np.round(np.array(alignment.quad) * 16 - 8).clip(-(2**29), 2**29).astype(np.int32)
@@ -65,23 +69,23 @@ def _face_of_row(row: list[float]) -> Face:
     return Face((left, top, width, height), points_from_landmarks(landmarks), row[14])
 
 
-def _with_cascade(pixels: np.ndarray) -> list[Face]:
+def _with_cascade(pixels: np.ndarray, advice: str) -> list[Face]:
     import cv2
 
     gray = cv2.equalizeHist(cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY))
     least = max(24, min(gray.shape) // 12)
-    rows = _cascade().detectMultiScale(gray, 1.1, 6, minSize=(least, least))
+    rows = _cascade(advice).detectMultiScale(gray, 1.1, 6, minSize=(least, least))
     return [_face_of_rectangle([float(number) for number in row]) for row in rows]
 
 
-def _cascade() -> Any:
+def _cascade(advice: str) -> Any:
     """OpenCV's classifier of frontal faces. Raises MissingWeightsError, as with every OpenCV 5."""
     import cv2
 
     folder = getattr(getattr(cv2, "data", None), "haarcascades", "")
     if not hasattr(cv2, "CascadeClassifier") or not (Path(folder) / CASCADE).is_file():
         raise MissingWeightsError(
-            f"no face detector is installed (OpenCV {cv2.__version__} ships none); {_where_to_get()}"
+            f"no face detector is installed (OpenCV {cv2.__version__} ships none); {EXPECTED}; {advice}"
         )
     return cv2.CascadeClassifier(str(Path(folder) / CASCADE))
 
@@ -90,7 +94,3 @@ def _face_of_rectangle(row: list[float]) -> Face:
     left, top, width, height = row
     landmarks = [(left + x * width, top + y * height) for x, y in FRONTAL]
     return Face((left, top, width, height), points_from_landmarks(landmarks), 0.5)
-
-
-def _where_to_get() -> str:
-    return f"put {FILE} {SOURCE} into {FOLDER}, press R and choose it as model, or {BY_HAND}"

@@ -39,6 +39,11 @@ class FacePoints:
     mouth: tuple[Point, Point]
 
     def __post_init__(self) -> None:
+        if not _are_points(self.eyes, 2) or not _are_points(self.mouth, 2):
+            raise InvalidInputError(
+                f"the face's points are {_short((self.eyes, self.mouth))}; expected two eyes and two corners of the "
+                "mouth, x and y each"
+            )
         points = (*self.eyes, *self.mouth)
         if not all(math.isfinite(x) and math.isfinite(y) for x, y in points):
             raise InvalidInputError(f"the face's points are {points}; expected finite numbers")
@@ -67,6 +72,17 @@ class FacePoints:
         return self.rectangle()
 
 
+def _are_points(points: Any, count: int | None = None) -> bool:
+    """Whether they are (x, y) each, as many as `count`."""
+    try:
+        return len(points) == (len(points) if count is None else count) and all(
+            len(point) == 2 and all(isinstance(float(x), float) and not isinstance(x, str) for x in point)
+            for point in points
+        )
+    except (TypeError, ValueError, OverflowError):
+        return False
+
+
 def mean_point(points: Sequence[Point]) -> Point:
     return sum(x for x, _ in points) / len(points), sum(y for _, y in points) / len(points)
 
@@ -76,6 +92,8 @@ def points_from_landmarks(landmarks: Sequence[Point]) -> FacePoints:
 
     Raises InvalidInputError for another number of points.
     """
+    if not _are_points(landmarks):
+        raise InvalidInputError(f"the face's points are {_short(landmarks)}; expected x and y of {LAYOUTS}")
     if len(landmarks) in (68, 70):
         eyes = mean_point(landmarks[36:42]), mean_point(landmarks[42:48])
         return FacePoints(eyes, (landmarks[48], landmarks[54]))

@@ -6,14 +6,14 @@ import math
 from dataclasses import dataclass
 
 from ..boxes import AnySize, as_size
+from ..checks import check_each, check_type
 from ..deprecated.keywords import old_fields
 from ..errors import InvalidInputError
 from .face_points import FacePoints, FaceRectangle, mean_point
 from .perspective import Quad
 
 BY_HAND = (
-    "say where the face is: MediaPipe's face landmarks, points (both eyes, both corners of the mouth), a box, "
-    "a mask painted over it, or keypoints of another pack"
+    "say where the face is: Face(points.rectangle(), points) with points = FacePoints(eyes, mouth_corners)"
 )
 
 
@@ -51,12 +51,14 @@ def choose_face(faces: tuple[Face, ...], which: str | int = "largest") -> Face:
 
     Raises InvalidInputError if there is no such face.
     """
+    check_each(faces, "the faces", Face, "detect_faces and faces_from_landmarks give them")
     if not faces:
         raise InvalidInputError(f"no face was found in the photo; {BY_HAND}")
+    check_type(which, "the face asked for", str | int, "largest, leftmost, or a number from 0")
     if which == "largest":
         return max(faces, key=lambda face: face.rectangle[2] * face.rectangle[3])
     ordered, index = sorted_faces(faces), 0 if which == "leftmost" else which
-    if not isinstance(index, int) or not 0 <= index < len(ordered):
+    if not isinstance(index, int) or isinstance(index, bool) or not 0 <= index < len(ordered):
         raise InvalidInputError(
             f"face {index!r} was asked for; expected largest, leftmost or 0 to {len(ordered) - 1}"
         )
@@ -69,6 +71,7 @@ def ffhq_quad(points: FacePoints) -> Quad:
     It stands upright on the face, whatever the rotation in the photo, and is at least 4 eye distances or 3.6
     distances from the eyes to the mouth wide. It may leave the photo.
     """
+    check_type(points, "the face's points", FacePoints)
     (ex, ey), (mx, my) = points.axes()
     if ex * my - ey * mx < 0:  # the pair came in the other order; a mirrored face has its points mirrored too
         ex, ey = -ex, -ey
@@ -85,7 +88,12 @@ def quad_from_rectangle(rectangle: FaceRectangle, scale: float = 1.0, shape: Any
     shape: other sides than a square's, as (height, width) in any unit. Raises InvalidInputError for a rectangle
     without area.
     """
-    left, top, width, height = rectangle
+    try:
+        left, top, width, height = (float(side) for side in rectangle)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InvalidInputError(
+            f"the face's rectangle is {rectangle!r:.60}; expected left, top, width and height in pixels"
+        ) from error
     if not (width > 0 and height > 0 and scale > 0):
         raise InvalidInputError(f"the box is {width} x {height} pixels; expected a width and height above 0")
     tall, wide = as_size(shape)

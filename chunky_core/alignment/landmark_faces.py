@@ -6,12 +6,16 @@ from collections.abc import Sequence
 
 import torch
 
-from ..boxes import AnySize, as_size
+from ..boxes import AnySize
+from ..checks import check_each, check_type
 from ..inversion.original_crop import Alignment
 from ..segments.face_mesh.landmarks import FaceLandmarks, moved
+from .face_crop import crop_size
 from .face_points import points_from_landmarks
 from .faces import Face
 from .perspective import mapped, quad_to_photo, scaling
+
+READER = "read_face_landmarks and average_landmarks make them"
 
 
 def faces_from_landmarks(landmarks: Sequence[FaceLandmarks]) -> tuple[Face, ...]:
@@ -19,6 +23,7 @@ def faces_from_landmarks(landmarks: Sequence[FaceLandmarks]) -> tuple[Face, ...]
 
     Raises InvalidInputError for a mesh in which eyes and mouth lie on one line.
     """
+    check_each(landmarks, "the landmarks", FaceLandmarks, READER)
     return tuple(
         Face(one.rectangle(), points_from_landmarks(one.alignment_points()), one.score) for one in landmarks
     )
@@ -30,9 +35,11 @@ def landmarks_in_crop(
     """The mesh of the face that a crop of `size` shows, in pixels of the crop.
 
     landmarks: the meshes of the photo. Of several the one nearest to the crop's middle is taken, None if there is none
-    in the crop.
+    in the crop. Raises InvalidInputError for other kinds of things.
     """
-    crop = as_size(size)
+    check_each(landmarks, "the landmarks", FaceLandmarks, READER)
+    check_type(alignment, "the alignment", Alignment, "it is that of the crop that align cut out")
+    crop = crop_size(size)
     to_crop = scaling(crop.width, crop.height) @ torch.linalg.inv(quad_to_photo(alignment.quad))
     corner = torch.tensor([crop.width, crop.height])
     inside = []

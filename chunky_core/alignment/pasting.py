@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import Any
 
 import torch
@@ -9,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..boxes import Box
-from ..checks import check_image
+from ..checks import check_brightness, check_image, check_tensor, check_type
 from ..compositing.detail import DetailMotion, detail_motion
 from ..deprecated.old_calls import accepts_old_calls
 from ..errors import InvalidInputError
@@ -69,11 +70,15 @@ def paste_back(
     crop's pixels around it did; all others stay number for number. Changes fade out toward the quad's sides
     inside the photo. Raises InvalidInputError for sizes that don't agree and for values that are not finite.
     """
+    check_type(crop, "the crop", AlignedCrop, "align cuts one out")
     alignment = crop.alignment
     check_aligned(photo, alignment)
-    mask = None if mask is None else as_stack(mask)
+    check_brightness(photo, "the photo")
+    if mask is not None:
+        check_tensor(mask, "the mask", "[h,w] or [1,1,h,w]")
+        mask = as_stack(mask)
     _check_crops(crop.image, image, mask)
-    if not 0 <= detail <= 1:  # NaN fails, too
+    if not isinstance(detail, Real) or not 0 <= detail <= 1:  # NaN fails, too
         raise InvalidInputError(f"detail is {detail}; expected 0 to 1")
     if photo.dtype in (torch.float16, torch.bfloat16):  # too coarse to compute in
         wide = paste_back(photo.float(), image, crop, mask, detail=detail, move_detail=move_detail)
@@ -102,6 +107,8 @@ def paste_mask(mask: Tensor, alignment: Alignment) -> Tensor:
     averaged over each pixel's area if the crop is finer, and 0 outside the quad. Raises InvalidInputError for another
     shape and for values outside 0..1.
     """
+    check_tensor(mask, "the mask", "[h,w] or [1,1,h,w]")
+    check_type(alignment, "the alignment", Alignment, "align and face_alignment make one")
     plane = as_stack(mask) if mask.is_floating_point() else as_stack(mask).float()
     if plane.ndim != 4 or plane.shape[:2] != (1, 1) or not plane.numel():
         raise InvalidInputError(
@@ -225,6 +232,8 @@ def _edited_quad(change: Tensor, alignment: Alignment) -> Quad:
 def _check_crops(before: Tensor, after: Tensor, mask: Tensor | None) -> None:
     check_image(before, "the crop before", batch=1)
     check_image(after, "the crop after")
+    check_brightness(before, "the crop before")
+    check_brightness(after, "the crop after")
     if before.shape[1] != 3 or before.shape != after.shape:
         raise InvalidInputError(
             f"before is {pictures(before)}, after {pictures(after)}; expected one crop twice, of one size: resize the "

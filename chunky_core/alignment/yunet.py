@@ -6,14 +6,15 @@ from pathlib import Path
 
 import numpy as np
 
+from ..checkpoints.containers.mapped_file import absent
 from ..errors import MissingWeightsError, UnsupportedCheckpointError
 
 FILE = "face_detection_yunet_2023mar.onnx"
-FOLDER = "models/chunkygan/faces"
 SOURCE = (
     "from OpenCV's model zoo (opencv_zoo on GitHub, folder models/face_detection_yunet; 232589 bytes, MIT licence "
     "there; Apache-2.0 in libfacedetection.train, where it was trained)"
 )
+EXPECTED = f"expected YuNet, {FILE} {SOURCE}"
 LEAST_SCORE, LARGEST_OVERLAP, MOST_FACES = 0.6, 0.3, 200
 _MIRROR_PARTNERS = (1, 0, 2, 4, 3)  # of eye, eye, nose, mouth corner, mouth corner
 
@@ -26,15 +27,19 @@ class YuNet:
     (0, 0).
     """
 
-    def __init__(self, path: Path, where_to_get: str) -> None:
-        """Raises MissingWeightsError without the file, UnsupportedCheckpointError where OpenCV can't use it; both
-        say `where_to_get` it.
+    def __init__(self, path: Path, advice: str) -> None:
+        """Raises MissingWeightsError without a file, UnsupportedCheckpointError where OpenCV can't use it.
+
+        advice: what to do, at the end of both.
         """
         import cv2
 
         if not path.is_file():
-            raise MissingWeightsError(f"there is no {path}; {where_to_get}")
-        self._problem = f"OpenCV {cv2.__version__} cannot use {path.name} as a face detector; {where_to_get}"
+            raise MissingWeightsError(f"{absent(path)}; {EXPECTED}; {advice}")
+        self._problem = (
+            f"OpenCV {cv2.__version__} cannot use {path} ({path.stat().st_size} bytes) as a face detector; {EXPECTED}; "
+            f"{advice}"
+        )
         try:
             self._detector = cv2.FaceDetectorYN.create(
                 str(path), "", (320, 320), LEAST_SCORE, LARGEST_OVERLAP, MOST_FACES

@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..checks import FLOATS
+from ..checks import FLOATS, as_path
 from ..devices import usable_device
 from ..errors import InvalidInputError, MissingWeightsError, UnsupportedCheckpointError
 from ..generator.architecture import architecture_from, build_module
@@ -51,8 +51,8 @@ def load_generator(
     upsampling: "fir" or "bilinear" says which of two networks a file of BasicSR's names holds, its own or GFPGAN's
     bilinear one, which nothing in the file tells; None takes its own and says so in the notes.
     Raises MissingWeightsError for a missing file, UnsupportedCheckpointError where it is something else,
-    InvalidInputError for a device that can't be used here and another dtype than float16, bfloat16, float32, float64,
-    or an unknown upsampling.
+    InvalidInputError for what is no path, a device that can't be used here, another dtype than float16, bfloat16,
+    float32, float64, and an unknown upsampling.
     """
     device = usable_device(device)
     if dtype not in FLOATS:
@@ -73,7 +73,7 @@ def read_checkpoint(path: str | os.PathLike[str], *, upsampling: str | None = No
     Raises MissingWeightsError for a missing file, UnsupportedCheckpointError where it holds no supported
     generator, or one that doubles in another way than `upsampling`; InvalidInputError for an unknown upsampling.
     """
-    if upsampling not in (None, *UPSAMPLINGS):
+    if upsampling is not None and str(upsampling) not in UPSAMPLINGS:
         raise InvalidInputError(
             f"upsampling is {upsampling!r}; expected one of {', '.join(UPSAMPLINGS)} or None"
         )
@@ -110,11 +110,13 @@ def save_generator(
     header = {**generator.metadata, **(extra_metadata or {}), **generator.architecture.as_metadata()}
     if header.get("format", FORMAT) != FORMAT:
         header["source_format"] = header["format"]
-    save_tensors(state, path, {**header, "format": FORMAT, "version": str(VERSION)})
+    save_tensors(
+        state, as_path(path, "the generator's file"), {**header, "format": FORMAT, "version": str(VERSION)}
+    )
 
 
 def _file(path: str | os.PathLike[str]) -> Path:
-    return DEMO if path == "demo" else Path(path)
+    return DEMO if isinstance(path, str) and path == "demo" else as_path(path, "the generator's file")
 
 
 def _interpreted(file: Path, content: Content, upsampling: str | None) -> Checkpoint:

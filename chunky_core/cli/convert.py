@@ -27,6 +27,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--licence", metavar="TEXT", help="kept in the file's header; the authors' licence stays"
     )
+    parser.add_argument("--overwrite", action="store_true", help="replace OUT where it exists already")
     add_upsampling_option(parser)
     parser.set_defaults(run=run)
 
@@ -38,6 +39,12 @@ def run(options: argparse.Namespace) -> None:
         raise InvalidInputError(f"the output is {target.name}; expected a name that ends in .safetensors")
     if target.exists() and source.exists() and target.samefile(source):
         raise InvalidInputError(f"{target} is the input itself; give another name for the output")
+    if target.is_dir():
+        raise InvalidInputError(f"{target} is a folder; give the name of a file in it")
+    if target.exists() and not options.overwrite:
+        raise InvalidInputError(
+            f"{target} exists already; give another name for the output, or --overwrite to replace it"
+        )
     if not target.parent.is_dir():
         raise InvalidInputError(f"the folder {target.parent} does not exist; make it first")
     generator = open_generator(source, options.upsampling)

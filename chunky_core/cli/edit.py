@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from pathlib import Path
 
 from ..checkpoints.generators import read_checkpoint
-from ..images import color_profile, load_image, open_image, profile_space
+from ..images import load_image, open_image
 from ..inversion.validation import check_photo_size
-from ..segments.label_files.finding import AUTO
 from .job import run_job
-from .masks import load_segments, mask_inputs
+from .masks import add_label_options, load_segments, mask_inputs
 from .options import add_job_options, job_from_options, model_files
 from .outputs import check_inputs_stay
+from .photo_file import note_dropped, rgb_profile
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -31,36 +30,12 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         '{"0": "background", "1": "hair"}, or {"#ff0000": "mouth"} for colours; or labelmap.txt, label_names.txt, '
         "class_names.txt or config.json; see --label-names",
     )
-    parser.add_argument(
-        "--label-names",
-        default=AUTO,
-        metavar="PRESET|FILE",
-        help="what the label map's numbers or colours mean: celebamask, bisenet, segformer, voc, or a file; default: "
-        "the file beside it",
-    )
-    parser.add_argument(
-        "--masks-of",
-        default="",
-        metavar="PHOTO",
-        help="number or name of the photo in a folder with masks of several; default: as the photo's file is called",
-    )
+    add_label_options(parser)
     parser.add_argument(
         "--static", default="", help="names of masks or labels that stay the photo, separated by commas"
     )
     add_job_options(parser)
     parser.set_defaults(run=run)
-
-
-def rgb_profile(photo: Path) -> bytes | None:
-    """The photo's ICC profile, if it is one of RGB; says so where it is dropped, as the pixels were converted."""
-    profile = color_profile(photo)
-    if profile and profile_space(profile) != "RGB":
-        space = profile_space(profile)
-        print(
-            f"the colour profile of {photo} is for {space}, the pictures are RGB without one", file=sys.stderr
-        )
-        return None
-    return profile
 
 
 def run(options: argparse.Namespace) -> None:
@@ -71,6 +46,7 @@ def run(options: argparse.Namespace) -> None:
     with read_checkpoint(options.generator) as checkpoint:  # before large pictures and weights are read
         check_photo_size(file.size, checkpoint.architecture.img_size)
     photo = load_image(options.photo)
+    note_dropped(file)
     segments = load_segments(
         options.masks,
         file,

@@ -20,24 +20,24 @@ from ..alignment import (
 from ..alignment.average_face import ESTIMATED
 from ..alignment.face_points import POINTS_EXAMPLE, POINTS_MEANING, parse_points
 from ..alignment.yunet import FILE, SOURCE
-from ..errors import InvalidInputError, MissingWeightsError
+from ..errors import InvalidInputError
 from ..images.image_files import regular_content
-from ..segments.face_mesh import FaceLandmarks, read_face_landmarks
+from ..segments.face_mesh import FaceLandmarks, read_face_landmarks, scaling_note
+from ..wording import counted
 
 MOST_BYTES = 1 << 26  # of a file with landmarks
-SOURCES = (
-    "--landmarks FILE.json (FACE_LANDMARKS of ComfyUI's Detect Face Landmarks, as JSON), --detector FILE (YuNet: "
-    f"{FILE} {SOURCE}), or --points '{{points}}' by hand"
-)
+LANDMARKS = "--landmarks FILE.json (FACE_LANDMARKS of ComfyUI's Detect Face Landmarks, as JSON)"
+BY_HAND = f"--points '{POINTS_EXAMPLE}' by hand"
+ADVICE = f"give its path as --detector, or {LANDMARKS} or {BY_HAND} in its place"
 
 
 @dataclass(frozen=True)
 class FoundFace:
-    """A face and its mesh in pixels of the photo, and how many faces there were to choose from."""
+    """A face and its mesh in pixels of the photo, and the faces that there were to choose from."""
 
     face: Face
     landmarks: FaceLandmarks
-    count: int
+    faces: tuple[Face, ...]
 
     @property
     def is_estimated(self) -> bool:
@@ -90,16 +90,16 @@ def find_face(photo: Tensor, options: argparse.Namespace) -> FoundFace:
     """The face that the options mean. photo: [1,3,H,W] in [-1,1].
 
     Raises InvalidInputError where nothing says where it is, where there is none, and for a landmark file or points
-    that can't be read; MissingWeightsError without the detector's file.
+    that can't be read; what `detect_faces` raises for the detector's file.
     """
     if options.landmarks is not None:
         meshes = read_landmarks_file(options.landmarks, (photo.shape[-2], photo.shape[-1]))
         faces = faces_from_landmarks(meshes)
         face = _chosen(faces, options)
-        return FoundFace(face, meshes[faces.index(face)], len(faces))
+        return FoundFace(face, meshes[faces.index(face)], faces)
     faces = _faces(photo, options)
     face = _chosen(faces, options)
-    found = FoundFace(face, average_landmarks(face), len(faces))
+    found = FoundFace(face, average_landmarks(face), faces)
     print(
         "nothing but eyes and mouth of the face is known: the segments are an average face's, put there; look at them "
         "in contact_sheet.png, give them room by --grow (8 to 16 in a crop of 1024), or give --landmarks or --masks "
@@ -116,14 +116,10 @@ def _faces(photo: Tensor, options: argparse.Namespace) -> tuple[Face, ...]:
             raise InvalidInputError(f"--points is empty; expected {POINTS_MEANING}")
         return tuple(Face(one.rectangle(), one) for one in points)
     if options.detector is None:
-        raise InvalidInputError(f"nothing says where the face is; give {_sources()}")
-    if not options.detector.is_file():
-        raise MissingWeightsError(f"there is no {options.detector}; give {_sources()}")
-    return detect_faces(photo, model=options.detector)
-
-
-def _sources() -> str:
-    return SOURCES.format(points=POINTS_EXAMPLE)
+        raise InvalidInputError(
+            f"nothing says where the face is; give {LANDMARKS}, --detector FILE (YuNet: {FILE} {SOURCE}), or {BY_HAND}"
+        )
+    return detect_faces(photo, model=options.detector, advice=ADVICE)
 
 
 def _chosen(faces: tuple[Face, ...], options: argparse.Namespace) -> Face:
@@ -137,7 +133,9 @@ def _chosen(faces: tuple[Face, ...], options: argparse.Namespace) -> Face:
 
 
 def read_landmarks_file(path: Path, size: tuple[int, int]) -> tuple[FaceLandmarks, ...]:
-    """The faces in a file of FACE_LANDMARKS for one photo of (height, width). Raises InvalidInputError."""
+    """The faces in a file of FACE_LANDMARKS for one photo of (height, width); says where they are scaled to it. Raises
+    InvalidInputError.
+    """
     content = regular_content(path, MOST_BYTES)
     try:
         data = json.loads(content)
@@ -147,8 +145,13 @@ def read_landmarks_file(path: Path, size: tuple[int, int]) -> tuple[FaceLandmark
         ) from error
     try:
         photos = read_face_landmarks(data, size)
+        note = scaling_note(data, size)
     except InvalidInputError as error:
         raise InvalidInputError(f"{path}: {error}") from error
     if len(photos) != 1:
-        raise InvalidInputError(f"{path} holds the landmarks of {len(photos)} photos; expected those of one")
+        raise InvalidInputError(
+            f"{path} holds the landmarks of {counted(len(photos), 'photo')}; expected those of one"
+        )
+    if note:
+        print(f"{path}: {note}", file=sys.stderr)
     return photos[0]

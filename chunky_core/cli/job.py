@@ -11,7 +11,7 @@ from typing import Any
 from torch import Tensor
 
 from ..compositing import CompositeMode, KeepDetail, Replace, harmonize
-from ..editing.edits import check_direction
+from ..editing.direction_checks import check_direction
 from ..generator.generator import Generator
 from ..generator.spaces import LatentCode
 from ..inversion import Edit, Inversion, ProjectionConfig, TuningConfig
@@ -33,11 +33,12 @@ STATES = 6  # a tuning's file against its delta: 32-bit numbers, Adam's two mome
 class Job:
     """What to do: photo [1,3,H,W] in [-1,1] of the generator's resolution, its segments, the edits in order.
 
+    strengths: of the last edit, for a strip of pictures; () = none.
     config: of the projections; preset: of that by segments, "" = as the config says. tuning: None = the weights stay.
-    harmonize: whether neighbours are made to agree after the edits. replace, keep_detail, mode: of `composite`. resume:
-    go on with what an earlier run left in the folder, where it left something. start: codes that the projections set
-    out from. profile: an ICC profile of RGB, which composite and reconstruction get. original: what the photo was cut
-    from, where it was.
+    harmonize: whether neighbours are made to agree after the edits. replace, keep_detail, mode, follow: of `composite`.
+    resume: go on with what an earlier run left in the folder, where it left something. start: codes that the
+    projections set out from. profile: an ICC profile of RGB, which composite and reconstruction get. original: what the
+    photo was cut from, where it was.
     """
 
     generator: Generator
@@ -45,6 +46,7 @@ class Job:
     segments: SegmentMasks
     edits: tuple[Edit, ...]
     config: ProjectionConfig
+    strengths: tuple[float, ...] = ()
     preset: str = ""
     tuning: TuningConfig | None = None
     compare_global: bool = True
@@ -52,6 +54,7 @@ class Job:
     replace: Replace = "edited segments"
     keep_detail: KeepDetail = "keep and move"
     mode: CompositeMode = "seam only"
+    follow: bool = False
     resume: bool = False
     start: Inversion | LatentCode | None = None
     profile: bytes | None = None
@@ -67,7 +70,7 @@ class Job:
 
     def needed_bytes(self) -> int:
         """Bytes that the results take, with the old inversion kept until the new one is complete."""
-        masks, pictures = len(self.segments.names) + 1, 6
+        masks, pictures = len(self.segments.names) + 1, 6 + len(self.strengths)
         whole = 0 if self.original is None else 2 * 3 * self.original.photo[0, 0].numel()
         weights = sum(one.numel() * one.element_size() for one in self.generator.module.parameters())
         sizes = [
@@ -80,6 +83,16 @@ class Job:
     def title(self) -> str:
         """How the projection by segments was made, as figures and pictures name it."""
         return self.preset or self.config.space
+
+    @property
+    def composite_options(self) -> dict[str, Any]:
+        """How `composite` makes the pictures."""
+        return {
+            "replace": self.replace,
+            "keep_detail": self.keep_detail,
+            "mode": self.mode,
+            "follow": self.follow,
+        }
 
     @property
     def num_steps(self) -> int:
@@ -95,6 +108,7 @@ class Job:
         own["path"] = folder / INVERSION
         if self.original is not None:
             own["alignment"] = self.original.crop.alignment
+            own["marks"] = self.original.made_by
         task: PhotoTask
         if self.preset:
             task = PresetTask(preset=self.preset, loss=config.loss, seed=config.seed, **own)

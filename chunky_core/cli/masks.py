@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -16,10 +17,27 @@ from ..segments.fitting import fit_labels, fit_mask
 from ..segments.label_files.finding import AUTO, names_beside
 from ..segments.label_files.label_studio import without_address
 from ..segments.label_files.mask_folders import Files, list_masks, listed, read_masks
-from ..segments.label_files.reading import labelme_map, read_named_labels
+from ..segments.label_files.reading import labelme_map, read_named_labels, unneeded_names
 from ..segments.label_names import split_names
 from ..segments.odd_levels import odd_levels
 from ..wording import in_pixels
+
+
+def add_label_options(parser: argparse.ArgumentParser) -> None:
+    """What masks and label maps mean where their own files don't say it, beside `--masks`."""
+    parser.add_argument(
+        "--label-names",
+        default=AUTO,
+        metavar="PRESET|FILE",
+        help="what the label map's numbers or colours mean: celebamask, bisenet, segformer, voc, or a file; default: "
+        "the file beside it",
+    )
+    parser.add_argument(
+        "--masks-of",
+        default="",
+        metavar="PHOTO",
+        help="number or name of the photo in a folder with masks of several; default: as the photo's file is called",
+    )
 
 
 def mask_inputs(path: Path, names: str = AUTO) -> list[Path]:
@@ -53,7 +71,7 @@ def load_segments(
         if not folder.parts:
             files, notes = folder.of_photo(masks_of, photo.path.stem)
             masks = _masks(files, photo)
-            for note in notes:
+            for note in (*notes, *unneeded_names(path, names)):
                 _note(note)
             return segments_from_masks(masks, static=kept, grow=grow, feather=feather, gaps="static")
     named = read_named_labels(path, names, photo=masks_of, photo_file=photo.path)

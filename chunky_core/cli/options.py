@@ -11,11 +11,14 @@ from torch import Tensor
 
 from ..compositing import CompositeMode, KeepDetail, Replace
 from ..devices import usable_device
-from ..editing import load_directions, parse_edit
+from ..editing import load_directions, parse_edit, parse_strengths
+from ..editing.directions import UNITS
+from ..editing.stored_directions import ARRANGEMENTS
 from ..errors import InvalidInputError
 from ..generator.generator import Generator
 from ..generator.spaces import SPACES, LatentCode
-from ..inversion import Inversion, ProjectionConfig, TuningConfig, load_inversion, load_latent
+from ..generator.statistics import cache_folder
+from ..inversion import Edit, Inversion, ProjectionConfig, TuningConfig, load_inversion, load_latent
 from ..inversion.inversion_files import is_saved_inversion
 from ..inversion.presets import PRESETS
 from ..segments import SegmentMasks
@@ -42,8 +45,15 @@ def add_job_options(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="SEGMENT:DIRECTION=STRENGTH",
-        help="for example mouth:smile=2 or eyes:gaze=-1.5; may be given several times; without one composite.png is "
-        "the photo",
+        help="for example mouth:smile=2, eyes:gaze=-1.5 or, of the layers 4 to 7 alone, mouth:smile[4-7]=2; may be "
+        "given several times; without one composite.png is the photo",
+    )
+    parser.add_argument(
+        "--strengths",
+        default="",
+        metavar="LIST",
+        help="draw the last edit at several strengths, too, side by side in strengths.png: --strengths=-2,-1,0,1,2 or "
+        "--strengths=-2..2/5, which means the same",
     )
     parser.add_argument(
         "--harmonize",
@@ -75,7 +85,7 @@ def add_job_options(parser: argparse.ArgumentParser) -> None:
         "(projected_w.npz, a .pt of e4e, Pivotal Tuning or rosinality's projector, .npy); with --resume what was left "
         "in --out counts instead",
     )
-    parser.add_argument("--directions", default="demo", help="a directions file, or 'demo'")
+    add_direction_options(parser)
     add_projection_options(parser)
     add_tuning_options(parser)
     parser.add_argument(
@@ -122,6 +132,33 @@ def add_job_options(parser: argparse.ArgumentParser) -> None:
         default="move",
         help="what becomes of the photo's detail that the generator can't draw: off, kept in place, or moved along "
         "with the edit; default: %(default)s",
+    )
+    parser.add_argument(
+        "--follow",
+        action="store_true",
+        help="masks follow what the edits move, and what they uncover is drawn, as for a turned head or other hair; "
+        "neighbours may change then, static parts don't",
+    )
+
+
+def add_direction_options(parser: argparse.ArgumentParser) -> None:
+    """Where directions come from, and what their numbers mean."""
+    parser.add_argument(
+        "--directions", default="demo", help="a directions file of any tool, see `inspect`, or 'demo'"
+    )
+    parser.add_argument(
+        "--direction-unit",
+        choices=UNITS,
+        default="auto",
+        help="what strength 1 means: auto = what the file says, and where it doesn't, one standard deviation of the "
+        "generator's own codes; sigma = that in any case; raw = the file's numbers",
+    )
+    parser.add_argument(
+        "--direction-arrangement",
+        choices=ARRANGEMENTS,
+        default="auto",
+        help="what a matrix in the file is: one per layer = one direction; components = one in each row, component_0 "
+        "...; default: by the tool that wrote it, the generator's sizes, and whether its rows are at right angles",
     )
 
 
@@ -181,14 +218,24 @@ def job_from_options(
     options: argparse.Namespace, photo: Tensor, segments: SegmentMasks, profile: bytes | None = None
 ) -> Job:
     """The job that the options describe on an open photo. Raises a ChunkyError for what can't be opened or done."""
-    directions = load_directions(options.directions)
     device = usable_device(options.device, "--device")
     generator = open_generator(options.generator, options.upsampling, device)
+    edits: tuple[Edit, ...] = ()
+    if options.edit or options.directions != "demo":  # the demo's directions fit the demo generator alone
+        directions = load_directions(
+            options.directions,
+            generator,
+            unit=options.direction_unit,
+            arrangement=options.direction_arrangement,
+            folders=[cache_folder()],
+        )
+        edits = tuple(parse_edit(text, directions, drawn_by=generator) for text in options.edit)
     return Job(
         generator=generator,
         photo=photo,
         segments=segments,
-        edits=tuple(parse_edit(text, directions) for text in options.edit),
+        edits=edits,
+        strengths=_strengths(options),
         config=_config(options),
         preset=options.preset,
         tuning=_tuning(options),
@@ -197,10 +244,22 @@ def job_from_options(
         replace=REPLACE[options.replace],
         keep_detail=KEEP_DETAIL[options.keep_detail],
         mode=SEAMS[options.seams],
+        follow=options.follow,
         resume=options.resume,
         start=None if options.start is None else opened_start(generator, options.start),
         profile=profile,
     )
+
+
+def _strengths(options: argparse.Namespace) -> tuple[float, ...]:
+    """Of the strip; () for none."""
+    if not options.strengths:
+        return ()
+    if not options.edit:
+        raise InvalidInputError(
+            "--strengths are those of the last --edit; add one, as in --edit mouth:smile=1"
+        )
+    return parse_strengths(options.strengths)
 
 
 def opened_start(generator: Generator, path: Path) -> Inversion | LatentCode:

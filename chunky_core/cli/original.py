@@ -19,11 +19,15 @@ NAMES = (CROP, OUTLINE, PASTED)
 
 @dataclass(frozen=True)
 class OriginalPhoto:
-    """photo: [1,3,H,W] in [-1,1]; crop: its face, in whole gray levels. known: what else is told in the figures."""
+    """photo: [1,3,H,W] in [-1,1]; crop: its face, in whole gray levels. known: what else is told in the figures.
+
+    made_by: how the segments were made, as the inversion's settings tell it: entries by name.
+    """
 
     photo: Tensor = field(repr=False)
     crop: AlignedCrop
     known: Mapping[str, Any] = field(default_factory=dict)
+    made_by: Mapping[str, Any] = field(default_factory=dict)
 
     def write(self, edited: Tensor, folder: Path, profile: bytes | None) -> dict[str, Any]:
         """Write the photo with the crop as it was edited, the crop, and the photo with its outline; returns figures.

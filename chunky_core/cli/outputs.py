@@ -12,8 +12,8 @@ from ..errors import InvalidInputError
 INVERSION, GLOBAL, TUNED = "inversion.safetensors", "global.safetensors", "tuned.safetensors"
 HARMONIZED = "harmonized.safetensors"
 COMPOSITE, RECONSTRUCTION, SHEET = "composite.png", "reconstruction.png", "contact_sheet.png"
-FIGURES = "figures.json"
-NAMES = (INVERSION, GLOBAL, TUNED, HARMONIZED, COMPOSITE, RECONSTRUCTION, SHEET, FIGURES)
+STRIP, FIGURES = "strengths.png", "figures.json"
+NAMES = (INVERSION, GLOBAL, TUNED, HARMONIZED, COMPOSITE, RECONSTRUCTION, SHEET, STRIP, FIGURES)
 
 
 def check_inputs_stay(folder: Path, inputs: Iterable[Path], more: Iterable[str] = ()) -> None:

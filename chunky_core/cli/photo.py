@@ -6,6 +6,9 @@ import argparse
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
+
+from torch import Tensor
 
 from ..alignment import AlignedCrop, align, extract_mask, landmarks_in_crop
 from ..boxes import Size
@@ -15,15 +18,18 @@ from ..images import from_uint8, load_image, open_image, to_uint8
 from ..images.image_files import ImageFile
 from ..segments import SegmentMasks, segments_from_masks
 from ..segments.face_mesh import segment_face
+from ..segments.label_files.finding import AUTO
 from ..segments.label_names import parse_renames, split_names
-from .edit import rgb_profile
 from .face_options import FoundFace, add_face_options, find_face
 from .job import run_job
-from .masks import load_segments, mask_inputs
+from .kept_crop import kept_crop
+from .masks import add_label_options, load_segments, mask_inputs
 from .options import add_job_options, job_from_options, model_files
 from .original import NAMES, PASTED, OriginalPhoto
-from .outputs import check_inputs_stay
+from .outputs import INVERSION, check_inputs_stay
+from .photo_file import note_dropped, rgb_profile
 
+ESTIMATED = "average_face"  # the entry that tells whether the mesh is an average face's
 RENAME = (
     "left_iris + left_eye = left_eye",
     "right_iris + right_eye = right_eye",
@@ -61,27 +67,32 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         help="in the place of the face's regions: masks or a label map of the whole photo, as `edit` takes them; they "
         "are cut out with the face",
     )
+    add_label_options(parser)
     add_job_options(parser)
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> None:
     given = [path for path in (options.landmarks, options.detector) if path is not None]
-    masks = [] if options.masks is None else mask_inputs(options.masks)
+    masks = [] if options.masks is None else mask_inputs(options.masks, options.label_names)
     check_inputs_stay(options.out, [options.photo, *given, *masks, *model_files(options)], NAMES)
     file = open_image(options.photo)
     with read_checkpoint(options.generator) as checkpoint:  # before large pictures and weights are read
         size = square_side(checkpoint.architecture.img_size)
     photo = load_image(options.photo)
+    note_dropped(file)
     found = find_face(photo, options)
-    crop = align(photo, found.face, size)
-    crop = replace(crop, image=from_uint8(to_uint8(crop.image).numpy()))  # as it is saved
-    segments = crop_segments(options, file, found, crop)
+    kept = kept_crop(options.out / INVERSION, photo, found, size) if options.resume else None
+    crop = new_crop(photo, found, size) if kept is None else kept.crop
+    segments, made_by = crop_segments(options, file, found, crop), segment_settings(options)
+    estimated = found.is_estimated
+    if kept is not None and made_by:
+        segments = kept.segments(segments, made_by)
+        estimated = bool(kept.inversion.settings.get(ESTIMATED, estimated))
     job = job_from_options(options, crop.image, segments, rgb_profile(options.photo))
-    known = {"faces": found.count, "score": round(found.face.score, 3), "average_face": found.is_estimated}
-    print(
-        json.dumps(run_job(replace(job, original=OriginalPhoto(photo, crop, known)), options.out), indent=1)
-    )
+    known = {"faces": len(found.faces), "score": round(found.face.score, 3), ESTIMATED: estimated}
+    original = OriginalPhoto(photo, crop, known, {**made_by, ESTIMATED: estimated} if made_by else {})
+    print(json.dumps(run_job(replace(job, original=original), options.out), indent=1))
     print(f"the photo with the edited face: {options.out / PASTED}")
 
 
@@ -95,6 +106,31 @@ def square_side(size: Size) -> int:
     return size.height
 
 
+def new_crop(photo: Tensor, found: FoundFace, size: int) -> AlignedCrop:
+    crop = align(photo, found.face, size)
+    return replace(crop, image=from_uint8(to_uint8(crop.image).numpy()))  # as it is saved
+
+
+def segment_settings(options: argparse.Namespace) -> dict[str, Any]:
+    """How a face's regions become segments, as plain values; {} for masks, which `--resume` compares themselves."""
+    if options.masks is not None:
+        return {}
+    made_by = {
+        "only": sorted(split_names(options.only)),
+        "static": sorted(split_names(options.static)),
+        "rename": renames(options),
+        "grow": options.grow,
+        "feather": options.feather,
+    }
+    return {
+        f"segments_{name}": value for name, value in made_by.items()
+    }  # the projection has a feather of its own
+
+
+def renames(options: argparse.Namespace) -> dict[str, str]:
+    return parse_renames("\n".join(options.rename or RENAME))
+
+
 def crop_segments(
     options: argparse.Namespace, file: ImageFile, found: FoundFace, crop: AlignedCrop
 ) -> SegmentMasks:
@@ -104,13 +140,15 @@ def crop_segments(
     if options.masks is not None:
         if options.rename:
             raise InvalidInputError("--rename is for the face's regions; name the masks as you like")
-        whole = load_segments(options.masks, file, options.static, 0, 0.0).planes()
+        names = {"names": options.label_names, "masks_of": options.masks_of}
+        whole = load_segments(options.masks, file, options.static, 0, 0.0, **names).planes()
         masks = {name: extract_mask(plane, crop.alignment, size) for name, plane in whole.items()}
         return segments_from_masks(masks, gaps="static", **shape)
+    if options.label_names != AUTO or options.masks_of:
+        raise InvalidInputError("--label-names and --masks-of say what --masks means; add --masks")
     mesh = landmarks_in_crop([found.landmarks], crop.alignment, size)
     if mesh is None:
         raise InvalidInputError("the landmarks' face doesn't lie in its own crop; detect the face again")
-    rules = parse_renames("\n".join(options.rename or RENAME))
     return segment_face(
-        mesh.points, (size, size), rename=rules, static=split_names(options.static), gaps="static", **shape
+        mesh, size, rename=renames(options), static=split_names(options.static), gaps="static", **shape
     )

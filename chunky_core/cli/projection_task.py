@@ -31,6 +31,7 @@ class PhotoTask(Task):
     start: Inversion | LatentCode | None = None
 
     def check_goes_on(self, found: Inversion) -> None:
+        self.check_settings(self.marks, found.settings)
         try:
             self.check_same_photo(found)
         except ChunkyError as error:

@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from ..compositing import composite, render
+from ..compositing import Renderings, composite, composite_series, render
+from ..editing import strength_series
 from ..errors import SaveError
 from ..evaluation.metrics import mse
 from ..images import save_image, to_uint8
 from ..inversion import Inversion
 from ..saving import save_bytes
 from ..visualization.sheets import contact_sheet, heat_map, segment_overlay
-from .outputs import COMPOSITE, FIGURES, INVERSION, RECONSTRUCTION, SHEET
+from .outputs import COMPOSITE, FIGURES, INVERSION, RECONSTRUCTION, SHEET, STRIP
 
 if TYPE_CHECKING:
     from .job import Job
@@ -43,7 +44,8 @@ class Results:
 def write_pictures(job: Job, folder: Path, results: Results) -> dict:
     """Write the pictures; returns the figures."""
     final = results.final
-    edited = composite(job.generator, final, replace=job.replace, keep_detail=job.keep_detail, mode=job.mode)
+    kept, how = Renderings(job.generator), job.composite_options
+    edited = composite(job.generator, final, kept=kept, **how)
     reconstructions = reconstructed(job, results)
     figures = {
         **fit_figures(job, final, reconstructions),
@@ -52,7 +54,8 @@ def write_pictures(job: Job, folder: Path, results: Results) -> dict:
         "met_detail": {name: round(fit.met, 3) for name, fit in final.fits.items() if fit.met is not None},
         "poor_fits": list(final.poor_fits),
         "out_of_domain": final.is_out_of_domain,
-        "edits": [f"{'+'.join(e.segments)}:{e.direction.name}={e.strength:g}" for e in job.edits],
+        "edits": list(map(str, job.edits)),
+        "strengths": list(job.strengths),
         "steps": job.num_steps,
         "stopped": final.stopped,
     }
@@ -67,9 +70,19 @@ def write_pictures(job: Job, folder: Path, results: Results) -> dict:
         save_image(edited, folder / COMPOSITE, job.profile)
         save_image([*reconstructions.values()][-1], folder / RECONSTRUCTION, job.profile)
         save_image(contact_sheet(panels), folder / SHEET)
+        if job.strengths:
+            save_image(strength_strip(job, final, kept), folder / STRIP)
         if job.original is not None:
             figures |= job.original.write(edited, folder, job.profile)
     return figures
+
+
+def strength_strip(job: Job, inversion: Inversion, kept: Renderings) -> Tensor:
+    """The pictures at the job's strengths of the last edit, side by side."""
+    series = strength_series(inversion, job.strengths)
+    pictures = composite_series(job.generator, series, kept=kept, **job.composite_options).split(1)
+    titles = [f"{one.edits[-1].direction.name} {one.edits[-1].strength:g}" for one in series]
+    return contact_sheet(list(zip(titles, pictures, strict=True)), columns=len(titles))
 
 
 def reconstructed(job: Job, results: Results) -> dict[str, Tensor]:

@@ -6,7 +6,7 @@ import json
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -23,7 +23,8 @@ class Task(ABC):
     """What is done, and the file that its result, finished or not, is kept in.
 
     noun: what the work is called; title: this one, on the progress bar. edits, alignment: what the file and the result
-    get, the second unless it is None.
+    get, the second unless it is None. marks: entries that the result's settings get, and that a file must have if it
+    has any of these.
     resume: go on from the file, where there is one.
     """
 
@@ -35,6 +36,7 @@ class Task(ABC):
     edits: tuple[Edit, ...] = ()
     alignment: Alignment | None = None
     resume: bool = False
+    marks: Mapping[str, Any] = field(default_factory=dict)
 
     @abstractmethod
     def work(self, earlier: Inversion | None, **watching: Any) -> Inversion:
@@ -83,9 +85,10 @@ class Task(ABC):
         return inversion
 
     def named(self, inversion: Inversion) -> Inversion:
-        """The inversion with the edits, and with where its photo was cut from."""
+        """The inversion with the edits, the marks, and with where its photo was cut from."""
         alignment = inversion.alignment if self.alignment is None else self.alignment
-        return replace(inversion, edits=self.edits, alignment=alignment)
+        settings = {**inversion.settings, **self.marks}
+        return replace(inversion, edits=self.edits, alignment=alignment, settings=settings)
 
     def check_settings(
         self, asked: Mapping[str, Any], known: Mapping[str, Any], free: Collection[str] = ()

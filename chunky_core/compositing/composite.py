@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Literal, get_args
 
 import torch
@@ -16,17 +17,20 @@ from ..editing.harmonies import warn_of_harmonies_left_out
 from ..errors import InvalidInputError
 from ..generator.generator import Generator
 from ..inversion.record import Inversion, check_same_generator
-from ..inversion.tuning import segment_generators
 from ..segments.blend import blend
 from ..segments.masks import SMALLEST_WEIGHT, grow, mask_box
 from ..segments.segment_masks import SegmentMasks
 from .detail import KeepDetail, check_keep_detail, with_detail
+from .followed_masks import FollowedMasks, MaskFollower, with_followed_masks
+from .label_transfer import transferred_labels
 from .modes import CloneMode, check_mode, seamless_clone
 from .poisson import poisson_blend
-from .render import draw_segment, render_segments
+from .render import render_segments
+from .renderings import Renderings, renderings_of
 from .replacement import Replace, restrict_to_replaced
 from .screened_blend import confirmed_offset, screen_for
 from .segment_seams import SoftBoundary, poisson_blend_segments, shift_segment_colors
+from .uncovered import with_inpainting
 
 CompositeMode = Literal["full", "seam only", "colour shift only", "soft blend", "as needed"]
 COMPOSITE_MODES: tuple[CompositeMode, ...] = get_args(CompositeMode)
@@ -46,6 +50,8 @@ def composite(
     mixed: bool = False,
     band: int = 8,
     between: bool = False,
+    kept: Renderings | None = None,
+    follow: bool | MaskFollower = False,
 ) -> Tensor:
     """[1,3,H,W]: the photo with its edited segments, their seams removed.
 
@@ -58,27 +64,36 @@ def composite(
     the edit with the seam (docs/compositing.md). between: the borders between replaced segments
     count, too: their seams are solved for together with that toward the photo (`poisson_blend_segments`), or each
     segment's colours are shifted by one offset so that they fit each other and the photo (`shift_segment_colors`).
+    follow: masks go where the edits take what they show, and what is uncovered is drawn (`with_followed_masks`), for
+    edits that move outlines; unedited neighbours may change, static pixels don't. True = `transferred_labels` tells
+    where that is; something else that tells it may be given.
     Where nothing is replaced the photo's numbers are returned as they are. Without a photo (see `render`) the
-    result keeps its own colours, or its mean colour with `between` in full. Raises what `render` raises, and
+    result keeps its own colours, or its mean colour with `between` in full. kept: what was drawn before, which is taken
+    from there and not drawn again. Raises what `render` raises, and
     InvalidInputError for an unknown choice and a band under 1.
     """
     _check(mode, band, keep_detail)
     check_same_generator(generator, inversion)
     warn_of_harmonies_left_out(inversion)
-    part = restrict_to_replaced(inversion, replace)
+    kept = renderings_of(generator, kept)
+    followed = FollowedMasks(inversion)
+    if follow:
+        followed = with_followed_masks(generator, inversion, transferred_labels if follow is True else follow)
+    part = restrict_to_replaced(followed.inversion, replace)
     if part is None:
         return inversion.backdrop().clone()
+    backdrop = part.backdrop()
     detailed = keep_detail != "off" and part.photo is not None
     if detailed:
-        renderings, boxes = _renderings_with_detail(generator, part, move=keep_detail == "keep and move")
+        renderings, boxes = _renderings_with_detail(kept, part, followed, move=keep_detail == "keep and move")
     else:
-        renderings, boxes = render_segments(generator, part, margin=1)
+        renderings, boxes = render_segments(generator, part, margin=1, kept=kept)
+    renderings = with_inpainting(part, followed, renderings, boxes)
     if mode == "soft blend":
-        return blend(part.backdrop(), part.masks, renderings, boxes)
+        return blend(backdrop, part.masks, renderings, boxes)
     removal = _SeamRemoval(mode, mixed and part.photo is not None, band, "half" if detailed else "soft")
-    backdrop = part.backdrop()
-    if mode == "as needed" and not detailed and part.photo is not None:
-        renderings, backdrop = _fitted_to_photo(generator, part, renderings)
+    if mode == "as needed" and not (detailed or follow) and part.photo is not None:
+        renderings, backdrop = _fitted_to_photo(kept, part, renderings)
     if between and len(part.segments) > 1:
         return _blend_together(backdrop, part.masks, renderings, boxes, removal)
     return _blend_into_photo(backdrop, part, renderings, boxes, removal)
@@ -148,7 +163,7 @@ def _blend_into_photo(
 
 
 def _fitted_to_photo(
-    generator: Generator, part: Inversion, renderings: Sequence[Tensor]
+    kept: Renderings, part: Inversion, renderings: Sequence[Tensor]
 ) -> tuple[list[Tensor], Tensor]:
     """Every segment's rendering without the smooth error of its code, and the photo with what its edits change.
 
@@ -157,7 +172,7 @@ def _fitted_to_photo(
     """
     photo, replaced = part.backdrop(), 1 - part.static_mask
     faded = -F.max_pool2d(-replaced, 3, 1, 1) / replaced.clamp(min=SMALLEST_WEIGHT)
-    plain, boxes = render_segments(generator, part, edited=False, margin=1)
+    plain, boxes = render_segments(kept.generator, part, edited=False, margin=1, kept=kept)
     fitted, changed = [], photo.clone()
     for segment, rendering, unedited, box in zip(part.segments, renderings, plain, boxes, strict=True):
         inside = (..., slice(box.top, box.bottom), slice(box.left, box.right))
@@ -169,21 +184,26 @@ def _fitted_to_photo(
 
 
 def _renderings_with_detail(
-    generator: Generator, inversion: Inversion, *, move: bool
+    kept: Renderings, inversion: Inversion, followed: FollowedMasks, *, move: bool
 ) -> tuple[list[Tensor], list[Box]]:
-    """Every segment's edited rendering with its photo's detail, and where it lies; without edits it is the photo."""
-    photo, masks = inversion.backdrop(), inversion.masks
+    """Every segment's edited rendering with its photo's detail, and where it lies; without edits it is the photo.
+
+    followed: tells where the photo shows the segments, if that isn't where their masks are.
+    """
+    photo = inversion.backdrop()
     scale = max(1.0, max(photo.shape[-2:]) / 256)
     renderings, boxes = [], []
-    generators = segment_generators(generator, inversion)
-    for own, segment in zip(generators, inversion.segments, strict=True):
-        box = mask_box(segment.mask, margin=round(_CONTEXT * scale))
+    for segment in inversion.segments:
+        shown = followed.before.get(segment.name)
+        box = mask_box(followed.extent_of(segment), margin=round(_CONTEXT * scale))
         image = photo[..., box.top : box.bottom, box.left : box.right]
-        edits = [edit for edit in applicable_edits(masks, segment.name, inversion.edits) if edit.has_effect]
+        own = applicable_edits(inversion.segments, segment.name, inversion.edits)
+        edits = [edit for edit in own if edit.has_effect]
         if edits:
-            plain = draw_segment(own, inversion, segment, [], box).to(photo)
-            edited = draw_segment(own, inversion, segment, edits, box).to(photo)
-            image = with_detail(image, plain, edited, move=move, scale=scale)
+            plain, edited = (kept.draw(inversion, segment, some, box) for some in ([], edits))
+            part = None if shown is None else shown[..., box.top : box.bottom, box.left : box.right]
+            adding = partial(with_detail, image, plain, edited, move=move, scale=scale, part=part)
+            image = kept.detailed(segment, (photo, plain, edited, move, shown), adding)
         renderings.append(image)
         boxes.append(box)
     return renderings, boxes

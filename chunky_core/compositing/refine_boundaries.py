@@ -19,7 +19,7 @@ from ..inversion.tuning import segment_generators
 from ..losses.perceptual import PerceptualNetwork
 from ..segments.level_set import boundary_speed, feature_speed, refine_segments
 from ..segments.segment_masks import SegmentMasks
-from .render import draw_segment
+from .segment_drawing import draw_segment
 
 Reference = Literal["edit", "photo"]
 SpeedMeasure = Callable[[Tensor, Tensor], Tensor]  # two images [1,3,H,W] -> F [1,1,H,W] in [0,1]

@@ -19,12 +19,13 @@ REPLACE: tuple[Replace, ...] = get_args(Replace)
 
 def edited_segments(inversion: Inversion) -> tuple[str, ...]:
     """The segments with an edit of a strength other than 0, filled ones, and those with a refined boundary."""
-    masks = inversion.masks
     return tuple(
         segment.name
         for segment in inversion.segments
         if segment.redrawn
-        or any(edit.has_effect for edit in applicable_edits(masks, segment.name, inversion.edits))
+        or any(
+            edit.has_effect for edit in applicable_edits(inversion.segments, segment.name, inversion.edits)
+        )
     )
 
 
@@ -72,5 +73,5 @@ def only_segments(inversion: Inversion, names: Collection[str]) -> Inversion:
 
 
 def _edit_of(edit: Edit, inversion: Inversion, names: Collection[str]) -> Edit:
-    targets = inversion.masks.resolve(edit.segments)
+    targets = inversion.segments.resolve(edit.segments)
     return with_changes(edit, segments=tuple(name for name in targets if name in names))

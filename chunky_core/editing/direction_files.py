@@ -1,4 +1,7 @@
-"""The named vectors in a file of directions, of whatever tool: NumPy's files, .safetensors, torch's files."""
+"""The directions in a file of whatever tool: NumPy's files, .safetensors, torch's files, JSON and text.
+
+The container is told by the file's contents, text by its suffix. Read as data, nothing is executed.
+"""
 
 from __future__ import annotations
 
@@ -6,38 +9,58 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor
 
 from ..checkpoints.containers.archive import Archive
-from ..checkpoints.containers.content import open_content
+from ..checkpoints.containers.content import Content, open_content
 from ..checkpoints.containers.mapped_file import mapped, naming
 from ..checkpoints.containers.numpy_files import is_npy, is_npz, read_npy, read_npz
-from ..checkpoints.pickles.rebuild import TensorRef
 from ..errors import UnsupportedCheckpointError
+from ..generator.spaces import Direction
+from .array_values import Array, as_numbers, check_count, is_array, shape_of
+from .channel_presets import presets_of_json, presets_of_text
+from .direction_tools import of_tool
+from .own_directions import OWN_PREFIX, own_directions
+from .stored_directions import OwnDirection, StoredArray, StoredDirection
 
-SUFFIXES = (".safetensors", ".npy", ".npz", ".pt", ".pth", ".pkl")
-OWN_PREFIX = "directions/"
-MAX_NUMBERS = 1 << 24  # of all directions in a file
+TEXTS = (".json", ".txt", ".py")
+SUFFIXES = (".safetensors", ".npy", ".npz", ".pt", ".pth", ".pkl", *TEXTS)
+MAX_BYTES = 1 << 22  # of a text
 _KINDS = "expected a direction as one array, or several by their names"
 
 
-def named_vectors(path: Path) -> dict[str, Tensor]:
-    """Float32 tensors by name. The container is told by the file's contents, an array without a name goes by the
-    file's.
+def read_directions(path: Path) -> list[StoredDirection]:
+    """What a file holds, as far as it says; the numbers are copies.
 
-    Raises MissingWeightsError where there is no such file, UnsupportedCheckpointError, naming the file, where it
-    is damaged or holds anything else than arrays of real numbers.
+    Raises MissingWeightsError where there is no such file, UnsupportedCheckpointError or InvalidInputError where it is
+    damaged or holds anything else than directions.
     """
+    if path.suffix.lower() in TEXTS:
+        return read_channels(path, path.suffix.lower())
     container = _numpy_container(path)
     if container:
         arrays: Any = read_npy(path) if container == "npy" else read_npz(path)
         with naming(path):
-            return _alike(_converted(arrays, path.stem))
+            return of_tool(arrays, path.stem) or _arrays(arrays, path.stem)
     with open_content(path) as content, naming(path):
-        own = _own(content.value)
-        return _converted(own, path.stem) if own else _alike(_converted(content.value, path.stem))
+        return _of_content(content, path.stem)
+
+
+def read_channels(path: Path, suffix: str) -> list[StoredDirection]:
+    """Presets of StyleSpace in a text. suffix: one of TEXTS, which says how to read it.
+
+    Raises MissingWeightsError, UnsupportedCheckpointError or InvalidInputError.
+    """
+    with mapped(path) as data:
+        if len(data) > MAX_BYTES:
+            raise UnsupportedCheckpointError(f"it has {len(data)} bytes; expected a list of channels")
+        try:
+            text = str(data, "utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise UnsupportedCheckpointError(f"it is no text in UTF-8 ({error.reason})") from error
+    if suffix == ".json":
+        return list(presets_of_json(text, path.stem))
+    return list(presets_of_text(text, path.stem, lenient=suffix == ".py"))
 
 
 def _numpy_container(path: Path) -> str:
@@ -47,40 +70,52 @@ def _numpy_container(path: Path) -> str:
         return "npz" if bytes(data[:2]) == b"PK" and is_npz(Archive(data)) else ""
 
 
-def _own(value: Any) -> dict[str, Any]:
-    """This project's directions, which have a prefix; other tensors may lie beside them."""
-    names = [name for name in value if str(name).startswith(OWN_PREFIX)] if isinstance(value, Mapping) else []
-    return {name.removeprefix(OWN_PREFIX): value[name] for name in names}
+def _of_content(content: Content, stem: str) -> list[StoredDirection]:
+    """Ours have a prefix, and other tensors may lie beside them."""
+    value = content.value
+    own = [name for name in value if str(name).startswith(OWN_PREFIX)] if isinstance(value, Mapping) else []
+    if not own:
+        return of_tool(value, stem) or _arrays(value, stem)
+    entries = {name.removeprefix(OWN_PREFIX): value[name] for name in own}
+    if any(not is_array(entry) for entry in entries.values()):
+        raise UnsupportedCheckpointError(f"its directions are no arrays; {_KINDS}")
+    check_count(entries.values())
+    tensors = {name: as_numbers(name, entry) for name, entry in entries.items()}
+    found = own_directions(tensors, content.metadata)
+    return [OwnDirection(one) if isinstance(one, Direction) else one for one in found]
 
 
-def _alike(vectors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Vectors that nothing calls directions, which would otherwise be any network's biases."""
-    widths = {vector.shape[-1] if vector.ndim else 1: name for name, vector in vectors.items()}
+def _arrays(value: Any, stem: str) -> list[StoredDirection]:
+    """Arrays that nothing calls directions: each by its name, one without by the file's."""
+    entries = dict(_entries(value, stem))
+    check_count(entries.values())
+    _check_widths(entries)
+    about = Direction("", "w", torch.zeros(1), unit="raw", source=stem)
+    alone = len(entries) == 1
+    return [
+        StoredArray(name, as_numbers(name, entry), about, component_names="component" if alone else name)
+        for name, entry in entries.items()
+    ]
+
+
+def _check_widths(entries: Mapping[str, Array]) -> None:
+    """Such arrays would otherwise be any network's biases."""
+    shapes = {name: shape_of(entry) for name, entry in entries.items()}
+    widths = {shape[-1] if shape else 1: name for name, shape in shapes.items()}
     if len(widths) > 1:
         found = ", ".join(f"{name[:40]!r} has {width}" for width, name in list(widths.items())[:3])
         raise UnsupportedCheckpointError(f"its arrays are of different widths ({found}); {_KINDS}")
-    return vectors
 
 
-def _converted(value: Any, stem: str) -> dict[str, Tensor]:
-    entries = dict(_entries(value, stem))
-    if (
-        sum(entry.numel if isinstance(entry, TensorRef) else entry.size for entry in entries.values())
-        > MAX_NUMBERS
-    ):
-        raise UnsupportedCheckpointError(f"it holds more than {MAX_NUMBERS} numbers; {_KINDS}")
-    return {name: _numbers(name, entry) for name, entry in entries.items()}
-
-
-def _entries(value: Any, stem: str) -> Iterator[tuple[str, TensorRef | np.ndarray]]:
-    if isinstance(value, TensorRef | np.ndarray):
+def _entries(value: Any, stem: str) -> Iterator[tuple[str, Array]]:
+    if is_array(value):
         yield stem, value
         return
     if not isinstance(value, Mapping) or not value:
         raise UnsupportedCheckpointError(f"it holds {_named(value)}; {_KINDS}")
     unnamed = list(value) == ["arr_0"]  # numpy.savez's name for an array without one
     for name, entry in value.items():
-        if not isinstance(name, str) or not isinstance(entry, TensorRef | np.ndarray):
+        if not isinstance(name, str) or not is_array(entry):
             raise UnsupportedCheckpointError(f"its entry {str(name)[:40]!r} is {_named(entry)}; {_KINDS}")
         yield (stem if unnamed else name), entry
 
@@ -89,17 +124,3 @@ def _named(value: Any) -> str:
     if isinstance(value, Mapping) and not value:
         return "no entries"
     return "entries of their own" if isinstance(value, Mapping) else f"a {type(value).__name__}"
-
-
-def _numbers(name: str, value: TensorRef | np.ndarray) -> Tensor:
-    """A copy in float32."""
-    tensor: Tensor | None = None
-    if isinstance(value, TensorRef):
-        tensor = value.tensor()
-    elif value.dtype.kind in "iuf" and value.dtype.itemsize <= 8:
-        tensor = torch.from_numpy(value.astype(value.dtype.newbyteorder("="), order="C"))
-    if tensor is None or tensor.is_complex() or tensor.dtype == torch.bool:
-        raise UnsupportedCheckpointError(
-            f"its array {name[:80]!r} holds {value.dtype}; expected real numbers"
-        )
-    return tensor.to(torch.float32, copy=True)

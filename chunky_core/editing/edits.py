@@ -13,11 +13,15 @@ from ..errors import InvalidInputError
 from ..generator.generator import Generator
 from ..generator.spaces import SPACES, Direction, LatentCode, convert
 from ..inversion.record import Edit, Inversion
+from ..inversion.segment_codes import SegmentCodes
 from ..segments.segment_masks import SegmentMasks
+from .direction_checks import check_direction, check_layers, layer_count
 from .directions import directions_of
 from .harmonies import edits_in_force
+from .layer_ranges import parse_layers
 
 STRONGEST = 100  # standard deviations; pictures break up above about 3
+_MOST_LAYERS = 1 << 12  # more than any generator has
 
 
 def edited_code(generator: Generator, code: LatentCode, edits: Iterable[Edit]) -> LatentCode:
@@ -59,58 +63,78 @@ def edit(
     if isinstance(direction, str):
         known = directions_of(inversion.fingerprint) if directions is None else directions
         direction = _named(direction, known, "")
-    if not abs(strength) <= STRONGEST:  # NaN fails, too
-        raise InvalidInputError(
-            f"the strength is {strength}; expected a number from -{STRONGEST} to {STRONGEST}"
-        )
+    checked_strength(strength)
     names = (segments,) if isinstance(segments, str) else tuple(segments)
     if not names:
         raise InvalidInputError('the edit names no segment; expected names, or "all"')
     return inversion.with_edits(Edit(direction, strength, names))
 
 
-def applicable_edits(segments: SegmentMasks, name: str, edits: Sequence[Edit]) -> list[Edit]:
+def applicable_edits(segments: SegmentMasks | SegmentCodes, name: str, edits: Sequence[Edit]) -> list[Edit]:
     """The edits in force (`edits_in_force`), in order, whose segments include `name`."""
     return [edit for edit in edits_in_force(segments, edits) if name in segments.resolve(edit.segments)]
 
 
-def check_direction(generator: Generator, direction: Direction) -> None:
-    """Raise InvalidInputError for a direction of other generators."""
-    sizes = {"w": (generator.w_dim,), "w+": (generator.num_ws, generator.w_dim)}
-    expected = sizes.get(direction.space, (sum(width for _, width in generator.style_layout),))
-    if tuple(direction.tensor.shape) != expected:
-        found, needed = (" x ".join(map(str, size)) for size in (direction.tensor.shape, expected))
-        raise InvalidInputError(
-            f"the direction {direction.name!r} has {found} numbers in {direction.space.upper()}, a code of this "
-            f"generator {needed}; use directions made for it"
-        )
-    check_layers(generator, direction.space, direction.layers, f"the direction {direction.name!r}")
+def parse_edit(text: str, directions: Mapping[str, Direction], *, drawn_by: Generator | None = None) -> Edit:
+    """Read "SEGMENTS:DIRECTION[LAYERS]=STRENGTH", e.g. "mouth:smile=2", "left_eye+right_eye:gaze=-1.5" or
+    "mouth:smile[4-7]=2"; "age=1" means all segments, and no layers all that the direction has.
 
-
-def check_layers(generator: Generator, space: str, layers: Sequence[int], whose: str) -> None:
-    """Raise InvalidInputError for layers that a generator's codes of `space` don't have."""
-    count = len(generator.style_layout) if space == "s" else generator.num_ws
-    if layers and max(layers) >= count:
-        raise InvalidInputError(
-            f"{whose} moves layer {max(layers)}, this generator's of {space.upper()} are 0 to {count - 1}"
-        )
-
-
-def parse_edit(text: str, directions: Mapping[str, Direction]) -> Edit:
-    """Read "SEGMENTS:DIRECTION=STRENGTH", e.g. "mouth:smile=2" or "left_eye+right_eye:gaze=-1.5"; "age=1"
-    means all.
-
+    drawn_by: the generator, needed where the text doesn't say which layer is the last, as in "8-" (see `parse_layers`).
     Raises InvalidInputError that shows the form or lists the known directions. Segment names are checked
-    where the edit meets an inversion.
+    where the edit meets an inversion, numbers of layers, without a generator, where it is drawn.
     """
     target, colon, assignment = text.rpartition(":")
-    name, equals, number = (part.strip() for part in assignment.partition("="))
+    name, equals, number = (part.strip() for part in assignment.rpartition("="))
     segments = tuple(part.strip() for part in target.split("+")) if colon else ("all",)
     if not equals or not name or not all(segments):
         raise InvalidInputError(
-            f"edit {text!r} can't be read; write SEGMENT+SEGMENT:DIRECTION=STRENGTH, as mouth:smile=2"
+            f"edit {text!r} can't be read; write SEGMENT+SEGMENT:DIRECTION=STRENGTH, as mouth:smile=2, or with layers "
+            "as mouth:smile[4-7]=2"
         )
-    return Edit(_named(name, directions, f" of edit {text!r}"), _strength(text, number), segments)
+    name, layers = _without_layers(name, directions)
+    direction = _named(name, directions, f" of edit {text!r}")
+    numbers = _layers(layers, direction, drawn_by, text) if layers else ()
+    return Edit(direction, parse_strength(number, f"of edit {text!r}"), segments, numbers)
+
+
+def parse_strength(text: str, where: str) -> float:
+    """A strength as people write it. where: "of ...", for errors. Raises InvalidInputError for any other text."""
+    try:
+        strength = float(text)
+    except ValueError:
+        strength = math.nan
+    if not abs(strength) <= STRONGEST:  # NaN fails, too
+        raise InvalidInputError(
+            f"strength {text[:40]!r} {where} is no number from -{STRONGEST} to {STRONGEST}; write one such as 1.5 or -2"
+        )
+    return strength
+
+
+def checked_strength(strength: float) -> float:
+    """`strength`. Raises InvalidInputError for one beyond -100 to 100."""
+    if not abs(strength) <= STRONGEST:  # NaN fails, too
+        raise InvalidInputError(
+            f"the strength is {strength}; expected a number from -{STRONGEST} to {STRONGEST}"
+        )
+    return strength
+
+
+def _without_layers(name: str, directions: Mapping[str, Direction]) -> tuple[str, str]:
+    """A direction's name and the layers in brackets after it, "" where there are none or they belong to the name."""
+    bare, bracket, layers = name.removesuffix("]").rpartition("[")
+    if name in directions or not bracket or not name.endswith("]"):
+        return name, ""
+    return bare.strip(), layers
+
+
+def _layers(text: str, direction: Direction, generator: Generator | None, edit: str) -> tuple[int, ...]:
+    whose = f"the layers of edit {edit!r}"
+    if generator is not None:
+        return parse_layers(text, layer_count(generator, direction.space), whose)
+    layers = parse_layers(text, _MOST_LAYERS, whose)
+    if _MOST_LAYERS - 1 in layers:
+        raise InvalidInputError(f"{whose} have no end; write both numbers, as in 8-13, or give the generator")
+    return layers
 
 
 def _named(name: str, directions: Mapping[str, Direction], where: str) -> Direction:
@@ -122,19 +146,6 @@ def _named(name: str, directions: Mapping[str, Direction], where: str) -> Direct
             f"direction {name!r}{where} is unknown; there are {', '.join(sorted(directions))}"
         )
     return directions[name]
-
-
-def _strength(text: str, number: str) -> float:
-    try:
-        strength = float(number)
-    except ValueError:
-        strength = math.nan
-    if not abs(strength) <= STRONGEST:  # NaN fails, too
-        raise InvalidInputError(
-            f"strength {number!r} of edit {text!r} is no number from -{STRONGEST} to {STRONGEST}; write one such as "
-            "1.5 or -2"
-        )
-    return strength
 
 
 def _needed_space(edit: Edit) -> str:
@@ -164,7 +175,7 @@ def _offset(generator: Generator, edit: Edit, space: str) -> Tensor:
 def _restricted(generator: Generator, edit: Edit, tensor: Tensor) -> Tensor:
     """The direction in the layers that take part, [num_ws,w_dim] or [sum of all style channels], 0 elsewhere."""
     of_styles = edit.direction.space == "s"
-    count = len(generator.style_layout) if of_styles else generator.num_ws
+    count = layer_count(generator, edit.direction.space)
     chosen = set(edit.layers or range(count)) & set(edit.direction.layers or range(count))
     kept = torch.tensor([layer in chosen for layer in range(count)], device=tensor.device)
     if of_styles:

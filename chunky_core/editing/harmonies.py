@@ -6,16 +6,20 @@ import hashlib
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import TypeAlias
 
 import torch
 
 from ..inversion.record import Edit, Inversion
+from ..inversion.segment_codes import SegmentCodes
 from ..segments.segment_masks import SegmentMasks
+
+Named: TypeAlias = SegmentMasks | SegmentCodes
 
 LEFT_OUT = "a harmonization was made for other edits than there are now, so it is left out; harmonize anew"
 
 
-def edits_digest(segments: SegmentMasks, edits: Iterable[Edit]) -> str:
+def edits_digest(segments: Named, edits: Iterable[Edit]) -> str:
     """SHA-256 (hex) of what the edits do, harmonies aside: of those with effect their directions, strengths, layers and
     segments, in any order. Raises InvalidInputError for unknown segments.
     """
@@ -23,7 +27,7 @@ def edits_digest(segments: SegmentMasks, edits: Iterable[Edit]) -> str:
     return hashlib.sha256("\n".join(done).encode()).hexdigest()
 
 
-def edits_in_force(segments: SegmentMasks, edits: Sequence[Edit]) -> list[Edit]:
+def edits_in_force(segments: Named, edits: Sequence[Edit]) -> list[Edit]:
     """The edits in their order, without the harmonies that were made for others."""
     if not any(edit.harmonizes for edit in edits):
         return list(edits)
@@ -31,13 +35,13 @@ def edits_in_force(segments: SegmentMasks, edits: Sequence[Edit]) -> list[Edit]:
     return [edit for edit in edits if edit.harmonizes in ("", digest)]
 
 
-def settled_edits(segments: SegmentMasks, edits: Sequence[Edit]) -> tuple[Edit, ...]:
+def settled_edits(segments: Named, edits: Sequence[Edit]) -> tuple[Edit, ...]:
     """The edits in force, each to hold from now on whatever the others are: for drawing a part of the segments."""
     return tuple(replace(edit, harmonizes="") for edit in edits_in_force(segments, edits))
 
 
 def renewed_harmonies(
-    before: SegmentMasks, edits: Sequence[Edit], after: SegmentMasks, changed: Sequence[Edit]
+    before: Named, edits: Sequence[Edit], after: Named, changed: Sequence[Edit]
 ) -> tuple[Edit, ...]:
     """`changed`: the same edits in the same order for the segments `after`; harmonies that were in force still are."""
     old, new = edits_digest(before, edits), edits_digest(after, changed)
@@ -63,7 +67,7 @@ def warn_of_harmonies_left_out(inversion: Inversion) -> None:
         warnings.warn(LEFT_OUT, stacklevel=3)
 
 
-def _described(segments: SegmentMasks, edit: Edit) -> str:
+def _described(segments: Named, edit: Edit) -> str:
     direction = edit.direction
     numbers = direction.tensor.detach().to("cpu", torch.float32).contiguous().numpy().tobytes()
     tensor = hashlib.sha256(numbers).hexdigest()

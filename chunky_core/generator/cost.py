@@ -52,34 +52,48 @@ def synthesis_cost(
     size: AnySize,
     box: AnyBox | None = None,
     const_size: AnySize = CONST_SIZE,
+    first_layer: int = 0,
 ) -> Cost:
     """Multiply-adds and feature values of making `box` (None: everything) of one sample, forward only.
 
-    size: of the output, in whose pixels `box` is; const_size: of the constant. Raises InvalidInputError for a bad box.
+    size: of the output, in whose pixels `box` is; const_size: of the constant; first_layer: the first of the styled
+    layers that counts. Raises InvalidInputError for a bad box.
     """
     plan = plan_region(size, full_box(size) if box is None else box, const_size)
-    found = [
-        block_cost(
+    layers = [
+        layer
+        for shape, boxes in zip(block_shapes, plan, strict=False)
+        for layer in layer_costs(
             shape, boxes.features_in.area if boxes.features_in else 0, boxes.conv0.area, boxes.conv1.area
         )
-        for shape, boxes in zip(block_shapes, plan, strict=False)
-    ]
-    return Cost(sum(block.macs for block in found), sum(block.activations for block in found))
+    ][first_layer:]
+    return Cost(sum(layer.macs for layer in layers), sum(layer.activations for layer in layers))
 
 
 def block_cost(shape: BlockShape, features_in: int, conv0: int, conv1: int) -> BlockCost:
     """What one resolution's layers take, forward only, for one sample; the numbers of pixels as in BlockPlan."""
+    layers = layer_costs(shape, features_in, conv0, conv1)
+    return BlockCost(
+        sum(layer.macs for layer in layers),
+        sum(layer.activations for layer in layers),
+        9 * shape.channels * (shape.channels + shape.below),
+        2 if shape.below else 1,
+    )
+
+
+def layer_costs(shape: BlockShape, features_in: int, conv0: int, conv1: int) -> list[Cost]:
+    """The same for each of a block's styled layers, in the order of synthesis."""
     below, channels = shape.below, shape.channels
-    macs = (9 * channels + shape.rgb) * channels * conv1
-    if not below:
-        return BlockCost(macs, channels * conv1, 9 * channels**2, 1)
-    if shape.bilinear:
-        macs += 9 * below * channels * conv0 + 4 * below * conv0
-    else:
-        macs += 9 * below * channels * features_in + 16 * channels * conv0
-    if shape.skip:
-        macs += below * channels * features_in + 4 * channels * conv1
-    return BlockCost(macs, channels * (conv0 + conv1), 9 * channels * (channels + below), 2)
+    layers = [Cost(9 * channels**2 * conv1, channels * conv1)]
+    if below:
+        if shape.bilinear:
+            macs = 9 * below * channels * conv0 + 4 * below * conv0
+        else:
+            macs = 9 * below * channels * features_in + 16 * channels * conv0
+        if shape.skip:
+            macs += below * channels * features_in + 4 * channels * conv1
+        layers.insert(0, Cost(macs, channels * conv0))
+    return layers + [Cost(shape.rgb * channels * conv1, 0)] * (shape.rgb > 0)
 
 
 def estimated_time(

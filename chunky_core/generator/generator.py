@@ -17,6 +17,7 @@ from ..errors import InvalidInputError
 from .architecture import Architecture, GeneratorModule, architecture_of, build_module
 from .batches import Batch
 from .cost import Cost
+from .partial_synthesis import PartialSynthesis
 from .region_plan import SynthesisPlan
 from .settings import FIR
 
@@ -140,6 +141,7 @@ class Generator:
         rng: torch.Generator | None = None,
         out_resolution: int | None = None,
         noise: Sequence[Tensor] | None = None,
+        start: PartialSynthesis | None = None,
     ) -> Tensor:
         """Makes images [B,3,h,w], nominally in [-1,1].
 
@@ -148,11 +150,35 @@ class Generator:
         to the crop of the whole. noise_mode: "const", "none" or "random" (from `rng`). out_resolution: one
         of `out_resolutions`, lower ones for a preview (StyleGAN2 with RGB skips only). noise: a map [h,w] per entry of
         `noise_layout`, which replaces the stored one in mode "const"; differentiable; None or empty: the
-        stored ones.
-        Raises InvalidInputError for wrong shapes, boxes or modes, and for noise where there is none.
+        stored ones. start: what `partial_synthesis` made of codes with the same styles up to some layer, and with
+        the same noise, so that the rest alone is made; its box and resolution count instead of these.
+        Raises InvalidInputError for wrong shapes, boxes or modes, for noise where there is none, and a start of other
+        styles.
         """
         styles = self._styles_of(codes)
-        return self.module.synthesis(styles, box, noise_mode, rng, out_resolution, noise=noise)
+        if start is not None:
+            start.check(styles)
+        return self.module.synthesis(styles, box, noise_mode, rng, out_resolution, noise=noise, start=start)
+
+    def partial_synthesis(
+        self,
+        codes: Tensor | Sequence[Tensor],
+        layer: int,
+        box: AnyBox | None = None,
+        noise: Sequence[Tensor] | None = None,
+        out_resolution: int | None = None,
+        start: PartialSynthesis | None = None,
+    ) -> PartialSynthesis:
+        """The pass of `synthesis` up to before a layer, its place in `style_layout`: the `start` of passes that change
+        the styles from there on only.
+
+        start: of the same box, from which it goes on itself. The rest, and what is raised: see `synthesis`.
+        """
+        styles = self._styles_of(codes)
+        if start is not None:
+            start.check(styles)
+        plan = self.module.synthesis.plan(box, out_resolution) if start is None else start.plan
+        return self.module.synthesis.partial(styles, layer, plan, noise=noise, start=start)
 
     def synthesis_boxes(
         self,
@@ -194,9 +220,14 @@ class Generator:
         """Groups boxes to be made by one `synthesis_boxes` each, such that the estimated time is least."""
         return self.module.synthesis.batches(boxes, out_resolution)
 
-    def cost(self, box: AnyBox | None = None, out_resolution: int | None = None) -> Cost:
-        """Multiply-adds and feature values of making `box` (None: everything) of one sample, forward only."""
-        return self.module.synthesis.cost(box, out_resolution)
+    def cost(
+        self, box: AnyBox | None = None, out_resolution: int | None = None, first_layer: int = 0
+    ) -> Cost:
+        """Multiply-adds and feature values of making `box` (None: everything) of one sample, forward only.
+
+        first_layer: the first that counts, its place in `style_layout`, as of a pass that a `start` spares the others.
+        """
+        return self.module.synthesis.cost(box, out_resolution, first_layer)
 
     def relative_cost(self, box: AnyBox, out_resolution: int | None = None) -> float:
         """The estimated time of making `box` alone, with what a pass takes at any size; 1 = the whole."""

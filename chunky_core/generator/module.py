@@ -13,6 +13,7 @@ from ..errors import UnsupportedCheckpointError
 from .batches import Batch
 from .cost import Cost
 from .mapping import MappingNetwork
+from .partial_synthesis import PartialSynthesis
 from .region_plan import SynthesisPlan
 
 MAX_RESOLUTION = 4096
@@ -70,8 +71,8 @@ class Synthesis(Protocol):
     def batches(self, boxes: Sequence[AnyBox], out_resolution: int | None) -> tuple[Batch, ...]:
         """Groups of boxes that cost least when each is made in one pass."""
 
-    def cost(self, box: AnyBox | None, out_resolution: int | None) -> Cost:
-        """Multiply-adds and feature values of making `box` (None: everything)."""
+    def cost(self, box: AnyBox | None, out_resolution: int | None, first_layer: int = 0) -> Cost:
+        """Multiply-adds and feature values of making `box` (None: everything), from a styled layer on."""
 
     def relative_cost(self, box: AnyBox, out_resolution: int | None) -> float:
         """The estimated time of making `box`; 1 = the whole image."""
@@ -85,8 +86,21 @@ class Synthesis(Protocol):
         out_resolution: int | None = None,
         pyramid: bool = False,
         noise: Sequence[Tensor] | None = None,
+        start: PartialSynthesis | None = None,
     ) -> Any:
         """The image [B,C,h,w]; with `pyramid` a list of images."""
+
+    def partial(
+        self,
+        styles: Sequence[Tensor],
+        layer: int | None,
+        plan: SynthesisPlan,
+        noise_mode: str = "const",
+        rng: torch.Generator | None = None,
+        noise: Sequence[Tensor] | None = None,
+        start: PartialSynthesis | None = None,
+    ) -> PartialSynthesis:
+        """A pass up to before a layer, which another one takes as `start`."""
 
     def parameters(self) -> Iterator[nn.Parameter]: ...
 

@@ -19,6 +19,7 @@ from .cost import BlockShape, Cost, relative_cost, synthesis_cost
 from .layers import SynthesisBlock, SynthesisLayer, ToRGBLayer
 from .noise import NoiseLayout, NoiseSource, check_noise
 from .ops import cut
+from .partial_synthesis import PartialSynthesis
 from .region_plan import CONST_SIZE, BlockWindows, SynthesisPlan, plan_synthesis
 from .settings import BILINEAR, FIR, UPSAMPLINGS
 
@@ -155,9 +156,15 @@ class SynthesisNetwork(nn.Module):
         """Groups of boxes that cost least when each is made in one pass; see `generator.batches`."""
         return batches(boxes, self.size_at(out_resolution), self.block_shapes, self.const_size)
 
-    def cost(self, box: AnyBox | None = None, out_resolution: int | None = None) -> Cost:
-        """Multiply-adds and feature values of making `box` (None: everything) of one sample, forward only."""
-        return synthesis_cost(self.block_shapes, self.size_at(out_resolution), box, self.const_size)
+    def cost(
+        self, box: AnyBox | None = None, out_resolution: int | None = None, first_layer: int = 0
+    ) -> Cost:
+        """Multiply-adds and feature values of making `box` (None: everything) of one sample, forward only.
+
+        first_layer: the first of the styled layers that counts.
+        """
+        size = self.size_at(out_resolution)
+        return synthesis_cost(self.block_shapes, size, box, self.const_size, first_layer)
 
     def relative_cost(self, box: AnyBox, out_resolution: int | None = None) -> float:
         """The estimated time of making `box`; 1 = the whole image."""
@@ -197,6 +204,7 @@ class SynthesisNetwork(nn.Module):
         out_resolution: int | None = None,
         pyramid: bool = False,
         noise: Sequence[Tensor] | None = None,
+        start: PartialSynthesis | None = None,
     ) -> Tensor | list[Tensor]:
         """Makes the image [B,img_channels,h,w], nominally in [-1,1], from `styles` (see `styles()`).
 
@@ -206,50 +214,50 @@ class SynthesisNetwork(nn.Module):
         same noise). out_resolution: stop where the longer side is this and return the RGB image there; `box` counts its
         pixels. pyramid: return the RGB images of all resolutions that have one, from the lowest up; with a
         box, the pixels of each that the box depends on. noise: maps [h,w] in place of the stored ones, one per
-        entry of `noise_layout`; None or empty: the stored ones.
+        entry of `noise_layout`; None or empty: the stored ones. start: what `partial` made of the same styles up to
+        some layer, with the same noise; its plan stands in the place of box and out_resolution.
         Raises InvalidInputError for a bad box, noise mode, resolution, or number of styles or maps.
         """
-        plan = self.plan(box, out_resolution)
+        plan = self.plan(box, out_resolution) if start is None else start.plan
+        made = self.partial(styles, None, plan, noise_mode, rng, noise, start)
+        return list(made.images) if pyramid else made.images[-1]
+
+    def partial(
+        self,
+        styles: Sequence[Tensor],
+        layer: int | None,
+        plan: SynthesisPlan,
+        noise_mode: str = "const",
+        rng: torch.Generator | None = None,
+        noise: Sequence[Tensor] | None = None,
+        start: PartialSynthesis | None = None,
+    ) -> PartialSynthesis:
+        """The pass of `forward` up to before a layer, its place among `styled_layers`; None: with all of them."""
         self._check(styles, plan)
         check_noise(noise_mode, rng, noise, self._noise_sizes())
         source = NoiseSource(noise_mode, rng, noise)
-        remaining = iter(styles)
-        features: Tensor | None = None
-        images: list[Tensor] = []
-        for block, windows in zip(self.blocks(), plan.windows, strict=False):
-            features = self._features(block, windows, features, remaining, source)
-            if block.torgb is None:
-                continue
-            # cropping the image afterwards spares a copy of the features
-            image = cut(block.torgb(features, next(remaining)), windows.rgb)
-            if images and windows.rgb_below is not None:
-                image = image + block.doubled(images[-1], windows.rgb_below)
-            images.append(image)
-        return images if pyramid else images[-1]
+        made = PartialSynthesis(plan) if start is None else start
+        for index, (name, block, windows) in enumerate(self._layers(plan)[:layer]):
+            drawn = self._noise_of(
+                name, block, windows, source, len(styles[index])
+            )  # in order, also where it is made
+            if index >= made.layer:
+                made = _with_layer(made, name, block, windows, styles[index], drawn)
+        return made
 
-    def _features(
-        self,
-        block: SynthesisBlock,
-        windows: BlockWindows,
-        below: Tensor | None,
-        styles: Iterator[Tensor],
-        noise: NoiseSource,
-    ) -> Tensor:
-        """A block's features from those `below` it, None at the lowest resolution."""
-        style = next(styles)
-        batch = style.shape[0]
-        shortcut = None
-        if below is None or windows.conv0 is None or windows.shortcut is None:
-            features = cut(block.const.expand(batch, -1, -1, -1), windows.at_conv0)
-        else:
-            if block.skip is not None:
-                shortcut = block.skip(below, windows.shortcut)
-            drawn = noise.take(block.conv0, batch, windows.at_conv0)
-            features = block.conv0(below, style, drawn, windows.conv0)
-            style = next(styles)
-        drawn = noise.take(block.conv1, batch, windows.at_conv1)
-        features = block.conv1(features, style, drawn, windows.conv1)
-        return features if shortcut is None else features + shortcut
+    def _layers(self, plan: SynthesisPlan) -> list[tuple[str, SynthesisBlock, BlockWindows]]:
+        """The styled layers that a plan takes, by their name in the block."""
+        blocks = zip(self.blocks(), plan.windows, strict=False)
+        return [(name, block, windows) for block, windows in blocks for name, _ in block.styled_layers()]
+
+    def _noise_of(
+        self, name: str, block: SynthesisBlock, windows: BlockWindows, source: NoiseSource, batch: int
+    ) -> Tensor | None:
+        if name == "torgb":
+            return None
+        if name == "conv0":
+            return source.take(block.conv0, batch, windows.at_conv0)
+        return source.take(block.conv1, batch, windows.at_conv1)
 
     def _check(self, styles: Sequence[Tensor], plan: SynthesisPlan) -> None:
         alien = not plan.windows or plan.blocks[0].size != self.const_size
@@ -261,6 +269,35 @@ class SynthesisNetwork(nn.Module):
         if len(styles) < needed:
             found = f"{len(styles)} styles given"
             raise InvalidInputError(f"{found}; expected {needed} for {plan.resolution} pixels")
+
+
+def _with_layer(
+    made: PartialSynthesis,
+    name: str,
+    block: SynthesisBlock,
+    windows: BlockWindows,
+    style: Tensor,
+    noise: Tensor | None,
+) -> PartialSynthesis:
+    """A pass one layer further on."""
+    features, shortcut, images = made.features, made.shortcut, made.images
+    if name == "torgb":
+        assert features is not None and block.torgb is not None
+        # cropping the image afterwards spares a copy of the features
+        image = cut(block.torgb(features, style), windows.rgb)
+        if images and windows.rgb_below is not None:
+            image = image + block.doubled(images[-1], windows.rgb_below)
+        images = (*images, image)
+    elif name == "conv0":
+        assert features is not None and windows.conv0 is not None and windows.shortcut is not None
+        shortcut = None if block.skip is None else block.skip(features, windows.shortcut)
+        features = block.conv0(features, style, noise, windows.conv0)
+    else:
+        if features is None:
+            features = cut(block.const.expand(len(style), -1, -1, -1), windows.at_conv0)
+        features = block.conv1(features, style, noise, windows.conv1)
+        features, shortcut = features if shortcut is None else features + shortcut, None
+    return PartialSynthesis(made.plan, made.layer + 1, (*made.styles, style), features, shortcut, images)
 
 
 def doublings_between(const_size: tuple[int, int], img_resolution: int) -> int:

@@ -23,6 +23,7 @@ from .mapping import LR_MULTIPLIER, mapping_dimensions
 from .module import GeneratorModule, Shapes, check_shapes, check_widths, new_mapping, shape_of
 from .noise import NoiseLayout, check_noise
 from .ops import cut
+from .partial_synthesis import PartialSynthesis
 from .region_plan import SynthesisPlan, window
 from .settings import checked, from_header
 from .stylegan3_layers import FilteredLayer, FourierFeatures, OutputLayer, Signal
@@ -293,10 +294,15 @@ class StyleGAN3Synthesis(nn.Module):
         size = self.size_at(out_resolution)
         return tuple(Batch((index,), (check_box(box, size),)) for index, box in enumerate(boxes))
 
-    def cost(self, box: AnyBox | None = None, out_resolution: int | None = None) -> Cost:
-        """Multiply-adds of the convolutions and feature values of one sample, forward only, whatever the box."""
-        *layers, output = (layer for _, layer in self.styled_layers())
-        convolutions = [layer for layer in layers if isinstance(layer, FilteredLayer)]
+    def cost(
+        self, box: AnyBox | None = None, out_resolution: int | None = None, first_layer: int = 0
+    ) -> Cost:
+        """Multiply-adds of the convolutions and feature values of one sample, forward only, whatever the box.
+
+        first_layer: the first of the styled layers that counts.
+        """
+        *layers, (_, output) = list(self.styled_layers())[first_layer:]
+        convolutions = [layer for _, layer in layers if isinstance(layer, FilteredLayer)]
         macs = sum(layer.weight.numel() * layer.sizes[0].area for layer in convolutions)
         activations = sum(layer.out_channels * layer.sizes[1].area for layer in convolutions)
         return Cost(macs + output.weight.numel() * self.img_size.area, activations)
@@ -333,22 +339,42 @@ class StyleGAN3Synthesis(nn.Module):
         out_resolution: int | None = None,
         pyramid: bool = False,
         noise: Sequence[Tensor] | None = None,
+        start: PartialSynthesis | None = None,
     ) -> Tensor | list[Tensor]:
         """Makes the image [B,img_channels,h,w], nominally in [-1,1], from `styles` (see `styles()`).
 
         box: (top, left, bottom, right), half-open output pixels, cut from the whole image; or Boxes of one
         size, one per sample; or the `plan` of either. noise_mode, rng: without effect, there is no noise.
-        out_resolution: none but the image's. pyramid: return [image]. noise: None or empty.
+        out_resolution: none but the image's. pyramid: return [image]. noise: None or empty. start: what `partial` made
+        of the same styles up to some layer; its plan stands in the place of box and out_resolution.
         Raises InvalidInputError for a bad box, noise mode, resolution or number of styles, and for noise.
         """
-        plan = self.plan(box, out_resolution)
-        self._check(styles, plan)
-        check_noise(noise_mode, rng, noise, ())
-        x = self.input(styles[0])
-        for name, style in zip(self.layer_names, styles[1:], strict=True):
-            x = self.get_submodule(name)(x, style)
+        plan = self.plan(box, out_resolution) if start is None else start.plan
+        x = self.partial(styles, None, plan, noise_mode, rng, noise, start).features
+        assert x is not None
         image = cut(x * self.architecture.output_scale, window(plan.boxes, full_box(self.img_size)))
         return [image] if pyramid else image
+
+    def partial(
+        self,
+        styles: Sequence[Tensor],
+        layer: int | None,
+        plan: SynthesisPlan,
+        noise_mode: str = "const",
+        rng: torch.Generator | None = None,
+        noise: Sequence[Tensor] | None = None,
+        start: PartialSynthesis | None = None,
+    ) -> PartialSynthesis:
+        """The pass of `forward` up to before a layer, its place among `styled_layers`; None: with all of them."""
+        self._check(styles, plan)
+        check_noise(noise_mode, rng, noise, ())
+        made = PartialSynthesis(plan) if start is None else start
+        for index, (_, own) in enumerate(list(self.styled_layers())[:layer]):
+            if index >= made.layer:
+                style = styles[index]
+                features = self.input(style) if made.features is None else own(made.features, style)
+                made = PartialSynthesis(plan, index + 1, (*made.styles, style), features)
+        return made
 
     def _check(self, styles: Sequence[Tensor], plan: SynthesisPlan) -> None:
         if plan.resolution != self.img_resolution:

@@ -15,6 +15,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..checks import as_path
 from ..errors import InvalidInputError
 from . import stored
 from .formats import SEVERAL_ARE_ONE, SUFFIXES, kind_of, readers
@@ -50,7 +51,8 @@ class ImageFile:
     format: Pillow's name; size: (height, width) as the image is to be seen; orientation: EXIF's, 1 = stored as it is to
     be seen; profile: its ICC profile; max_sample: the largest number that a stored sample can be; signed: whether
     samples may be below 0; lossy: whether its compression changes pixels; planes: whether each channel is stored by
-    itself; white_first: whether 0 is white; premultiplied: whether colors are stored multiplied by the alpha channel.
+    itself; white_first: whether 0 is white; premultiplied: whether colors are stored multiplied by the alpha channel;
+    has_alpha: whether it tells transparency, which may be none anywhere.
     """
 
     path: Path
@@ -65,6 +67,7 @@ class ImageFile:
     planes: bool = False
     white_first: bool = False
     premultiplied: bool = False
+    has_alpha: bool = False
 
     def decoded(self) -> Image.Image:
         """The image, turned as its orientation says. Raises InvalidInputError where it is damaged or cut off."""
@@ -89,7 +92,7 @@ def open_image(path: str | os.PathLike[str]) -> ImageFile:
     Raises InvalidInputError for what can't be read, is no regular file (a pipe or device could be without end), no
     image of FORMATS, an animation or several pages, and beyond MAX_PIXELS.
     """
-    path = Path(path)
+    path = as_path(path, "the picture's file")
     return _header(path, regular_content(path, MAX_BYTES))
 
 
@@ -154,6 +157,7 @@ def _header(path: Path, content: bytes) -> ImageFile:
                     stored.has_planes(image),
                     stored.is_white_first(image),
                     stored.is_premultiplied(image),
+                    stored.has_alpha(image),
                 )
         except Image.DecompressionBombError as error:
             found = re.search(r"\d+", str(error))

@@ -102,7 +102,7 @@ def save_label_map(labels: Tensor, path: str | os.PathLike[str]) -> None:
         raise InvalidInputError(
             f"a label map is {labels.dtype} {in_brackets(labels)}; expected whole numbers 0..255, [H,W]"
         )
-    write_png(labels.to(torch.uint8).cpu().numpy(), Path(path))
+    write_png(labels.to(torch.uint8).cpu().numpy(), path)
 
 
 def _stored_labels(file: ImageFile, legal: Collection[int]) -> Tensor | None:

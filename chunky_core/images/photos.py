@@ -7,13 +7,13 @@ import struct
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from ..checks import as_path
 from ..deprecated import old_names
 from ..deprecated.argument_order import content_then_path
 from ..errors import InvalidInputError
@@ -141,7 +141,7 @@ def save_image(image: Tensor, path: str | os.PathLike[str], profile: bytes | Non
     Raises InvalidInputError for a batch and for another suffix than .png, SaveError if the file cannot be written.
     """
     image, path = content_then_path(image, path, "save_image")
-    path = Path(path)
+    path = as_path(path, "the picture's file")
     if path.suffix.lower() != ".png":
         raise InvalidInputError(f"{path.name} does not end in .png; only PNG keeps the pixels as they are")
     pixels = to_uint8(image)
@@ -155,6 +155,7 @@ def write_png(pixels: np.ndarray, path: str | os.PathLike[str], profile: bytes |
     import cv2
 
     pixels, path = content_then_path(pixels, path, "write_png")
+    path = as_path(path, "the picture's file")
     content = cv2.imencode(".png", pixels)[1].tobytes()
     if profile:
         content = content[:_PNG_BEGIN] + _profile_chunk(profile) + content[_PNG_BEGIN:]

@@ -48,6 +48,11 @@ def is_premultiplied(image: Any) -> bool:
     return image.format == "TIFF" and _ASSOCIATED in image.tag_v2.get(_EXTRA_SAMPLES, ())
 
 
+def has_alpha(image: Any) -> bool:
+    """Whether it has an alpha channel, or transparent colors in its palette."""
+    return image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info
+
+
 def is_lossy(image: Any, content: bytes) -> bool:
     """Whether the compression changes pixels. AVIF and JPEG 2000 can be without loss, but don't say so."""
     if image.format == "WEBP":

@@ -5,23 +5,23 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from ..errors import InvalidInputError
-from ..generator.spaces import Calibration, Direction, LatentCode
+from ..generator.spaces import LatentCode
 from ..images import from_uint8, to_uint8
+from .direction_entries import direction_entry, direction_of_entry, layers_of_entry
 from .fits import SegmentFit
 from .original_crop import Alignment
+from .plain_values import check_depth, number, plain, texts
 from .record import Edit, Inversion, ProjectionState, photo_digest
 from .segment_codes import SegmentCode, SegmentCodes
 
-MAX_DEPTH = 16  # of lists and objects within each other; what we write has 3 or 4
 Read = Callable[[str], Tensor]
-_ABOUT = ("description", "unit", "source", "license", "fingerprint")  # texts that a direction carries
+_LAYERS = "direction_layers"  # of the direction; "layers" are the edit's
 
 
 def check_finite(inversion: Inversion) -> None:
@@ -65,7 +65,7 @@ def to_json(inversion: Inversion) -> str:
         "fits": {name: [fit.start, fit.end, fit.detail] for name, fit in inversion.fits.items()},
     }
     try:
-        _check_depth(document)
+        check_depth(document)
         return json.dumps(document)
     except TypeError as error:
         raise InvalidInputError(
@@ -97,47 +97,37 @@ def to_tensors(inversion: Inversion) -> dict[str, Tensor]:
     }
 
 
-def parse(text: str) -> dict[str, Any]:
-    """The document in a file's header. Raises ValueError for text that isn't one, with repeated keys too."""
-    try:
-        document = json.loads(text, object_pairs_hook=_object)
-    except RecursionError:
-        raise ValueError("its JSON is nested too deeply") from None
-    _check_depth(document)
-    return _plain(document, dict, "the document")
-
-
 def rebuild(document: Mapping[str, Any], read: Read) -> Inversion:
     """The record; read(name) gives a tensor. Entries that this version doesn't know are left alone.
 
     Raises KeyError for what is missing, ValueError (InvalidInputError is one) for what is wrong.
     """
-    has_photo = _plain(document.get("photo", True), bool, "whether it has its photo")
+    has_photo = plain(document.get("photo", True), bool, "whether it has its photo")
     inversion = Inversion(
         photo=_photo(read("photo")) if has_photo else None,
         segments=_segments(document, read),
         static_mask=_finite(read, "static_mask"),
-        fingerprint=_plain(document["fingerprint"], str, "the fingerprint"),
+        fingerprint=plain(document["fingerprint"], str, "the fingerprint"),
         edits=tuple(
             _edit(entry, _finite(read, f"edits/{index}"))
-            for index, entry in enumerate(_plain(document["edits"], list, "the edits"))
+            for index, entry in enumerate(plain(document["edits"], list, "the edits"))
         ),
-        settings=_plain(document["settings"], dict, "the settings"),
+        settings=plain(document["settings"], dict, "the settings"),
         losses={
-            name: [_number(value, f"the losses of {name!r}") for value in curve]
-            for name, curve in _plain(document["losses"], dict, "the losses").items()
+            name: [number(value, f"the losses of {name!r}") for value in curve]
+            for name, curve in plain(document["losses"], dict, "the losses").items()
         },
-        stopped=_plain(document["stopped"], str | None, "the reason for stopping"),
-        absent_photo="" if has_photo else _plain(document["photo_digest"], str, "the photo's digest"),
+        stopped=plain(document["stopped"], str | None, "the reason for stopping"),
+        absent_photo="" if has_photo else plain(document["photo_digest"], str, "the photo's digest"),
         noise=tuple(
             _finite(read, f"noise/{index}")
-            for index in range(_plain(document.get("noise", 0), int, "the number of noise maps"))
+            for index in range(plain(document.get("noise", 0), int, "the number of noise maps"))
         ),
         alignment=_alignment(document.get("alignment")),
         state=_state(document.get("state"), read),
         fits={
             name: _fit(entry, name)
-            for name, entry in _plain(document.get("fits", {}), dict, "the fits").items()
+            for name, entry in plain(document.get("fits", {}), dict, "the fits").items()
         },
         delta={
             name: _finite(read, f"delta/{name}")
@@ -155,11 +145,8 @@ def _delta_places(segments: SegmentCodes) -> list[int]:
 
 
 def _edit_entry(edit: Edit) -> dict[str, Any]:
-    calibration = edit.direction.calibration
     return {
-        **{name: getattr(edit.direction, name) for name in ("name", "space", *_ABOUT)},
-        "direction_layers": list(edit.direction.layers),
-        "calibration": None if calibration is None else asdict(calibration),
+        **direction_entry(edit.direction, _LAYERS),
         "strength": edit.strength,
         "segments": list(edit.segments),
         "layers": list(edit.layers),
@@ -195,10 +182,10 @@ def _check_digest(inversion: Inversion, document: Mapping[str, Any]) -> None:
 
 
 def _segments(document: Mapping[str, Any], read: Read) -> SegmentCodes:
-    names, spaces = (_texts(document[key], key) for key in ("names", "spaces"))
-    deltas = _plain(document.get("deltas", [[]] * len(names)), list, "the deltas")
-    places = _plain(document.get("delta_places", list(range(len(names)))), list, "where the deltas are")
-    redrawn = _plain(document.get("redrawn", [False] * len(names)), list, "what was redrawn")
+    names, spaces = (texts(document[key], key) for key in ("names", "spaces"))
+    deltas = plain(document.get("deltas", [[]] * len(names)), list, "the deltas")
+    places = plain(document.get("delta_places", list(range(len(names)))), list, "where the deltas are")
+    redrawn = plain(document.get("redrawn", [False] * len(names)), list, "what was redrawn")
     masks = _finite(read, "masks")
     if not len(names) == len(spaces) == len(deltas) == len(places) == len(redrawn) == len(masks):
         raise InvalidInputError(
@@ -212,7 +199,7 @@ def _segments(document: Mapping[str, Any], read: Read) -> SegmentCodes:
             masks[index : index + 1],
             LatentCode(space, _code(read, index)),
             delta,
-            _plain(mark, bool, "whether a segment was redrawn"),
+            plain(mark, bool, "whether a segment was redrawn"),
         )
         for index, (name, space, delta, mark) in enumerate(zip(names, spaces, stored, redrawn, strict=True))
     )
@@ -223,7 +210,7 @@ def _deltas(names: Sequence[Any], places: Sequence[Any], read: Read) -> list[dic
     found: list[dict[str, Tensor]] = []
     for index, (own, place) in enumerate(zip(names, places, strict=True)):
         keys = _different(own, "the deltas")
-        if not 0 <= _plain(place, int, "where a delta is") <= index or list(keys) != list(names[place]):
+        if not 0 <= plain(place, int, "where a delta is") <= index or list(keys) != list(names[place]):
             raise InvalidInputError(
                 f"the delta of segment {index} is in place {place}, where no such delta is"
             )
@@ -242,46 +229,17 @@ def _code(read: Read, index: int) -> Tensor:
 
 
 def _edit(entry: Any, tensor: Tensor) -> Edit:
-    """Those of earlier files have no layers, no calibration, no origin of the direction, and are no harmonies."""
-    entry = _plain(entry, dict, "an edit")
-    name, space = _texts([entry["name"], entry["space"]], "an edit")
-    about = {key: _plain(entry[key], str, f"the {key} of edit {name!r}") for key in _ABOUT if key in entry}
-    direction = Direction(
-        name,
-        space,
-        tensor,
-        layers=_layers(entry.get("direction_layers", []), name),
-        calibration=_calibration(entry.get("calibration"), name),
-        **about,
-    )
+    """Those of earlier files have no layers and are no harmonies."""
+    entry = plain(entry, dict, "an edit")
+    direction = direction_of_entry(entry, tensor, _LAYERS)
+    name = direction.name
     return Edit(
         direction,
-        _checked_strength(name, _number(entry["strength"], f"the strength of edit {name!r}")),
-        _texts(entry["segments"], "an edit's segments"),
-        _layers(entry.get("layers", []), name),
-        _plain(entry.get("enabled", True), bool, f"whether edit {name!r} is enabled"),
-        _plain(entry.get("harmonizes", ""), str, f"what edit {name!r} harmonizes"),
-    )
-
-
-def _layers(entry: Any, name: str) -> tuple[int, ...]:
-    return tuple(_plain(layer, int, f"a layer of edit {name!r}") for layer in _plain(entry, list, "layers"))
-
-
-def _calibration(entry: Any, name: str) -> Calibration | None:
-    if entry is None:
-        return None
-    whose = f"the calibration of edit {name!r}"
-    entry = _plain(entry, dict, whose)
-    low, high, response, r2 = (
-        _number(value, whose) for value in (*entry["span"], entry["response"], entry["r2"])
-    )
-    return Calibration(
-        _plain(entry["attribute"], str, whose),
-        response,
-        r2,
-        _plain(entry["samples"], int, whose),
-        (low, high),
+        _checked_strength(name, number(entry["strength"], f"the strength of edit {name!r}")),
+        texts(entry["segments"], "an edit's segments"),
+        layers_of_entry(entry.get("layers", []), f"edit {name!r}"),
+        plain(entry.get("enabled", True), bool, f"whether edit {name!r} is enabled"),
+        plain(entry.get("harmonizes", ""), str, f"what edit {name!r} harmonizes"),
     )
 
 
@@ -293,8 +251,8 @@ def _alignment(entry: Any) -> Alignment | None:
 
 
 def _fit(entry: Any, name: str) -> SegmentFit:
-    start, end, *detail = _plain(entry, list, f"the fit of {name!r}")  # earlier files have no detail
-    return SegmentFit(*(_number(value, f"the fit of {name!r}") for value in (start, end, *detail)))
+    start, end, *detail = plain(entry, list, f"the fit of {name!r}")  # earlier files have no detail
+    return SegmentFit(*(number(value, f"the fit of {name!r}") for value in (start, end, *detail)))
 
 
 def _state(entry: Any, read: Read) -> ProjectionState | None:
@@ -304,10 +262,10 @@ def _state(entry: Any, read: Read) -> ProjectionState | None:
     tensors = {name: read(f"state/{name}") for name in _different(entry["tensors"], "the state's tensors")}
     for name, tensor in tensors.items():
         _checked_state(name, tensor)
-    step = _plain(entry["step"], int, "the state's step")
+    step = plain(entry["step"], int, "the state's step")
     if step < 0:
         raise InvalidInputError(f"the state is at step {step}; expected 0 or more")
-    return ProjectionState(step, _plain(entry["numbers"], dict, "the state's numbers"), tensors)
+    return ProjectionState(step, plain(entry["numbers"], dict, "the state's numbers"), tensors)
 
 
 def _checked_strength(name: str, strength: float) -> float:
@@ -333,42 +291,8 @@ def _checked(name: str, tensor: Tensor) -> Tensor:
     return tensor
 
 
-def _object(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("an entry of its document occurs twice")
-    return found
-
-
-def _check_depth(value: Any) -> None:
-    level = [value]
-    for _ in range(MAX_DEPTH):
-        level = [
-            inner
-            for outer in level
-            if isinstance(outer, dict | list | tuple)
-            for inner in (outer.values() if isinstance(outer, dict) else outer)
-        ]
-    if level:
-        raise InvalidInputError(f"its entries are nested more than {MAX_DEPTH} deep")
-
-
-def _plain(value: Any, kind: Any, what: str) -> Any:
-    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        raise InvalidInputError(f"{what}: found {type(value).__name__}, expected {kind}")
-    return value
-
-
-def _texts(values: Any, what: str) -> tuple[str, ...]:
-    return tuple(_plain(value, str, what) for value in _plain(values, list, what))
-
-
 def _different(values: Any, what: str) -> tuple[str, ...]:
-    names = _texts(values, what)
+    names = texts(values, what)
     if len(set(names)) != len(names):
         raise InvalidInputError(f"{what}: a name occurs twice")
     return names
-
-
-def _number(value: Any, what: str) -> float:
-    return float(_plain(value, int | float, what))

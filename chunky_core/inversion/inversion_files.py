@@ -20,9 +20,11 @@ from ..checkpoints.checkpoint import fields
 from ..checkpoints.containers.content import Content, open_content
 from ..checkpoints.containers.mapped_file import mapped, naming
 from ..checkpoints.containers.safetensors_files import is_safetensors, read_safetensors
+from ..checks import as_path
 from ..errors import ChunkyError, InvalidInputError, UnsupportedCheckpointError
 from ..saving import save_tensors
-from .document import check_finite, parse, rebuild, to_json, to_tensors
+from .document import check_finite, rebuild, to_json, to_tensors
+from .plain_values import parse
 from .record import Inversion
 from .steps_document import STEPS, after_steps, steps_to_json, steps_to_tensors
 
@@ -47,7 +49,7 @@ def save_inversion(inversion: Inversion, path: str | Path, *, with_photo: bool =
     Raises InvalidInputError for another ending, a folder that doesn't exist, settings that JSON can't hold, and
     codes, edits or maps that aren't finite; SaveError where the file can't be written.
     """
-    path = Path(path)
+    path = as_path(path, "the inversion's file")
     if path.suffix != ".safetensors" or not path.parent.is_dir():
         raise InvalidInputError(
             f"can't save an inversion as {path}; give a .safetensors file in an existing folder"
@@ -69,7 +71,7 @@ def load_inversion(path: str | Path) -> Inversion:
 
     Raises InvalidInputError if the file is absent, damaged, no inversion, or of a newer major version.
     """
-    path = Path(path)
+    path = as_path(path, "the inversion's file")
     _check_size(path)
     try:
         with torch.inference_mode(False), open_content(path) as content:

@@ -22,6 +22,7 @@ from ..checkpoints.containers.content import open_content
 from ..checkpoints.containers.mapped_file import mapped, naming
 from ..checkpoints.containers.numpy_files import is_npy, is_npz, read_npy, read_npz
 from ..checkpoints.contents_summary import describe, names_in, native_file
+from ..checks import as_path
 from ..errors import InvalidInputError, UnsupportedCheckpointError
 from ..generator.generator import Generator
 from ..generator.spaces import SPACES, LatentCode
@@ -86,7 +87,7 @@ def read_codes(generator: Generator, path: str | os.PathLike[str], space: str | 
     """As `load_latent`, with the names and noise maps that some files hold beside the codes."""
     if space not in (None, *SPACES):
         raise InvalidInputError(f"the space is {space!r}; expected one of {SPACES} or None")
-    file = Path(path)
+    file = as_path(path, "the file of codes")
     try:
         with torch.inference_mode(False), _opened(file) as value:
             return _stored_codes(list(_entries(value, generator)), generator, space)

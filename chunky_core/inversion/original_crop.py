@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 from ..errors import InvalidInputError
 
@@ -22,11 +23,12 @@ class Alignment:
     original_size: tuple[int, int]
 
     def __post_init__(self) -> None:
-        if len(self.quad) != 4 or not all(_is_point(point) for point in self.quad):
+        if _count(self.quad) != 4 or not all(_is_point(point) for point in self.quad):
             raise InvalidInputError(
                 f"the alignment's quad is {_short(self.quad)}; expected four finite points (x, y)"
             )
-        if len(self.original_size) != 2 or not all(_is_length(side) for side in self.original_size):
+        size = self.original_size
+        if _count(size) != 2 or not all(_is_length(side) for side in size):
             raise InvalidInputError(
                 f"the original photo's size is {_short(self.original_size)}; expected (height, width) in "
                 "whole pixels"
@@ -34,11 +36,19 @@ class Alignment:
 
 
 def _is_point(point: Point) -> bool:
-    return len(point) == 2 and all(isinstance(x, int | float) and math.isfinite(x) for x in point)
+    return _count(point) == 2 and all(isinstance(x, int | float) and math.isfinite(x) for x in point)
 
 
 def _is_length(side: int) -> bool:
     return isinstance(side, int) and not isinstance(side, bool) and side > 0
+
+
+def _count(values: Any) -> int:
+    """How many there are; -1 where they can't be counted."""
+    try:
+        return len(values)
+    except TypeError:
+        return -1
 
 
 def _short(value: object) -> str:

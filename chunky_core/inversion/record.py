@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -61,7 +62,12 @@ class Edit:
         return self.enabled and self.strength != 0.0
 
     def __repr__(self) -> str:
-        return f"Edit('{'+'.join(self.segments)}:{self.direction.name}={self.strength:g}')"  # as `parse_edit` reads it
+        return f"Edit({str(self)!r}{'' if self.enabled else ', off'})"
+
+    def __str__(self) -> str:
+        """As `parse_edit` reads it, which takes it for enabled."""
+        layers = f"[{','.join(map(str, self.layers))}]" if self.layers else ""
+        return f"{'+'.join(self.segments)}:{self.direction.name}{layers}={self.strength:g}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,8 +162,7 @@ class Inversion:
                 raise InvalidInputError(
                     f"noise map {index} is {list(noise.shape)}; expected sides in the photo's ratio, {height}:{width}"
                 )
-        for edit in self.edits:
-            masks.resolve(edit.segments)
+        self._check_edits()
         if self.earlier is not None:
             _check_earlier(self, self.earlier.inversion)
 
@@ -283,23 +288,24 @@ class Inversion:
 
     def with_edits(self, *edits: Edit) -> Inversion:
         """Append edits. Raises InvalidInputError, with the known names, for a segment that isn't here."""
-        return replace(self, edits=self.edits + edits)
+        return self.with_all_edits((*self.edits, *edits))
+
+    def with_all_edits(self, edits: Iterable[Edit]) -> Inversion:
+        """Put other edits in the place of all. Raises what `with_edits` raises."""
+        other = copy(self)  # whose masks, photo and maps are checked already
+        object.__setattr__(other, "edits", tuple(edits))
+        other._check_edits()
+        return other
 
     def without_edit(self, index: int) -> Inversion:
         """Remove the edit at `index` (0 = first)."""
-        self._check_edit(index)
-        return replace(self, edits=self.edits[:index] + self.edits[index + 1 :])
+        self.check_edit(index)
+        return self.with_all_edits(self.edits[:index] + self.edits[index + 1 :])
 
     def with_edit_replaced(self, index: int, edit: Edit) -> Inversion:
         """Put another edit in the place of that at `index` (0 = first)."""
-        self._check_edit(index)
-        return replace(self, edits=(*self.edits[:index], edit, *self.edits[index + 1 :]))
-
-    def _check_edit(self, index: int) -> None:
-        if not 0 <= index < len(self.edits):
-            raise InvalidInputError(
-                f"there is no edit {index}; the inversion has {len(self.edits)}, counted from 0"
-            )
+        self.check_edit(index)
+        return self.with_all_edits((*self.edits[:index], edit, *self.edits[index + 1 :]))
 
     def with_edit_order(self, order: Sequence[int]) -> Inversion:
         """Reorder the edits: `order` names each of the present positions once."""
@@ -307,7 +313,18 @@ class Inversion:
             raise InvalidInputError(
                 f"edit order {list(order)} must name each of the {len(self.edits)} edits once, counted from 0"
             )
-        return replace(self, edits=tuple(self.edits[index] for index in order))
+        return self.with_all_edits(self.edits[index] for index in order)
+
+    def check_edit(self, index: int) -> None:
+        """Raise InvalidInputError unless there is an edit at `index` (0 = first)."""
+        if not 0 <= index < len(self.edits):
+            raise InvalidInputError(
+                f"there is no edit {index}; the inversion has {len(self.edits)}, counted from 0"
+            )
+
+    def _check_edits(self) -> None:
+        for edit in self.edits:
+            self.segments.resolve(edit.segments)
 
 
 def check_generator(generator: Generator, inversion: Inversion) -> None:

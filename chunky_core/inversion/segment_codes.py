@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import ItemsView, Mapping
+from collections.abc import ItemsView, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import SupportsIndex, overload
 
 from torch import Tensor
 
 from ..generator.spaces import LatentCode
-from ..segments.names import resolve_one
+from ..segments.names import resolve_names, resolve_one
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +58,10 @@ class SegmentCodes(tuple[SegmentCode, ...]):
     @property
     def names(self) -> tuple[str, ...]:
         return tuple(segment.name for segment in self)
+
+    def resolve(self, wanted: str | Sequence[str]) -> tuple[str, ...]:
+        """The segments that `wanted` means, as `SegmentMasks.resolve`."""
+        return resolve_names(wanted, self.names)
 
     def keys(self) -> tuple[str, ...]:
         """The names, so that `dict(segments)` works."""

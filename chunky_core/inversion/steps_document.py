@@ -10,7 +10,8 @@ from typing import Any
 from torch import Tensor
 
 from ..errors import InvalidInputError
-from .document import Read, parse, rebuild, to_json, to_tensors
+from .document import Read, rebuild, to_json, to_tensors
+from .plain_values import parse
 from .record import EarlierStep, Inversion
 
 STEPS = "steps"  # the entry in the file's header, and the beginning of the tensors' names

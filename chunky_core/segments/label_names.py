@@ -8,6 +8,7 @@ from unicodedata import normalize
 
 from torch import Tensor
 
+from ..checks import check_type
 from ..errors import InvalidInputError
 from ..wording import in_pixels
 from .names import check_name, known_name
@@ -94,8 +95,11 @@ def _union(name: str, first: Tensor, second: Tensor) -> Tensor:
 def known_renames(renames: Mapping[str, str], known: Collection[str]) -> Renames:
     """The renames with the old names written as they are known, which may be in another case.
 
-    Raises InvalidInputError for one that is not known.
+    Raises InvalidInputError for one that is not known, and for what is no table of texts.
     """
+    check_type(renames, "rename", Mapping, 'as in {"upper_lip": "lips"}')
+    if not all(isinstance(text, str) for pair in renames.items() for text in pair):
+        raise InvalidInputError(f"rename is {renames!r:.60}; expected texts: old name -> new name")
     meant = {old: known_name(old, known) for old in renames}
     unknown = [old for old, name in meant.items() if name is None]
     if unknown:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from numbers import Real
 
 import numpy as np
 import torch
@@ -87,9 +88,10 @@ def check_extent(pixels: float, size: tuple[int, int], what: str) -> None:
     8 pixels. what: its name in the error.
     """
     most = max(min(size) / 2, _SMALLEST_LIMIT)
-    if not 0 <= pixels <= most:
+    if not isinstance(pixels, Real) or not 0 <= pixels <= most:
+        found = f"{pixels:g}" if isinstance(pixels, Real) else f"{pixels!r:.40}"
         raise InvalidInputError(
-            f"{what} is {pixels:g} in a picture of {size[1]}x{size[0]}; expected pixels, 0 to {most:g} (half its "
+            f"{what} is {found} in a picture of {size[1]}x{size[0]}; expected pixels, 0 to {most:g} (half its "
             "shorter side)"
         )
 

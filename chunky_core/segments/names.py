@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass
 from unicodedata import category, normalize
 
 from ..errors import InvalidInputError
+from ..wording import counted
 
 ALL = "all"
 
@@ -96,11 +97,15 @@ def roles(names: Sequence[str], static: Collection[str], only: Collection[str] =
     for where, entries in (("static", static), ("only", only)):
         if isinstance(entries, str):
             raise InvalidInputError(f"{where} is the text {entries!r}; expected a collection of names")
+        if not isinstance(entries, Sequence | Set | Mapping) or not all(
+            isinstance(entry, str) for entry in entries
+        ):
+            raise InvalidInputError(f"{where} is {entries!r:.60}; expected a collection of names, as texts")
     kept = resolve_names(static, names, thing="area", where="static")
     free = [name for name in names if name not in kept]
     if not free:
         raise InvalidInputError(
-            f"there are {len(names)} areas and none becomes a segment; give at least one that isn't static"
+            f"of {counted(len(names), 'area')} none becomes a segment; give at least one that isn't static"
         )
     both = [entry for entry in only if known_name(entry, names) in kept]
     if both:

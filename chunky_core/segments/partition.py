@@ -158,7 +158,7 @@ def _feathered(mask: Patch, sigma: float) -> Patch:
 
 
 def _check_options(grow: int, gaps: str) -> None:
-    if gaps not in ("static", "nearest"):
+    if not isinstance(gaps, str) or gaps not in ("static", "nearest"):
         raise InvalidInputError(f'gaps is {gaps!r}; expected "static" or "nearest"')
     if not isinstance(grow, int):
         raise InvalidInputError(f"grow is {grow!r}; expected a whole number of pixels")

@@ -41,7 +41,7 @@ def mapped(path: str | os.PathLike[str]) -> Iterator[memoryview]:
 def _pages(file: Path) -> mmap.mmap:
     try:
         if not file.is_file():
-            raise MissingWeightsError(_absent(file))
+            raise MissingWeightsError(absent(file))
         if not file.stat().st_size:
             raise UnsupportedCheckpointError(f"{file.name}: it is empty; get a fresh copy of it")
         with file.open("rb") as handle:
@@ -54,7 +54,7 @@ def _pages(file: Path) -> mmap.mmap:
         raise MissingWeightsError(f"{file} cannot be read ({error.strerror}); {remedy}") from error
 
 
-def _absent(file: Path) -> str:
+def absent(file: Path) -> str:
     """What a path is that leads to no file."""
     if file.is_dir():
         return f"{file} is a folder, no file; choose a file inside"

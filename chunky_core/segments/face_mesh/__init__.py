@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .landmarks import FaceLandmarks, from_mediapipe, read_face_landmarks
+from .landmarks import FaceLandmarks, from_mediapipe, read_face_landmarks, scaling_note
 from .regions import REGIONS
 from .segmentation import face_regions, segment_face, wanted_regions
 
@@ -12,6 +12,7 @@ __all__ = [
     "face_regions",
     "from_mediapipe",
     "read_face_landmarks",
+    "scaling_note",
     "segment_face",
     "wanted_regions",
 ]

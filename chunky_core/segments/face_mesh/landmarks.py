@@ -12,6 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ...boxes import AnySize, Size, as_size
+from ...checks import check_tensor
 from ...errors import InvalidInputError
 from .regions import LEFT_EYE_CENTER, MESH_SIZES, MOUTH_CORNERS, OVAL, RIGHT_EYE_CENTER
 
@@ -22,6 +24,7 @@ CROP, CROP_PER_FACE = (
 # MediaPipe's points lie so far right of and below the true ones, in pixels of that crop. Measured on five faces of
 # seven sizes and their mirror images, MediaPipe 0.10.21: true - given = .505 pixels of the photo - .34 of the crop.
 LAG = 0.34
+_LONGEST = 1 << 31  # side of a picture in pixels
 Rectangle = tuple[float, float, float, float]
 EXPECTED = (
     "expected FACE_LANDMARKS of Detect Face Landmarks (MediaPipe): a dict with frames, in each a list of faces with "
@@ -57,6 +60,7 @@ class FaceLandmarks:
 
 def check_mesh(points: Tensor) -> None:
     """Raise InvalidInputError for what isn't a mesh of finite numbers."""
+    check_tensor(points, "the mesh of a face", "[478,2]")
     if points.ndim != 2 or points.shape[0] not in MESH_SIZES or points.shape[1] != 2:
         raise InvalidInputError(
             f"the face's points are a tensor of shape {list(points.shape)}; expected MediaPipe's mesh, [478,2] or "
@@ -86,25 +90,47 @@ def _shift(points: Tensor) -> Tensor:
     return 0.5 - lag * (right + down)
 
 
-def read_face_landmarks(data: Any, size: tuple[int, int]) -> tuple[tuple[FaceLandmarks, ...], ...]:
+def read_face_landmarks(data: Any, size: AnySize) -> tuple[tuple[FaceLandmarks, ...], ...]:
     """The faces of each picture from FACE_LANDMARKS.
 
-    size: (height, width) of the photos. Points that were found in the same picture of another size are scaled. Raises
-    InvalidInputError for another layout, another aspect, and another number of points than 478 or 468.
+    size: (height, width) of the photos, or the side of square ones. Points that were found in the same picture of
+    another size are scaled (`scaling_note` says so). Raises InvalidInputError for another layout, another aspect, and
+    another number of points than 478 or 468.
     """
     frames = data.get("frames") if isinstance(data, Mapping) else None
     if not isinstance(frames, Sequence) or not all(isinstance(frame, Sequence) for frame in frames):
         raise InvalidInputError(f"the face landmarks are {type(data).__name__} without frames; {EXPECTED}")
-    scale = _scale(data.get("image_size"), size)
+    scale = _scale(_found_in(data), as_size(size))
     return tuple(tuple(_face(face, scale) for face in frame) for frame in frames)
 
 
-def _scale(found_in: Any, size: tuple[int, int]) -> Tensor:
-    sides = list(found_in) if isinstance(found_in, Sequence) else []
-    if len(sides) != 2 or not all(isinstance(side, Real) and float(side) > 0 for side in sides):
-        raise InvalidInputError(f"the face landmarks' image_size is {found_in!r}; {EXPECTED}")
-    (height, width), (h, w) = size, (int(sides[0]), int(sides[1]))
-    if max(abs(height * w / h - width), abs(width * h / w - height)) > max(1.0, height / h, width / w):
+def scaling_note(data: Any, size: AnySize) -> str:
+    """What there is to say where `read_face_landmarks` scales the points to photos of `size`; "" where it doesn't."""
+    found, wanted = _found_in(data), as_size(size)
+    if found == wanted:
+        return ""
+    return (
+        f"the face landmarks were found in a picture of {found}, this one is {wanted}: they are scaled to it; detect "
+        "them here unless it is the same picture in another size"
+    )
+
+
+def _found_in(data: Mapping[str, Any]) -> Size:
+    given: Any = data.get("image_size")
+    try:
+        sides = [int(float(side)) for side in given if isinstance(side, Real)]
+    except (TypeError, ValueError, OverflowError):  # ValueError: NaN
+        sides = []
+    if len(sides) != 2 or not 1 <= min(sides) <= max(sides) <= _LONGEST:
+        raise InvalidInputError(f"the face landmarks' image_size is {given!r:.60}; {EXPECTED}")
+    return Size(*sides)
+
+
+def _scale(found: Size, size: Size) -> Tensor:
+    (height, width), (h, w) = size, found
+    if min(size) < 1 or max(abs(height * w / h - width), abs(width * h / w - height)) > max(
+        1.0, height / h, width / w
+    ):
         raise InvalidInputError(
             f"the face landmarks were found in a picture of {w}x{h}, the photo is {width}x{height}; detect them in "
             "this photo"

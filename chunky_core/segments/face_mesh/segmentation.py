@@ -8,7 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ...boxes import AnySize, as_size
 from ...errors import InvalidInputError
+from ...images.image_files import MAX_PIXELS
 from ..label_names import check_addressable, known_renames, renamed_masks
 from ..names import Roles, roles
 from ..partition import Gaps, segments_from_masks
@@ -24,26 +26,30 @@ SMALLEST_AREA = 0.003  # closed lips have up to .001, open ones more than .1
 ROUNDING = 1e-6
 
 
-def face_regions(landmarks: FaceLandmarks | Tensor, size: tuple[int, int]) -> dict[str, Tensor]:
-    """The regions of a face that can be seen in a picture of (height, width), float32 [H,W] in [0,1] by name.
+def face_regions(landmarks: FaceLandmarks | Tensor, size: AnySize) -> dict[str, Tensor]:
+    """The regions of a face that can be seen in a picture of a size, float32 [H,W] in [0,1] by name.
 
     landmarks: MediaPipe's mesh as in `segment_face`. They add up to at most 1: skin is the oval without the
     rest of the face, an eye is without its iris. A closed mouth or eye, what lies outside the picture, and the irises
     of a mesh of 468 are left out. Raises InvalidInputError for another shape, NaN, and two eyes in one place.
     """
-    given = landmarks.points if isinstance(landmarks, FaceLandmarks) else landmarks
-    points = torch.as_tensor(given, dtype=torch.float64, device="cpu")
-    check_mesh(points)
+    height, width = as_size(size)
+    if min(height, width) < 1 or height * width > MAX_PIXELS:
+        raise InvalidInputError(
+            f"the size is {width}x{height}; expected that of the picture, at most {MAX_PIXELS:,} pixels"
+        )
+    points = _mesh_points(landmarks)
     eyes = points[list(LEFT_EYE_CENTER)].mean(0) - points[list(RIGHT_EYE_CENTER)].mean(0)
     distance = eyes.norm().item()
     if not distance:
         raise InvalidInputError("both eyes of the mesh lie in one place; detect the face again")
-    masks = {name: polygon_mask(_ring(points, name, distance), size).float() for name in RINGS}
+    shape = (height, width)
+    masks = {name: polygon_mask(_ring(points, name, distance), shape).float() for name in RINGS}
     for name, indices in IRISES.items() if len(points) > max(IRISES["left_iris"]) else ():
-        disc = polygon_mask(ellipse(points[indices[0]], points[list(indices[1:])]), size).float()
+        disc = polygon_mask(ellipse(points[indices[0]], points[list(indices[1:])]), shape).float()
         masks[name] = torch.minimum(disc, masks[EYES[name]])
         masks[EYES[name]] = masks[EYES[name]] - masks[name]
-    oval = polygon_mask(points[list(OVAL)], size).float()
+    oval = polygon_mask(points[list(OVAL)], shape).float()
     seen = _disjoint({**masks, "skin": oval})  # skin is below all others
     least = SMALLEST_AREA * distance * distance
     return {name: seen[name] for name in REGIONS if name in seen and seen[name].sum() > least}
@@ -51,7 +57,7 @@ def face_regions(landmarks: FaceLandmarks | Tensor, size: tuple[int, int]) -> di
 
 def segment_face(
     landmarks: FaceLandmarks | Tensor,
-    size: tuple[int, int],
+    size: AnySize,
     *,
     rename: Mapping[str, str] | None = None,
     static: Collection[str] = (),
@@ -64,7 +70,7 @@ def segment_face(
     the open lips show), left_iris, right_iris; left and right are the person's. All else is static.
 
     landmarks: the mesh of `read_face_landmarks`, or MediaPipe's 478 points (or 468, without irises) [478,2], x and y in
-        pixels of the picture, the center of its first pixel being (0.5, 0.5). size: (height, width).
+        pixels of the picture, the center of its first pixel being (0.5, 0.5). size: (height, width) or a square's side.
     rename: old name -> new name; regions of one name merge, {"upper_lip": "lips", "lower_lip": "lips"}.
     static, only, grow, feather, gaps: as in `segments_from_masks`, by the new names. Regions that can't be seen, such
         as a closed mouth, may be named.
@@ -72,7 +78,7 @@ def segment_face(
     Raises InvalidInputError for names that are no regions, new ones that no list of names could hold, if none is left,
     and as `face_regions` does.
     """
-    rules = known_renames(rename or {}, REGIONS)
+    rules = known_renames({} if rename is None else rename, REGIONS)
     parts = wanted_regions(rules, static, only)
     masks = face_regions(landmarks, size)
     masks = renamed_masks(masks, {old: new for old, new in rules.items() if old in masks})
@@ -93,6 +99,21 @@ def wanted_regions(
     for name in rules.values():
         check_addressable(name, "rename")
     return roles(tuple(dict.fromkeys(rules.get(name, name) for name in REGIONS)), static, only)
+
+
+def _mesh_points(landmarks: FaceLandmarks | Tensor) -> Tensor:
+    """float64 [N,2] on the CPU. Raises InvalidInputError for what is no mesh."""
+    if isinstance(landmarks, FaceLandmarks):
+        return landmarks.points.double().cpu()
+    try:
+        points = torch.as_tensor(landmarks, dtype=torch.float64, device="cpu")
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise InvalidInputError(
+            f"the landmarks are of type {type(landmarks).__name__}; expected FaceLandmarks, as read_face_landmarks "
+            "gives them, or MediaPipe's points [478,2]"
+        ) from error
+    check_mesh(points)
+    return points
 
 
 def _ring(points: Tensor, name: str, distance: float) -> Tensor:

@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from ...checks import as_path
 from ...errors import InvalidInputError, UnsupportedCheckpointError
 from ...images.image_files import regular_content
 from ..label_images import parse_palette
@@ -70,14 +71,15 @@ def _no_names(label_map: Path) -> InvalidInputError:
 
 def given_table(names: str | os.PathLike[str]) -> LabelTable:
     """The table of a preset's name or of a file. Raises InvalidInputError."""
-    preset = label_preset(str(names))
+    names = str(as_path(names, "what the names are from"))
+    preset = label_preset(names)
     if preset is not None:
         return preset
     if (Path(names) / CONFIG).is_file():  # the folder of a network
         return read_names(Path(names) / CONFIG)
     if not Path(names).exists():
         raise InvalidInputError(
-            f"there is no preset of names and no file {str(names)!r}; expected one of {', '.join(LABEL_PRESETS)}, or "
+            f"there is no preset of names and no file {names!r}; expected one of {', '.join(LABEL_PRESETS)}, or "
             f"a file such as {', '.join(BESIDE)}"
         )
     return read_names(Path(names))
@@ -89,7 +91,7 @@ def read_names(path: str | os.PathLike[str]) -> LabelTable:
 
     UTF-8 with or without a byte order mark, UTF-16; any ends of lines. Raises InvalidInputError.
     """
-    path = Path(path)
+    path = as_path(path, "the file of names")
     text = _text(path)
     if text.lstrip().startswith(("{", "[")) or path.suffix.lower() == ".json":
         return _config_table(path) if _has_labels(path) else json_table(path)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ...errors import InvalidInputError
 from ...images import is_image_file, read_mask
-from ...wording import in_pixels
+from ...wording import counted, in_pixels
 from ..label_names import addressable, check_addressable
 from .label_studio import has_address, stroke, without_address
 from .presets import CELEBAMASK_NAMES
@@ -66,8 +66,8 @@ class MaskFolder:
             )
         asked = f", of which {len(meant) or 'none'} can be {wanted!r}" if wanted else ""
         raise InvalidInputError(
-            f"{self.path} has the masks of {len(self.photos)} photos, {listed(self.photos)}{asked}; choose one by its "
-            "number"
+            f"{self.path} has the masks of {counted(len(self.photos), 'photo')}, {listed(self.photos)}{asked}; "
+            "choose one by its number"
         )
 
 
