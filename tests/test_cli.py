@@ -58,18 +58,21 @@ def test_without_an_edit_the_composite_is_the_photo(studio: Path):
 @pytest.mark.parametrize(
     ("options", "asked"),
     [
-        ([], ("edited segments", "keep and move", "seam only")),
-        (["--replace", "all", "--keep-detail", "off"], ("all segments", "off", "seam only")),
-        (["--keep-detail", "keep"], ("edited segments", "keep", "seam only")),
-        (["--no-poisson", "--keep-detail", "move"], ("edited segments", "keep and move", "soft blend")),
-        (["--seams", "needed", "--keep-detail", "off"], ("edited segments", "off", "as needed")),
+        ([], ("edited segments", "keep and move", "seam only", False)),
+        (["--replace", "all", "--keep-detail", "off"], ("all segments", "off", "seam only", False)),
+        (["--keep-detail", "keep", "--follow"], ("edited segments", "keep", "seam only", True)),
+        (
+            ["--no-poisson", "--keep-detail", "move"],
+            ("edited segments", "keep and move", "soft blend", False),
+        ),
+        (["--seams", "needed", "--keep-detail", "off"], ("edited segments", "off", "as needed", False)),
     ],
 )
 def test_the_picture_is_what_composite_is_asked_for(studio: Path, monkeypatch, options, asked):
     pictures = []
 
     def spy(*records: object, **arguments: str) -> torch.Tensor:
-        assert (arguments["replace"], arguments["keep_detail"], arguments["mode"]) == asked
+        assert tuple(arguments[name] for name in ("replace", "keep_detail", "mode", "follow")) == asked
         pictures.append(composite(*records, **arguments))
         return pictures[0]
 

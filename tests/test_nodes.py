@@ -198,6 +198,7 @@ def test_no_edit_gives_the_photo(pack: Pack, graph: Graph, given: dict[str, Any]
     assert torch.equal(picture, graph.photo)
     draw = partial(pack.run, generator=graph.generator, inversion=inversion)
     assert torch.equal(draw("ChunkyGAN_PoissonComposite")[0], graph.photo)
+    assert torch.equal(draw("ChunkyGAN_PoissonComposite", follow=True)[0], graph.photo)
     assert torch.equal(draw("ChunkyGAN_RenderInversion")[0], graph.photo)
     assert torch.equal(draw("ChunkyGAN_RenderInversion", edited=False)[0], graph.picture)
     whole = draw("ChunkyGAN_RenderInversion", replace="all segments", keep_detail="off")[0]
@@ -217,9 +218,12 @@ def test_an_edit_draws_its_image_only_where_it_is_used(pack: Pack, graph: Graph)
         assert node.fingerprint_inputs(strength=2.0) != unused
 
 
-def test_static_pixels_are_saved_bit_for_bit(pack: Pack, graph: Graph) -> None:
+@pytest.mark.parametrize("follow", [False, True])
+def test_static_pixels_are_saved_bit_for_bit(pack: Pack, graph: Graph, follow: bool) -> None:
     edited, _ = edit(pack, graph, segments="all", strength=3.0)
-    picture, photo = pack.run("ChunkyGAN_PoissonComposite", generator=graph.generator, inversion=edited)
+    draw = partial(pack.run, "ChunkyGAN_PoissonComposite", generator=graph.generator, inversion=edited)
+    picture, photo = draw(follow=follow)
+    assert not torch.equal(draw(follow=not follow)[0], picture)
     static = graph.segments[0].static[0, 0] == 1
     assert static.float().mean() > 0.2
     assert torch.equal(eight_bit(picture)[0][static], eight_bit(graph.photo)[0][static])

@@ -35,10 +35,10 @@ class Job:
 
     strengths: of the last edit, for a strip of pictures; () = none.
     config: of the projections; preset: of that by segments, "" = as the config says. tuning: None = the weights stay.
-    harmonize: whether neighbours are made to agree after the edits. replace, keep_detail, mode: of `composite`. resume:
-    go on with what an earlier run left in the folder, where it left something. start: codes that the projections set
-    out from. profile: an ICC profile of RGB, which composite and reconstruction get. original: what the photo was cut
-    from, where it was.
+    harmonize: whether neighbours are made to agree after the edits. replace, keep_detail, mode, follow: of `composite`.
+    resume: go on with what an earlier run left in the folder, where it left something. start: codes that the
+    projections set out from. profile: an ICC profile of RGB, which composite and reconstruction get. original: what the
+    photo was cut from, where it was.
     """
 
     generator: Generator
@@ -54,6 +54,7 @@ class Job:
     replace: Replace = "edited segments"
     keep_detail: KeepDetail = "keep and move"
     mode: CompositeMode = "seam only"
+    follow: bool = False
     resume: bool = False
     start: Inversion | LatentCode | None = None
     profile: bytes | None = None
@@ -86,7 +87,12 @@ class Job:
     @property
     def composite_options(self) -> dict[str, Any]:
         """How `composite` makes the pictures."""
-        return {"replace": self.replace, "keep_detail": self.keep_detail, "mode": self.mode}
+        return {
+            "replace": self.replace,
+            "keep_detail": self.keep_detail,
+            "mode": self.mode,
+            "follow": self.follow,
+        }
 
     @property
     def num_steps(self) -> int:

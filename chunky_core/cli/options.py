@@ -133,6 +133,12 @@ def add_job_options(parser: argparse.ArgumentParser) -> None:
         help="what becomes of the photo's detail that the generator can't draw: off, kept in place, or moved along "
         "with the edit; default: %(default)s",
     )
+    parser.add_argument(
+        "--follow",
+        action="store_true",
+        help="masks follow what the edits move, and what they uncover is drawn, as for a turned head or other hair; "
+        "neighbours may change then, static parts don't",
+    )
 
 
 def add_direction_options(parser: argparse.ArgumentParser) -> None:
@@ -238,6 +244,7 @@ def job_from_options(
         replace=REPLACE[options.replace],
         keep_detail=KEEP_DETAIL[options.keep_detail],
         mode=SEAMS[options.seams],
+        follow=options.follow,
         resume=options.resume,
         start=None if options.start is None else opened_start(generator, options.start),
         profile=profile,

@@ -7,7 +7,9 @@ from .composite import COMPOSITE_MODES, CompositeMode, composite
 from .correction_mask import CorrectionPart
 from .detail import KEEP_DETAIL, KeepDetail, with_detail
 from .fill import fill_region
+from .followed_masks import FollowedMasks, MaskFollower, with_followed_masks
 from .harmonize import harmonize
+from .label_transfer import transferred_labels
 from .modes import CLONE_MODES, CloneMode, seamless_clone
 from .poisson import poisson_blend
 from .refine_boundaries import refine_boundaries
@@ -23,7 +25,9 @@ __all__ = [
     "REPLACE",
     "CompositeMode",
     "CorrectionPart",
+    "FollowedMasks",
     "KeepDetail",
+    "MaskFollower",
     "CloneMode",
     "Renderings",
     "Replace",
@@ -36,7 +40,9 @@ __all__ = [
     "refine_boundaries",
     "render",
     "seamless_clone",
+    "transferred_labels",
     "with_detail",
+    "with_followed_masks",
 ]
 __path__.append(old_modules("compositing"))
 __getattr__ = old_names(__name__)

@@ -21,6 +21,8 @@ from ..segments.blend import blend
 from ..segments.masks import SMALLEST_WEIGHT, grow, mask_box
 from ..segments.segment_masks import SegmentMasks
 from .detail import KeepDetail, check_keep_detail, with_detail
+from .followed_masks import FollowedMasks, MaskFollower, with_followed_masks
+from .label_transfer import transferred_labels
 from .modes import CloneMode, check_mode, seamless_clone
 from .poisson import poisson_blend
 from .render import render_segments
@@ -28,6 +30,7 @@ from .renderings import Renderings, renderings_of
 from .replacement import Replace, restrict_to_replaced
 from .screened_blend import confirmed_offset, screen_for
 from .segment_seams import SoftBoundary, poisson_blend_segments, shift_segment_colors
+from .uncovered import with_inpainting
 
 CompositeMode = Literal["full", "seam only", "colour shift only", "soft blend", "as needed"]
 COMPOSITE_MODES: tuple[CompositeMode, ...] = get_args(CompositeMode)
@@ -48,6 +51,7 @@ def composite(
     band: int = 8,
     between: bool = False,
     kept: Renderings | None = None,
+    follow: bool | MaskFollower = False,
 ) -> Tensor:
     """[1,3,H,W]: the photo with its edited segments, their seams removed.
 
@@ -60,6 +64,9 @@ def composite(
     the edit with the seam (docs/compositing.md). between: the borders between replaced segments
     count, too: their seams are solved for together with that toward the photo (`poisson_blend_segments`), or each
     segment's colours are shifted by one offset so that they fit each other and the photo (`shift_segment_colors`).
+    follow: masks go where the edits take what they show, and what is uncovered is drawn (`with_followed_masks`), for
+    edits that move outlines; unedited neighbours may change, static pixels don't. True = `transferred_labels` tells
+    where that is; something else that tells it may be given.
     Where nothing is replaced the photo's numbers are returned as they are. Without a photo (see `render`) the
     result keeps its own colours, or its mean colour with `between` in full. kept: what was drawn before, which is taken
     from there and not drawn again. Raises what `render` raises, and
@@ -69,19 +76,23 @@ def composite(
     check_same_generator(generator, inversion)
     warn_of_harmonies_left_out(inversion)
     kept = renderings_of(generator, kept)
-    part = restrict_to_replaced(inversion, replace)
+    followed = FollowedMasks(inversion)
+    if follow:
+        followed = with_followed_masks(generator, inversion, transferred_labels if follow is True else follow)
+    part = restrict_to_replaced(followed.inversion, replace)
     if part is None:
         return inversion.backdrop().clone()
     backdrop = part.backdrop()
     detailed = keep_detail != "off" and part.photo is not None
     if detailed:
-        renderings, boxes = _renderings_with_detail(kept, part, move=keep_detail == "keep and move")
+        renderings, boxes = _renderings_with_detail(kept, part, followed, move=keep_detail == "keep and move")
     else:
         renderings, boxes = render_segments(generator, part, margin=1, kept=kept)
+    renderings = with_inpainting(part, followed, renderings, boxes)
     if mode == "soft blend":
         return blend(backdrop, part.masks, renderings, boxes)
     removal = _SeamRemoval(mode, mixed and part.photo is not None, band, "half" if detailed else "soft")
-    if mode == "as needed" and not detailed and part.photo is not None:
+    if mode == "as needed" and not (detailed or follow) and part.photo is not None:
         renderings, backdrop = _fitted_to_photo(kept, part, renderings)
     if between and len(part.segments) > 1:
         return _blend_together(backdrop, part.masks, renderings, boxes, removal)
@@ -173,21 +184,26 @@ def _fitted_to_photo(
 
 
 def _renderings_with_detail(
-    kept: Renderings, inversion: Inversion, *, move: bool
+    kept: Renderings, inversion: Inversion, followed: FollowedMasks, *, move: bool
 ) -> tuple[list[Tensor], list[Box]]:
-    """Every segment's edited rendering with its photo's detail, and where it lies; without edits it is the photo."""
+    """Every segment's edited rendering with its photo's detail, and where it lies; without edits it is the photo.
+
+    followed: tells where the photo shows the segments, if that isn't where their masks are.
+    """
     photo = inversion.backdrop()
     scale = max(1.0, max(photo.shape[-2:]) / 256)
     renderings, boxes = [], []
     for segment in inversion.segments:
-        box = mask_box(segment.mask, margin=round(_CONTEXT * scale))
+        shown = followed.before.get(segment.name)
+        box = mask_box(followed.extent_of(segment), margin=round(_CONTEXT * scale))
         image = photo[..., box.top : box.bottom, box.left : box.right]
         own = applicable_edits(inversion.segments, segment.name, inversion.edits)
         edits = [edit for edit in own if edit.has_effect]
         if edits:
             plain, edited = (kept.draw(inversion, segment, some, box) for some in ([], edits))
-            adding = partial(with_detail, image, plain, edited, move=move, scale=scale)
-            image = kept.detailed(segment, (photo, plain, edited, move), adding)
+            part = None if shown is None else shown[..., box.top : box.bottom, box.left : box.right]
+            adding = partial(with_detail, image, plain, edited, move=move, scale=scale, part=part)
+            image = kept.detailed(segment, (photo, plain, edited, move, shown), adding)
         renderings.append(image)
         boxes.append(box)
     return renderings, boxes

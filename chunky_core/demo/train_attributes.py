@@ -41,9 +41,9 @@ def main(arguments: list[str] | None = None) -> None:
     config = AttributesConfig(**{one.name: getattr(options, one.name) for one in fields(AttributesConfig)})
     generator, readout = load_generator("demo"), demo_readout()
     given = cached_pictures(
-        options.out / "attribute_pictures.npz",
         generator,
         readout,
+        options.out / "attribute_pictures.npz",
         config.portraits,
         config.photos,
         config.seed,
@@ -51,7 +51,7 @@ def main(arguments: list[str] | None = None) -> None:
     trunk = load_feature_network(DEMO_FILE).trunk
     checkpoint = options.out / "attributes.pt"
     network = train_regression(trunk, given, config.steps, config.batch, checkpoint, config.seed)
-    figures = held_out(network, generator, readout, options.out)
+    figures = held_out(generator, network, readout, options.out)
     save(only_readable(network, figures), figures, options.out / "assets", config)
 
 
@@ -75,12 +75,12 @@ def demo_readout() -> Readout:
 
 
 def held_out(
-    network: FeatureNetwork, generator: Generator, readout: Readout, folder: Path
+    generator: Generator, network: FeatureNetwork, readout: Readout, folder: Path
 ) -> dict[str, dict[str, float]]:
     """R² on people never drawn for training, spread as people are."""
     path = folder / "attribute_pictures_held_out.npz"
     return held_out_figures(
-        network, cached_pictures(path, generator, readout, HELD_OUT, HELD_OUT, HELD_OUT_SEED, spread=1.0)
+        network, cached_pictures(generator, readout, path, HELD_OUT, HELD_OUT, HELD_OUT_SEED, spread=1.0)
     )
 
 

@@ -71,9 +71,9 @@ def make_pictures(
 
 
 def cached_pictures(
-    path: Path,
     generator: Generator,
     readout: Readout,
+    path: Path,
     portraits: int,
     photos: int,
     seed: int,

@@ -1,0 +1,233 @@
+"""Masks that follow an edit, and the parts of the photo that it uncovers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from ..devices import float64_device
+from ..editing.edits import applicable_edits
+from ..generator.generator import Generator
+from ..inversion import Edit, Inversion, SegmentCode, SegmentCodes
+from ..inversion.tuning import segment_generators
+from ..segments.edit_segments import STATIC
+from ..segments.masks import SMALLEST_WEIGHT
+from .label_transfer import transferred_labels
+
+SUFFIX = "_uncovered"
+FAINTEST = 0.1  # a share of what is uncovered below which it goes to the others
+
+
+@dataclass(frozen=True)
+class FollowedMasks:
+    """An inversion with its masks where the edits take them.
+
+    before: by the name of each of its segments the mask [1,1,H,W] of what the photo shows of it; {} = as they are.
+    uncovered: by the names of the segments that are new, whose what they show is: that of an old one, or "static".
+    """
+
+    inversion: Inversion
+    before: Mapping[str, Tensor] = field(default_factory=dict)
+    uncovered: Mapping[str, str] = field(default_factory=dict)
+
+    def extent_of(self, segment: SegmentCode) -> Tensor:
+        """[1,1,H,W]: where a segment is or, for the motion between, was."""
+        if segment.name in self.uncovered or segment.name not in self.before:
+            return segment.mask
+        return torch.maximum(segment.mask, self.before[segment.name])
+
+
+class MaskFollower(Protocol):
+    """What tells the parts of a segment's edited picture, such as `transferred_labels`, or a mask generator."""
+
+    def __call__(
+        self, own: Generator, inversion: Inversion, segment: SegmentCode, edits: Sequence[Edit], /
+    ) -> Tensor:
+        """How much of each pixel of the edited picture belongs to the inversion's segments in order, and to its static
+        part, [N+1,H,W] in [0,1], adding up to one. own: as it draws the segment, see `segment_generators`.
+        """
+
+
+@torch.no_grad()
+def with_followed_masks(
+    generator: Generator, inversion: Inversion, follower: MaskFollower = transferred_labels
+) -> FollowedMasks:
+    """The inversion with the masks of its edited segments where the edits take them, for a composite of it.
+
+    An edited segment has the pixels that its edited picture says are its own, as far as the photo isn't static there:
+    it takes them from its neighbours, and static pixels stay. What it uncovers goes to the part that the picture shows
+    there: to an edited segment itself; for an unedited one to a new segment "<name>_uncovered", drawn by that one's
+    code with the same edits, so that the photo stays where the neighbour was before; for the static part to a new
+    segment "static_uncovered", drawn by the code that uncovers it. A segment of which nothing is left is left out.
+    Without an effective edit the very same inversion comes back.
+    """
+    edits = _effective_edits(inversion)
+    if not edits:
+        return FollowedMasks(inversion)
+    masks = inversion.masks
+    layers = torch.cat([masks.masks[:, 0], masks.static[0]])
+    layers = layers.to(float64_device(layers.device), torch.float64)
+    seen = {
+        index: labels.to(layers)
+        for index, labels in _labels_seen(generator, inversion, edits, follower).items()
+    }
+    own, uncovered = _moved_weights(layers, seen)
+    parts = [
+        *_kept_parts(inversion, edits, own.to(masks.masks)),
+        *_uncovered_parts(inversion, edits, uncovered.to(masks.masks)),
+    ]
+    return FollowedMasks(
+        _as_inversion(inversion, parts),
+        {part.segment.name: part.before for part in parts},
+        {part.segment.name: part.uncovers for part in parts if part.uncovers},
+    )
+
+
+def _effective_edits(inversion: Inversion) -> dict[int, list[Edit]]:
+    """The edits that have an effect, by the places of the segments that have any."""
+    masks = inversion.masks
+    found = {
+        index: [edit for edit in applicable_edits(masks, name, inversion.edits) if edit.has_effect]
+        for index, name in enumerate(inversion.names)
+    }
+    return {index: edits for index, edits in found.items() if edits}
+
+
+def _labels_seen(
+    generator: Generator,
+    inversion: Inversion,
+    edits: Mapping[int, Sequence[Edit]],
+    follower: MaskFollower,
+) -> dict[int, Tensor]:
+    """What the follower tells of each edited segment's picture, [N+1,H,W]; segments of one code share it."""
+    seen: dict[int, Tensor] = {}
+    generators = list(segment_generators(generator, inversion))
+    for alike in _alike(inversion, edits):
+        first = inversion.segments[alike[0]]
+        area = torch.stack([inversion.segments[index].mask for index in alike]).sum(dim=0).clamp(max=1)
+        labels = follower(generators[alike[0]], inversion, replace(first, mask=area), edits[alike[0]])
+        seen |= dict.fromkeys(alike, labels)
+    return seen
+
+
+def _alike(inversion: Inversion, edits: Mapping[int, Sequence[Edit]]) -> list[list[int]]:
+    """The edited segments in groups that one code draws, with the same edits."""
+    groups: list[list[int]] = []
+    for index, own in edits.items():
+        segment = inversion.segments[index]
+        for group in groups:
+            other = inversion.segments[group[0]]
+            same_code = segment.code.space == other.code.space and torch.equal(
+                segment.code.tensor, other.code.tensor
+            )
+            if same_code and not segment.delta and not other.delta and edits[group[0]] == own:
+                group.append(index)
+                break
+        else:
+            groups.append([index])
+    return groups
+
+
+def _moved_weights(layers: Tensor, seen: Mapping[int, Tensor]) -> tuple[Tensor, Tensor]:
+    """The segments' weights [N,H,W], and what is uncovered of each of the others and of the static part [N+1,H,W].
+
+    layers [N+1,H,W]: the old weights, the static part's last. seen: by edited segment, the labels of its picture.
+    """
+    room, edited = 1 - layers[-1], torch.zeros(len(layers), 1, 1, dtype=torch.bool, device=layers.device)
+    edited[list(seen)] = True
+    claims = torch.zeros_like(layers)
+    for index, labels in seen.items():
+        claims[index] = torch.where(labels[index] < SMALLEST_WEIGHT, 0, labels[index])
+    claims *= _share(room, claims)
+    others = layers * ~edited
+    others[-1] = 0
+    others *= _share(room - claims.sum(dim=0), others)
+    left = (room - claims.sum(dim=0) - others.sum(dim=0)).clamp(min=0)
+    taken = _takers(layers, seen) * torch.where(left < SMALLEST_WEIGHT, 0, left)
+    weights = torch.cat([claims[:-1] + others[:-1] + (taken * edited)[:-1], taken * ~edited])
+    weights *= room / weights.sum(dim=0).clamp(min=1e-12)
+    return weights[: len(layers) - 1], weights[len(layers) - 1 :]
+
+
+def _share(room: Tensor, weights: Tensor) -> Tensor:
+    """[H,W]: what of the weights [K,H,W] has room."""
+    return (room.clamp(min=0) / weights.sum(dim=0).clamp(min=1e-12)).clamp(max=1)
+
+
+def _takers(layers: Tensor, seen: Mapping[int, Tensor]) -> Tensor:
+    """[N+1,H,W], adding up to one: what the pictures of those that drew a pixel before show there now."""
+    total = torch.stack([layers[index] for index in seen]).sum(dim=0).clamp(min=1e-12)
+    takers = torch.zeros_like(layers)
+    for index, labels in seen.items():
+        takers += layers[index] / total * labels
+    takers = torch.where(takers < FAINTEST, 0, takers)
+    return takers / takers.sum(dim=0).clamp(min=1e-12)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A segment of the new inversion, its mask before, and the place of the old one whose edits it has, if any.
+
+    uncovers: of whom, if it is new.
+    """
+
+    segment: SegmentCode
+    before: Tensor
+    edits_of: int | None
+    uncovers: str = ""
+
+
+def _kept_parts(inversion: Inversion, edits: Mapping[int, Sequence[Edit]], masks: Tensor) -> Iterator[_Part]:
+    """The segments that are left, with their new masks [N,H,W]."""
+    for index, segment in enumerate(inversion.segments):
+        if masks[index].any():
+            moved = replace(segment, mask=masks[index][None, None])
+            yield _Part(moved, segment.mask, index if index in edits else None)
+
+
+def _uncovered_parts(
+    inversion: Inversion, edits: Mapping[int, Sequence[Edit]], masks: Tensor
+) -> Iterator[_Part]:
+    """New segments for what is uncovered of the others and of the static part, masks [N+1,H,W]."""
+    before = [*(segment.mask for segment in inversion.segments), inversion.static_mask]
+    for index, mask in enumerate(masks[:, None, None]):
+        if mask.any():
+            uncovering = max(edits, key=lambda one: float((before[one] * mask).sum()))
+            is_static = index == len(inversion.segments)
+            drawing = inversion.segments[uncovering if is_static else index]
+            whose = STATIC if is_static else drawing.name
+            segment = replace(drawing, mask=mask, name=_free_name(whose, inversion.names))
+            yield _Part(segment, before[index], uncovering, whose)
+
+
+def _as_inversion(inversion: Inversion, parts: Sequence[_Part]) -> Inversion:
+    """The inversion of these segments, with the edits that each has."""
+    masks, edits = inversion.masks, []
+    for edit in inversion.edits:
+        targets = masks.resolve(edit.segments)
+        names = tuple(
+            part.segment.name
+            for part in parts
+            if part.edits_of is not None and inversion.names[part.edits_of] in targets
+        )
+        if names:
+            edits.append(replace(edit, segments=names))
+    return replace(
+        inversion,
+        segments=SegmentCodes(part.segment for part in parts),
+        edits=tuple(edits),
+        losses={},
+        state=None,
+    )
+
+
+def _free_name(name: str, names: Sequence[str]) -> str:
+    found, number = f"{name}{SUFFIX}", 1
+    while found in names:
+        number += 1
+        found = f"{name}{SUFFIX}_{number}"
+    return found
