@@ -196,7 +196,7 @@ def test_channels_of_the_convolutions_leave_those_of_torgb_alone(
 
 PRESETS: dict[str, Any] = {
     "presets.py": "x = [1, 2, 3, 4]\ndef known():\n  return {\n    'smile': (6, 11),\n    'old': (2, 3, -20),\n  }",
-    "presets.txt": "# found by hand\nsmile: 6_11\n\nold = 2 3 -20  # grey\n",
+    "presets.txt": "# found by hand\nsmile:   6_11\n\n old = 2 3  -20  # grey\n",
     "presets.json": {"smile": [6, 11], "old": [2, 3, -20]},
     "named.json": {"smile": ["b16.conv1", 11], "old": [["b8.conv0", 3, -15], ["b8.conv0", 3, -5]]},
     "texts.json": {"smile": "6_11", "old": ["2_3_-20"]},
@@ -247,7 +247,9 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "broken.json": ("{", "no JSON"),
     "deep.json": ("[" * 900 + "]" * 900, "nested|no JSON"),
     "page.json": ("<!DOCTYPE html>", "no JSON"),
-    "long.txt": ("x: 1_2 " + " " * 100_000, "is no channel"),
+    "long.txt": ("x" * 100_000, "is no channel"),
+    "spaces.txt": ("x" + " " * 300 + "1_2" + " " * 80 + "x", "is no channel"),
+    "words.txt": ("x " * 99 + "1_2_", "is no channel"),
 }
 
 
