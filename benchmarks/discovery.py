@@ -9,7 +9,7 @@ least half a standard deviation above the attribute's mean and half as far below
 and the normal of a logistic regression in plain W, which is what InterFaceGAN's boundary is. Scores: the attribute's
 own value, with noise of .3 standard deviations, and what the demo's regressor says of 500 pictures. Cosines are taken
 in W after whitening, where a cosine of .7 says that of an edit's length, in standard deviations, .7 goes into the
-attribute, which is its gain at strength 1 of an edit of one standard deviation, and the rest elsewhere.
+attribute and the rest elsewhere.
 """
 
 from __future__ import annotations

@@ -5,12 +5,13 @@
 
 Masks: the labels of the edited picture against the true ones, as intersection over union (IoU) of all parts, of the
 background, and of the part that the edit is about: unmoved, carried along the optical flow alone, and as `follow` finds
-them. Composites ("as needed", detail kept): masks unmoved; followed with what is uncovered drawn by codes alone, always
-inpainted, or either (the default). Error: mean squared distance to the truth; perceptual distance (demo network);
-uncovered: the squared distance there alone; old outline: how much more or less the colors differ across the old
-outlines than in the truth, over 3 pixels, in grey levels. Photos turn further than the generator's people
-(demo/photos.py), so the truth of a yaw is turned by as much as the generator turns. The inversions are those of
-the preset "good".
+them. Composites ("as needed", detail kept): masks unmoved; followed, the background inpainted and all else drawn by
+codes (the default); with --fills also what is uncovered drawn by codes alone, and always inpainted. Error: mean squared
+distance to the truth; perceptual: the demo network's; background, other parts: the squared distance where they
+are uncovered; old outline: how much the differences across the old outlines exceed the truth's, over 3 pixels, in grey
+levels; seconds: process CPU time, without finding the labels. Photos turn further than the generator's people
+(demo/photos.py), so the truth of a yaw is turned by as much as the generator turns. The inversions are those of the
+preset "good".
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from __future__ import annotations
 import argparse
 import math
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from statistics import mean
 from time import process_time
@@ -37,7 +38,7 @@ from chunky_core.checkpoints import load_generator
 from chunky_core.compositing import composite, transferred_labels, with_followed_masks
 from chunky_core.compositing.flow import backward_warp, optical_flow
 from chunky_core.compositing.segment_drawing import draw_segment
-from chunky_core.compositing.uncovered import inpainted_part
+from chunky_core.compositing.uncovered import INPAINTED
 from chunky_core.demo.photos import BEYOND, Photo, demo_photo
 from chunky_core.demo.portraits import INDEX, PARTS
 from chunky_core.demo.shipped import LABEL_NAMES
@@ -50,6 +51,7 @@ from chunky_core.inversion.tuning import segment_generators
 from chunky_core.losses import LossConfig
 from chunky_core.losses.perceptual import load_perceptual_network
 from chunky_core.segments import SegmentMasks, segments_from_label_map
+from chunky_core.segments.edit_segments import STATIC
 from chunky_core.visualization.sheets import contact_sheet
 
 FIRST_SEED = 5000
@@ -66,7 +68,12 @@ EDITS: dict[
     "smile 2": ("smile", 2.0, ("mouth",), "mouth"),
 }
 MASKS = ("unmoved", "flow", "followed")
-FILLS = {"codes": "follow, codes", "inpainted": "follow, inpainted"}
+FOLLOW = "follow"
+FILLS: dict[str, Collection[str]] = {  # of whom what is uncovered is inpainted
+    FOLLOW: INPAINTED,
+    "follow, codes": (),
+    "follow, inpainted": (*PARTS, STATIC),
+}
 FIGURES = ("error", "perceptual", "background", "other parts", "old outline", "seconds")
 YAW_BOUNDS = 0.002, 0.998  # fractions that still have a deviation
 
@@ -79,6 +86,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--photos", type=int, default=8)
     parser.add_argument("--first", type=int, default=FIRST_SEED)
     parser.add_argument("--json", type=Path, help="JSON lines: read, then added to")
+    parser.add_argument("--fills", action="store_true", help="the other ways to fill what is uncovered, too")
     parser.add_argument("--report", type=Path, nargs="+", help="only print the tables of these files")
     parser.add_argument(
         "--sheet", type=Path, help="a JPEG or PNG file with the pictures of the photos measured"
@@ -88,7 +96,7 @@ def main(arguments: Sequence[str]) -> None:
         print(report(read_rows(options.report)))
         return
     rows = read_rows([options.json]) if options.json else []
-    bench, panels = Bench(options.cache), []
+    bench, panels = Bench(options.cache, options.fills), []
     for seed in range(options.first, options.first + options.photos):
         for name in EDITS:
             if (seed, (), name) in {row_key(row) for row in rows}:
@@ -107,7 +115,8 @@ def main(arguments: Sequence[str]) -> None:
 class Bench:
     """The generator, its directions, and what inverts and judges."""
 
-    def __init__(self, cache: Path | None) -> None:
+    def __init__(self, cache: Path | None, fills: bool) -> None:
+        self.fills = FILLS if fills else {FOLLOW: INPAINTED}
         self.generator, self.directions = load_generator("demo"), load_directions("demo")
         self.perceptual = load_perceptual_network("demo")
         self.inverter = Inverter(self.generator, LOSS, cache)
@@ -128,14 +137,19 @@ class Bench:
             "extras": [],
             "arm": name,
             "spec": {"strength": strength, "segments": list(segments)},
-            "settings": {**versions(self.generator), "arm": ARM.described(), "loss": LOSS.lpips_net},
+            "settings": {
+                **versions(self.generator),
+                "arm": ARM.described(),
+                "loss": LOSS.lpips_net,
+                "fills": list(self.fills),
+            },
             "masks": {way: overlaps(one, edited.names, truth, about) for way, one in labels.items()},
             "composites": {
                 way: self.figures(picture, truth.image, subject.parts, uncovered) + [seconds]
                 for way, (picture, seconds) in pictures.items()
             },
         }
-        shown = [("unmoved masks", pictures["unmoved"][0]), ("masks follow", pictures[FILLS["inpainted"]][0])]
+        shown = [("unmoved masks", pictures["unmoved"][0]), ("masks follow", pictures[FOLLOW][0])]
         return row, [(f"photo {seed}", subject.photo.image), *shown, (f"{name}: truth", truth.image)]
 
     def labels(self, edited: Inversion, name: str) -> dict[str, Tensor]:
@@ -158,9 +172,9 @@ class Bench:
         """Composites by way, and process CPU seconds; those of the ways to fill are without finding the labels."""
         start = process_time()
         yield "unmoved", (composite(self.generator, edited, mode="as needed"), process_time() - start)
-        for fill, title in FILLS.items():
+        for title, names in self.fills.items():
             start = process_time()
-            with patch("chunky_core.compositing.uncovered.inpainted_part", filling(fill)):
+            with patch("chunky_core.compositing.uncovered.INPAINTED", names):
                 picture = composite(self.generator, edited, mode="as needed", follow=lambda *_: labels)
             yield title, (picture, process_time() - start)
 
@@ -174,13 +188,6 @@ class Bench:
             *(mse(picture, truth, one) if one.any() else math.nan for one in uncovered),
             127.5 * seam_gradient_error(truth, picture, old, width=3),
         ]
-
-
-def filling(fill: str) -> object:
-    """What stands in for `inpainted_part`."""
-    if fill == "codes":
-        return lambda *_: None
-    return inpainted_part
 
 
 def uncovered_masks(generator: Generator, edited: Inversion, labels: Tensor) -> list[Tensor]:
@@ -228,7 +235,7 @@ def report(rows: Sequence[Row]) -> str:
             [name, way, *(f"{mean(row['masks'][way][k] for row in own):.3f}" for k in range(3))]
             for way in MASKS
         ]
-        for way in ("unmoved", *FILLS.values()):
+        for way in own[0]["composites"]:
             figures = [known_mean([row["composites"][way][k] for row in own]) for k in range(len(FIGURES))]
             composites.append([name, way, *figures])
     photos = len({row["seed"] for row in rows})

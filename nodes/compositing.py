@@ -106,6 +106,33 @@ def replace_inputs(*, advanced: bool = False) -> list[io.Input]:
     ]
 
 
+def composite_inputs(*, advanced: bool = False) -> list[io.Input]:
+    """How edited segments are set into the photo, in the order of Poisson Composite's widgets. advanced: those that are
+    seldom changed are folded away.
+    """
+    return [
+        *mode_inputs(COMPOSITE_MODES, "as needed", band=8),
+        io.Boolean.Input(
+            "between_segments",
+            default=False,
+            optional=True,
+            tooltip="On = seams between neighbouring segments are removed, too, all together. For edits "
+            "that make neighbours differ in colour.",
+            advanced=advanced,
+        ),
+        *replace_inputs(advanced=advanced),
+        io.Boolean.Input(
+            "follow",
+            default=False,
+            optional=True,
+            tooltip="On = masks follow what the edits move, and what they uncover is drawn: for a turned head, "
+            "other hair, a shut mouth. Neighbours may change, static parts don't. Off = each edit stays in its "
+            "segment's outline.",
+            advanced=advanced,
+        ),
+    ]
+
+
 class RenderInversion(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -169,23 +196,7 @@ class PoissonComposite(io.ComfyNode):
                 GeneratorIO.Input("generator", tooltip="The generator that the inversion was made with."),
                 InversionIO.Input("inversion", tooltip="The inversion with its edits."),
                 io.Image.Input("photo", optional=True, tooltip=PHOTO_TIP),
-                *mode_inputs(COMPOSITE_MODES, "as needed", band=8),
-                io.Boolean.Input(
-                    "between_segments",
-                    default=False,
-                    optional=True,
-                    tooltip="On = seams between neighbouring segments are removed, too, all together. For edits "
-                    "that make neighbours differ in colour.",
-                ),
-                *replace_inputs(),
-                io.Boolean.Input(
-                    "follow",
-                    default=False,
-                    optional=True,
-                    tooltip="On = masks follow what the edits move, and what they uncover is drawn: for a turned head, "
-                    "other hair, a shut mouth. Neighbours may change, static parts don't. Off = each edit stays in its "
-                    "segment's outline.",
-                ),
+                *composite_inputs(),
             ],
             outputs=[
                 io.Image.Output(

@@ -20,7 +20,7 @@ from ..chunky_core.generator.spaces import Direction, LatentCode
 from ..chunky_core.generator.statistics import statistics
 from ..chunky_core.visualization.direction_sheet import STRENGTHS, direction_sheet
 from .calibration import scorer_inputs, scorer_source
-from .direction_search import AUTO_LAYER, GROUPS, SCORES, Search
+from .direction_search import AUTO_LAYER, GROUPS, SCORES, Examples, Search
 from .host import HostedGenerator, loaded, output_is_used, step_reporter, to_host
 from .model_files import stamp
 from .notices import show_on_node
@@ -98,11 +98,16 @@ class FindDirections(io.ComfyNode):
         component: int,
         name: str,
         reach: float,
+        examples_with: Examples | None = None,
+        examples_without: Examples | None = None,
+        scored: Examples | None = None,
         shown_on: InversionBatch = (),
-        **search: Any,
+        **widgets: Any,
     ) -> io.NodeOutput:
-        """search: the fields of `Search`."""
-        wanted = Search(**search)
+        """widgets: the other fields of `Search`."""
+        wanted = Search(
+            examples_with=examples_with, examples_without=examples_without, scored=scored, **widgets
+        )
         chosen = component if method in METHODS else 0
         if chosen >= wanted.components:
             raise InvalidInputError(

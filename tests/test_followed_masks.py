@@ -113,7 +113,9 @@ def test_static_pixels_stay_and_what_is_uncovered_of_them_is_drawn_by_what_uncov
         Edit(direction(generator), 1.0, ("all",))
     )
     found = with_followed_masks(generator, edited, Shifted(6))
-    assert found.inversion.names == ("head", "static_uncovered") and found.uncovered == {"static_uncovered"}
+    assert found.inversion.names == ("head", "static_uncovered") and found.uncovered == {
+        "static_uncovered": "static"
+    }
     assert torch.equal(found.inversion.masks["head"][0, 0], box_mask(16, 26, 48, 40))
     assert torch.equal(found.inversion.masks["static_uncovered"][0, 0], box_mask(16, 20, 48, 26))
     assert torch.equal(found.inversion.static_mask, edited.static_mask)

@@ -15,6 +15,7 @@ import chunky_core as cg
 from chunky_core.compositing import agreement, composite, fill_region, harmonize, render
 from chunky_core.compositing.correction_mask import CorrectionPart
 from chunky_core.compositing.render import render_segment
+from chunky_core.editing import describe_edits
 from chunky_core.editing.edits import applicable_edits
 from chunky_core.editing.harmonies import (
     edits_digest,
@@ -75,7 +76,7 @@ def test_neighbours_come_together_and_the_inside_stays(
     generator: Generator, edited: Inversion, harmonized: Inversion
 ):
     assert apart(generator, harmonized) < 0.7 * apart(generator, edited)
-    held = harmonize(generator, edited, num_steps=STEPS, width=WIDTH, hold=30.0)
+    held = harmonize(generator, edited, num_steps=STEPS, width=WIDTH, hold=50.0)
     inside = 1 - torch.stack([grow(one, 3) for one in [*edited.masks.masks[:2], edited.static_mask[0]]]).amax(
         dim=0
     )
@@ -107,6 +108,8 @@ def test_a_harmony_holds_for_its_edits_alone(generator: Generator, edited: Inver
     elsewhere = harmonized.with_edit_replaced(1, replace(edited.edits[1], segments=("skin",)))
     for other in (stronger, elsewhere, harmonized.without_edit(0), harmonized.with_edits(edited.edits[0])):
         assert not any(edit.harmonizes for edit in edits_in_force(other.masks, other.edits))
+    assert describe_edits(muted).count("made for other edits") == 3
+    assert "made for other edits" not in describe_edits(harmonized)
     turned = harmonized.with_edit_order((1, 0, 3, 4, 2))
     assert len(edits_in_force(turned.masks, turned.edits)) == 5
 
@@ -135,7 +138,7 @@ def test_made_anew_it_takes_the_earlier_ones_place(
 
 
 def test_chosen_segments_move_and_others_are_as_they_were(generator: Generator, edited: Inversion):
-    found = harmonize(generator, edited, "eyes", num_steps=2, width=WIDTH)
+    found = harmonize(generator, edited, "eyes", num_steps=3, width=WIDTH, hold=0.5)
     assert [one.segments for one in found.edits[2:]] == [("left_eye",), ("right_eye",)]
     before, after = changes(generator, edited), changes(generator, found)
     assert torch.equal(before[2], after[2]) and not torch.equal(before[0], after[0])
@@ -143,7 +146,7 @@ def test_chosen_segments_move_and_others_are_as_they_were(generator: Generator, 
 
 def test_only_what_is_edited_moves_and_is_replaced(generator: Generator, edited: Inversion):
     eyes = replace(edited, edits=edited.edits[:1])
-    found = harmonize(generator, eyes, num_steps=2, width=WIDTH)
+    found = harmonize(generator, eyes, num_steps=3, width=WIDTH, hold=0.5)
     assert [one.segments for one in found.edits[1:]] == [("left_eye",), ("right_eye",)]
     picture, before = composite(generator, found), composite(generator, eyes)
     untouched = (edited.masks.masks[:2].sum(dim=0, keepdim=True) == 0).expand_as(picture)
@@ -199,9 +202,10 @@ def test_nothing_given_changes_and_the_host_may_be_in_inference_mode(generator: 
     codes = [one.code.tensor.clone() for one in edited.segments]
     with torch.inference_mode():
         photo = edited.backdrop().clone()
-        found = harmonize(generator, replace(edited, photo=photo), num_steps=2, width=WIDTH)
+        found = harmonize(generator, replace(edited, photo=photo), num_steps=3, width=WIDTH, hold=0.5)
     assert not any(edit.direction.tensor.is_inference() for edit in found.edits[2:])
-    again = harmonize(generator, edited, num_steps=2, width=WIDTH)
+    again = harmonize(generator, edited, num_steps=3, width=WIDTH, hold=0.5)
+    assert len(found.edits) == 5
     for one, other in zip(found.edits[2:], again.edits[2:], strict=True):
         assert torch.equal(one.direction.tensor, other.direction.tensor)
     assert all(torch.equal(one, other.code.tensor) for one, other in zip(codes, edited.segments, strict=True))
@@ -215,7 +219,8 @@ def test_it_reports_its_steps_and_can_be_stopped(generator: Generator, edited: I
         if step == 3:
             raise StopProjection
 
-    found = harmonize(generator, edited, num_steps=6, width=WIDTH, callback=watch, preview_seconds=1e9)
+    quick = {"num_steps": 6, "width": WIDTH, "hold": 0.5}
+    found = harmonize(generator, edited, **quick, callback=watch, preview_seconds=1e9)
     assert seen == [(1, 6, True), (2, 6, False), (3, 6, False)]
     assert len(found.edits) == 5 and found.stopped == "stopped on request after step 3 of 6"
 

@@ -12,8 +12,8 @@ from tests.node_scenes import made_scene
 from tests.pack_on_double import SIZE, TINY, Pack
 
 HARMONIZE, EDIT, RENDER = "ChunkyGAN_HarmonizeSegments", "ChunkyGAN_LatentEdit", "ChunkyGAN_RenderInversion"
-STEPS = 2
-WIDGETS = {"steps": STEPS, "strength": 1.0, "segments": "", "hold": 5.0, "width": 24.0}
+STEPS = 3
+WIDGETS = {"steps": STEPS, "strength": 1.0, "segments": "", "hold": 0.5, "width": 24.0}
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from ..devices import float64_device
 from ..editing.edits import applicable_edits
 from ..generator.generator import Generator
 from ..inversion import Edit, Inversion, SegmentCode, SegmentCodes
@@ -26,12 +27,12 @@ class FollowedMasks:
     """An inversion with its masks where the edits take them.
 
     before: by the name of each of its segments the mask [1,1,H,W] of what the photo shows of it; {} = as they are.
-    uncovered: the names of the segments that are new.
+    uncovered: by the names of the segments that are new, whose what they show is: that of an old one, or "static".
     """
 
     inversion: Inversion
     before: Mapping[str, Tensor] = field(default_factory=dict)
-    uncovered: frozenset[str] = frozenset()
+    uncovered: Mapping[str, str] = field(default_factory=dict)
 
     def extent_of(self, segment: SegmentCode) -> Tensor:
         """[1,1,H,W]: where a segment is or, for the motion between, was."""
@@ -68,8 +69,12 @@ def with_followed_masks(
     if not edits:
         return FollowedMasks(inversion)
     masks = inversion.masks
-    seen = _labels_seen(generator, inversion, edits, follower)
-    layers = torch.cat([masks.masks[:, 0], masks.static[0]]).double()
+    layers = torch.cat([masks.masks[:, 0], masks.static[0]])
+    layers = layers.to(float64_device(layers.device), torch.float64)
+    seen = {
+        index: labels.to(layers)
+        for index, labels in _labels_seen(generator, inversion, edits, follower).items()
+    }
     own, uncovered = _moved_weights(layers, seen)
     parts = [
         *_kept_parts(inversion, edits, own.to(masks.masks)),
@@ -78,7 +83,7 @@ def with_followed_masks(
     return FollowedMasks(
         _as_inversion(inversion, parts),
         {part.segment.name: part.before for part in parts},
-        frozenset(part.segment.name for part in parts if part.is_uncovered),
+        {part.segment.name: part.uncovers for part in parts if part.uncovers},
     )
 
 
@@ -98,15 +103,13 @@ def _labels_seen(
     edits: Mapping[int, Sequence[Edit]],
     follower: MaskFollower,
 ) -> dict[int, Tensor]:
-    """What the follower tells of each edited segment's picture, float64 [N+1,H,W]; segments of one code share it."""
+    """What the follower tells of each edited segment's picture, [N+1,H,W]; segments of one code share it."""
     seen: dict[int, Tensor] = {}
     generators = list(segment_generators(generator, inversion))
     for alike in _alike(inversion, edits):
         first = inversion.segments[alike[0]]
         area = torch.stack([inversion.segments[index].mask for index in alike]).sum(dim=0).clamp(max=1)
-        labels = follower(
-            generators[alike[0]], inversion, replace(first, mask=area), edits[alike[0]]
-        ).double()
+        labels = follower(generators[alike[0]], inversion, replace(first, mask=area), edits[alike[0]])
         seen |= dict.fromkeys(alike, labels)
     return seen
 
@@ -167,12 +170,15 @@ def _takers(layers: Tensor, seen: Mapping[int, Tensor]) -> Tensor:
 
 @dataclass(frozen=True)
 class _Part:
-    """A segment of the new inversion, its mask before, and the place of the old one whose edits it has, if any."""
+    """A segment of the new inversion, its mask before, and the place of the old one whose edits it has, if any.
+
+    uncovers: of whom, if it is new.
+    """
 
     segment: SegmentCode
     before: Tensor
     edits_of: int | None
-    is_uncovered: bool = False
+    uncovers: str = ""
 
 
 def _kept_parts(inversion: Inversion, edits: Mapping[int, Sequence[Edit]], masks: Tensor) -> Iterator[_Part]:
@@ -193,8 +199,9 @@ def _uncovered_parts(
             uncovering = max(edits, key=lambda one: float((before[one] * mask).sum()))
             is_static = index == len(inversion.segments)
             drawing = inversion.segments[uncovering if is_static else index]
-            name = _free_name(STATIC if is_static else drawing.name, inversion.names)
-            yield _Part(replace(drawing, mask=mask, name=name), before[index], uncovering, True)
+            whose = STATIC if is_static else drawing.name
+            segment = replace(drawing, mask=mask, name=_free_name(whose, inversion.names))
+            yield _Part(segment, before[index], uncovering, whose)
 
 
 def _as_inversion(inversion: Inversion, parts: Sequence[_Part]) -> Inversion:

@@ -11,9 +11,12 @@ from torch import Tensor
 from ..boxes import Box
 from ..images import from_uint8, to_uint8
 from ..inversion import Inversion
+from ..segments.edit_segments import STATIC
 from ..segments.masks import grow, mask_box
 from .followed_masks import FollowedMasks
 
+# Of whom what is uncovered is inpainted: codes know least of what isn't a part of the face.
+INPAINTED = ("background", STATIC)
 # Lengths in pixels of an image of 256; larger ones scale them.
 RIM = 8.0  # the width around the mask in which enough of the part must be known
 CONTEXT = 24.0  # around what is inpainted, from which it is
@@ -42,8 +45,8 @@ def inpainted_part(photo: Tensor, known: Tensor, mask: Tensor, scale: float = 1.
 def with_inpainting(
     inversion: Inversion, followed: FollowedMasks, renderings: Sequence[Tensor], boxes: Sequence[Box]
 ) -> list[Tensor]:
-    """The renderings [1,3,h,w] of segments in their boxes, and in the place of uncovered ones the photo inpainted,
-    where there is a photo and enough of them is known in it.
+    """The renderings [1,3,h,w] of segments in their boxes, and in the place of uncovered background and static parts
+    the photo inpainted, if there is a photo and enough of them is known in it.
     """
     if not followed.uncovered or inversion.photo is None:
         return list(renderings)
@@ -51,7 +54,7 @@ def with_inpainting(
     found = []
     for segment, rendering, box in zip(inversion.segments, renderings, boxes, strict=True):
         image = None
-        if segment.name in followed.uncovered:
+        if followed.uncovered.get(segment.name) in INPAINTED:
             near = mask_box(segment.mask, margin=round(CONTEXT * scale))
             inside = (..., slice(near.top, near.bottom), slice(near.left, near.right))
             known = followed.before[segment.name].to(photo)

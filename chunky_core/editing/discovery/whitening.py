@@ -31,7 +31,7 @@ class Whitening:
 
 def whitened(code: LatentCode, statistics: GeneratorStatistics) -> Tensor:
     """Codes of w, w+ or s as rows [B,k], float64 on the CPU. In w+ each layer's vector is whitened as a w is."""
-    numbers = code.tensor.detach().double().cpu()
+    numbers = code.tensor.detach().cpu().double()
     if code.space == "s":
         return (numbers - statistics.style_mean.double()) * _inverse_deviations(statistics)
     inverse = Whitening.of_covariance(statistics.w_covariance).inverse
