@@ -1,6 +1,7 @@
 """What a changed strength of one edit costs against drawing the whole picture: CPU time and multiply-adds.
 
-Run: python benchmarks/edit_speed.py [--generator demo|256|1024] [--rounds 7] [--segment mouth] [--json FILE]
+Run: python benchmarks/edit_speed.py [--generator demo|256|1024] [--rounds 7] [--segment mouth]
+     [--area 0.03] [--json FILE]
 Prints Markdown. demo: the demo generator and a demo photo, 256 pixels; 256, 1024: a network of the papers' size with
 random weights and the segments of a portrait. Codes in W+ are random: what they show doesn't matter here. One thread,
 process CPU time, a warm-up, then rounds that go through all rows in turn, each with a strength that wasn't drawn
@@ -66,17 +67,20 @@ def main() -> None:
     parser.add_argument("--generator", choices=("demo", "256", "1024"), default="demo")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--segment", default="mouth")
+    parser.add_argument(
+        "--area", type=float, help="draw a box of this share of the picture, and no composites"
+    )
     parser.add_argument("--json", type=Path, help="file that the rows are appended to")
     options = parser.parse_args()
     torch.set_num_threads(1)
     name = options.segment
     scene = demo_scene(name) if options.generator == "demo" else random_scene(int(options.generator), name)
-    rows = list(rows_of(scene))
+    if options.area:
+        scene = scene._replace(box=resized(scene, options.area))
+    rows = list(drawing_rows(scene)) + ([] if options.area else list(composite_rows(scene)))
     ratios, whole = measure(rows, options.rounds)
     share = scene.box.area / scene.generator.size_at().area
-    print(
-        f"{scene.segment.name}: a box of {share:.1%} of {options.resolution}²; the whole picture: {whole:.3f} s\n"
-    )
+    print(f"{options.generator}, {name}: a box of {share:.1%}; the whole picture: {whole:.3f} s\n")
     cells = [
         [row.name, f"{ratio:.3f}", "" if row.macs is None else f"{row.macs:.3f}"]
         for row, ratio in zip(rows, ratios, strict=True)
@@ -120,7 +124,13 @@ def scene_of(generator: Generator, masks: SegmentMasks, photo: torch.Tensor, nam
     return Scene(generator, inversion, segment, mask_box(segment.mask))
 
 
-def rows_of(scene: Scene) -> Iterator[Row]:
+def resized(scene: Scene, area: float) -> Box:
+    """The segment's box, made larger or smaller around its middle until it is that share of the picture."""
+    size, factor = scene.generator.size_at(), (area * scene.generator.size_at().area / scene.box.area) ** 0.5
+    return scene.box.resized(round(scene.box.height * factor), round(scene.box.width * factor), size)
+
+
+def drawing_rows(scene: Scene) -> Iterator[Row]:
     generator, inversion, segment, box = scene
     whole = generator.cost().macs
     code = segment.code.tensor
@@ -133,6 +143,10 @@ def rows_of(scene: Scene) -> Iterator[Row]:
             lambda kept=kept, edits=edits: kept.draw(inversion, segment, [next(edits)], box),  # type: ignore[misc]
             generator.cost(box, first_layer=style).macs / whole,
         )
+
+
+def composite_rows(scene: Scene) -> Iterator[Row]:
+    generator, inversion, *_ = scene
     edits = changing_edits(scene, 0)
     yield Row("composite, anew", lambda: composite(generator, inversion.with_edits(next(edits))), None)
     for first in FIRST_LAYERS:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         composite,
         composite_series,
         fill_region,
+        harmonize,
         poisson_blend,
         refine_boundaries,
         render,
@@ -45,7 +46,20 @@ if TYPE_CHECKING:
         save_directions,
         strength_series,
     )
+    from .editing.channels import ChannelSearchConfig, SegmentChannel, channel_direction, segment_channels
+    from .editing.discovery import (
+        codes_of_inversions,
+        codes_of_pictures,
+        direction_from_groups,
+        direction_from_scores,
+        feature_directions,
+        ganspace_directions,
+        scored_samples,
+        sefa_directions,
+    )
+    from .editing.scorers import load_scorer
     from .evaluation import metrics
+    from .evaluation.calibration import CalibrationConfig, calibrate
     from .generator.generator import Generator
     from .generator.sampling import sample
     from .generator.spaces import Direction, LatentCode
@@ -80,12 +94,15 @@ if TYPE_CHECKING:
     )
     from .segments.face_mesh import read_face_landmarks, segment_face
     from .visualization.curves import plot_losses
+    from .visualization.direction_sheet import direction_sheet
 
 __version__ = "0.1.0"  # and in pyproject.toml
 __all__ = [
     "LABEL_PRESETS",
     "PRESETS",
+    "CalibrationConfig",
     "Callback",
+    "ChannelSearchConfig",
     "Direction",
     "Edit",
     "Face",
@@ -96,6 +113,7 @@ __all__ = [
     "NamedLabels",
     "ProjectionConfig",
     "Renderings",
+    "SegmentChannel",
     "SegmentCode",
     "SegmentFit",
     "SegmentMasks",
@@ -105,17 +123,27 @@ __all__ = [
     "align",
     "append_step",
     "average_landmarks",
+    "calibrate",
+    "channel_direction",
     "change_edits",
     "choose_face",
+    "codes_of_inversions",
+    "codes_of_pictures",
     "composite",
     "composite_series",
     "describe_edits",
     "detect_faces",
+    "direction_from_groups",
+    "direction_from_scores",
+    "direction_sheet",
     "edit",
     "errors",
     "faces_from_landmarks",
+    "feature_directions",
     "fill_region",
     "fit_report",
+    "harmonize",
+    "ganspace_directions",
     "inversion_from_code",
     "landmarks_in_crop",
     "load_directions",
@@ -123,6 +151,7 @@ __all__ = [
     "load_image",
     "load_inversion",
     "load_latent",
+    "load_scorer",
     "metrics",
     "next_photo",
     "parse_edit",
@@ -145,6 +174,9 @@ __all__ = [
     "save_image",
     "save_inversion",
     "save_label_map",
+    "segment_channels",
+    "scored_samples",
+    "sefa_directions",
     "segment_face",
     "segments_from_label_map",
     "segments_from_masks",
@@ -161,15 +193,22 @@ _ROOMS = {  # where names come from; as above, for those who run it
     "callbacks": ("Callback",),
     "checkpoints": ("load_generator", "save_generator"),
     "compositing": (
-        *("Renderings", "composite", "composite_series", "fill_region", "poisson_blend", "refine_boundaries"),
-        "render",
+        *("Renderings", "composite", "composite_series", "fill_region", "harmonize", "poisson_blend"),
+        *("refine_boundaries", "render"),
     ),
     "compositing.incremental": ("append_step", "next_photo", "replay"),
     "editing": (
         *("change_edits", "describe_edits", "edit", "load_directions", "parse_edit", "parse_strengths"),
         *("save_directions", "strength_series"),
     ),
+    "editing.discovery": (
+        *("codes_of_inversions", "codes_of_pictures", "direction_from_groups", "direction_from_scores"),
+        *("feature_directions", "ganspace_directions", "scored_samples", "sefa_directions"),
+    ),
+    "editing.scorers": ("load_scorer",),
+    "editing.channels": ("ChannelSearchConfig", "SegmentChannel", "channel_direction", "segment_channels"),
     "evaluation": ("metrics",),
+    "evaluation.calibration": ("CalibrationConfig", "calibrate"),
     "generator.generator": ("Generator",),
     "generator.sampling": ("sample",),
     "generator.spaces": ("Direction", "LatentCode"),
@@ -195,6 +234,7 @@ _ROOMS = {  # where names come from; as above, for those who run it
     ),
     "segments.face_mesh": ("read_face_landmarks", "segment_face"),
     "visualization.curves": ("plot_losses",),
+    "visualization.direction_sheet": ("direction_sheet",),
 }
 _HOMES = {name: room for room, names in _ROOMS.items() for name in names}
 _MODULES = ("errors", "metrics")  # which are offered as they are

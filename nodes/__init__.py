@@ -7,6 +7,7 @@ from comfy_api.latest import ComfyExtension, io
 from . import (
     alignment,
     boundaries,
+    calibration,
     compare,
     compositing,
     curves,
@@ -18,7 +19,9 @@ from . import (
     face_segments,
     face_sources,
     fill,
+    find_directions,
     generators,
+    harmonize,
     inversion_files,
     label_files,
     latents,
@@ -29,6 +32,7 @@ from . import (
     portraits,
     projection,
     sampling,
+    segment_channels,
     segments,
     segments_to_masks,
     steps,
@@ -53,7 +57,11 @@ THEMES = (
     curves,
     directions,
     editing,
+    calibration,
     edit_list,
+    segment_channels,
+    harmonize,
+    find_directions,
     fill,
     compositing,
     steps,
@@ -70,7 +78,9 @@ class ChunkyGANExtension(ComfyExtension):
         face_sources.register_folders()
         generators.register_folders()
         direction_sources.register_folders()
+        calibration.register_folders()
         losses.register_folders()
+        calibration.register_folders()
         mask_sources.register_folders()
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:

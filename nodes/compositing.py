@@ -23,6 +23,7 @@ from ..chunky_core.compositing import (
     render,
     seamless_clone,
 )
+from ..chunky_core.editing.harmonies import LEFT_OUT, leaves_harmonies_out
 from ..chunky_core.generator.generator import Generator
 from ..chunky_core.inversion.record import Inversion
 from .fitted import chosen_mask
@@ -37,6 +38,7 @@ from .host import (
     step_reporter,
     to_host,
 )
+from .notices import show_notice
 from .photos import PHOTO_TIP, into_photo, photos_of, with_photos
 from .types import GeneratorIO, InversionBatch, InversionIO
 
@@ -99,6 +101,33 @@ def replace_inputs(*, advanced: bool = False) -> list[io.Input]:
             optional=True,
             tooltip="Freckles, strands, grain: what the generator can't draw. keep and move = carried along with "
             "what the edit moves; keep = stays in place; off = the generator's picture as it is.",
+            advanced=advanced,
+        ),
+    ]
+
+
+def composite_inputs(*, advanced: bool = False) -> list[io.Input]:
+    """How edited segments are set into the photo, in the order of Poisson Composite's widgets. advanced: those that are
+    seldom changed are folded away.
+    """
+    return [
+        *mode_inputs(COMPOSITE_MODES, "as needed", band=8),
+        io.Boolean.Input(
+            "between_segments",
+            default=False,
+            optional=True,
+            tooltip="On = seams between neighbouring segments are removed, too, all together. For edits "
+            "that make neighbours differ in colour.",
+            advanced=advanced,
+        ),
+        *replace_inputs(advanced=advanced),
+        io.Boolean.Input(
+            "follow",
+            default=False,
+            optional=True,
+            tooltip="On = masks follow what the edits move, and what they uncover is drawn: for a turned head, "
+            "other hair, a shut mouth. Neighbours may change, static parts don't. Off = each edit stays in its "
+            "segment's outline.",
             advanced=advanced,
         ),
     ]
@@ -167,23 +196,7 @@ class PoissonComposite(io.ComfyNode):
                 GeneratorIO.Input("generator", tooltip="The generator that the inversion was made with."),
                 InversionIO.Input("inversion", tooltip="The inversion with its edits."),
                 io.Image.Input("photo", optional=True, tooltip=PHOTO_TIP),
-                *mode_inputs(COMPOSITE_MODES, "as needed", band=8),
-                io.Boolean.Input(
-                    "between_segments",
-                    default=False,
-                    optional=True,
-                    tooltip="On = seams between neighbouring segments are removed, too, all together. For edits "
-                    "that make neighbours differ in colour.",
-                ),
-                *replace_inputs(),
-                io.Boolean.Input(
-                    "follow",
-                    default=False,
-                    optional=True,
-                    tooltip="On = masks follow what the edits move, and what they uncover is drawn: for a turned head, "
-                    "other hair, a shut mouth. Neighbours may change, static parts don't. Off = each edit stays in its "
-                    "segment's outline.",
-                ),
+                *composite_inputs(),
             ],
             outputs=[
                 io.Image.Output(
@@ -295,7 +308,11 @@ def reconstruction(generator: Generator, inversion: Inversion, kept: Renderings)
 
 
 def pictures(hosted: HostedGenerator, inversions: InversionBatch, draw: Draw) -> Tensor:
-    """Draw every inversion of a batch -> host IMAGE. What was drawn of them before is taken from there."""
+    """Draw every inversion of a batch -> host IMAGE. What was drawn of them before is taken from there. Says so where a
+    harmony has no effect any more.
+    """
+    if any(leaves_harmonies_out(record) for record in inversions):
+        show_notice(LEFT_OUT, "warn")
     report, drawn = step_reporter(), []
     with loaded(hosted) as generator:
         for index, record in enumerate(inversions, 1):

@@ -58,11 +58,15 @@ def _names_in(source: str, _stamp: str) -> list[str]:
 
 
 def open_directions(
-    source: str, generator: Generator | None, unit: Unit = "auto", arrangement: Arrangement = "auto"
+    source: str,
+    generator: Generator | None,
+    unit: Unit = "auto",
+    arrangement: Arrangement = "auto",
+    only: str = "",
 ) -> dict[str, Direction]:
-    """Those in a file, or "demo". Raises InvalidInputError."""
+    """Those in a file, or "demo", or of them one. Raises InvalidInputError."""
     folders = statistics_folders()
-    return load_directions(source, generator, unit=unit, arrangement=arrangement, folders=folders)
+    return load_directions(source, generator, unit=unit, arrangement=arrangement, only=only, folders=folders)
 
 
 def check_choice(choice: str) -> None:
@@ -77,12 +81,13 @@ def direction_by_name(choice: str, generator: Generator, unit: Unit = "auto") ->
     """
     source, name = _find(choice)
     try:
-        known = open_directions(source, generator, unit)
+        known = open_directions(source, generator, unit, only=name)
     except InvalidInputError as error:
         raise InvalidInputError(f"{error}. {fitting_text(generator)}") from error
     if name not in known:
+        names = list(open_directions(source, generator, "raw"))
         raise InvalidInputError(
-            f"there is no direction {name!r} in {Path(source).name} for this generator; there are {_some(list(known))}"
+            f"there is no direction {name!r} in {Path(source).name} for this generator; there are {_some(names)}"
         )
     return known[name]
 

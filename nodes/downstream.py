@@ -22,6 +22,8 @@ Node = Mapping[str, Any]  # of a prompt in the API format
 LIST = "ChunkyGAN_EditList"
 EDIT, REFINE, FILL = "ChunkyGAN_LatentEdit", "ChunkyGAN_RefineBoundaries", "ChunkyGAN_FillRegion"
 LOAD = "ChunkyGAN_LoadDirection"
+CHANNELS = "ChunkyGAN_SegmentChannels"
+HARMONIZE = "ChunkyGAN_HarmonizeSegments"
 
 
 def check_later_nodes(names: Sequence[str], generator: Generator) -> None:
@@ -74,6 +76,13 @@ def _names_after(
             yield known
         elif kind == REFINE:
             _check(inputs.get("names"), known)
+            yield known
+        elif kind == CHANNELS:
+            _check(inputs.get("segment"), known)
+            yield known
+        elif kind == HARMONIZE:
+            if inputs.get("segments"):
+                _check(inputs["segments"], known)
             yield known
         elif kind == FILL and isinstance(inputs.get("segment"), str):
             yield (*known, fill_name(inputs["segment"].strip(), known))

@@ -36,11 +36,15 @@ BRIGHTEST = 16.0  # times white; pictures beyond were not divided by 255
 
 @dataclass(frozen=True)
 class HostedGenerator:
-    """A generator whose weights the host may move to its device and back, and what it drew last."""
+    """A generator whose weights the host may move to its device and back, and what it drew last.
+
+    searches: what `segment_channels` found with it last, which goes with it.
+    """
 
     generator: Generator
     patcher: comfy.model_patcher.ModelPatcher
     renderings: Renderings = field(init=False, repr=False)
+    searches: list[Any] = field(default_factory=list, init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "renderings", Renderings(self.generator))

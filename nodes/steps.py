@@ -10,7 +10,6 @@ from comfy_api.latest import io, ui
 from torch import Tensor
 
 from ..chunky_core.compositing import (
-    COMPOSITE_MODES,
     KEEP_DETAIL,
     REPLACE,
     CompositeMode,
@@ -23,7 +22,7 @@ from ..chunky_core.errors import InvalidInputError
 from ..chunky_core.generator.generator import Generator
 from ..chunky_core.inversion import Inversion, LossConfig
 from ..chunky_core.visualization.sheets import contact_sheet
-from .compositing import mode_inputs, replace_inputs
+from .compositing import composite_inputs
 from .host import HostedGenerator, loaded, per_photo, step_reporter, to_host
 from .losses import weight_folders
 from .notices import show_on_node
@@ -45,15 +44,7 @@ class NextStep(io.ComfyNode):
             inputs=[
                 GeneratorIO.Input("generator", tooltip=GENERATOR_TIP),
                 InversionIO.Input("inversion", tooltip="The inversion with its edits, or a batch."),
-                *mode_inputs(COMPOSITE_MODES, "as needed", band=8),
-                io.Boolean.Input(
-                    "between_segments",
-                    default=False,
-                    optional=True,
-                    tooltip="On = seams between neighbouring segments are removed, too, all together.",
-                    advanced=True,
-                ),
-                *replace_inputs(advanced=True),
+                *composite_inputs(advanced=True),
             ],
             outputs=[
                 io.Image.Output(
@@ -75,6 +66,7 @@ class NextStep(io.ComfyNode):
         between_segments: bool = False,
         replace: Replace = REPLACE[0],
         keep_detail: KeepDetail = KEEP_DETAIL[-1],
+        follow: bool = False,
     ) -> io.NodeOutput:
         options: dict[str, Any] = {
             "mode": mode,
@@ -82,7 +74,7 @@ class NextStep(io.ComfyNode):
             "mixed": mixed_gradients,
             "between": between_segments,
         }
-        options |= {"keep_detail": keep_detail}
+        options |= {"keep_detail": keep_detail, "follow": follow}
         with loaded(generator) as own:
             made = [
                 next_photo(own, one, replace=None if one.photo is None else replace, **options)

@@ -58,7 +58,7 @@ def test_a_folder_is_listed_with_shape_and_length(folder: Path, capsys: pytest.C
         "1",
         "channel",
         "(9_4)",
-        "s",
+        "?",
     ]
     assert any(row[0] == "odd.pt" for row in rows)
     assert not any(row[0] == "notes.txt" for row in rows)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 
+from chunky_core.cli.direction_table import direction_table
 from chunky_core.editing import load_directions
 from chunky_core.editing.direction_files import SUFFIXES
 from chunky_core.editing.stored_directions import convolution_channels, is_torgb
@@ -286,3 +288,6 @@ def test_the_ready_files_of_other_projects_open(peer: str) -> None:
         for direction in found.values():
             assert tuple(direction.tensor.shape) in ((512,), (18, 512))
             assert 0.2 < float(direction.tensor.norm()) < 15
+    lines = list(direction_table(files, None))
+    listed = [line for line in lines[1:] if re.search(r"(18|1|80) x 512 +w\+? +\d", line)]
+    assert len(listed) == {"Chunkmogrify": 19, "PTI": 3 + 10}[peer]

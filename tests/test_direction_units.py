@@ -124,6 +124,17 @@ def test_our_own_files_keep_everything(generator: Generator, tmp_path: Path, wit
         assert file.metadata()["format"] == "chunkygan-directions"
 
 
+def test_one_may_be_asked_for_where_others_do_not_fit(generator: Generator, tmp_path: Path) -> None:
+    fitting, other = everything(generator)[0], Direction("other", "w", torch.ones(7))
+    save_directions([other, fitting], tmp_path / "mixed.safetensors")
+    assert list(load_directions(tmp_path / "mixed.safetensors", generator, only="age")) == ["age"]
+    for only in ("", "other"):
+        with pytest.raises(InvalidInputError, match="mixed.safetensors: .*'other' has 7 numbers in W"):
+            load_directions(tmp_path / "mixed.safetensors", generator, only=only)
+    assert list(load_directions("demo", only="gaze")) == ["gaze", "gaze_x"]
+    assert load_directions("demo", only="grin") == {}
+
+
 def test_what_cannot_be_saved(generator: Generator, tmp_path: Path) -> None:
     one = everything(generator)[0]
     for given, name, words in (

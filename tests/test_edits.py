@@ -270,3 +270,26 @@ def test_a_disabled_edit_has_no_effect(generator: Generator, inversion: Inversio
     assert not torch.equal(render(generator, heard), render(generator, inversion))
     with pytest.raises(InvalidInputError, match="there is no edit 1"):
         muted.with_edit_replaced(1, smile)
+
+
+@pytest.mark.parametrize("space", ["w", "w+", "s"])
+def test_directions_of_all_spaces_stand_in_one_list(generator: Generator, space: str) -> None:
+    """What moves W comes before the affine layers, what moves S after them, in whatever order they stand."""
+    in_w, in_plus, in_s = (random_direction(generator, f"one of {name}", name) for name in ("w", "w+", "s"))
+    edits = [
+        Edit(in_s, -0.5, layers=(1, 4)),
+        Edit(in_w, 1.5),
+        Edit(in_plus, 0.7, layers=(2, 3)),
+        Edit(in_s, 2.0, enabled=False),
+    ]
+    ws = random_code(generator, "w+").tensor + 1.5 * in_w.tensor
+    ws[:, 2:4] += 0.7 * in_plus.tensor[2:4]
+    styles = generator.styles(ws)
+    parts = in_s.tensor.split([width for _, width in generator.style_layout])
+    for layer in (1, 4):
+        styles[layer] = styles[layer] - 0.5 * parts[layer]
+    for order in ((0, 1, 2, 3), (2, 3, 0, 1)):
+        moved = edited_code(generator, random_code(generator, space), [edits[index] for index in order])
+        assert moved.space == "s"
+        bound = max(1e-4, 10 * tolerance(generator.dtype))
+        assert torch.allclose(moved.tensor, torch.cat(styles, dim=1), rtol=bound, atol=bound)

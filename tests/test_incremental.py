@@ -164,5 +164,7 @@ def test_what_does_not_fit_together_is_refused(
         replay(generator, last, 3, last)
     with pytest.raises(InvalidInputError, match="is of another photo"):
         replay(generator, last, 2, last.steps[0])
-    with pytest.raises(InvalidInputError, match="a composite has no option 'colour'; there are replace,"):
+    with pytest.raises(
+        InvalidInputError, match="a step's composite has no option 'colour'; there are replace,"
+    ):
         next_photo(generator, last, colour="red")

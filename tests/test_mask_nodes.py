@@ -181,7 +181,7 @@ def test_one_name_and_a_mask_for_each_photo(pack: Pack) -> None:
     masks = torch.stack([(squares() == label).float() for label in (1, 3)])
     (made,) = pack.run(SEGMENTS, image=a_photo(2), masks=masks, names="face", **HARD)
     assert torch.equal(torch.cat([one.masks[0] for one in made]), masks)
-    with pytest.raises(pack.errors.InvalidInputError, match="1 names for 2 masks.*each photo .* Add Segment"):
+    with pytest.raises(pack.errors.InvalidInputError, match="1 name for 2 masks.*each photo .* Add Segment"):
         pack.run(SEGMENTS, image=a_photo(3), masks=masks, names="face", **HARD)
 
 

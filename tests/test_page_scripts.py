@@ -41,3 +41,14 @@ def test_the_page_knows_the_widgets_that_count_with_a_preset(pack: Pack) -> None
     assert always is not None
     named = set(re.findall(r'"(\w+)"', always[1]))
     assert "preset" in named <= set(widgets)
+
+
+def test_the_page_knows_what_segment_channels_sends_and_sets(pack: Pack) -> None:
+    script = (ROOT / "web" / "js" / "segment_channels.js").read_text(encoding="utf-8")
+    texts = dict(re.findall(r'^const (\w+) = "(.+)"$', script, re.MULTILINE))
+    widgets = {entry.id: entry.widget for entry in pack.schemas[texts["NODE"]].inputs if entry.widget}
+    assert widgets[texts["RANK"]]["min"] == 1 and texts["SHEET"] not in widgets
+    module = ROOT / "nodes" / "segment_channels.py"
+    assert {texts["OUTPUT"], "rank", "caption", "image"} <= constants(module)
+    assert set(re.findall(r"\bchannel\.(\w+)", script)) == {"rank", "caption", "image"}
+    assert "sheet.serialize = false" in script  # else saved values would shift

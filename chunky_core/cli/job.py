@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import Tensor
 
-from ..compositing import CompositeMode, KeepDetail, Replace
+from ..compositing import CompositeMode, KeepDetail, Replace, harmonize
 from ..editing.direction_checks import check_direction
 from ..generator.generator import Generator
 from ..generator.spaces import LatentCode
@@ -19,9 +19,10 @@ from ..inversion.fits import fit_report
 from ..inversion.presets import preset_steps
 from ..segments import SegmentMasks, single_segment
 from .original import OriginalPhoto
-from .outputs import GLOBAL, INVERSION, TUNED, prepare_folder
+from .outputs import GLOBAL, HARMONIZED, INVERSION, TUNED, prepare_folder
+from .progress import progress_bar
 from .projection_task import PhotoTask, PresetTask, ProjectionTask
-from .results import Results, write_figures, write_pictures
+from .results import Results, explain_save_errors, write_figures, write_pictures
 from .signals import Stopped
 from .tuning_task import TuningTask
 
@@ -34,9 +35,10 @@ class Job:
 
     strengths: of the last edit, for a strip of pictures; () = none.
     config: of the projections; preset: of that by segments, "" = as the config says. tuning: None = the weights stay.
-    replace, keep_detail, mode, follow: of `composite`. resume: go on with what an earlier run left in the folder, where
-    it left something. start: codes that the projections set out from. profile: an ICC profile of RGB, which composite
-    and reconstruction get. original: what the photo was cut from, where it was.
+    harmonize: whether neighbours are made to agree after the edits. replace, keep_detail, mode, follow: of `composite`.
+    resume: go on with what an earlier run left in the folder, where it left something. start: codes that the
+    projections set out from. profile: an ICC profile of RGB, which composite and reconstruction get. original: what the
+    photo was cut from, where it was.
     """
 
     generator: Generator
@@ -48,6 +50,7 @@ class Job:
     preset: str = ""
     tuning: TuningConfig | None = None
     compare_global: bool = True
+    harmonize: bool = False
     replace: Replace = "edited segments"
     keep_detail: KeepDetail = "keep and move"
     mode: CompositeMode = "seam only"
@@ -156,7 +159,10 @@ def run_job(job: Job, folder: Path) -> dict:
     tuned = None if tuning is None else run_tuning(tuning, projected, tuned_before)
     try:
         others = [one.run(found) for one, found in zip(projections[1:], earlier[1:], strict=True)]
-        figures = write_pictures(job, folder, Results(projected, tuned, others))
+        results = Results(projected, tuned, others)
+        if job.harmonize:
+            results = replace(results, harmonized=run_harmonize(job.generator, results.final, folder))
+        figures = write_pictures(job, folder, results)
         figures["seconds"] = round(monotonic() - start, 1)
         write_figures(figures, folder)
     except Stopped as stop:
@@ -173,6 +179,15 @@ def run_tuning(task: TuningTask, pivot: Inversion, earlier: Inversion | None) ->
     names = tuned.masks.resolve(task.config.segments)
     print_fit(replace(tuned, fits={name: fit for name, fit in tuned.fits.items() if name in names}))
     return tuned
+
+
+def run_harmonize(generator: Generator, edited: Inversion, folder: Path) -> Inversion:
+    """The edited inversion with its neighbours made to agree, written to the folder."""
+    with progress_bar("harmonizing") as show_progress:
+        found = harmonize(generator, edited, callback=show_progress)
+    with explain_save_errors(folder):
+        found.save(folder / HARMONIZED)
+    return found
 
 
 def print_fit(inversion: Inversion) -> None:

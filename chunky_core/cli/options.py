@@ -18,7 +18,7 @@ from ..errors import InvalidInputError
 from ..generator.generator import Generator
 from ..generator.spaces import SPACES, LatentCode
 from ..generator.statistics import cache_folder
-from ..inversion import Inversion, ProjectionConfig, TuningConfig, load_inversion, load_latent
+from ..inversion import Edit, Inversion, ProjectionConfig, TuningConfig, load_inversion, load_latent
 from ..inversion.inversion_files import is_saved_inversion
 from ..inversion.presets import PRESETS
 from ..segments import SegmentMasks
@@ -54,6 +54,12 @@ def add_job_options(parser: argparse.ArgumentParser) -> None:
         metavar="LIST",
         help="draw the last edit at several strengths, too, side by side in strengths.png: --strengths=-2,-1,0,1,2 or "
         "--strengths=-2..2/5, which means the same",
+    )
+    parser.add_argument(
+        "--harmonize",
+        action="store_true",
+        help="after strong edits: move the edited codes a little, so that neighbouring segments agree where they meet; "
+        "kept in harmonized.safetensors",
     )
     parser.add_argument(
         "--out",
@@ -214,23 +220,27 @@ def job_from_options(
     """The job that the options describe on an open photo. Raises a ChunkyError for what can't be opened or done."""
     device = usable_device(options.device, "--device")
     generator = open_generator(options.generator, options.upsampling, device)
-    directions = load_directions(
-        options.directions,
-        generator,
-        unit=options.direction_unit,
-        arrangement=options.direction_arrangement,
-        folders=[cache_folder()],
-    )
+    edits: tuple[Edit, ...] = ()
+    if options.edit or options.directions != "demo":  # the demo's directions fit the demo generator alone
+        directions = load_directions(
+            options.directions,
+            generator,
+            unit=options.direction_unit,
+            arrangement=options.direction_arrangement,
+            folders=[cache_folder()],
+        )
+        edits = tuple(parse_edit(text, directions, drawn_by=generator) for text in options.edit)
     return Job(
         generator=generator,
         photo=photo,
         segments=segments,
-        edits=tuple(parse_edit(text, directions, drawn_by=generator) for text in options.edit),
+        edits=edits,
         strengths=_strengths(options),
         config=_config(options),
         preset=options.preset,
         tuning=_tuning(options),
         compare_global=not options.no_global,
+        harmonize=options.harmonize,
         replace=REPLACE[options.replace],
         keep_detail=KEEP_DETAIL[options.keep_detail],
         mode=SEAMS[options.seams],

@@ -10,9 +10,10 @@ from tempfile import TemporaryFile
 from ..errors import InvalidInputError
 
 INVERSION, GLOBAL, TUNED = "inversion.safetensors", "global.safetensors", "tuned.safetensors"
+HARMONIZED = "harmonized.safetensors"
 COMPOSITE, RECONSTRUCTION, SHEET = "composite.png", "reconstruction.png", "contact_sheet.png"
 STRIP, FIGURES = "strengths.png", "figures.json"
-NAMES = (INVERSION, GLOBAL, TUNED, COMPOSITE, RECONSTRUCTION, SHEET, STRIP, FIGURES)
+NAMES = (INVERSION, GLOBAL, TUNED, HARMONIZED, COMPOSITE, RECONSTRUCTION, SHEET, STRIP, FIGURES)
 
 
 def check_inputs_stay(folder: Path, inputs: Iterable[Path], more: Iterable[str] = ()) -> None:

@@ -28,16 +28,17 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Results:
     """projected: by segments; tuned: the same with a delta, where there was a tuning; others: the projections by one
-    code, for comparison.
+    code, for comparison; harmonized: the last of the first two with its neighbours made to agree, where that was asked.
     """
 
     projected: Inversion
     tuned: Inversion | None
     others: Sequence[Inversion]
+    harmonized: Inversion | None = None
 
     @property
     def final(self) -> Inversion:
-        return self.projected if self.tuned is None else self.tuned
+        return self.harmonized or self.tuned or self.projected
 
 
 def write_pictures(job: Job, folder: Path, results: Results) -> dict:

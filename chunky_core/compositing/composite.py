@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from ..boxes import Box
 from ..editing.edits import applicable_edits
+from ..editing.harmonies import warn_of_harmonies_left_out
 from ..errors import InvalidInputError
 from ..generator.generator import Generator
 from ..inversion.record import Inversion, check_same_generator
@@ -73,6 +74,7 @@ def composite(
     """
     _check(mode, band, keep_detail)
     check_same_generator(generator, inversion)
+    warn_of_harmonies_left_out(inversion)
     kept = renderings_of(generator, kept)
     followed = FollowedMasks(inversion)
     if follow:

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from ..callbacks import Callback
 from ..editing.edits import applicable_edits, edited_code
+from ..editing.harmonies import renewed_harmonies
 from ..errors import InvalidInputError
 from ..generator.generator import Generator
 from ..generator.spaces import SPACES, LatentCode
@@ -172,13 +173,14 @@ def _with_fill(inversion: Inversion, segment: SegmentCode, code: LatentCode, sho
     before, fill = inversion.masks, fill_name(segment.name, inversion.names)
     after = relayer(before, {fill: shown_mask}, enter_static=True)
     codes = (*inversion.segments, replace(segment, name=fill, code=code, redrawn=True))
+    edits = [_extend_edit(edit, before, after, segment.name) for edit in inversion.edits]
     return replace(
         inversion,
         segments=SegmentCodes(
             replace(one, mask=mask[None]) for one, mask in zip(codes, after.masks, strict=True)
         ),
         static_mask=after.static,
-        edits=tuple(_extend_edit(edit, before, after, segment.name) for edit in inversion.edits),
+        edits=renewed_harmonies(before, inversion.edits, after, edits),
         state=None,
     )
 

@@ -4,7 +4,6 @@ is the photo of the next, and an earlier step can be changed afterwards.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from functools import partial
@@ -25,9 +24,15 @@ from ..losses.pixel import masked_mean
 from .composite import composite
 from .own_generator import own_generator
 
-OPTIONS = tuple(
-    name for name, one in inspect.signature(composite).parameters.items() if one.kind == one.KEYWORD_ONLY
-)
+OPTIONS = (
+    "replace",
+    "keep_detail",
+    "mode",
+    "mixed",
+    "band",
+    "between",
+    "follow",
+)  # of `composite`, all plain values
 LEARNING_RATE = 0.02  # of a code that is near its goal
 NOTICEABLE = 1.0  # gray levels, root mean square within a segment's mask, from which on it is fitted anew
 
@@ -36,9 +41,9 @@ def next_photo(generator: Generator, inversion: Inversion, **options: Any) -> tu
     """The photo [1,3,H,W] that the next step sets out from, and this step, to be given to `append_step` with what was
     made of that photo.
 
-    options: of `composite`. The photo has whole gray levels, as if it had been saved and loaded, so that no number of
-    steps changes a pixel outside of what they edit. Raises what `composite` raises, and InvalidInputError for an option
-    that it doesn't have.
+    options: of `composite`, plain values. The photo has whole gray levels, as if it had been saved and loaded, so that
+    no number of steps changes a pixel outside of what they edit. Raises what `composite` raises, and InvalidInputError
+    for an option that it doesn't have.
     """
     check_options(options)
     made = composite(generator, inversion, **options)
@@ -128,8 +133,8 @@ def check_options(options: Mapping[str, Any]) -> None:
     unknown = [name for name in options if name not in OPTIONS]
     if unknown:
         raise InvalidInputError(
-            f"a composite has no option {unknown[0]!r:.40}; there are {', '.join(OPTIONS)}. A chain of a newer program "
-            "may need an update"
+            f"a step's composite has no option {unknown[0]!r:.40}; there are {', '.join(OPTIONS)}. A chain of a "
+            "newer program may need an update"
         )
 
 

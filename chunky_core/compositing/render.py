@@ -12,6 +12,7 @@ from torch import Tensor
 from ..boxes import Box
 from ..deprecated import old_names
 from ..editing.edits import applicable_edits
+from ..editing.harmonies import warn_of_harmonies_left_out
 from ..generator.generator import Generator
 from ..inversion import Edit, Inversion, SegmentCode
 from ..inversion.record import check_same_generator
@@ -44,6 +45,8 @@ def render(
     """
     backdrop = inversion.backdrop()
     renderings, boxes = render_segments(generator, inversion, edited=edited, kept=kept)
+    if edited:
+        warn_of_harmonies_left_out(inversion)
     return blend(backdrop, inversion.masks, renderings, boxes, cross_fade=cross_fade)
 
 

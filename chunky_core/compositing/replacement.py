@@ -9,6 +9,7 @@ from typing import Literal, get_args
 import torch
 
 from ..editing.edits import applicable_edits
+from ..editing.harmonies import settled_edits
 from ..errors import InvalidInputError
 from ..inversion import Edit, Inversion, SegmentCodes
 
@@ -47,18 +48,20 @@ def restrict_to_replaced(inversion: Inversion, replace: Replace | None) -> Inver
             'photo, or set replace to "all segments"'
         )
     names = edited_segments(inversion)
+    return only_segments(inversion, names) if names else None
+
+
+def only_segments(inversion: Inversion, names: Collection[str]) -> Inversion:
+    """The inversion with these segments and their edits in force, all others given to its static part."""
     if len(names) == len(inversion.segments):
         return inversion
-    return _only(inversion, names) if names else None
-
-
-def _only(inversion: Inversion, names: Collection[str]) -> Inversion:
     kept = SegmentCodes(segment for segment in inversion.segments if segment.name in names)
     others = torch.stack([segment.mask for segment in inversion.segments if segment.name not in names])
     static = inversion.static_mask + others.sum(dim=0)
     # Where nothing kept has any weight the photo stays to the bit, whatever the sum's last digit is.
     static = torch.where(torch.stack([one.mask for one in kept]).sum(dim=0) > 0, static.clamp(max=1), 1.0)
-    edits = tuple(_edit_of(edit, inversion, names) for edit in inversion.edits)
+    settled = settled_edits(inversion.masks, inversion.edits)
+    edits = tuple(_edit_of(edit, inversion, names) for edit in settled)
     return with_changes(
         inversion,
         segments=kept,

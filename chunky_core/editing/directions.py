@@ -30,6 +30,7 @@ def load_directions(
     *,
     unit: Unit = "auto",
     arrangement: Arrangement = "auto",
+    only: str = "",
     folders: Sequence[Path] = (),
 ) -> dict[str, Direction]:
     """Directions by name, from "demo" or a file of any tool (docs/directions.md). Nothing in a file is executed.
@@ -41,6 +42,7 @@ def load_directions(
     arrangement: what a matrix is: "one per layer" = one direction [num_ws, w_dim]; "components" = a direction in each
     row, named component_0 ..., or NAME_0 ... where the file has several; "components in columns"; "auto" = by the tool
     that wrote it, the generator's sizes, and whether its rows are at right angles.
+    only: the name of the one that is wanted, where others needn't fit; "" = all.
     folders: where the generator's statistics are looked for and kept, see `generator.statistics.statistics`.
     Raises InvalidInputError for a file that is absent, damaged or of another kind, and for directions that don't fit
     the generator, with both sizes.
@@ -49,16 +51,20 @@ def load_directions(
     path, stored = _opened(source)
     scale = _Scale(generator, unit, folders)
     directions: dict[str, Direction] = {}
+    only = ALIASES.get(only, only)
+    wanted = [entry for entry in stored if entry.name == only] or stored
     try:
-        for entry in stored:
+        for entry in wanted:
             for direction in entry.directions(generator, arrangement, unit == "raw"):
+                if only and direction.name != only:
+                    continue
                 if direction.name in directions:
                     raise InvalidInputError(f"two of its directions are called {direction.name[:80]!r}")
                 if generator is not None:
                     check_direction(generator, direction)
                 directions[direction.name] = scale.apply(direction, entry.says_unit)
     except InvalidInputError as error:
-        raise InvalidInputError(f"{path}: {error}") from error
+        raise InvalidInputError(f"{path.name}: {error}") from error
     known = {short: directions[name] for short, name in ALIASES.items() if name in directions}
     return known | directions
 

@@ -13,6 +13,7 @@ from ..segments.label_names import split_names
 from ..segments.names import resolve_names
 from .direction_checks import layer_count
 from .edits import checked_strength, parse_strength
+from .harmonies import edits_in_force
 from .layer_ranges import layers_text, parse_layers
 
 _HOW = (
@@ -41,8 +42,14 @@ class EditChange:
 
 
 def describe_edits(inversion: Inversion) -> str:
-    """A line for each edit, as in "2: eyes: gaze_x = -1, layers 4-7, off"; "no edits" where there is none."""
-    lines = [f"{number}: {_description(edit)}" for number, edit in enumerate(inversion.edits, 1)]
+    """A line for each edit, as in "2: eyes: gaze_x = -1, layers 4-7, off"; "no edits" where there is none. A harmony
+    that isn't in force is "made for other edits".
+    """
+    in_force = {id(edit) for edit in edits_in_force(inversion.segments, inversion.edits)}
+    lines = [
+        f"{number}: {_description(edit)}{', made for other edits' * (id(edit) not in in_force)}"
+        for number, edit in enumerate(inversion.edits, 1)
+    ]
     return "\n".join(lines) or "no edits"
 
 

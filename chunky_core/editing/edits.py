@@ -17,6 +17,7 @@ from ..inversion.segment_codes import SegmentCodes
 from ..segments.segment_masks import SegmentMasks
 from .direction_checks import check_direction, check_layers, layer_count
 from .directions import directions_of
+from .harmonies import edits_in_force
 from .layer_ranges import parse_layers
 
 STRONGEST = 100  # standard deviations; pictures break up above about 3
@@ -70,8 +71,8 @@ def edit(
 
 
 def applicable_edits(segments: SegmentMasks | SegmentCodes, name: str, edits: Sequence[Edit]) -> list[Edit]:
-    """The edits, in order, whose segments include `name`."""
-    return [edit for edit in edits if name in segments.resolve(edit.segments)]
+    """The edits in force (`edits_in_force`), in order, whose segments include `name`."""
+    return [edit for edit in edits_in_force(segments, edits) if name in segments.resolve(edit.segments)]
 
 
 def parse_edit(text: str, directions: Mapping[str, Direction], *, drawn_by: Generator | None = None) -> Edit:

@@ -151,6 +151,7 @@ def _edit_entry(edit: Edit) -> dict[str, Any]:
         "segments": list(edit.segments),
         "layers": list(edit.layers),
         "enabled": edit.enabled,
+        "harmonizes": edit.harmonizes,
     }
 
 
@@ -228,7 +229,7 @@ def _code(read: Read, index: int) -> Tensor:
 
 
 def _edit(entry: Any, tensor: Tensor) -> Edit:
-    """Those of earlier files have no layers."""
+    """Those of earlier files have no layers and are no harmonies."""
     entry = plain(entry, dict, "an edit")
     direction = direction_of_entry(entry, tensor, _LAYERS)
     name = direction.name
@@ -238,6 +239,7 @@ def _edit(entry: Any, tensor: Tensor) -> Edit:
         texts(entry["segments"], "an edit's segments"),
         layers_of_entry(entry.get("layers", []), f"edit {name!r}"),
         plain(entry.get("enabled", True), bool, f"whether edit {name!r} is enabled"),
+        plain(entry.get("harmonizes", ""), str, f"what edit {name!r} harmonizes"),
     )
 
 

@@ -32,7 +32,8 @@ class Edit:
 
     `segments` holds names or group names as `SegmentMasks.resolve` takes them ("eyes", "all"); one alone may be text.
     layers: which of the direction's layers take part, numbered as in `Direction`; () = all that it has. enabled: False
-    keeps the edit in the list without effect.
+    keeps the edit in the list without effect. harmonizes: "", or for a harmony the digest of the edits that it was made
+    for (`editing.harmonies`): with others it isn't in force.
     Raises InvalidInputError for another kind of direction, strength or layers.
     """
 
@@ -41,6 +42,7 @@ class Edit:
     segments: tuple[str, ...] = ("all",)
     layers: tuple[int, ...] = ()
     enabled: bool = True
+    harmonizes: str = ""
 
     def __post_init__(self) -> None:
         check_type(

@@ -1,4 +1,5 @@
-"""Small convolutional feature networks: a perceptual distance like LPIPS, or an embedding of a person's identity.
+"""Small convolutional feature networks: a perceptual distance like LPIPS, an embedding of a person's identity, or
+scores of attributes.
 
 File: .safetensors with metadata "format" = "chunkygan-features", "version", "kind" and the sizes; see `FeatureSizes`.
 """
@@ -21,8 +22,9 @@ from ..saving import save_tensors
 from ..wording import pictures
 
 FORMAT, VERSION = "chunkygan-features", 1
-KINDS = ("perceptual", "identity")
+KINDS = ("perceptual", "identity", "attributes")
 SMALLEST_SIDE = 32
+MOST_NAMES, LONGEST_NAME = 256, 64
 LARGEST_SIZE = 4096  # of any number in a header; more is damage
 EPSILON = 1e-4  # under the root of the unit length: features of a flat area must not be blown up
 
@@ -31,8 +33,9 @@ EPSILON = 1e-4  # under the root of the unit length: features of a flat area mus
 class FeatureSizes:
     """kind: one of KINDS. channels: of the maps, the first at full resolution, each next one at half of it.
 
-    Of the kind "identity" alone: neck, grid: the last map is reduced to that many channels on grid×grid cells;
-    embedding: length of the result; side: pixels to which every picture is brought first.
+    Of the others than "perceptual": neck, grid: the last map is reduced to that many channels on grid×grid cells;
+    embedding: length of the result; side: pixels to which every picture is brought first. names: of the kind
+    "attributes", what each number of the result is of.
     """
 
     kind: str
@@ -41,6 +44,7 @@ class FeatureSizes:
     grid: int = 8
     embedding: int = 64
     side: int = 128
+    names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -50,6 +54,18 @@ class FeatureSizes:
             raise InvalidInputError(
                 f"sizes are {self}; expected 2 to 6 maps, all numbers 1 to {LARGEST_SIZE}"
             )
+        if self.kind == "attributes":
+            _check_names(self.names, self.embedding)
+
+
+def _check_names(names: Sequence[str], count: int) -> None:
+    plain = all(name.isprintable() and name.strip() and "," not in name for name in names)
+    longest = max(map(len, names), default=0)
+    if not plain or longest > LONGEST_NAME or not len(set(names)) == len(names) == count <= MOST_NAMES:
+        raise InvalidInputError(
+            f"there are {len(names)} names for {count} attributes; expected one for each, all different, at most "
+            f"{MOST_NAMES} of {LONGEST_NAME} printable characters without commas"
+        )
 
 
 class Trunk(nn.Module):
@@ -78,7 +94,7 @@ def unit_length(features: Tensor) -> Tensor:
 
 
 class FeatureNetwork(nn.Module):
-    """A trunk with channel weights (kind "perceptual") or with an embedding (kind "identity").
+    """A trunk with channel weights (kind "perceptual"), an embedding ("identity") or scores ("attributes").
 
     smallest_side: the least height and width of a picture, in pixels.
     """
@@ -121,15 +137,32 @@ class FeatureNetwork(nn.Module):
         Raises InvalidInputError for another shape or kind of network.
         """
         self._check(images, "identity")
-        side = (self.sizes.side, self.sizes.side)
-        if images.shape[-2:] != side:
-            images = F.interpolate(images, side, mode="bilinear", align_corners=False, antialias=True)
-        return self.read(self.trunk(images)[-1])
+        return self.read(self._last_map(images))
 
     def read(self, last: Tensor) -> Tensor:
         """The embedding [B,D] that the trunk's last map [B,C,h,w] holds."""
+        return unit_length(self.numbers(last))
+
+    def scores(self, images: Tensor) -> Tensor:
+        """images: [B,3,h,w] in [-1,1], whole pictures -> how much of each of `sizes.names` they show, [B,N].
+
+        Raises InvalidInputError for another shape or kind of network.
+        """
+        self._check(images, "attributes")
+        return self.numbers(self._last_map(images))
+
+    def numbers(self, last: Tensor) -> Tensor:
+        """The head's results [B,D] for the trunk's last map [B,C,h,w]."""
         cells = F.adaptive_avg_pool2d(F.silu(self.neck(last)), self.sizes.grid)
-        return unit_length(self.out(cells.flatten(1)))
+        result: Tensor = self.out(cells.flatten(1))
+        return result
+
+    def _last_map(self, images: Tensor) -> Tensor:
+        side = (self.sizes.side, self.sizes.side)
+        if images.shape[-2:] != side:
+            images = F.interpolate(images, side, mode="bilinear", align_corners=False, antialias=True)
+        last: Tensor = self.trunk(images)[-1]
+        return last
 
     def _check(self, images: Tensor, kind: str) -> None:
         if self.kind != kind:
@@ -213,7 +246,8 @@ def _header(sizes: FeatureSizes) -> dict[str, str]:
     numbers = {name: str(getattr(sizes, name)) for name in ("neck", "grid", "embedding", "side")}
     channels = ",".join(str(width) for width in sizes.channels)
     header = {"format": FORMAT, "version": str(VERSION), "kind": sizes.kind, "channels": channels}
-    return header | (numbers if sizes.kind == "identity" else {})
+    named = {"names": ",".join(sizes.names)} if sizes.kind == "attributes" else {}
+    return header | ({} if sizes.kind == "perceptual" else numbers) | named
 
 
 def _sizes(header: Mapping[str, str]) -> FeatureSizes:
@@ -223,10 +257,12 @@ def _sizes(header: Mapping[str, str]) -> FeatureSizes:
         raise InvalidInputError(
             f"its version is {header.get('version')!r}, this program reads version {VERSION}"
         )
-    names = ("neck", "grid", "embedding", "side") if header.get("kind") == "identity" else ()
+    kind = header.get("kind", "")
+    numbers = ("neck", "grid", "embedding", "side") if kind in KINDS[1:] else ()
+    names = tuple(header.get("names", "").split(",")) if kind == "attributes" else ()
     channels = tuple(_number(text) for text in header.get("channels", "").split(","))
     return FeatureSizes(
-        header.get("kind", ""), channels, **{name: _number(header.get(name, "")) for name in names}
+        kind, channels, names=names, **{name: _number(header.get(name, "")) for name in numbers}
     )
 
 
