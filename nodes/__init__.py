@@ -11,6 +11,7 @@ from . import (
     compare,
     compositing,
     curves,
+    direction_list,
     direction_sources,
     directions,
     edit_list,
@@ -82,6 +83,7 @@ class ChunkyGANExtension(ComfyExtension):
         losses.register_folders()
         calibration.register_folders()
         mask_sources.register_folders()
+        direction_list.register_route()
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         return [node for theme in THEMES for node in theme.NODES]

@@ -5,15 +5,17 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 import folder_paths
 
 from ..chunky_core.editing import load_directions
 from ..chunky_core.editing.direction_files import SUFFIXES
-from ..chunky_core.editing.directions import stored_names
-from ..chunky_core.editing.stored_directions import Arrangement
+from ..chunky_core.editing.directions import fitting_names, stored_names
+from ..chunky_core.editing.stored_directions import ARRANGEMENTS, Arrangement
 from ..chunky_core.editing.units import Unit
 from ..chunky_core.errors import ChunkyError, InvalidInputError
+from ..chunky_core.generator.architecture import Architecture
 from ..chunky_core.generator.generator import Generator
 from ..chunky_core.generator.spaces import Direction
 from .model_files import file_in, files_in, left_out, stamp
@@ -96,24 +98,57 @@ def direction_by_name(choice: str, generator: Generator, unit: Unit = "auto") ->
 
 def fitting_text(generator: Generator) -> str:
     """Which directions of the list fit a generator, for people."""
-    fitting = [choice for source, choices in _sources() if _fits(source, generator) for choice in choices]
+    fitting = fitting_choices(generator.architecture)
     if not fitting:
         return f"None in models/{FOLDER} fits it; put a file there that was made for it"
     return f"Those in the list that fit it: {_some(fitting)}"
 
 
-def _fits(source: str, generator: Generator) -> bool:
+def fitting_choices(architecture: Architecture) -> list[str]:
+    """Those of `direction_names` that fit generators of an architecture."""
+    own = [
+        f"{file}/{name}"
+        for file in direction_files()
+        for name in _fitting(str(file_in(FOLDER, file)), architecture).names
+    ]
+    return [*_fitting("demo", architecture).names, *own]
+
+
+def fits_wholly(source: str, architecture: Architecture) -> bool:
+    """Whether all of a file's directions, or the demo's, fit such generators in some arrangement."""
+    return _fitting(source, architecture).wholly
+
+
+class _Fitting(NamedTuple):
+    names: tuple[str, ...]
+    wholly: bool
+
+
+def _fitting(source: str, architecture: Architecture) -> _Fitting:
+    return _fitting_of(source, stamp(source), architecture)
+
+
+@lru_cache(maxsize=4096)
+def _fitting_of(source: str, _stamp: str, architecture: Architecture) -> _Fitting:
+    generator = _without_weights(architecture)
+    wholly = any(_opens(source, generator, arrangement) for arrangement in ARRANGEMENTS)
     try:
-        return bool(open_directions(source, generator, "raw"))
+        fitting = set(fitting_names(source, generator))
+    except InvalidInputError:  # the log has it
+        return _Fitting((), wholly)
+    return _Fitting(tuple(name for name in names_in(source) if name in fitting), wholly)
+
+
+def _opens(source: str, generator: Generator, arrangement: Arrangement) -> bool:
+    try:
+        return bool(open_directions(source, generator, "raw", arrangement))
     except InvalidInputError:
         return False
 
 
-def _sources() -> list[tuple[str, list[str]]]:
-    """What can be opened, and its entries of the list."""
-    files = [(file, str(file_in(FOLDER, file))) for file in direction_files()]
-    own = [(source, [f"{file}/{name}" for name in names_in(source)]) for file, source in files]
-    return [("demo", names_in("demo")), *own]
+@lru_cache(maxsize=16)
+def _without_weights(architecture: Architecture) -> Generator:
+    return Generator(architecture.empty_module(), architecture=architecture)
 
 
 def _find(choice: str) -> tuple[str, str]:

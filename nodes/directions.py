@@ -159,8 +159,8 @@ def direction_inputs() -> list[io.Input]:
             "file",
             options=[DEMO, *direction_files()],
             default=DEMO,
-            tooltip="A file in models/stylegan_directions, subfolders too; press R to refresh the list. chunkygan "
-            "inspect lists what it holds.",
+            tooltip="A file in models/stylegan_directions, subfolders too; press R to refresh the list. Connected to "
+            "Load StyleGAN, it has the files that fit that generator. chunkygan inspect lists what a file holds.",
         ),
         io.Int.Input(
             "component",

@@ -54,8 +54,9 @@ class LatentEdit(io.ComfyNode):
                     options=options,
                     default="smile" if "smile" in options else None,
                     tooltip="What to change. Plain names belong to the built-in generator, 'file/name' comes from "
-                    "a file of any tool in models/stylegan_directions; press R to refresh the list. One that doesn't "
-                    "fit the generator is refused with a list of those that do.",
+                    "a file of any tool in models/stylegan_directions; press R to refresh the list. Connected to Load "
+                    "StyleGAN, it has what fits that generator. One that doesn't fit is refused with a list of those "
+                    "that do.",
                 ),
                 io.Float.Input(
                     "strength",

@@ -55,7 +55,7 @@ class LoadStyleGAN(io.ComfyNode):
             inputs=[
                 io.Combo.Input(
                     "name",
-                    options=[DEMO, *files_in(FOLDER, ENDINGS)],
+                    options=listed_generators(),
                     default=DEMO,
                     tooltip="The generator. Files are .safetensors, .pkl, .pt, .pth or .pdparams in models/stylegan, "
                     "subfolders too; press R to refresh the list.",
@@ -102,6 +102,10 @@ class LoadStyleGAN(io.ComfyNode):
             if is_of_twins(generator.metadata):
                 show_notice(f"{name}: {OF_TWINS}")
             return io.NodeOutput(host_generator(generator))
+
+
+def listed_generators() -> list[str]:
+    return [DEMO, *files_in(FOLDER, ENDINGS)]
 
 
 def path_of(name: str) -> str | Path:

@@ -82,6 +82,7 @@ def pack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pack]:
         for name in set(sys.modules) - before:
             if name.split(".")[0] in {
                 NAME,
+                "aiohttp",
                 "comfy",
                 "comfy_api",
                 "comfy_execution",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import sys
 from pathlib import Path
 
 from tests.pack_on_double import Pack
@@ -41,6 +42,21 @@ def test_the_page_knows_the_widgets_that_count_with_a_preset(pack: Pack) -> None
     assert always is not None
     named = set(re.findall(r'"(\w+)"', always[1]))
     assert "preset" in named <= set(widgets)
+
+
+def test_the_page_knows_whose_lists_follow_the_generator(pack: Pack) -> None:
+    script = (ROOT / "web" / "js" / "direction_list.js").read_text(encoding="utf-8")
+    texts = dict(re.findall(r'^const (\w+) = "(.+)"$', script, re.MULTILINE))
+    lists = re.findall(r'^  (\w+): \{ widget: "(\w+)", answer: "(\w+)" \},$', script, re.MULTILINE)
+    assert len(lists) == 2
+    answers = sys.modules[f"{pack.module.__name__}.nodes.direction_list"]
+    assert {answer for _, _, answer in lists} == set(answers.Fitting.__annotations__)
+    for node, widget, _ in lists:
+        inputs = {entry.id: entry for entry in pack.schemas[node].inputs}
+        assert texts["INPUT"] in inputs and inputs[widget].widget["options"]
+    loader = {entry.id: entry.widget for entry in pack.schemas[texts["LOADER"]].inputs}
+    assert "auto" in loader[texts["UPSAMPLING"]]["options"] and texts["NAME"] in loader
+    assert texts["ROUTE"] == answers.ROUTE and texts["ROUTE"] in pack.server.routes.handlers
 
 
 def test_the_page_knows_what_segment_channels_sends_and_sets(pack: Pack) -> None:

@@ -89,6 +89,15 @@ def stored_names(source: str | Path, most: int) -> list[str]:
     return names
 
 
+def fitting_names(source: str | Path, generator: Generator) -> list[str]:
+    """Names of a file's directions that `load_directions` opens for a generator by `only`. Its weights don't count: one
+    on the "meta" device will do. Raises InvalidInputError for a file that holds something else.
+    """
+    found = [(entry.name, _names_for(generator, entry)) for entry in stored_directions(source)]
+    all_fit = all(names for _, names in found)
+    return [name for stored, names in found for name in names if all_fit or name == stored]
+
+
 def directions_of(fingerprint: str) -> dict[str, Direction]:
     """The directions that come with a generator, by its fingerprint. Raises InvalidInputError where none do."""
     with safe_open(DEMO_DIRECTIONS, "pt") as file:
@@ -135,6 +144,17 @@ def _opened(source: str | Path) -> tuple[Path, list[StoredDirection]]:
     except ChunkyError as error:
         reason = str(error).removeprefix(f"{path.name}: ")
         raise InvalidInputError(f"no directions from {path}: {reason}") from error
+
+
+def _names_for(generator: Generator, entry: StoredDirection) -> list[str]:
+    """Those of an entry's directions; none where one doesn't fit the generator."""
+    try:
+        found = list(entry.directions(generator, "auto", True))
+        for direction in found:
+            check_direction(generator, direction)
+    except InvalidInputError:
+        return []
+    return [direction.name for direction in found]
 
 
 def _check_choices(unit: str, arrangement: str) -> None:

@@ -153,6 +153,9 @@ class Architecture(Protocol):
     def as_metadata(self) -> dict[str, str]:
         """The dimensions as strings, for a file's header."""
 
+    def __hash__(self) -> int:
+        """That of the dimensions, which never change."""
+
 
 def check_widths(architecture: Architecture, channels: int) -> None:
     """Raises UnsupportedCheckpointError where a layer would be wider than any real network's.

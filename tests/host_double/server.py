@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 
@@ -13,11 +14,26 @@ class PromptQueue:
         return self.running, []
 
 
+class Routes:
+    """Only in the double: `handlers` has what was registered, by path."""
+
+    def __init__(self) -> None:
+        self.handlers: dict[str, Callable[[Any], Any]] = {}
+
+    def get(self, path: str) -> Callable[[Callable[[Any], Any]], Callable[[Any], Any]]:
+        def keep(handler: Callable[[Any], Any]) -> Callable[[Any], Any]:
+            self.handlers[path] = handler
+            return handler
+
+        return keep
+
+
 class PromptServer:
     instance: PromptServer
 
     def __init__(self) -> None:
         self.prompt_queue = PromptQueue()
+        self.routes = Routes()
         self.events: list[tuple[str, Any]] = []
         self.client_id: str | None = "page"
 
