@@ -66,7 +66,9 @@ def open_directions(
 ) -> dict[str, Direction]:
     """Those in a file, or "demo", or of them one. Raises InvalidInputError."""
     folders = statistics_folders()
-    return load_directions(source, generator, unit=unit, arrangement=arrangement, only=only, folders=folders)
+    return load_directions(
+        source, generator=generator, unit=unit, arrangement=arrangement, only=only, folders=folders
+    )
 
 
 def check_choice(choice: str) -> None:

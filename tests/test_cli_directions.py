@@ -100,7 +100,7 @@ def test_standard_deviations_are_measured_once(studio: Path, generator: Generato
     assert edit(studio, *given) == 0
     (one,) = load_inversion(studio / "out" / "inversion.safetensors").edits
     (kept,) = (studio / "cache" / "chunkygan" / "statistics").iterdir()
-    again = load_directions(studio / "d.npy", generator, folders=[kept.parent])["d"]
+    again = load_directions(studio / "d.npy", generator=generator, folders=[kept.parent])["d"]
     assert torch.equal(one.direction.tensor, again.tensor) and one.direction.unit == "sigma"
 
 

@@ -21,6 +21,7 @@ CORE = Path(deprecated.__file__).parent.parent
 OLD = json.loads((Path(__file__).parent / "data" / "names_0_1.json").read_text())
 # Workings that nobody could use without the rest of what was rebuilt.
 GONE = {
+    "editing.direction_files": {"named_vectors"},
     "inversion.canvas": {"Canvas"},
     "inversion.companion": {"Companion", "checks_of"},
     "inversion.fit": {"Fit", "FitState", "Lbfgs"},

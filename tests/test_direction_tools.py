@@ -46,7 +46,7 @@ def written(path: Path, value: Any) -> Path:
 
 
 def loaded(path: Path, value: Any, generator: Generator | None = None, **how: Any) -> dict[str, Direction]:
-    return load_directions(written(path, value), generator, unit="raw", **how)
+    return load_directions(written(path, value), generator=generator, unit="raw", **how)
 
 
 def ganspace_cache(components: torch.Tensor, deviations: torch.Tensor = DEVIATIONS) -> dict[str, Any]:
@@ -78,13 +78,13 @@ def test_components_of_ganspace_are_in_standard_deviations(
 ) -> None:
     path = written(tmp_path / name, GANSPACE[name])
     network = generator if with_generator else None
-    found = load_directions(path, network)
+    found = load_directions(path, generator=network)
     assert list(found) == [f"component_{index}" for index in range(4)]
     for index, direction in enumerate(found.values()):
         assert (direction.space, direction.unit) == ("w+" if "ada" in name else "w", "sigma")
         vector = direction.tensor if direction.space == "w" else direction.tensor[LAYERS - 1]
         assert torch.allclose(vector, ROWS[index] * DEVIATIONS[index])
-    raw = load_directions(path, network, unit="raw")["component_1"]
+    raw = load_directions(path, generator=network, unit="raw")["component_1"]
     assert raw.unit == "raw" and torch.equal(raw.tensor.reshape(-1, W)[-1], ROWS[1])
 
 
@@ -99,7 +99,9 @@ def test_an_edit_that_ganspace_exported_keeps_its_layers(tmp_path: Path, generat
         "edit_end": 6,
         "decomposition": {"layer": "style", "components": 80},
     }
-    ((name, direction),) = load_directions(written(tmp_path / "edit.pkl", export), generator).items()
+    ((name, direction),) = load_directions(
+        written(tmp_path / "edit.pkl", export), generator=generator
+    ).items()
     assert (name, direction.space, direction.layers, direction.unit) == (
         "Frizzy hair",
         "w",
@@ -115,7 +117,7 @@ def test_an_edit_that_ganspace_exported_keeps_its_layers(tmp_path: Path, generat
         ({"edit_end": LAYERS + 1}, f"moves layer {LAYERS}, this generator's of W are 0 to {LAYERS - 1}"),
     ):
         with pytest.raises(InvalidInputError, match=words):
-            load_directions(written(tmp_path / "other.pkl", export | change), generator)
+            load_directions(written(tmp_path / "other.pkl", export | change), generator=generator)
 
 
 COMPONENTS: dict[str, tuple[Any, torch.Tensor]] = {
@@ -196,7 +198,7 @@ def test_channels_of_the_convolutions_leave_those_of_torgb_alone(
 
 PRESETS: dict[str, Any] = {
     "presets.py": "x = [1, 2, 3, 4]\ndef known():\n  return {\n    'smile': (6, 11),\n    'old': (2, 3, -20),\n  }",
-    "presets.txt": "# found by hand\nsmile: 6_11\n\nold = 2 3 -20  # grey\n",
+    "presets.txt": "# found by hand\nsmile:   6_11\n\n old = 2 3  -20  # grey\n",
     "presets.json": {"smile": [6, 11], "old": [2, 3, -20]},
     "named.json": {"smile": ["b16.conv1", 11], "old": [["b8.conv0", 3, -15], ["b8.conv0", 3, -5]]},
     "texts.json": {"smile": "6_11", "old": ["2_3_-20"]},
@@ -247,7 +249,9 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "broken.json": ("{", "no JSON"),
     "deep.json": ("[" * 900 + "]" * 900, "nested|no JSON"),
     "page.json": ("<!DOCTYPE html>", "no JSON"),
-    "long.txt": ("x: 1_2 " + " " * 100_000, "is no channel"),
+    "long.txt": ("x" * 100_000, "is no channel"),
+    "spaces.txt": ("x" + " " * 300 + "1_2" + " " * 80 + "x", "is no channel"),
+    "words.txt": ("x " * 99 + "1_2_", "is no channel"),
 }
 
 
@@ -288,6 +292,6 @@ def test_the_ready_files_of_other_projects_open(peer: str) -> None:
         for direction in found.values():
             assert tuple(direction.tensor.shape) in ((512,), (18, 512))
             assert 0.2 < float(direction.tensor.norm()) < 15
-    lines = list(direction_table(files, None))
+    lines = list(direction_table(None, files))
     listed = [line for line in lines[1:] if re.search(r"(18|1|80) x 512 +w\+? +\d", line)]
     assert len(listed) == {"Chunkmogrify": 19, "PTI": 3 + 10}[peer]

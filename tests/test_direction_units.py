@@ -88,9 +88,9 @@ def test_files_that_say_no_unit_come_in_standard_deviations(generator: Generator
     raw = vector(generator.w_dim)
     np.save(tmp_path / "d.npy", raw.numpy())
     folder = tmp_path / "statistics"
-    found = load_directions(tmp_path / "d.npy", generator, folders=[folder])["d"]
+    found = load_directions(tmp_path / "d.npy", generator=generator, folders=[folder])["d"]
     assert found.unit == "sigma" and list(folder.iterdir())
-    unscaled = load_directions(tmp_path / "d.npy", generator, unit="raw")["d"]
+    unscaled = load_directions(tmp_path / "d.npy", generator=generator, unit="raw")["d"]
     assert unscaled.unit == "raw" and torch.equal(unscaled.tensor, raw)
     assert load_directions(tmp_path / "d.npy")["d"].unit == "raw"
     with pytest.raises(InvalidInputError, match="only the generator tells"):
@@ -115,7 +115,7 @@ def test_our_own_files_keep_everything(generator: Generator, tmp_path: Path, wit
     path = tmp_path / "own.safetensors"
     saved = everything(generator)
     save_directions(iter(saved), path)
-    found = cg.load_directions(path, generator if with_generator else None)
+    found = cg.load_directions(path, generator=generator if with_generator else None)
     assert list(found) == sorted(one.name for one in saved)
     for one in saved:
         assert torch.equal(found[one.name].tensor, one.tensor)
@@ -127,10 +127,10 @@ def test_our_own_files_keep_everything(generator: Generator, tmp_path: Path, wit
 def test_one_may_be_asked_for_where_others_do_not_fit(generator: Generator, tmp_path: Path) -> None:
     fitting, other = everything(generator)[0], Direction("other", "w", torch.ones(7))
     save_directions([other, fitting], tmp_path / "mixed.safetensors")
-    assert list(load_directions(tmp_path / "mixed.safetensors", generator, only="age")) == ["age"]
+    assert list(load_directions(tmp_path / "mixed.safetensors", generator=generator, only="age")) == ["age"]
     for only in ("", "other"):
         with pytest.raises(InvalidInputError, match="mixed.safetensors: .*'other' has 7 numbers in W"):
-            load_directions(tmp_path / "mixed.safetensors", generator, only=only)
+            load_directions(tmp_path / "mixed.safetensors", generator=generator, only=only)
     assert list(load_directions("demo", only="gaze")) == ["gaze", "gaze_x"]
     assert load_directions("demo", only="grin") == {}
 
@@ -162,7 +162,7 @@ def test_a_header_of_other_things_is_damaged(generator: Generator, tmp_path: Pat
 
 def test_the_demos_say_what_they_are() -> None:
     demo_generator = cg.load_generator("demo")
-    found = cg.load_directions("demo", demo_generator)
+    found = cg.load_directions("demo", generator=demo_generator)
     assert found["gaze"] is found["gaze_x"]
     smile = found["smile"]
     assert (smile.unit, smile.space) == ("sigma", "w") and "frown" in smile.description

@@ -64,7 +64,7 @@ def run(options: argparse.Namespace) -> None:
     generator = open_generator(options.generator, options.upsampling, options.device)
     directions = load_directions(
         options.directions,
-        generator,
+        generator=generator,
         unit=options.direction_unit,
         arrangement=options.direction_arrangement,
     )

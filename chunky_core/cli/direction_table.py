@@ -34,7 +34,7 @@ class Row(NamedTuple):
 HEAD = Row("file", "direction", "shape", "space", "norm", "unit", "layers")
 
 
-def direction_table(files: Sequence[Path], generator: Generator | None) -> Iterator[str]:
+def direction_table(generator: Generator | None, files: Sequence[Path]) -> Iterator[str]:
     """Lines of the table, with a line for each direction. Of matrices of components the first are listed.
 
     A direction that can't be told, or doesn't fit the generator, says why in its line, and so does, among several, a

@@ -67,14 +67,14 @@ def print_directions(files: list[Path], options: argparse.Namespace) -> None:
     generator: Generator | None = None
     if options.generator is not None:
         generator = open_generator(options.generator, options.upsampling)
-    for line in direction_table(files, generator):
+    for line in direction_table(generator, files):
         print(line)
 
 
 def holds_directions(path: Path) -> bool:
     """Whether a file that is no generator can be listed as directions."""
     try:
-        return path.suffix.lower() in SUFFIXES and bool(list(direction_table([path], None)))
+        return path.suffix.lower() in SUFFIXES and bool(list(direction_table(None, [path])))
     except ChunkyError:
         return False
 

@@ -224,7 +224,7 @@ def job_from_options(
     if options.edit or options.directions != "demo":  # the demo's directions fit the demo generator alone
         directions = load_directions(
             options.directions,
-            generator,
+            generator=generator,
             unit=options.direction_unit,
             arrangement=options.direction_arrangement,
             folders=[cache_folder()],

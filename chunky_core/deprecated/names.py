@@ -151,6 +151,7 @@ RENAMED: dict[str, dict[str, str]] = {
     },
     "generator.sampling": {"Progress": "callbacks:Callback"},
     "generator.weight_deltas": {"tuned": "with_weight_deltas"},
+    "inversion.document": {"parse": "inversion.plain_values:parse"},
     "losses": {"RegionLoss": "MaskedLoss"},
     "losses.masked_loss": {"RegionLoss": "MaskedLoss"},
     "losses.resize": {"seen_size": "input_size"},

@@ -20,14 +20,14 @@ from ..inversion.plain_values import check_depth
 from .stored_directions import Arrangement, NeedsGeneratorError, is_torgb
 
 MAX_TEXT = 1 << 20  # characters
-MAX_LINE = 400
+MAX_LINE = 200
 MAX_CHANNELS = 1 << 14
 LARGEST = 1e15  # amount
 WITHOUT_TORGB = "without torgb"  # as a text's comment; in JSON: "torgb": false
-_NUMBER = r"[-+]?(?:\d{1,15}\.?\d{0,15}|\.\d{1,15})(?:[eE][-+]?\d{1,3})?"
-_CHANNEL = rf"(?P<layer>\d{{1,3}})\s*[,_\s]\s*(?P<channel>\d{{1,6}})(?:\s*[,_\s]\s*(?P<amount>{_NUMBER}))?"
+_NUMBER = r"[-+]?(?:\d{1,15}(?:\.\d{0,15})?|\.\d{1,15})(?:[eE][-+]?\d{1,3})?"
+_CHANNEL = rf"(?P<layer>\d{{1,3}}) ?[,_ ] ?(?P<channel>\d{{1,6}})(?: ?[,_ ] ?(?P<amount>{_NUMBER}))?"
 _LINE = re.compile(
-    rf"\s*(?:['\"]?(?P<name>[^\W\d][\w -]{{0,79}}?)['\"]?\s*[:=\s]\s*)?[\[(]?\s*{_CHANNEL}\s*[\])]?\s*,?\s*(?:\#.*)?"
+    rf"(?:['\"]?(?P<name>[^\W\d][\w-]*(?: [^\W\d][\w-]*)*)['\"]? ?[:= ] ?)?[\[(]? ?{_CHANNEL} ?[\])]? ?,? ?(?:\#.*)?"
 )
 _PAIR = re.compile(_CHANNEL)
 _HOW = "write lines such as 'smile: 6_259' or 'smile: 6, 259, -20' (layer, channel, amount)"
@@ -102,7 +102,8 @@ def presets_of_text(text: str, stem: str, lenient: bool = False) -> list[StoredC
     _check_length(text)
     found: dict[str, list[Channel]] = {}
     for number, line in enumerate(text.splitlines(), 1):
-        match = _LINE.fullmatch(line) if len(line) <= MAX_LINE else None
+        plain = " ".join(line.split())  # or the expression would try every way to part a run of spaces
+        match = _LINE.fullmatch(plain) if len(plain) <= MAX_LINE else None
         if match is not None:
             found.setdefault(match["name"] or stem, []).append(_channel(match))
         elif not lenient and line.strip() and not line.lstrip().startswith("#"):
@@ -138,7 +139,7 @@ def _presets(found: dict[str, list[Channel]], torgb: bool) -> list[StoredChannel
 def _channels(name: str, entry: Any) -> Iterator[Channel]:
     """[6, 259], [6, 259, -20], "6_259", or a list of such."""
     if isinstance(entry, str):
-        match = _PAIR.fullmatch(entry.strip())
+        match = _PAIR.fullmatch(" ".join(entry[:MAX_LINE].split()))
         if match is not None:
             yield _channel(match)
             return

@@ -26,8 +26,8 @@ UNITS: tuple[Unit, ...] = get_args(Unit)
 
 def load_directions(
     source: str | Path,
-    generator: Generator | None = None,
     *,
+    generator: Generator | None = None,
     unit: Unit = "auto",
     arrangement: Arrangement = "auto",
     only: str = "",

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..deprecated import old_names
 from ..errors import InvalidInputError
 from ..generator.spaces import LatentCode
 from ..images import from_uint8, to_uint8
@@ -296,3 +297,6 @@ def _different(values: Any, what: str) -> tuple[str, ...]:
     if len(set(names)) != len(names):
         raise InvalidInputError(f"{what}: a name occurs twice")
     return names
+
+
+__getattr__ = old_names(__name__)

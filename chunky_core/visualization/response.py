@@ -31,6 +31,6 @@ def plot_response(
     for name, spine in axes.spines.items():
         spine.set(visible=name in ("left", "bottom"), color=INK, linewidth=PIXEL)
     axes.set_xlabel("strength before calibration", font=font, color=INK)
-    axes.set_ylabel(f"response in units of {curve.unit_name}", font=font, color=INK, parse_math=False)
+    axes.set_ylabel(f"response (1 = {curve.unit_name})", font=font, color=INK, parse_math=False)
     axes.set_title(title, font=font, color=INK, parse_math=False)
     return plot_image(canvas)
