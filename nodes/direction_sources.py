@@ -78,8 +78,8 @@ def check_choice(choice: str) -> None:
     _find(choice)
 
 
-def direction_by_name(choice: str, generator: Generator, unit: Unit = "auto") -> Direction:
-    """The direction behind an entry of the list, for a generator.
+def direction_by_name(choice: str, generator: Generator | None = None, unit: Unit = "auto") -> Direction:
+    """The direction behind an entry of the list, for a generator or, without one, in the file's own numbers.
 
     Raises InvalidInputError where there is none, and where it doesn't fit the generator, with a list of those that do.
     """
@@ -87,7 +87,8 @@ def direction_by_name(choice: str, generator: Generator, unit: Unit = "auto") ->
     try:
         known = open_directions(source, generator, unit, only=name)
     except InvalidInputError as error:
-        raise InvalidInputError(f"{error}. {fitting_text(generator)}") from error
+        advice = "" if generator is None else f". {fitting_text(generator)}"
+        raise InvalidInputError(f"{error}{advice}") from error
     if name not in known:
         names = list(open_directions(source, generator, "raw"))
         raise InvalidInputError(

@@ -63,7 +63,7 @@ def test_a_detector_looks_into_the_box_and_around_it() -> None:
         seen.append(part)
         return (Face((10, 12, 8, 10), points),)
 
-    photo = torch.arange(100 * 80).view(1, 1, 80, 100).expand(1, 3, 80, 100)
+    photo = torch.linspace(-1, 1, 100 * 80).view(1, 1, 80, 100).expand(1, 3, 80, 100)
     (face,) = detect_in_boxes(photo, [(40, 30, 20, 16)], detect)
     assert torch.equal(seen[0], photo[..., 20:56, 30:70])
     assert face.rectangle == (40, 32, 8, 10)

@@ -181,7 +181,7 @@ def test_the_command_line(file: Path, tmp_path: Path, capsys: pytest.CaptureFixt
     copy = tmp_path / "copy.safetensors"
     assert main(["convert", str(file), str(copy)]) == 0
     assert "--upsampling bilinear" in capsys.readouterr().err
-    assert main(["convert", str(file), str(copy), "--upsampling", "bilinear"]) == 0
+    assert main(["convert", str(file), str(copy), "--upsampling", "bilinear", "--overwrite"]) == 0
     assert capsys.readouterr().err == ""
     assert load_generator(copy).metadata["upsampling"] == "bilinear"
     assert main(["inspect", str(file), "--upsampling", "bilinear"]) == 0

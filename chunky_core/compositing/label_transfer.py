@@ -20,10 +20,11 @@ from .segment_drawing import draw_segment
 MATCHED = (32, 64, 128)  # resolutions of the features that find where a pixel came from,
 COMPARED = (32, 64, 128)  # and of those that tell which of the ways there explains the edit
 GRID, FINE_GRID = 64, 128  # longer sides of the grids on which they do so
+STEP_SIGMA = 0.6  # cells of GRID: of the blur of labels that were matched
 REACH = 24  # cells of GRID: the farthest that a pixel is looked for
 # Squared distances of features; each resolution's have variance 1.
 WAY_PENALTY = 0.01  # of a match, for each cell of its way
-FLOW_PENALTY, MATCH_PENALTY = 0.05, 0.2  # what a motion and a match must explain beyond stillness
+PENALTIES = (0.0, 0.05, 0.2)  # of stillness, flow and match: what these must explain beyond it
 CHOICE_WIDTH = 0.05  # of the decision between them
 COLOR_SIGMAS = (1.0, 3.0, 8.0)  # in pixels of 256, of the colors that stand for features where there are none
 
@@ -133,13 +134,16 @@ def _chosen(labels: Tensor, ways: Sequence[Tensor], plain: Tensor, edited: Tenso
     """The labels [1,K,H,W] carried along the ways [1,2,H,W], each as far as it explains the edited features."""
     grid, size = plain.shape[-2:], labels.shape[-2:]
     costs = []
-    for way, penalty in zip(ways, (0.0, FLOW_PENALTY, MATCH_PENALTY), strict=False):
+    for way, penalty in zip(ways, PENALTIES, strict=False):
         coarse = F.interpolate(way, grid, mode="nearest-exact") * (max(grid) / max(size))
         unlike = (edited - backward_warp(plain, coarse)).square().sum(dim=1, keepdim=True)
         costs.append(gaussian_blur(unlike, 1.0) + penalty)
     shares = torch.softmax(-torch.cat(costs, dim=1) / CHOICE_WIDTH, dim=1)
     shares = F.interpolate(shares, size, mode="bilinear", align_corners=False)
+    carried = [backward_warp(labels, way).clamp(0, 1) for way in ways]
+    if len(carried) == len(PENALTIES):  # the match lies on a grid, whose steps would show in outlines
+        carried[-1] = gaussian_blur(carried[-1], STEP_SIGMA * max(size) / GRID)
     result = torch.zeros_like(labels)
-    for share, way in zip(shares[0], ways, strict=True):
-        result += share * backward_warp(labels, way).clamp(0, 1)
+    for share, one in zip(shares[0], carried, strict=True):
+        result += share * one
     return result
