@@ -79,7 +79,6 @@ class ChunkyGANExtension(ComfyExtension):
         face_sources.register_folders()
         generators.register_folders()
         direction_sources.register_folders()
-        calibration.register_folders()
         losses.register_folders()
         calibration.register_folders()
         mask_sources.register_folders()
