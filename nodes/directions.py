@@ -16,6 +16,7 @@ from ..chunky_core.editing.units import Unit
 from ..chunky_core.errors import ChunkyError, InvalidInputError
 from ..chunky_core.generator.generator import Generator
 from ..chunky_core.generator.spaces import Direction
+from ..chunky_core.inversion.record import kept_layers
 from .direction_sources import FOLDER, direction_files, fitting_text, models_folder, open_directions
 from .host import HostedGenerator, loaded, plain_tensors
 from .model_files import file_in, stamp
@@ -256,7 +257,7 @@ def kept_to(generator: Generator, direction: Direction, layers: str) -> Directio
     """The direction in the layers of a text; empty = as it is. Raises InvalidInputError."""
     whose = f"the layers of {direction.name!r}"
     found = parse_layers(layers, layer_count(generator, direction.space), whose)
-    return replace(direction, layers=found or direction.layers)
+    return replace(direction, layers=kept_layers(direction, found, "layers"))
 
 
 def described(direction: Direction, known: dict[str, Direction], generator: Generator) -> str:

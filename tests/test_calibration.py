@@ -141,7 +141,7 @@ def test_what_does_not_fit_is_refused(generator: Generator) -> None:
     with pytest.raises(InvalidInputError, match="use directions made for it"):
         calibrate(generator, Direction("d", "w", torch.ones(3)), Redness(), "red", config=FEW)
     kept = replace(direction, layers=(0, 1))
-    with pytest.raises(InvalidInputError, match="none of"):
+    with pytest.raises(InvalidInputError, match="of which it moves none"):
         calibrate(generator, kept, Redness(), "red", config=replace(FEW, layers=(3,)))
 
 

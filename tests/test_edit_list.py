@@ -201,3 +201,23 @@ def test_other_edits_are_checked_and_nothing_else_is(inversion: Inversion) -> No
     with pytest.raises(InvalidInputError, match="there is no segment 'nose'"):
         inversion.with_all_edits([wrong])
     assert inversion.with_all_edits(inversion.edits[1:]).static_mask is inversion.static_mask
+
+
+def test_ranges_and_segments_that_say_nothing_are_refused(generator: Generator, inversion: Inversion) -> None:
+    """An empty range once meant every edit."""
+    for text in ("3-1: remove", "3-2: strength 9", "5-1: off", "order 3-1"):
+        with pytest.raises(InvalidInputError, match="write the lower number first"):
+            change_edits(generator, inversion, text)
+    with pytest.raises(InvalidInputError, match="line 1 names no segment"):
+        change_edits(generator, inversion, "1: segments ,")
+
+
+def test_layers_that_a_direction_lacks_are_refused(generator: Generator, inversion: Inversion) -> None:
+    coarse = replace(direction(generator, "age"), layers=(0, 1))
+    edited = inversion.with_all_edits([Edit(coarse, 1.0)])
+    with pytest.raises(InvalidInputError, match="of which it moves none; it moves 0, 1"):
+        change_edits(generator, edited, "1: layers 3")
+    with pytest.raises(InvalidInputError, match="of which it moves none"):
+        Edit(coarse, 1.0, layers=(3,))
+    with pytest.raises(InvalidInputError, match="expected True or False"):
+        Edit(coarse, 1.0, enabled="no")  # type: ignore[arg-type]

@@ -276,3 +276,13 @@ def test_features_are_recorded_only_within(generator: Generator) -> None:
     kept = dict(features)
     generator.synthesis(code + 1)
     assert all(features[key] is kept[key] for key in kept)
+
+
+def test_an_edit_that_moves_nothing_changes_next_to_nothing(generator: Generator) -> None:
+    """At the borders of soft masks, too, where little of a segment shows."""
+    masks = {"a": box_mask(8, 8, 40, 32), "b": box_mask(8, 32, 40, 56), "around": torch.ones(SIZE, SIZE)}
+    inversion = scene(generator, masks, feather=2.0)
+    edited = inversion.with_edits(Edit(direction(generator), 1e-6, ("a",)))
+    for mode in COMPOSITE_MODES:
+        change = composite(generator, edited, follow=True, mode=mode) - inversion.photo
+        assert 127.5 * change.abs().max() < 0.5, mode

@@ -194,6 +194,30 @@ def wrong(count: int, *scores: float) -> Callable[[Generator, GeneratorStatistic
         ),
         (
             lambda g, s: cg.direction_from_groups(
+                g,
+                LatentCode("w", draw_codes(g, 4, 0)[1]),
+                LatentCode("w", draw_codes(g, 4, 0)[1].flip(0)),
+                statistics=s,
+            ),
+            "don't differ along with their groups",
+        ),
+        (
+            lambda g, s: cg.direction_from_scores(
+                g, LatentCode("w", torch.ones(3, g.w_dim)), [1.0, 3.0, 2.0], statistics=s
+            ),
+            "all alike",
+        ),
+        (
+            lambda g, s: cg.direction_from_groups(
+                g,
+                LatentCode("w", torch.full((2, g.w_dim), torch.nan)),
+                LatentCode("w", draw_codes(g, 2, 0)[1]),
+                statistics=s,
+            ),
+            "NaN or infinite",
+        ),
+        (
+            lambda g, s: cg.direction_from_groups(
                 g, LatentCode("w", torch.ones(2, 7)), LatentCode("w", torch.ones(2, 7)), statistics=s
             ),
             "another generator",

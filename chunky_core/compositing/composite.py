@@ -188,22 +188,23 @@ def _renderings_with_detail(
 ) -> tuple[list[Tensor], list[Box]]:
     """Every segment's edited rendering with its photo's detail, and where it lies; without edits it is the photo.
 
-    followed: tells where the photo shows the segments, if that isn't where their masks are.
+    followed: tells how much of the photo's detail is each segment's, if masks have moved.
     """
     photo = inversion.backdrop()
     scale = max(1.0, max(photo.shape[-2:]) / 256)
     renderings, boxes = [], []
     for segment in inversion.segments:
-        shown = followed.before.get(segment.name)
-        box = mask_box(followed.extent_of(segment), margin=round(_CONTEXT * scale))
+        margin = round(_CONTEXT * scale)
+        whole = followed.share_of_detail(segment, margin)
+        box = mask_box(followed.extent_of(segment), margin=margin)
         image = photo[..., box.top : box.bottom, box.left : box.right]
         own = applicable_edits(inversion.segments, segment.name, inversion.edits)
         edits = [edit for edit in own if edit.has_effect]
         if edits:
             plain, edited = (kept.draw(inversion, segment, some, box) for some in ([], edits))
-            part = None if shown is None else shown[..., box.top : box.bottom, box.left : box.right]
-            adding = partial(with_detail, image, plain, edited, move=move, scale=scale, part=part)
-            image = kept.detailed(segment, (photo, plain, edited, move, shown), adding)
+            share = None if whole is None else whole[..., box.top : box.bottom, box.left : box.right]
+            adding = partial(with_detail, image, plain, edited, move=move, scale=scale, share=share)
+            image = kept.detailed(segment, (photo, plain, edited, move, whole), adding)
         renderings.append(image)
         boxes.append(box)
     return renderings, boxes

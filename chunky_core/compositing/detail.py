@@ -28,7 +28,6 @@ ROUND_TRIP_SIGMA = 3.0  # how far a motion there and back may end from its start
 # In units of images in [-1,1].
 MOTION_GAIN = 0.01  # how much better the motion must explain the edit before detail moves
 MOTION_GAIN_WIDTH = 0.005  # the width of that decision
-_HARDLY_SHOWN = 0.1  # the weight of a part in the photo below which its detail fades
 MISMATCH_SCALE = 0.2  # a mismatch of structure from which on detail as fine as the generator's pixels fades
 
 
@@ -53,13 +52,13 @@ def with_detail(
     *,
     move: bool = True,
     scale: float = 1.0,
-    part: Tensor | None = None,
+    share: Tensor | None = None,
 ) -> Tensor:
     """The edited rendering with the photo's detail, [1,3,h,w].
 
     photo, reconstruction, edited: [1,3,h,w] in [-1,1], one part of a photo, how the generator draws it and how it
-    draws it edited. scale: the photo's longer side in pixels / 256. part: [1,1,h,w] in [0,1], what of the photo the
-    detail is taken from, None = everything; beside it the photo shows something else than the reconstruction.
+    draws it edited. scale: the photo's longer side in pixels / 256. share: [1,1,h,w] in [0,1], how much of the detail
+    counts at each pixel, None = all; it is 0 where the photo shows something else than the reconstruction.
 
     The residual r = photo - reconstruction is what the generator can't draw: freckles, strands, grain. It is added to
     the edited rendering where it belongs. With move, it goes where the edit takes the face, by the flow from the
@@ -70,11 +69,11 @@ def with_detail(
     agree, for NaN and infinite values, and for a scale that isn't above 0.
     """
     _check_images(photo, reconstruction, edited, scale)
-    if part is None and torch.equal(edited, reconstruction):
+    if share is None and torch.equal(edited, reconstruction):
         return photo.clone()
     residual = photo - reconstruction
-    if part is not None:
-        residual = residual * (part.to(residual) / _HARDLY_SHOWN).clamp(max=1)
+    if share is not None:
+        residual = residual * share.to(residual)
     if not move:
         similarity = _similarity(_mismatch(edited, reconstruction, scale))
         return edited + gaussian_blur(similarity, scale) * residual

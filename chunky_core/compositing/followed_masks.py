@@ -19,6 +19,8 @@ from ..segments.masks import SMALLEST_WEIGHT
 from .label_transfer import transferred_labels
 
 SUFFIX = "_uncovered"
+_HARDLY_SHOWN = 0.1  # the weight of a part in the photo below which its detail fades, where the part is new
+_GAINED = (0.05, 0.3)  # what a part gains at a pixel from nothing to a place that is all new to it
 FAINTEST = 0.1  # a share of what is uncovered below which it goes to the others
 
 
@@ -39,6 +41,19 @@ class FollowedMasks:
         if segment.name in self.uncovered or segment.name not in self.before:
             return segment.mask
         return torch.maximum(segment.mask, self.before[segment.name])
+
+    def share_of_detail(self, segment: SegmentCode, reach: int) -> Tensor | None:
+        """[1,1,H,W] in [0,1]: how much of the photo's residual is the segment's own detail, None = all of it.
+
+        Within `reach` pixels of where the edits take it, that is where the photo shows it; elsewhere all is.
+        """
+        shown = self.before.get(segment.name)
+        if shown is None:
+            return None
+        least, most = _GAINED
+        gained = ((segment.mask - shown - least) / (most - least)).clamp(0, 1)
+        near = torch.nn.functional.max_pool2d(gained, 2 * reach + 1, 1, reach)
+        return 1 - near * (1 - (shown / _HARDLY_SHOWN).clamp(max=1))
 
 
 class MaskFollower(Protocol):

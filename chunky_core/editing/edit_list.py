@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from ..errors import InvalidInputError
 from ..generator.generator import Generator
-from ..inversion.record import Edit, Inversion
+from ..inversion.record import Edit, Inversion, kept_layers
 from ..segments.label_names import split_names
 from ..segments.names import resolve_names
 from .direction_checks import layer_count
@@ -108,7 +108,12 @@ def _numbers(line: int, text: str) -> tuple[int, ...]:
             raise InvalidInputError(
                 f"line {line} names the edits {text.strip()[:40]!r}; write them as in 1, 3-5"
             )
-        numbers.update(dict.fromkeys(range(int(match[1]), int(match[2] or match[1]) + 1)))
+        first, last = int(match[1]), int(match[2] or match[1])
+        if last < first:
+            raise InvalidInputError(
+                f"line {line} names the edits {part.strip()}; write the lower number first"
+            )
+        numbers.update(dict.fromkeys(range(first, last + 1)))
     return tuple(numbers)
 
 
@@ -148,9 +153,13 @@ def _changed(generator: Generator, inversion: Inversion, edit: Edit, change: Edi
         )
     if change.action == "layers":
         count = layer_count(generator, edit.direction.space)
-        return replace(edit, layers=parse_layers(change.value, count, f"{where}: the layers"))
+        layers = parse_layers(change.value, count, f"{where}: the layers")
+        kept_layers(edit.direction, layers, where)
+        return replace(edit, layers=layers)
     if change.action == "segments":
         names = tuple(split_names(change.value))
+        if not names:
+            raise InvalidInputError(f"{where} names no segment; write names, or all")
         resolve_names(names, inversion.names, where=where)
         return replace(edit, segments=names)
     return replace(edit, enabled=change.action == "on")

@@ -18,7 +18,7 @@ from ..errors import InvalidInputError
 from ..generator.generator import Generator
 from ..generator.spaces import Direction, LatentCode, synthesis_input
 from ..generator.statistics import draw_codes
-from ..inversion.record import Edit, Inversion, check_same_generator
+from ..inversion.record import Edit, Inversion, check_same_generator, kept_layers
 
 UNITS = ("deviation", "score")
 STRENGTHS = (-3.0, -2.0, -1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0, 3.0)
@@ -155,11 +155,4 @@ def _at_once(generator: Generator) -> int:
 
 def _kept_to(direction: Direction, layers: tuple[int, ...]) -> Direction:
     """The direction in these layers alone. Raises InvalidInputError where it moves none of them."""
-    if not layers:
-        return direction
-    kept = tuple(sorted(set(layers) & set(direction.layers or layers)))
-    if not kept:
-        raise InvalidInputError(
-            f"the direction {direction.name!r:.80} moves the layers {direction.layers}, none of {layers}"
-        )
-    return replace(direction, layers=kept)
+    return replace(direction, layers=kept_layers(direction, layers, "layers"))

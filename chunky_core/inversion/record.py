@@ -52,9 +52,11 @@ class Edit:
             raise InvalidInputError(f"the strength of an edit is {self.strength!r:.40}; expected a number")
         names = (self.segments,) if isinstance(self.segments, str) else tuple(self.segments)
         object.__setattr__(self, "segments", names)
-        object.__setattr__(
-            self, "layers", checked_layers(self.layers, f"the edit with {self.direction.name!r}")
-        )
+        whose = f"the edit with {self.direction.name[:80]!r}"
+        object.__setattr__(self, "layers", checked_layers(self.layers, whose))
+        kept_layers(self.direction, self.layers, whose)
+        if not isinstance(self.enabled, bool):
+            raise InvalidInputError(f"enabled of {whose} is {self.enabled!r:.40}; expected True or False")
 
     @property
     def has_effect(self) -> bool:
@@ -68,6 +70,23 @@ class Edit:
         """As `parse_edit` reads it, which takes it for enabled."""
         layers = f"[{','.join(map(str, self.layers))}]" if self.layers else ""
         return f"{'+'.join(self.segments)}:{self.direction.name}{layers}={self.strength:g}"
+
+
+def kept_layers(direction: Direction, layers: tuple[int, ...], whose: str) -> tuple[int, ...]:
+    """Those of a direction's layers that are among `layers`, () = all that it has.
+
+    whose: who keeps it to them, for the error. Raises InvalidInputError where none is.
+    """
+    if not layers or not direction.layers:
+        return layers or direction.layers
+    kept = tuple(layer for layer in direction.layers if layer in layers)
+    if not kept:
+        has, wanted = (", ".join(map(str, some)) for some in (direction.layers, layers))
+        raise InvalidInputError(
+            f"{whose} keeps {direction.name[:80]!r} to the layers {wanted:.60}, of which it moves none; it moves "
+            f"{has:.60}"
+        )
+    return kept
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,6 +17,8 @@ from ..units import in_sigma
 from .regression import logistic, ridge
 from .whitening import pattern, whitened
 
+_NOTHING = 1e-6  # standard deviations; what is smaller is rounding
+
 
 def direction_from_groups(
     generator: Generator,
@@ -93,20 +95,32 @@ def _fitted(
 ) -> Direction:
     check_layers(generator, codes.space, layers, f"the direction {name[:80]!r}")
     values = scores.double().unique()
+    spread = scores.double().std()
+    if not bool(spread.isfinite()):
+        raise InvalidInputError(
+            "the scores are too far apart to be counted with; divide them all by their largest one"
+        )
     if len(values) < 2:
         raise InvalidInputError(
             f"all {len(scores)} pictures have one score or label; give some with and some without what is looked for"
         )
     known = statistics or measure_statistics(generator)
     inputs = whitened(codes, known)
+    if not bool(inputs.isfinite().all()):
+        raise InvalidInputError("a code holds NaN or infinite values; leave it out")
+    if float((inputs - inputs.mean(dim=0)).norm()) < _NOTHING * len(inputs) ** 0.5:
+        raise InvalidInputError(f"the {len(scores)} codes are all alike; nothing can be told from them")
     if len(values) == 2:
         normal = logistic(inputs, (scores == values[1]).double())
         how = f"{int((scores == values[1]).sum())} against {int((scores == values[0]).sum())} pictures"
     else:
-        normal = ridge(inputs, scores.double())
+        normal = ridge(inputs, (scores.double() - scores.double().mean()) / spread)
         how = f"scores of {len(scores)} pictures"
-    if not bool(normal.isfinite().all()) or not bool(normal.any()):
-        raise InvalidInputError(f"the {len(scores)} codes are all alike; nothing can be told from them")
+    if not bool(normal.isfinite().all()) or float(normal.norm()) < _NOTHING:
+        raise InvalidInputError(
+            f"the {len(scores)} codes don't differ along with their {'groups' if len(values) == 2 else 'scores'}; "
+            "nothing can be told from them"
+        )
     found = Direction(
         name,
         codes.space,
