@@ -116,7 +116,7 @@ class FindDirections(io.ComfyNode):
             )
         with loaded(generator) as network:
             known = statistics(network, statistics_folders())
-            found = wanted.found(method, network, known, step_reporter(0, 2))
+            found = wanted.found(method, network, known, step_reporter(0, 2, previews=False))
             direction = replace(found[chosen], name=name.strip() or found[chosen].name)
             show_on_node(described(direction))
             if not output_is_used(SHEET):
@@ -136,7 +136,7 @@ def sheet(
     generator: Generator, found: Sequence[Direction], example: Any, labels: Sequence[str], reach: float
 ) -> Tensor:
     strengths = [reach * strength / max(STRENGTHS) for strength in STRENGTHS]
-    report = step_reporter(1, 2)
+    report = step_reporter(1, 2, previews=False)
     return to_host(direction_sheet(generator, found, example, strengths, labels=labels, callback=report))
 
 

@@ -216,17 +216,19 @@ def per_photo(records: tuple, count: int, what: str) -> tuple:
     )
 
 
-def step_reporter(index: int = 0, count: int = 1) -> Callback:
+def step_reporter(index: int = 0, count: int = 1, *, previews: bool = True) -> Callback:
     """A callback(step, total, image) for the core's work on photo `index` of `count`: progress bar, live previews,
     interruption.
 
-    It raises the host's own exception within one step of the user's wish. Every photo takes as many steps.
+    It raises the host's own exception within one step of the user's wish. Every photo takes as many steps. previews: off
+    where the pictures on the way tell nothing, since the last one stays on the node.
     """
     bar = comfy.utils.ProgressBar(count)
 
     def report(step: int, total: int, image: Tensor | None) -> None:
         memory.throw_exception_if_processing_interrupted()
-        bar.update_absolute(total * index + step, total * count, None if image is None else preview(image))
+        shown = preview(image) if previews and image is not None else None
+        bar.update_absolute(total * index + step, total * count, shown)
 
     return report
 

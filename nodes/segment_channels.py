@@ -211,11 +211,18 @@ def search(
     """The best channels of all photos together, and what they do to each."""
     masked = [one for record in inversion for one in masked_codes(generator, record, names)]
     known = statistics(generator, statistics_folders())
-    channels = rank_channels(masked, count, config=config, statistics=known, callback=step_reporter())
+    channels = rank_channels(
+        masked, count, config=config, statistics=known, callback=step_reporter(previews=False)
+    )
     views = common_views(inversion, names)
     cells = [
         channel_cells(
-            generator, record, names, channels, view=view, callback=step_reporter(index, len(inversion))
+            generator,
+            record,
+            names,
+            channels,
+            view=view,
+            callback=step_reporter(index, len(inversion), previews=False),
         )
         for index, (record, view) in enumerate(zip(inversion, views, strict=True))
     ]
