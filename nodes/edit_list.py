@@ -212,6 +212,9 @@ def series_of(
     Raises InvalidInputError for what isn't a strength, an edit that isn't there, and with one_per_photo another number
     of strengths than of photos.
     """
+    for record in inversions:
+        if number > len(record.edits):
+            raise InvalidInputError(f"there is no edit {number}; the inversion has {len(record.edits)}")
     index = number - 1 if number else None
     if not one_per_photo:
         return [strength_series(record, parse_strengths(text), index) for record in inversions]

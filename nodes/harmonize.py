@@ -11,6 +11,7 @@ from ..chunky_core.inversion import Inversion
 from ..chunky_core.segments.label_names import split_names
 from .compositing import edited_picture, replace_inputs
 from .host import HostedGenerator, loaded, step_reporter, to_host
+from .notices import show_on_node
 from .types import GeneratorIO, InversionBatch, InversionIO
 
 
@@ -86,7 +87,16 @@ class HarmonizeSegments(io.ComfyNode):
                     )
                 )
             pictures = to_host(torch.cat([draw(own, one, generator.renderings).cpu() for one in done]))
+        show_on_node("\n".join(map(described, done)))
         return io.NodeOutput(tuple(done), pictures)
+
+
+def described(inversion: Inversion) -> str:
+    """How many segments were moved, or that none was."""
+    moved = sum(bool(edit.harmonizes) for edit in inversion.edits)
+    if not moved:
+        return "nothing was found that brings neighbours nearer to each other; left as it was"
+    return f"{moved} segment{'s' * (moved != 1)} moved, each by an edit of its own at the end of the list"
 
 
 def harmonize_inputs() -> list[io.Input]:

@@ -220,8 +220,8 @@ def step_reporter(index: int = 0, count: int = 1, *, previews: bool = True) -> C
     """A callback(step, total, image) for the core's work on photo `index` of `count`: progress bar, live previews,
     interruption.
 
-    It raises the host's own exception within one step of the user's wish. Every photo takes as many steps. previews: off
-    where the pictures on the way tell nothing, since the last one stays on the node.
+    It raises the host's own exception within one step of the user's wish. Every photo takes as many steps. previews:
+    off where the pictures on the way tell nothing, since the last one stays on the node.
     """
     bar = comfy.utils.ProgressBar(count)
 
