@@ -108,7 +108,7 @@ def test_one_strength_for_each_photo(scene: Scene, inversions: tuple[Any, ...]) 
     assert len(images) == 2 and len(strip) == 1
     with pytest.raises(scene.pack.errors.InvalidInputError, match="3 strengths for 2 photos"):
         scene.pack.run(STRIP, strengths="0, 1, 2", **given)
-    with pytest.raises(scene.pack.errors.InvalidInputError, match="there is no edit 4; the inversion has 2"):
+    with pytest.raises(scene.pack.errors.InvalidInputError, match="there is no edit 5; the inversion has 2"):
         scene.pack.run(STRIP, strengths="0, 1", edit=5, **given)
 
 
