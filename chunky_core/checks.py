@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from importlib.util import find_spec
+from numbers import Real
 from pathlib import Path
 from types import UnionType
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,6 +22,7 @@ __getattr__ = old_names(__name__)
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 # Photos of high dynamic range may be up to 16 times as bright as white; what is brighter was never divided by 255.
 _BRIGHTEST = 2 * 16.0
+MOST_SEED = (1 << 64) - 1
 
 
 def check_type(value: object, what: str, kind: type | UnionType, hint: str = "") -> None:
@@ -37,6 +40,38 @@ def check_each(values: object, what: str, kind: type, hint: str = "") -> None:
         raise InvalidInputError(f"{message}; {hint}" if hint else message)
     for value in values:
         check_type(value, f"one of {what}", kind, hint)
+
+
+def checked_list(values: Any, what: str, kind: type, hint: str = "") -> tuple[Any, ...]:
+    """`values`, gone through once. Raises InvalidInputError as `check_each` does."""
+    found = tuple(values) if isinstance(values, Iterator) else values
+    check_each(found, what, kind, hint)
+    return tuple(found)
+
+
+def checked_names(names: Any, what: str) -> tuple[str, ...]:
+    """One name, or several, as a tuple. Raises InvalidInputError for anything else than texts."""
+    return (names,) if isinstance(names, str) else checked_list(names, what, str)
+
+
+def check_whole(value: object, what: str, least: int | None = None, most: int | None = None) -> None:
+    """Raise InvalidInputError unless `value` is a whole number, from `least` to `most` where these are given."""
+    fits = isinstance(value, int) and not isinstance(value, bool)
+    if not fits or (least is not None and value < least) or (most is not None and value > most):  # type: ignore[operator]
+        low = "" if least is None else f" of at least {least}"
+        high = "" if most is None else f", at most {most}"
+        raise InvalidInputError(f"{what} is {value!r:.60}; expected a whole number{low}{high}")
+
+
+def is_number(value: object) -> bool:
+    """Whether `value` is a real number, NumPy's included, and no switch."""
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def check_callback(callback: object) -> None:
+    """Raise InvalidInputError for what can't be called; None is no callback."""
+    if callback is not None and not callable(callback):
+        raise InvalidInputError(f"callback is of type {type(callback).__name__}; expected a function or None")
 
 
 def check_tensor(value: object, what: str, expected: str) -> None:

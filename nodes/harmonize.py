@@ -6,7 +6,7 @@ import torch
 from comfy_api.latest import io
 
 from ..chunky_core.compositing import KEEP_DETAIL, REPLACE, KeepDetail, Replace
-from ..chunky_core.compositing.harmonize import HOLD, STEPS, WIDTH, harmonize
+from ..chunky_core.compositing.harmonize import HOLD, LEAST_STEPS, STEPS, WIDTH, harmonize
 from ..chunky_core.inversion import Inversion
 from ..chunky_core.segments.label_names import split_names
 from .compositing import edited_picture, replace_inputs
@@ -105,7 +105,7 @@ def harmonize_inputs() -> list[io.Input]:
         io.Int.Input(
             "steps",
             default=STEPS,
-            min=1,
+            min=LEAST_STEPS,
             max=500,
             tooltip="Steps of the optimiser; each costs about as much as one of a projection. 20 will do.",
         ),

@@ -235,9 +235,16 @@ def test_a_run_that_diverges_keeps_the_best(
     generator: Generator, edited: Inversion, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(import_module("chunky_core.compositing.harmonize"), "_RATE", 1e20)
-    found = cg.harmonize(generator, edited, num_steps=2, width=WIDTH)
+    found = cg.harmonize(generator, edited, num_steps=3, width=WIDTH)
     assert found.stopped is not None and "as it diverged to a loss of" in found.stopped
     assert all(edit.direction.tensor.isfinite().all() for edit in found.edits)
+
+
+def test_the_fewest_steps_add_something(generator: Generator, edited: Inversion):
+    with pytest.raises(InvalidInputError, match="whole number from 3; fewer find nothing"):
+        harmonize(generator, edited, num_steps=2)
+    found = harmonize(generator, edited, num_steps=3)
+    assert len(found.edits) > len(edited.edits)
 
 
 def test_the_mean_is_weighted_by_shares(edited: Inversion):

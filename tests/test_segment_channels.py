@@ -258,7 +258,7 @@ def test_a_stylegan3_is_ranked_too() -> None:
     [
         ({"sigma": 0.0}, "sigma is 0.0; expected a number above 0"),
         ({"floor": float("nan")}, "floor is nan"),
-        ({"probes": 0}, "probes is 0; expected at least 1"),
+        ({"probes": 0}, "probes is 0; expected a whole number of at least 1"),
         ({"candidates": 0}, "candidates is 0"),
     ],
 )

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from ..editing import load_directions, save_directions
+from ..editing.own_directions import SUFFIX
 from ..editing.scorers import DEMO, load_scorer
 from ..errors import InvalidInputError
 from ..evaluation.calibration import UNITS, CalibrationConfig, calibrate
@@ -60,6 +61,12 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Raises a ChunkyError for what can't be read, written, or doesn't fit together."""
+    if options.out.suffix.lower() != SUFFIX:
+        raise InvalidInputError(f"--out is {options.out.name}; expected a name that ends in {SUFFIX}")
+    for path in (options.out, options.plot):
+        if path is not None and not path.parent.is_dir():
+            raise InvalidInputError(f"the folder {path.parent} does not exist; make it first")
+    config = CalibrationConfig(samples=options.samples, seed=options.seed, unit=options.unit)
     scorer = load_scorer(options.scorer, options.device)
     generator = open_generator(options.generator, options.upsampling, options.device)
     directions = load_directions(
@@ -72,7 +79,6 @@ def run(options: argparse.Namespace) -> None:
         raise InvalidInputError(
             f"{options.directions} has no direction {options.direction!r:.80}; there are {', '.join(directions)}"
         )
-    config = CalibrationConfig(samples=options.samples, seed=options.seed, unit=options.unit)
     attribute = options.attribute or options.direction
     with progress_bar("pictures") as show:
         found = calibrate(

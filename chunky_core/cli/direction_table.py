@@ -38,7 +38,8 @@ def direction_table(generator: Generator | None, files: Sequence[Path]) -> Itera
     """Lines of the table, with a line for each direction. Of matrices of components the first are listed.
 
     A direction that can't be told, or doesn't fit the generator, says why in its line, and so does, among several, a
-    file without any, unless it is a text. Raises InvalidInputError for a single file that has none.
+    file without any, unless it is a text. Raises InvalidInputError for a single file that has none, and for several
+    texts where none has any. Characters that don't print are escaped.
     """
     rows = [HEAD]
     for path in files:
@@ -51,10 +52,17 @@ def direction_table(generator: Generator | None, files: Sequence[Path]) -> Itera
                 rows.append(Row(path.name, str(error).partition(f"{path}: ")[2], *[""] * 5))
             continue
         rows += [row for entry in entries for row in _rows(path, entry, generator)]
+    if len(rows) == 1:
+        raise InvalidInputError(f"none of the {len(files)} files holds directions; give a file that does")
+    rows = [Row(*map(_printable, row)) for row in rows]
     widths = [max(len(row[column]) for row in rows if row.shape) for column in range(len(HEAD))]
     for row in rows:
         cells = zip(row, widths, strict=True)
         yield "  ".join(cell.ljust(width) for cell, width in cells).rstrip()
+
+
+def _printable(text: str) -> str:
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
 
 
 def _rows(path: Path, entry: StoredDirection, generator: Generator | None) -> Iterator[Row]:

@@ -111,6 +111,9 @@ def run(options: argparse.Namespace) -> None:
     for path in (out, sheet):
         if not path.parent.is_dir():
             raise InvalidInputError(f"the folder {path.parent} does not exist; make it first")
+    for path in (options.with_it, options.without_it, options.scores, options.codes, options.shown_on):
+        if path is not None and not path.exists():
+            raise InvalidInputError(f"{path} does not exist")
     if options.seed < 0:
         raise InvalidInputError(f"--seed is {options.seed}; expected 0 or more")
     generator = open_generator(

@@ -11,6 +11,7 @@ from functools import partial
 import torch
 
 from ..callbacks import Callback
+from ..checks import check_callback, checked_names
 from ..editing.edits import applicable_edits
 from ..editing.harmonies import edits_digest, without_harmonies
 from ..errors import InvalidInputError
@@ -25,6 +26,7 @@ from .replacement import edited_segments, only_segments
 
 NAME = "harmony"  # of the directions
 WIDTH, HOLD, STEPS = 6.0, 5.0, 20
+LEAST_STEPS = 3  # with fewer the rate falls before the offsets get anywhere better than the start
 _RATE = 0.05  # highest step size of Adam
 _BETAS = (0.8, 0.95)
 
@@ -65,11 +67,13 @@ def harmonize(
     """
     check_same_generator(generator, inversion)
     _check(num_steps, strength, hold)
+    check_callback(callback)
+    names = None if segments is None else checked_names(segments, "the segments")
     check_extent(width, (256, 256), "width")
     watcher = Watcher(callback, preview_seconds, None, 0.0)
     plain = without_harmonies(inversion)
     with torch.inference_mode(False), torch.enable_grad():
-        moving = _moving(plain, segments)
+        moving = _moving(plain, names)
         if not moving or not strength:
             return plain
         shown = {*moving, *edited_segments(plain)}
@@ -79,12 +83,10 @@ def harmonize(
         return watcher.follow(run, _optimize(run), partial(_record_of, run, plain, strength), run.preview)
 
 
-def _moving(inversion: Inversion, segments: str | Sequence[str] | None) -> Sequence[str]:
+def _moving(inversion: Inversion, segments: Sequence[str] | None) -> Sequence[str]:
     """The names of the segments that move; none where no edit has an effect."""
     masks = inversion.masks
-    named = (
-        None if segments is None else masks.resolve((segments,) if isinstance(segments, str) else segments)
-    )
+    named = None if segments is None else masks.resolve(segments)
     edited = [
         name
         for name in masks.names
@@ -143,8 +145,11 @@ def _record_of(run: Harmonization, plain: Inversion, strength: float, **_: bool)
 
 
 def _check(num_steps: object, strength: object, hold: object) -> None:
-    if not isinstance(num_steps, int) or isinstance(num_steps, bool) or num_steps < 1:
-        raise InvalidInputError(f"num_steps is {num_steps!r:.40}; expected a whole number from 1")
+    if not isinstance(num_steps, int) or isinstance(num_steps, bool) or num_steps < LEAST_STEPS:
+        raise InvalidInputError(
+            f"num_steps is {num_steps!r:.40}; expected a whole number from {LEAST_STEPS}; "
+            "fewer find nothing better than the start"
+        )
     for name, value, most in (("strength", strength, 1.0), ("hold", hold, float("inf"))):
         if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= most:
             expected = "0 or more" if most > 1 else "0 to 1"

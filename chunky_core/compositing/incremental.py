@@ -13,6 +13,7 @@ from typing import Any
 from torch import Tensor
 
 from ..callbacks import Callback
+from ..checks import check_type, check_whole
 from ..errors import InvalidInputError
 from ..generator.generator import Generator
 from ..images import from_uint8, to_uint8
@@ -55,6 +56,8 @@ def append_step(generator: Generator, earlier: EarlierStep, inversion: Inversion
 
     Raises InvalidInputError for an inversion of another picture, WrongGeneratorError for one of another generator.
     """
+    check_type(earlier, "the earlier step", EarlierStep, "next_photo gives one")
+    check_type(inversion, "the inversion", Inversion, "it comes last")
     photo, _ = next_photo(generator, earlier.inversion, **earlier.options)
     if not inversion.is_of(photo.to(inversion.static_mask.device)):
         raise InvalidInputError(
@@ -86,13 +89,14 @@ def replay(
 
     Raises InvalidInputError for a step that isn't there, another photo, and what `next_photo` and `project` raise.
     """
+    check_type(inversion, "the inversion", Inversion, "it comes after the generator")
+    check_type(changed, "the changed step", Inversion)
     steps = inversion.steps
     if not isinstance(number, int) or isinstance(number, bool) or not 1 <= number <= len(steps):
         raise InvalidInputError(
             f"there is no step {number!r:.20}; the chain has {len(steps)}, counted from 1"
         )
-    if refit_steps < 0:
-        raise InvalidInputError(f"refit_steps is {refit_steps}; expected 0 or more")
+    check_whole(refit_steps, "refit_steps", 0)
     old = steps[number - 1]
     if changed.photo_digest != old.photo_digest:
         raise InvalidInputError(

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from ..callbacks import Callback
-from ..checks import check_shape
+from ..checks import MOST_SEED, check_shape, check_type, check_whole, checked_names, is_number
 from ..errors import InvalidInputError
 from ..generator.generator import Generator
 from ..generator.spaces import Direction, LatentCode
@@ -50,11 +50,13 @@ class ChannelSearchConfig:
     def __post_init__(self) -> None:
         for name, low, high in (("sigma", 0, STRONGEST), ("floor", 0, 255)):
             value = getattr(self, name)
-            if not low < value <= high:  # NaN fails, too
-                raise InvalidInputError(f"{name} is {value}; expected a number above {low}, up to {high}")
+            if not is_number(value) or not low < value <= high:  # NaN fails, too
+                raise InvalidInputError(
+                    f"{name} is {value!r:.60}; expected a number above {low}, up to {high}"
+                )
         for name in ("probes", "candidates"):
-            if getattr(self, name) < 1:
-                raise InvalidInputError(f"{name} is {getattr(self, name)}; expected at least 1")
+            check_whole(getattr(self, name), name, 1)
+        check_whole(self.seed, "seed", 0, MOST_SEED)
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,8 @@ def masked_codes(
     """The codes of some segments of an inversion with their edits, each with the mask of all these segments."""
     check_same_generator(generator, inversion)
     masks = inversion.masks
-    chosen = [inversion.segments[name] for name in masks.resolve(segments)]
+    wanted = checked_names(segments, "the segments")
+    chosen = [inversion.segments[name] for name in masks.resolve(wanted)]
     if not chosen:
         raise InvalidInputError(f"no segment was named; expected one of {', '.join(masks.names)}")
     area = torch.stack([one.mask for one in chosen]).sum(dim=0).clamp(max=1)
@@ -140,6 +143,7 @@ def rank_channels(
 
     masked: of one generator, whose weights may be tuned; statistics: as there, of the first one's generator.
     """
+    check_whole(count, "count")
     config = config or ChannelSearchConfig()
     if not masked:
         raise InvalidInputError("no code was given; expected at least one")
@@ -172,6 +176,8 @@ def channel_direction(generator: Generator, found: SegmentChannel, segments: str
 
     segments: what it was found for, which its description says.
     """
+    check_type(generator, "the generator", Generator, "it comes first; load_generator reads one")
+    check_type(found, "what was found", SegmentChannel, "segment_channels finds some")
     tensor = torch.zeros(sum(width for _, width in generator.style_layout))
     tensor[found.index] = found.std
     what = f" of the change of {segments}" if segments else ""

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ..checks import check_each, check_type
 from ..errors import InvalidInputError
 from ..generator.generator import Generator
-from ..generator.spaces import Direction
+from ..generator.spaces import Direction, checked_layers
 
 
 def check_direction(generator: Generator, direction: Direction) -> None:
     """Raise InvalidInputError for a direction of other generators."""
+    check_type(direction, "the direction", Direction, "load_directions reads some by their names")
     expected = code_size(generator, direction.space)
     if tuple(direction.tensor.shape) != expected:
         raise misfit(generator, direction.name, tuple(direction.tensor.shape), direction.space)
@@ -19,6 +21,9 @@ def check_direction(generator: Generator, direction: Direction) -> None:
 
 def check_layers(generator: Generator, space: str, layers: Sequence[int], whose: str) -> None:
     """Raise InvalidInputError for layers that a generator's codes of `space` don't have."""
+    check_type(generator, "the generator", Generator, "it comes first; load_generator reads one")
+    check_each(layers, f"the layers of {whose}", int, "parse_layers reads texts such as '4-7'")
+    checked_layers(layers, whose)
     count = layer_count(generator, space)
     if layers and max(layers) >= count:
         raise InvalidInputError(

@@ -140,7 +140,10 @@ def _opened(source: str | Path) -> tuple[Path, list[StoredDirection]]:
     if path.suffix.lower() not in SUFFIXES:
         raise InvalidInputError(f"{path} is no direction file; expected one of {', '.join(SUFFIXES)}")
     try:
-        return path, read_directions(path)
+        found = read_directions(path)
+        if not all(entry.name for entry in found):
+            raise InvalidInputError("one of its directions has no name; give it one")
+        return path, found
     except ChunkyError as error:
         reason = str(error).removeprefix(f"{path.name}: ")
         raise InvalidInputError(f"no directions from {path}: {reason}") from error

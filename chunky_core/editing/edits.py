@@ -9,6 +9,7 @@ from unicodedata import normalize
 import torch
 from torch import Tensor
 
+from ..checks import check_type, checked_names, is_number
 from ..errors import InvalidInputError
 from ..generator.generator import Generator
 from ..generator.spaces import SPACES, Direction, LatentCode, convert
@@ -60,11 +61,13 @@ def edit(
     The edit can be changed, moved and removed later (`Inversion.without_edit`). Raises InvalidInputError for what is
     unknown or out of range. Whether the direction fits the generator is checked where both meet (`check_direction`).
     """
+    check_type(inversion, "the inversion", Inversion, "it comes first; load_inversion reads one")
+    check_type(direction, "the direction", Direction | str)
     if isinstance(direction, str):
         known = directions_of(inversion.fingerprint) if directions is None else directions
         direction = _named(direction, known, "")
     checked_strength(strength)
-    names = (segments,) if isinstance(segments, str) else tuple(segments)
+    names = checked_names(segments, "the segments of the edit")
     if not names:
         raise InvalidInputError('the edit names no segment; expected names, or "all"')
     return inversion.with_edits(Edit(direction, strength, names))
@@ -83,6 +86,8 @@ def parse_edit(text: str, directions: Mapping[str, Direction], *, drawn_by: Gene
     Raises InvalidInputError that shows the form or lists the known directions. Segment names are checked
     where the edit meets an inversion, numbers of layers, without a generator, where it is drawn.
     """
+    check_type(text, "the edit", str, "write one such as mouth:smile=2")
+    check_type(directions, "the directions", Mapping, "load_directions reads some by their names")
     target, colon, assignment = text.rpartition(":")
     name, equals, number = (part.strip() for part in assignment.rpartition("="))
     segments = tuple(part.strip() for part in target.split("+")) if colon else ("all",)
@@ -99,6 +104,7 @@ def parse_edit(text: str, directions: Mapping[str, Direction], *, drawn_by: Gene
 
 def parse_strength(text: str, where: str) -> float:
     """A strength as people write it. where: "of ...", for errors. Raises InvalidInputError for any other text."""
+    check_type(text, f"the strength {where}", str)
     try:
         strength = float(text)
     except ValueError:
@@ -112,9 +118,9 @@ def parse_strength(text: str, where: str) -> float:
 
 def checked_strength(strength: float) -> float:
     """`strength`. Raises InvalidInputError for one beyond -100 to 100."""
-    if not abs(strength) <= STRONGEST:  # NaN fails, too
+    if not is_number(strength) or not abs(strength) <= STRONGEST:  # NaN fails, too
         raise InvalidInputError(
-            f"the strength is {strength}; expected a number from -{STRONGEST} to {STRONGEST}"
+            f"the strength is {strength!r:.60}; expected a number from -{STRONGEST} to {STRONGEST}"
         )
     return strength
 

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..checks import as_path, checked_list
 from ..errors import InvalidInputError
 from ..generator.spaces import Direction
 from ..inversion.direction_entries import direction_entry, direction_of_entry
@@ -23,23 +24,26 @@ OWN_PREFIX = "directions/"
 SUFFIX = ".safetensors"
 
 
-def save_directions(directions: Iterable[Direction], path: str | Path) -> None:
+def save_directions(
+    directions: Direction | Mapping[str, Direction] | Iterable[Direction], path: str | Path
+) -> None:
     """Write directions with all that they carry to a .safetensors file, which `load_directions` opens.
 
-    Raises InvalidInputError where there are none, two have one name, numbers aren't finite or the file's name ends
-    otherwise; SaveError where it can't be written.
+    directions: one, several, or such a mapping as `load_directions` gives, of which each is written once.
+
+    Raises InvalidInputError where there are none, two have one name, or none, `load_directions` would refuse one, or
+    the file's name ends otherwise; SaveError where it can't be written.
     """
-    found = list(directions)
+    path, found = as_path(path), _listed(directions)
+    for direction in found:
+        _check_loadable(direction)
     names = [direction.name for direction in found]
     if not found or len(set(names)) < len(names) or not all(names):
         raise InvalidInputError(
             f"the directions are named {names!r:.80}; expected at least one, each by another name"
         )
-    if Path(path).suffix.lower() != SUFFIX:
+    if path.suffix.lower() != SUFFIX:
         raise InvalidInputError(f"{path} doesn't end in {SUFFIX}; directions are saved as that")
-    for direction in found:
-        if not torch.isfinite(direction.tensor).all():
-            raise InvalidInputError(f"direction {direction.name[:80]!r} holds numbers that aren't finite")
     fingerprints = {direction.fingerprint for direction in found}
     header = {
         "format": FORMAT,
@@ -52,6 +56,27 @@ def save_directions(directions: Iterable[Direction], path: str | Path) -> None:
         for one in found
     }
     save_tensors(tensors, path, header)
+
+
+def _listed(directions: Direction | Mapping[str, Direction] | Iterable[Direction]) -> list[Direction]:
+    if isinstance(directions, Direction):
+        return [directions]
+    if isinstance(directions, Mapping):  # where one direction may have two names
+        directions = {id(one): one for one in directions.values()}.values()
+    return list(checked_list(directions, "the directions", Direction))
+
+
+def _check_loadable(direction: Direction) -> None:
+    """Raise InvalidInputError for what reading would refuse."""
+    whose, tensor = f"direction {direction.name!r:.80}", direction.tensor
+    if tensor.is_complex() or tensor.dtype == torch.bool:
+        raise InvalidInputError(f"{whose} holds {tensor.dtype}; expected real numbers")
+    if not torch.isfinite(tensor.float()).all():
+        raise InvalidInputError(f"{whose} holds numbers that aren't finite")
+    try:
+        direction_of_entry(parse(json.dumps(direction_entry(direction))), tensor)
+    except (TypeError, ValueError) as error:
+        raise InvalidInputError(f"{whose} can't be written: {error!s:.200}") from error
 
 
 def own_directions(

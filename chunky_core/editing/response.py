@@ -6,18 +6,21 @@ makes edits of different methods equal.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
+from ..checks import checked_list
 from ..errors import InvalidInputError
 from ..generator.spaces import Calibration, Direction
+from .edits import checked_strength
 
 TOLERANCE = 0.1  # of the largest mean response, by which the mean may lie beside the line
 FLAT = 0.1  # deviations of the score over the whole span, below which there is nothing to calibrate by
 SIGNIFICANT = 2.0  # standard errors
+LEAST_R2 = 0.1  # below which the line explains next to nothing of the response
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,7 +106,25 @@ def fit_response(curve: ResponseCurve) -> LinearFit:
             f"response stays within {most:.2g} of a unit (slope {fit.slope:.2g} ± {fit.error:.2g}); choose "
             "an attribute that it changes, stronger strengths, or more samples"
         )
+    if fit.r2 < LEAST_R2:
+        raise InvalidInputError(
+            f"the response of {curve.attribute!r:.80} is flat: a line explains {max(0.0, fit.r2):.0%} of it (R2 "
+            f"{fit.r2:.2g}, expected at least {LEAST_R2:g}); choose an attribute that the direction changes"
+        )
     return fit
+
+
+def checked_strengths(strengths: Iterable[float]) -> tuple[float, ...]:
+    """Strengths that a response can be measured at: ascending, on both sides of 0, and 0 itself, up to 100.
+
+    Raises InvalidInputError for others.
+    """
+    found = tuple(float(checked_strength(one)) for one in checked_list(strengths, "the strengths", object))
+    if list(found) != sorted(set(found)) or 0.0 not in found or not found[0] < 0 < found[-1]:
+        raise InvalidInputError(
+            f"the strengths are {list(found)!s:.80}; expected three or more, ascending, on both sides of 0, and 0"
+        )
+    return found
 
 
 def calibrated(direction: Direction, curve: ResponseCurve, fit: LinearFit) -> Direction:

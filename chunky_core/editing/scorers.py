@@ -111,6 +111,8 @@ def checked_scorer_file(source: str | Path) -> Path:
 
 def attribute_index(scorer: AttributeScorer, attribute: str) -> int:
     """Which of the scorer's attributes has this name. Raises InvalidInputError with all of them."""
+    if not callable(scorer) or not hasattr(scorer, "names"):
+        raise InvalidInputError(f"the scorer is of type {type(scorer).__name__}; load_scorer reads one")
     if attribute not in scorer.names:
         shown = ", ".join(scorer.names[:60]) + (", ..." if len(scorer.names) > 60 else "")
         raise InvalidInputError(f"the scorer knows no attribute {attribute!r:.80}; there are {shown}")

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
+from ..checks import check_each, check_type, check_whole
 from ..errors import InvalidInputError
 from ..inversion.record import Inversion
 from .edits import checked_strength, parse_strength
@@ -21,6 +22,9 @@ def parse_strengths(text: str, count: int | None = None) -> tuple[float, ...]:
     count: how many a range without its own is divided into, None = it needs one. Both ends of a range count.
     Raises InvalidInputError for what can't be read, no strength at all, more than 256, and one beyond -100 to 100.
     """
+    check_type(text, "the strengths", str, _HOW)
+    if count is not None:
+        check_whole(count, "count")
     parts = [part.strip() for part in re.split(r"[,;\n]", text) if part.strip()]
     strengths = [strength for part in parts for strength in _strengths(part, text, count)]
     if not 1 <= len(strengths) <= MOST:
@@ -36,6 +40,10 @@ def strength_series(
     edit: its place, 0 = the first, None = the last. Where it is muted, it is enabled. Raises InvalidInputError where
     the inversion has no such edit, and for a strength beyond -100 to 100.
     """
+    check_type(inversion, "the inversion", Inversion, "it comes first; load_inversion reads one")
+    check_each(strengths, "the strengths", object)
+    if edit is not None:
+        check_whole(edit, "edit")
     if not inversion.edits:
         raise InvalidInputError("the inversion has no edit whose strength could change; add one first")
     index = len(inversion.edits) - 1 if edit is None else edit

@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 
 from ..callbacks import Callback
+from ..checks import MOST_SEED, check_callback, check_type, check_whole, checked_list
 from ..compositing.render import render
 from ..editing.direction_checks import check_direction
 from ..editing.edits import edited_code
-from ..editing.response import LinearFit, ResponseCurve, calibrated, fit_response
+from ..editing.response import LinearFit, ResponseCurve, calibrated, checked_strengths, fit_response
 from ..editing.scorers import AttributeScorer, attribute_index
 from ..errors import InvalidInputError
 from ..generator.generator import Generator
@@ -30,8 +31,9 @@ _Draw = Callable[[float], Iterator[Tensor]]  # pictures of all samples, edited b
 @dataclass(frozen=True)
 class CalibrationConfig:
     """samples: random codes whose pictures are edited, where no inversions are given; seed: of them. strengths: in the
-    direction's present unit, ascending, 0 among them. unit: what strength 1 is to change the attribute by, one standard
-    deviation of its score over the generator's pictures ("deviation"), or 1 in the scorer's own unit ("score").
+    direction's present unit, up to 100, ascending, on both sides of 0, and 0. unit: what strength 1 is to change the
+    attribute by, one standard deviation of its score over the generator's pictures ("deviation"),
+    or 1 in the scorer's own unit ("score").
     layers: which of the direction's are to move, () = all; the calibrated direction keeps to them. segments: of
     inversions, those that are edited.
     """
@@ -46,8 +48,9 @@ class CalibrationConfig:
     def __post_init__(self) -> None:
         if self.unit not in UNITS:
             raise InvalidInputError(f"unit is {self.unit!r}; expected one of {', '.join(UNITS)}")
-        if self.samples < 2:
-            raise InvalidInputError(f"samples is {self.samples}; expected at least 2")
+        check_whole(self.samples, "samples", 2)
+        check_whole(self.seed, "seed", 0, MOST_SEED)
+        object.__setattr__(self, "strengths", checked_strengths(self.strengths))
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,6 +96,9 @@ def calibrate(
     index = attribute_index(scorer, attribute)
     check_direction(generator, direction)
     direction = _kept_to(direction, config.layers)
+    inversions = checked_list(inversions, "the inversions", Inversion)
+    check_type(codes, "codes", LatentCode | None)
+    check_callback(callback)
     for inversion in inversions:
         check_same_generator(generator, inversion)
     w = LatentCode("w", draw_codes(generator, max(UNIT_SAMPLES, config.samples), config.seed)[1])

@@ -9,9 +9,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..callbacks import Callback
+from ..checks import check_callback, check_type, checked_list
 from ..compositing.render import render
 from ..editing.discovery.viewing import pictures_at_once, viewing_resolution
-from ..editing.edits import edited_code
+from ..editing.edits import checked_strength, edited_code
 from ..errors import InvalidInputError
 from ..generator.generator import Generator
 from ..generator.spaces import SPACES, Direction, LatentCode, convert, synthesis_input
@@ -39,6 +40,14 @@ def direction_sheet(
     callback(done, pictures, newest) after each row. Raises InvalidInputError where there is nothing to draw, and for a
     direction or code of another generator.
     """
+    directions = checked_list(directions, "the directions", Direction, "give a list, also of one")
+    strengths = checked_list(strengths, "the strengths", object)
+    for strength in strengths:
+        checked_strength(strength)
+    check_type(shown_on, "what they are shown on", LatentCode | Inversion)
+    if isinstance(shown_on, LatentCode) and len(shown_on.tensor) != 1:
+        raise InvalidInputError(f"{len(shown_on.tensor)} codes were given; directions are shown on one")
+    check_callback(callback)
     if not directions or not strengths:
         raise InvalidInputError(
             f"{len(directions)} directions and {len(strengths)} strengths were given; expected at least one of each"

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
+from ...checks import check_type
 from ...errors import InvalidInputError
 from ...generator.generator import Generator
 from ...generator.spaces import Direction
@@ -64,4 +65,5 @@ def checked_statistics(
 ) -> GeneratorStatistics:
     """Those given, or measured now. Raises InvalidInputError for layers that the generator doesn't have."""
     check_layers(generator, "w+", layers, "a direction in the layers asked for")
+    check_type(statistics, "statistics", GeneratorStatistics | None)
     return statistics or measure_statistics(generator)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ...callbacks import Callback
+from ...checks import MOST_SEED, check_callback, check_whole
 from ...errors import InvalidInputError
 from ...generator.generator import Generator
 from ...generator.spaces import Direction
@@ -34,6 +35,7 @@ def ganspace_directions(
     layers: numbers from 0; () = all. statistics: the generator's, whose covariance is decomposed; None = measured now.
     Raises InvalidInputError for layers that aren't there, and for more components than W has.
     """
+    check_whole(count, "count")
     known = checked_statistics(generator, layers, statistics)
     values, vectors = torch.linalg.eigh(known.w_covariance.double())
     chosen = leading(values, vectors.T, count, "W")
@@ -59,6 +61,10 @@ def feature_directions(
     whatever their number: the components are followed from batch to batch. callback(done, samples, None) after each.
     Raises InvalidInputError for layers that aren't there and for too few samples.
     """
+    for value, name in ((count, "count"), (samples, "samples"), (feature_layer or 0, "feature_layer")):
+        check_whole(value, name)
+    check_whole(seed, "seed", 0, MOST_SEED)
+    check_callback(callback)
     known = checked_statistics(generator, layers, statistics)
     named = feature_layers(generator)
     number = len(named) // 3 if feature_layer is None else feature_layer

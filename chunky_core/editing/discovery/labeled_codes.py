@@ -61,7 +61,10 @@ def direction_from_scores(
     Raises InvalidInputError for another number of scores, scores that aren't finite or all alike, and as there.
     """
     check_type(codes, "codes", LatentCode, "scored_samples gives some with their scores")
-    found = torch.as_tensor(scores, dtype=torch.float64).flatten().cpu()
+    try:
+        found = torch.as_tensor(scores, dtype=torch.float64).flatten().cpu()
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise InvalidInputError(f"the scores are {scores!r:.60}; expected a number for each code") from error
     if len(found) != len(codes.tensor):
         raise InvalidInputError(
             f"{len(found)} scores were given for {len(codes.tensor)} codes; give one for each"

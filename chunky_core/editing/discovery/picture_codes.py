@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ...callbacks import Callback
-from ...checks import check_image
+from ...checks import check_image, checked_list
 from ...errors import InvalidInputError
 from ...generator.generator import Generator
 from ...generator.spaces import SPACES, LatentCode, convert
@@ -67,7 +67,7 @@ def codes_of_inversions(generator: Generator, inversions: Iterable[Inversion]) -
 
     Raises WrongGeneratorError for one of another generator, InvalidInputError where there are none.
     """
-    records = list(inversions)
+    records = checked_list(inversions, "the inversions", Inversion)
     if not records:
         raise InvalidInputError("there are no inversions; give at least one")
     for record in records:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from ...checks import check_whole
 from ...generator.generator import Generator
 from ...generator.layers import ToRGBLayer
 from ...generator.spaces import Direction
@@ -34,6 +35,7 @@ def sefa_directions(
     length in W, and with the rows as long as they are; these are the principal components of the styles.
     Raises InvalidInputError for layers that aren't there, and for more components than A has.
     """
+    check_whole(count, "count")
     known = checked_statistics(generator, layers, statistics)
     weights = affine_weights(generator, layers).double()
     if not whiten:
