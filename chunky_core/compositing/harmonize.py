@@ -26,7 +26,9 @@ from .replacement import edited_segments, only_segments
 
 NAME = "harmony"  # of the directions
 WIDTH, HOLD, STEPS = 6.0, 5.0, 20
-LEAST_STEPS = 3  # with fewer the rate falls before the offsets get anywhere better than the start
+LEAST_STEPS = (
+    3  # the first two of Adam, at its full rate, overshoot, and nothing better than the start is found
+)
 _RATE = 0.05  # highest step size of Adam
 _BETAS = (0.8, 0.95)
 
@@ -50,10 +52,10 @@ def harmonize(
     change, as `composite` shows it, and what isn't replaced stands still as the photo. Without one it is the rendering.
 
     segments: those that move, as `SegmentMasks.resolve` takes them; None = those with edits. Others that are named come
-    to be edited, and replaced, by it. num_steps: each costs about one step of a projection. strength: of the harmonies,
-    1 = wholly, 0 = none; linear in the codes. hold: how much a segment's inside counts against its borders: more keeps
-    more of the edits' effect and more of the seams. width: how far beyond its mask a segment is to agree with its
-    neighbours, in pixels of a picture of 256.
+    to be edited, and replaced, by it. num_steps: 3 or more; each costs about one step of a projection.
+    strength: of the harmonies, 1 = wholly, 0 = none; linear in the codes. hold: how much a segment's inside counts against its
+    borders: more keeps more of the edits' effect and more of the seams. width: how far beyond its mask a segment is to
+    agree with its neighbours, in pixels of a picture of 256.
 
     Earlier harmonies are replaced. They hold for the edits that they were made for: if one of these is changed, muted
     or removed, they are left out, with a warning where the inversion is drawn, until they are made anew; muted or
@@ -148,7 +150,7 @@ def _check(num_steps: object, strength: object, hold: object) -> None:
     if not isinstance(num_steps, int) or isinstance(num_steps, bool) or num_steps < LEAST_STEPS:
         raise InvalidInputError(
             f"num_steps is {num_steps!r:.40}; expected a whole number from {LEAST_STEPS}; "
-            "fewer find nothing better than the start"
+            "the first two overshoot"
         )
     for name, value, most in (("strength", strength, 1.0), ("hold", hold, float("inf"))):
         if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= most:
