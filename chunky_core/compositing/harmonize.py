@@ -53,8 +53,8 @@ def harmonize(
 
     segments: those that move, as `SegmentMasks.resolve` takes them; None = those with edits. Others that are named come
     to be edited, and replaced, by it. num_steps: 3 or more; each costs about one step of a projection.
-    strength: of the harmonies, 1 = wholly, 0 = none; linear in the codes. hold: how much a segment's inside counts against its
-    borders: more keeps more of the edits' effect and more of the seams. width: how far beyond its mask a segment is to
+    strength: of the harmonies, 1 = wholly, 0 = none; linear in the codes. hold: how much a segment's inside counts
+    against its borders: more keeps more of the edits' effect and more of the seams. width: how far beyond its mask a segment is to
     agree with its neighbours, in pixels of a picture of 256.
 
     Earlier harmonies are replaced. They hold for the edits that they were made for: if one of these is changed, muted
