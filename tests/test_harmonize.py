@@ -240,6 +240,12 @@ def test_a_run_that_diverges_keeps_the_best(
     assert all(edit.direction.tensor.isfinite().all() for edit in found.edits)
 
 
+def test_nothing_is_added_with_a_warning(generator: Generator, edited: Inversion):
+    with pytest.warns(UserWarning, match="nothing better than the start in 3 steps; nothing was added"):
+        found = harmonize(generator, edited, num_steps=3)
+    assert found.edits == edited.edits
+
+
 def test_the_mean_is_weighted_by_shares(edited: Inversion):
     photo = edited.backdrop()
     scene = agreement.Agreement(photo, edited.masks, 3)

@@ -4,6 +4,7 @@ al. 2022, section 6, names it as future work).
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -54,8 +55,8 @@ def harmonize(
     segments: those that move, as `SegmentMasks.resolve` takes them; None = those with edits. Others that are named come
     to be edited, and replaced, by it. num_steps: 3 or more; each costs about one step of a projection.
     strength: of the harmonies, 1 = wholly, 0 = none; linear in the codes. hold: how much a segment's inside counts
-    against its borders: more keeps more of the edits' effect and more of the seams. width: how far beyond its mask a segment is to
-    agree with its neighbours, in pixels of a picture of 256.
+    against its borders: more keeps more of the edits' effect and more of the seams. width: how far beyond its mask a
+    segment is to agree with its neighbours, in pixels of a picture of 256.
 
     Earlier harmonies are replaced. They hold for the edits that they were made for: if one of these is changed, muted
     or removed, they are left out, with a warning where the inversion is drawn, until they are made anew; muted or
@@ -143,6 +144,11 @@ def _record_of(run: Harmonization, plain: Inversion, strength: float, **_: bool)
         for index, offset in run.best.items()
         if offset.any()
     ]
+    if not harmonies and run.is_over and not run.stopped:
+        warnings.warn(
+            f"harmonizing found nothing better than the start in {run.step} steps; nothing was added",
+            stacklevel=2,
+        )
     return replace(plain, edits=(*plain.edits, *harmonies), stopped=run.stopped or plain.stopped)
 
 
