@@ -134,7 +134,7 @@ def _fitting_of(source: str, _stamp: str, architecture: Architecture) -> _Fittin
     generator = _without_weights(architecture)
     wholly = any(_opens(source, generator, arrangement) for arrangement in ARRANGEMENTS)
     try:
-        fitting = set(fitting_names(source, generator))
+        fitting = set(fitting_names(generator, source))
     except InvalidInputError:  # the log has it
         return _Fitting((), wholly)
     return _Fitting(tuple(name for name in names_in(source) if name in fitting), wholly)

@@ -89,7 +89,7 @@ def stored_names(source: str | Path, most: int) -> list[str]:
     return names
 
 
-def fitting_names(source: str | Path, generator: Generator) -> list[str]:
+def fitting_names(generator: Generator, source: str | Path) -> list[str]:
     """Names of a file's directions that `load_directions` opens for a generator by `only`. Its weights don't count: one
     on the "meta" device will do. Raises InvalidInputError for a file that holds something else.
     """
