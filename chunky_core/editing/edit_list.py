@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
+from ..checks import check_type
 from ..errors import InvalidInputError
 from ..generator.generator import Generator
 from ..inversion.record import Edit, Inversion, kept_layers
@@ -63,6 +64,7 @@ def change_edits(generator: Generator, inversion: Inversion, changes: str) -> In
     Raises InvalidInputError, naming the line, for what can't be read, numbers, layers and segments that aren't there,
     and a strength beyond -100 to 100.
     """
+    check_type(changes, "the changes", str, "a line for each, as 2: off")
     edits = dict(enumerate(inversion.edits, 1))
     for change in parse_changes(changes):
         numbers = _present(change, edits, len(inversion.edits))
