@@ -317,7 +317,7 @@ def pictures(hosted: HostedGenerator, inversions: InversionBatch, draw: Draw) ->
     with loaded(hosted) as generator:
         for index, record in enumerate(inversions, 1):
             drawn.append(draw(generator, record, hosted.renderings).cpu())
-            report(index, len(inversions), drawn[-1] if len(inversions) > 1 else None)
+            report(index, len(inversions), None)
         return to_host(torch.cat(drawn))
 
 
