@@ -17,8 +17,8 @@ from ..chunky_core.compositing import (
     Replace,
 )
 from ..chunky_core.compositing.composite import composite
-from ..chunky_core.compositing.incremental import append_step, next_photo, replay
-from ..chunky_core.errors import InvalidInputError
+from ..chunky_core.compositing.incremental import append_step, next_photo, replay, step_of
+from ..chunky_core.editing import describe_edits
 from ..chunky_core.generator.generator import Generator
 from ..chunky_core.inversion import Inversion, LossConfig
 from ..chunky_core.visualization.sheets import contact_sheet
@@ -213,20 +213,10 @@ def number_input() -> io.Input:
     )
 
 
-def step_of(inversion: Inversion, number: int) -> Inversion:
-    """Step `number`, from 1. Raises InvalidInputError where the chain is shorter."""
-    steps = inversion.steps
-    if not 1 <= number <= len(steps):
-        raise InvalidInputError(
-            f"there is no step {number}; the chain has {len(steps)}. A chain is made by Next Step and Append Step"
-        )
-    return steps[number - 1]
-
-
 def described(inversion: Inversion) -> str:
-    """The steps and their edits, one after the other."""
-    return "; ".join(
-        f"{number}: {', '.join(map(str, step.edits)) or 'no edit'}"
+    """A line for each step, with its edits as Edit List writes them."""
+    return "\n".join(
+        f"step {number}: {'; '.join(describe_edits(step).splitlines())}"
         for number, step in enumerate(inversion.steps, 1)
     )
 

@@ -60,7 +60,11 @@ def test_a_step_is_taken_out_changed_and_put_back(scene: Scene, chain: Any) -> N
     (first,) = pack.run(TAKE, inversion=chain, number=1)
     muted = tuple(one.with_edit_replaced(0, replace(one.edits[0], enabled=False)) for one in first)
     links = {"generator": generator, "inversion": chain}
-    played, picture, sheet = pack.run(REPLAY, **links, changed=muted, number=1, refit_steps=0)
+    pack.server.events.clear()
+    with pack.running({"7": {"class_type": REPLAY, "inputs": {}}}, "7"):
+        played, picture, sheet = pack.run(REPLAY, **links, changed=muted, number=1, refit_steps=0)
+    (said,) = [data["text"] for name, data, *_ in pack.server.events if name == "chunkygan.text"]
+    assert said.splitlines()[:2] == ["step 1: 1: eyes: smile = 2, off", "step 2: 1: mouth: smile = 2"]
     assert picture.shape == (2, SIZE, SIZE, 3) and len(sheet) == 2
     eyes = (chain[0].segments["eyes"].mask > chain[0].segments["mouth"].mask.ceil())[0, 0]
     assert torch.equal((picture[:, eyes] * 255).round(), (scene.image[:, eyes] * 255).round())
@@ -72,7 +76,8 @@ def test_a_step_is_taken_out_changed_and_put_back(scene: Scene, chain: Any) -> N
 
 def test_errors_say_what_to_do(scene: Scene, chain: Any) -> None:
     with pytest.raises(
-        scene.pack.errors.InvalidInputError, match="no step 3; the chain has 2. A chain is made by"
+        scene.pack.errors.InvalidInputError,
+        match="no step 3; the chain has 2, counted from 1. A chain is made by",
     ):
         scene.pack.run(TAKE, inversion=chain, number=3)
     _, step = scene.pack.run(NEXT, generator=scene.generator, inversion=chain)

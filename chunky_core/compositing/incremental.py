@@ -91,13 +91,8 @@ def replay(
     """
     check_type(inversion, "the inversion", Inversion, "it comes after the generator")
     check_type(changed, "the changed step", Inversion)
-    steps = inversion.steps
-    if not isinstance(number, int) or isinstance(number, bool) or not 1 <= number <= len(steps):
-        raise InvalidInputError(
-            f"there is no step {number!r:.20}; the chain has {len(steps)}, counted from 1"
-        )
+    old, steps = step_of(inversion, number), inversion.steps
     check_whole(refit_steps, "refit_steps", 0)
-    old = steps[number - 1]
     if changed.photo_digest != old.photo_digest:
         raise InvalidInputError(
             f"the inversion for step {number} is of another photo ({changed.photo_digest[:12]}) than that step "
@@ -119,6 +114,17 @@ def replay(
             done += refit_steps
         current = moved
     return current
+
+
+def step_of(inversion: Inversion, number: int) -> Inversion:
+    """Step `number`, from 1, of the chain that leads to `inversion`. Raises InvalidInputError where there is none."""
+    steps = inversion.steps
+    if not isinstance(number, int) or isinstance(number, bool) or not 1 <= number <= len(steps):
+        raise InvalidInputError(
+            f"there is no step {number!r:.20}; the chain has {len(steps)}, counted from 1. A chain is made by Next "
+            "Step and Append Step (next_photo, append_step)"
+        )
+    return steps[number - 1]
 
 
 def changed_segments(inversion: Inversion, photo: Tensor) -> tuple[str, ...]:
