@@ -94,6 +94,15 @@ if TYPE_CHECKING:
         single_segment,
     )
     from .segments.face_mesh import read_face_landmarks, segment_face
+    from .segments.mask_generator import (
+        MaskGenerator,
+        MaskTrainingConfig,
+        StopTraining,
+        labels_from_exemplar,
+        load_mask_generator,
+        save_mask_generator,
+        train_mask_generator,
+    )
     from .visualization.curves import plot_losses
     from .visualization.direction_sheet import direction_sheet
 
@@ -111,6 +120,8 @@ __all__ = [
     "Inversion",
     "LatentCode",
     "LossConfig",
+    "MaskGenerator",
+    "MaskTrainingConfig",
     "NamedLabels",
     "PhotoMasks",
     "ProjectionConfig",
@@ -120,6 +131,7 @@ __all__ = [
     "SegmentFit",
     "SegmentMasks",
     "StopProjection",
+    "StopTraining",
     "TuningConfig",
     "__version__",
     "align",
@@ -147,12 +159,14 @@ __all__ = [
     "harmonize",
     "ganspace_directions",
     "inversion_from_code",
+    "labels_from_exemplar",
     "landmarks_in_crop",
     "load_directions",
     "load_generator",
     "load_image",
     "load_inversion",
     "load_latent",
+    "load_mask_generator",
     "load_scorer",
     "masks_of_photo",
     "metrics",
@@ -177,6 +191,7 @@ __all__ = [
     "save_image",
     "save_inversion",
     "save_label_map",
+    "save_mask_generator",
     "segment_channels",
     "scored_samples",
     "sefa_directions",
@@ -185,6 +200,7 @@ __all__ = [
     "segments_from_masks",
     "single_segment",
     "strength_series",
+    "train_mask_generator",
     "tune",
 ]
 _ROOMS = {  # where names come from; as above, for those who run it
@@ -237,6 +253,16 @@ _ROOMS = {  # where names come from; as above, for those who run it
         *("segments_from_label_map", "segments_from_masks", "single_segment"),
     ),
     "segments.face_mesh": ("read_face_landmarks", "segment_face"),
+    "segments.mask_generator": (
+        *(
+            "MaskGenerator",
+            "MaskTrainingConfig",
+            "StopTraining",
+            "labels_from_exemplar",
+            "load_mask_generator",
+        ),
+        *("save_mask_generator", "train_mask_generator"),
+    ),
     "visualization.curves": ("plot_losses",),
     "visualization.direction_sheet": ("direction_sheet",),
 }
