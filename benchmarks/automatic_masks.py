@@ -4,8 +4,9 @@
     python benchmarks/automatic_masks.py --photos 40 --steps 60 --extras hat,hand --rows results/automatic_masks.jsonl
 
 Each photo has nuisances that the generator never saw, and parts that belong together under no code. Its row has the
-IoU of every class that the truth or the masks show, and the CPU seconds. `mean` is over the classes of a photo, then over the
-photos; `pooled` has intersections and unions of all photos added first. Pixels that extras cover count in no class.
+IoU of every class that the truth or the masks show, and the CPU seconds. `mean` is over the classes of a photo,
+then over the photos; `pooled` has intersections and unions of all photos added first. Pixels that extras cover count in
+no class.
 """
 
 from __future__ import annotations
@@ -21,13 +22,12 @@ from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from benchmarks.rows import Row, append_row, read_rows, row_key, versions
 from chunky_core.checkpoints import load_generator
 from chunky_core.demo.photos import demo_photo
 from chunky_core.demo.portraits import LABELS
 from chunky_core.inversion.automatic_masks import masks_of_photo
 from chunky_core.segments.mask_generator import MaskGenerator, load_mask_generator
-
-from benchmarks.rows import Row, append_row, read_rows, row_key, versions
 
 FIRST = 9000  # seeds from here on are of no training and no other benchmark
 
@@ -66,7 +66,7 @@ def main() -> None:
 
 
 def counts(found: Tensor, truth: Tensor, finder: MaskGenerator) -> dict[str, list[int]]:
-    """Class -> pixels in both, pixels in either; of the classes that the mask generator knows, where one of both has some."""
+    """Class -> pixels in both, pixels in either; without classes that neither shows."""
     labels = dict(enumerate(LABELS))
     known = torch.tensor([index for index, name in labels.items() if name in finder.names])
     judged = torch.isin(truth, known)
