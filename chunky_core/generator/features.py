@@ -12,6 +12,7 @@ from ..errors import InvalidInputError
 from .generator import Generator
 from .stylegan2 import SynthesisNetwork
 from .stylegan3 import StyleGAN3Synthesis
+from .stylegan3_layers import FilteredLayer
 
 _Key = TypeVar("_Key")
 
@@ -39,7 +40,7 @@ def feature_layers(generator: Generator) -> tuple[str, ...]:
     synthesis = generator.module.synthesis
     if isinstance(synthesis, SynthesisNetwork):
         return tuple(f"{name}.conv1" for name in synthesis.block_names)
-    return tuple(synthesis.layer_names[:-1])
+    return tuple(name for name, layer in synthesis.styled_layers() if isinstance(layer, FilteredLayer))
 
 
 @contextmanager
@@ -58,10 +59,8 @@ def recorded_layers(generator: Generator, layers: Sequence[str]) -> Iterator[dic
     found: dict[str, Tensor] = {}
     with ExitStack() as stack:
         for name in layers:
-            margin = _margin(generator, name)
-            stack.enter_context(
-                _recording(generator.module.synthesis.get_submodule(name), name, found, margin)
-            )
+            layer = generator.module.get_submodule(f"synthesis.{name}")
+            stack.enter_context(_recording(layer, name, found, _margin(generator, name)))
         yield found
 
 

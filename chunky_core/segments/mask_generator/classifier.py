@@ -71,11 +71,11 @@ def member_logits(classifier: Classifier, maps: Sequence[Tensor], size: Size) ->
     bands = []
     for top in range(0, size.height, rows):
         span = top, min(top + rows, size.height)
-        arguments = (classifier, later, bias, size, span, *ready)
         if torch.is_grad_enabled() and any(one.requires_grad for one in ready):
-            bands.append(checkpoint(_band, *arguments, use_reentrant=False))
+            made = checkpoint(_band, classifier, later, bias, size, span, *ready, use_reentrant=False)
         else:
-            bands.append(_band(*arguments))
+            made = _band(classifier, later, bias, size, span, *ready)
+        bands.append(made)
     return torch.cat(bands, dim=-2)
 
 

@@ -101,7 +101,7 @@ def _coarse_labels(labels: Tensor, grid: Size) -> Tensor:
     """The label [h,w] that most pixels [H,W] of each cell have."""
     present = labels.unique().tolist()
     shares = torch.stack([(labels == label).float() for label in present])[None]
-    cells = F.adaptive_avg_pool2d(shares, tuple(grid))[0]
+    cells = F.adaptive_avg_pool2d(shares, (grid.height, grid.width))[0]
     return torch.tensor(present)[cells.argmax(dim=0)]
 
 
