@@ -19,10 +19,9 @@ from ..segments.segment_masks import SegmentMasks
 from .direction_checks import check_direction, check_layers, layer_count
 from .directions import directions_of
 from .harmonies import edits_in_force
-from .layer_ranges import parse_layers
+from .layer_ranges import MOST_LAYERS, parse_layers
 
 STRONGEST = 100  # standard deviations; pictures break up above about 3
-_MOST_LAYERS = 1 << 12  # more than any generator has
 
 
 def edited_code(generator: Generator, code: LatentCode, edits: Iterable[Edit]) -> LatentCode:
@@ -137,8 +136,8 @@ def _layers(text: str, direction: Direction, generator: Generator | None, edit: 
     whose = f"the layers of edit {edit!r}"
     if generator is not None:
         return parse_layers(text, layer_count(generator, direction.space), whose)
-    layers = parse_layers(text, _MOST_LAYERS, whose)
-    if _MOST_LAYERS - 1 in layers:
+    layers = parse_layers(text, MOST_LAYERS, whose)
+    if MOST_LAYERS - 1 in layers:
         raise InvalidInputError(f"{whose} have no end; write both numbers, as in 8-13, or give the generator")
     return layers
 
