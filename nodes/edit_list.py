@@ -67,7 +67,7 @@ class EditList(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, changes: str | None = None) -> bool | str:
-        """Whether the lines can be read; which edits there are is known only when the node runs."""
+        """Whether the lines can be read, with what they set; which edits there are is known only when the node runs."""
         try:
             parse_changes(changes or "")
         except InvalidInputError as error:
@@ -161,9 +161,11 @@ class StrengthStrip(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(cls, strengths: str | None = None) -> bool | str:
+    def validate_inputs(cls, strengths: str | None = None, one_per_photo: bool | None = None) -> bool | str:
+        """Whether the text can be read; only with one_per_photo a range needs no number of strengths."""
         try:
-            parse_strengths(strengths or "0", 1)
+            if strengths is not None:
+                parse_strengths(strengths, None if one_per_photo is False else 1)
         except InvalidInputError as error:
             return str(error)
         return True

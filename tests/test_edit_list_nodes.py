@@ -79,9 +79,25 @@ def test_lines_that_cannot_be_read_are_refused_before_the_run(pack: Pack) -> Non
     node = pack.nodes[LIST]
     assert node.validate_inputs(changes="1: off") is True and node.validate_inputs() is True
     assert str(node.validate_inputs(changes="1: of")).startswith("line 1, '1: of', can't be read")
+    for change, said in {
+        "strength abc": "strength 'abc' of line 1 is no number",
+        "strength *": "strength '' of line 1 is no number",
+        "layers foo": "line 1: the layers are 'foo'; write numbers",
+        "segments ,": "line 1 names no segment",
+        "move up": "line 1 moves to place 'up'; expected a number from 1",
+    }.items():
+        assert str(node.validate_inputs(changes=f"1: {change}")).startswith(said)
+    assert node.validate_inputs(changes="1: layers 900\n2: move to 9\n3: strength *-0.5") is True
+
+
+def test_strengths_that_cannot_be_read_are_refused_before_the_run(pack: Pack) -> None:
     strip = pack.nodes[STRIP]
-    assert strip.validate_inputs(strengths="-2..2") is True and strip.validate_inputs() is True
+    assert strip.validate_inputs() is True
     assert "strength 'a lot' of the strengths" in str(strip.validate_inputs(strengths="a lot"))
+    assert "has 0 strengths" in str(strip.validate_inputs(strengths=" "))
+    assert "doesn't say how many" in str(strip.validate_inputs(strengths="-2..2", one_per_photo=False))
+    assert strip.validate_inputs(strengths="-2..2", one_per_photo=True) is True
+    assert strip.validate_inputs(strengths="-2..2") is True  # one_per_photo is linked
 
 
 def test_a_strip_of_every_photo(scene: Scene, inversions: tuple[Any, ...]) -> None:
