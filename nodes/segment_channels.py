@@ -17,6 +17,7 @@ from ..chunky_core.editing.channels import (
     masked_codes,
     rank_channels,
 )
+from ..chunky_core.editing.edits import STRONGEST
 from ..chunky_core.errors import InvalidInputError
 from ..chunky_core.generator.generator import Generator
 from ..chunky_core.generator.statistics import statistics
@@ -93,8 +94,8 @@ class SegmentChannels(io.ComfyNode):
                     "How far the chosen channel is moved, in standard deviations of what the generator has seen. "
                     "Negative = the picture on the left; 0 = no edit.",
                     default=3.0,
-                    low=-20.0,
-                    high=20.0,
+                    low=-STRONGEST,
+                    high=STRONGEST,
                     step=0.5,
                     advanced=False,
                 ),

@@ -160,3 +160,13 @@ def test_what_was_drawn_is_kept_with_the_generator(
     assert made == [] and kept.num_bytes > 0
     pack.run(LIST, changes="1: strength 2", **given)
     assert len(made) == 1  # the mouth alone
+
+
+def test_all_nodes_have_the_same_limits_of_strength(pack: Pack) -> None:
+    node = pack.nodes[LIST]
+    assert node.validate_inputs(changes="1: strength 100") is True
+    assert "-100 to 100" in str(node.validate_inputs(changes="1: strength 101"))
+    assert "-100 to 100" in str(pack.nodes[STRIP].validate_inputs(strengths="0, -101"))
+    for name in ("LatentEdit", "SegmentChannels"):
+        (widget,) = (one for one in pack.schemas[f"ChunkyGAN_{name}"].inputs if one.id == "strength")
+        assert (widget.widget["min"], widget.widget["max"]) == (-100, 100)

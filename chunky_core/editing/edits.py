@@ -21,7 +21,7 @@ from .directions import directions_of
 from .harmonies import edits_in_force
 from .layer_ranges import MOST_LAYERS, parse_layers
 
-STRONGEST = 100  # standard deviations; pictures break up above about 3
+STRONGEST = 100.0  # pictures break up above 3 standard deviations; raw numbers of files may need more
 
 
 def edited_code(generator: Generator, code: LatentCode, edits: Iterable[Edit]) -> LatentCode:
@@ -110,7 +110,8 @@ def parse_strength(text: str, where: str) -> float:
         strength = math.nan
     if not abs(strength) <= STRONGEST:  # NaN fails, too
         raise InvalidInputError(
-            f"strength {text[:40]!r} {where} is no number from -{STRONGEST} to {STRONGEST}; write one such as 1.5 or -2"
+            f"strength {text[:40]!r} {where} is no number from -{STRONGEST:g} to {STRONGEST:g}; write one such as 1.5 "
+            "or -2"
         )
     return strength
 
@@ -119,7 +120,7 @@ def checked_strength(strength: float) -> float:
     """`strength`. Raises InvalidInputError for one beyond -100 to 100."""
     if not is_number(strength) or not abs(strength) <= STRONGEST:  # NaN fails, too
         raise InvalidInputError(
-            f"the strength is {strength!r:.60}; expected a number from -{STRONGEST} to {STRONGEST}"
+            f"the strength is {strength!r:.60}; expected a number from -{STRONGEST:g} to {STRONGEST:g}"
         )
     return strength
 
