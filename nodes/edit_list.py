@@ -90,10 +90,10 @@ class EditList(io.ComfyNode):
     ) -> io.NodeOutput:
         changed = tuple(change_edits(generator.generator, record, changes) for record in inversion)
         text = lists_of(changed)
-        show_on_node(text)
         image = None
         if output_is_used(cls.IMAGE):
             image = pictures(generator, changed, edited_picture(replace, keep_detail))
+        show_on_node(text)
         return io.NodeOutput(changed, text, image, ui=ui.PreviewText(text))
 
 
