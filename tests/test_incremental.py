@@ -165,8 +165,10 @@ def test_what_does_not_fit_together_is_refused(
     last = chain_of(generator, 2)
     photo, step = next_photo(generator, last)
     other = inverted(generator, some_photo(generator.img_resolution), "part9", 9)
-    with pytest.raises(InvalidInputError, match="another photo than the picture that the step before made"):
+    words = r"another photo than the picture that the step before made \(.* differently\); project the photo that Next"
+    with pytest.raises(InvalidInputError, match=words) as raised:
         append_step(generator, step, other)
+    assert str(raised.value).count("project") == 1  # one thing to do
     with pytest.raises(WrongGeneratorError, match="the steps of a chain need the same"):
         replace(inverted(generator, photo, "part9", 9), fingerprint="0" * 64, earlier=step)
     with pytest.raises(InvalidInputError, match="no step 3; the chain has 2, counted from 1"):

@@ -17,6 +17,7 @@ from ..checks import check_type, check_whole
 from ..errors import InvalidInputError
 from ..generator.generator import Generator
 from ..images import from_uint8, to_uint8
+from ..images.same_photo import how_photos_differ
 from ..inversion import Inversion, ProjectionConfig, SegmentCode, SegmentCodes, project
 from ..inversion.record import EarlierStep, photo_digest
 from ..inversion.segment_synthesis import GRAY_LEVELS
@@ -67,9 +68,10 @@ def append_step(generator: Generator, earlier: EarlierStep, inversion: Inversion
     check_type(inversion, "the inversion", Inversion, "it comes last")
     photo, _ = next_photo(generator, earlier.inversion, notify=_unheard, **earlier.options)
     if not inversion.is_of(photo.to(inversion.static_mask.device)):
+        differs = "" if inversion.photo is None else f" ({how_photos_differ(inversion.photo, photo)})"
         raise InvalidInputError(
-            f"the inversion is of another photo than the picture that the step before made: "
-            f"{inversion.reason_against(photo)}; project the photo that Next Step (next_photo) gave"
+            f"the inversion is of another photo than the picture that the step before made{differs}; project the photo "
+            "that Next Step (next_photo) gave"
         )
     return replace(inversion, earlier=earlier)
 
