@@ -120,6 +120,25 @@ def test_names_of_files_are_judged_before_the_run(pack: Pack) -> None:
     assert validate(file="mine") is True and validate() is True
     assert "inside models/stylegan_directions" in validate(file=" ")
     assert "leads out of its folder" in validate(file="../mine")
+    for name in (".", "..", "a/.", "a/", "a\\", ".safetensors", "a/.npy.pt", " . "):
+        assert validate(file=name).startswith("the name is"), name
+    for name, odd in {
+        "we?ird:*": "?",
+        "a:b": ":",
+        "a/b*": "*",
+        "a\nb": "\\n",
+        "<a>": "<",
+        "a\0": "\\x00",
+    }.items():
+        assert f"has '{odd}', which not every system allows" in validate(file=name)
+    assert validate(file="größe 1.5, ein Lächeln") is True
+
+
+@pytest.mark.parametrize("name", ["clean", "clean.safetensors", "clean.npy.safetensors", "clean.PT"])
+def test_endings_are_not_doubled(pack: Pack, tiny: Any, files: Path, name: str) -> None:
+    direction, _ = loaded(pack, tiny, "channels.json", component=0)
+    (path,) = pack.run(SAVE, direction=direction, file=f"{len(name)}/{name}", name="", license="")
+    assert Path(path) == files / str(len(name)) / "clean.safetensors"
 
 
 def test_a_loaded_direction_stands_above_the_list(pack: Pack, tiny: Any, inversion: Any) -> None:
