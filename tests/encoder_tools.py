@@ -9,7 +9,8 @@ import torch
 from chunky_core.encoders.training import EncoderTrainingConfig, PhotoExamples
 
 SMALL: dict[str, Any] = {
-    "steps": 6, "batch": 6, "size": 32, "channels": (8, 16, 16), "hidden": 32, "loss_size": 32, "pool": 8, "pool_steps": 4,
+    "steps": 6, "batch": 6, "size": 32, "channels": (8, 16, 16), "hidden": 32, "loss_size": 32,
+    "pool": 8, "pool_steps": 4,
 }  # fmt: skip
 
 

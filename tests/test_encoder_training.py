@@ -16,7 +16,7 @@ from tests.toy_networks import Colours
 pytestmark = pytest.mark.cpu("compares to the bit")
 
 
-class Interrupted(Exception):
+class InterruptedTrainingError(Exception):
     pass
 
 
@@ -30,7 +30,9 @@ def assert_same(one, other) -> None:
 
 
 def test_it_learns_the_codes_of_the_pictures_that_it_is_shown(generator):
-    config = small_config(steps=150, batch=16, pool=16, pool_steps=10**6, picture_weight=0.0, learning_rate=3e-3)
+    config = small_config(
+        steps=150, batch=16, pool=16, pool_steps=10**6, picture_weight=0.0, learning_rate=3e-3
+    )
     encoder = train_masked_encoder(generator, config)
     pool = draw_pool(generator, "w+", 16, 32, config.seed, 0)
     found = encoder.encode(generator, from_bytes(pool.images)).tensor
@@ -49,7 +51,8 @@ def test_the_pictures_loss_alone_brings_the_drawn_picture_nearer(generator):
     found = encoder.encode(generator, target).tensor
     with torch.no_grad():
         near, far = (
-            picture_loss(generator.synthesis(ws, out_resolution=32), target, ones, None) for ws in (found, mean)
+            picture_loss(generator.synthesis(ws, out_resolution=32), target, ones, None)
+            for ws in (found, mean)
         )
     assert float(near) < 0.6 * float(far)
 
@@ -61,9 +64,9 @@ def test_a_training_that_was_interrupted_goes_on_to_the_same_weights(generator, 
 
     def stop(step: int, _total: int, _image) -> None:
         if step == 3:
-            raise Interrupted
+            raise InterruptedTrainingError
 
-    with pytest.raises(Interrupted):
+    with pytest.raises(InterruptedTrainingError):
         train_masked_encoder(
             generator, config, examples=examples, perceptual=network, callback=stop,
             autosave=lambda state: save_training(state, path),
@@ -71,9 +74,7 @@ def test_a_training_that_was_interrupted_goes_on_to_the_same_weights(generator, 
     state = load_training(path)
     assert state.step == 3
     assert not torch.equal(weights(encoder_of(state))["out.bias"], weights(whole)["out.bias"])
-    resumed = train_masked_encoder(
-        generator, config, examples=examples, perceptual=network, resume=state
-    )
+    resumed = train_masked_encoder(generator, config, examples=examples, perceptual=network, resume=state)
     assert_same(resumed, whole)
 
 
@@ -128,7 +129,7 @@ def test_masks_are_of_every_kind_and_never_empty():
     labels[0] = 5
     masks = draw_masks(64, 32, torch.Generator().manual_seed(0), labels)
     shares = masks.mean((1, 2, 3))
-    assert masks.shape == (64, 1, 32, 32) and 0 <= float(masks.min()) and float(masks.max()) <= 1
+    assert masks.shape == (64, 1, 32, 32) and float(masks.min()) >= 0 and float(masks.max()) <= 1
     assert float(shares.min()) >= 1e-3 and float(shares.max()) == 1
     small = (shares < 0.01).sum()
     assert 2 <= int(small) <= 32  # the small class alone
@@ -163,7 +164,9 @@ def test_another_file_is_no_training(tmp_path, generator):
         load_training(tmp_path / "encoder.safetensors")
 
 
-@pytest.mark.parametrize("wrong", [{"steps": 0}, {"space": "s"}, {"photo_share": 2.0}, {"learning_rate": 0.0}])
+@pytest.mark.parametrize(
+    "wrong", [{"steps": 0}, {"space": "s"}, {"photo_share": 2.0}, {"learning_rate": 0.0}]
+)
 def test_settings_out_of_range_are_refused(wrong):
     with pytest.raises(InvalidInputError):
         small_config(**wrong)

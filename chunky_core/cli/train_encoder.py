@@ -95,7 +95,9 @@ def run(options: argparse.Namespace) -> None:
     _check_out(options.out)
     state_file = options.out.with_suffix(STATE_SUFFIX)
     if state_file.exists() and not options.resume:
-        raise InvalidInputError(f"{state_file} is a training under way; add --resume, or choose another --out")
+        raise InvalidInputError(
+            f"{state_file} is a training under way; add --resume, or choose another --out"
+        )
     config = EncoderTrainingConfig(
         options.space, options.steps, options.batch, size=options.size, seed=options.seed
     )
@@ -127,9 +129,7 @@ def run(options: argparse.Namespace) -> None:
     except Stopped as stop:
         if kept:
             save_masked_encoder(encoder_of(kept[0]), options.out)
-            stop.advice = (
-                f"{options.out} is the encoder after {kept[0].step} steps; the same command with --resume goes on"
-            )
+            stop.advice = f"{options.out} is the encoder after {kept[0].step} steps; the same command with --resume goes on"
         raise
     save_masked_encoder(encoder, options.out)
     print(_line(encoder, options.out))

@@ -76,7 +76,9 @@ class MaskedNetwork(nn.Module):
         stages: list[nn.Module] = []
         for index, (before, width) in enumerate(zip(widths, widths[1:], strict=False)):
             stages.append(_Halving(before, width))
-            if 0 < index < len(widths) - 2:  # the largest map costs too much time, the smallest too many weights
+            if (
+                0 < index < len(widths) - 2
+            ):  # the largest map costs too much time, the smallest too many weights
                 stages.append(_Beside(width))
         self.stages = nn.Sequential(*stages)
         cells = (sizes.size // 2 ** len(widths)) ** 2

@@ -49,9 +49,7 @@ class PicturePool:
 
 
 @torch.no_grad()
-def draw_pool(
-    generator: Generator, space: str, count: int, size: int, seed: int, number: int
-) -> PicturePool:
+def draw_pool(generator: Generator, space: str, count: int, size: int, seed: int, number: int) -> PicturePool:
     """The pictures of pool `number`, the same for the same seed."""
     rng = torch.Generator().manual_seed(2 * ((seed << 20) + number))
     codes = draw_mixed_codes(generator, space, count, rng)
