@@ -6,9 +6,10 @@
 Demo photos of held-out seeds, with nuisances, as "whole" (one code for everything), "segments" (one code for each of
 the label map's, the background static: P2 4.3's comparison) and lone parts (everything else static). Arms: "mean N", a
 projection of N steps from the mean code with all its heuristics, and "encoder K", one of K steps from the encoder's
-codes; "encoder 0" is the one pass alone. Figures: within the labels, mean squared error, perceptual distance divided by
-their share of the photo, and their sum, which is what the projections make small; of "whole" and "segments" also the
-identity distance of the picture from the photo.
+codes ("at R": with that learning rate); "encoder 0" is the one pass alone. Figures: within the labels, mean squared
+error, perceptual distance divided by their share of the photo, and their sum, which is what the projections make small;
+of "whole" and "segments" also the identity distance of the picture from the photo. The last columns compare K steps
+from the encoder's codes with 3 K from the mean code.
 
 A row is appended as soon as it is measured, and skipped where the file holds it. One thread; time is process CPU time.
 """
@@ -49,6 +50,7 @@ from chunky_core.segments import segments_from_label_map, single_segment
 
 WHOLE, SEGMENTS = "whole", "segments"
 KINDS = (WHOLE, "mouth", "eyes", "face", SEGMENTS)
+RATE = ProjectionConfig().learning_rate
 FIGURES = ("loss", "l2", "perceptual", "identity")
 
 
@@ -60,7 +62,7 @@ def main(arguments: Sequence[str]) -> None:
     rows = read_rows([options.json] if options.json else [])
     done = {row_key(row) for row in rows}
     generator = load_generator("demo")
-    encoder = load_masked_encoder(options.encoder, generator)
+    encoder = load_masked_encoder(options.encoder, generator=generator)
     networks = load_networks(
         LossConfig(lpips=1.0, lpips_net="demo", identity=1.0, identity_net="demo"), "cpu"
     )
@@ -71,9 +73,11 @@ def main(arguments: Sequence[str]) -> None:
             case = case_of(seed, kind)
             for steps in [-options.mean, *options.steps]:
                 arm = f"mean {-steps}" if steps < 0 else f"encoder {steps}"
+                if steps > 0 and options.rate != RATE:
+                    arm += f" at {options.rate:g}"
                 if (seed, (kind,), arm) in done:
                     continue
-                inversion, seconds = measured(generator, encoder, case, steps)
+                inversion, seconds = measured(generator, encoder, case, steps, options.rate)
                 row = {"seed": seed, "extras": [kind], "arm": arm, "spec": spec if steps >= 0 else {}}
                 found = figures(generator, inversion, case, networks)
                 rows.append({**row, "settings": settings, **found, "seconds": seconds})
@@ -98,6 +102,7 @@ def parsed(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--kinds", type=listed, default=list(KINDS))
     parser.add_argument("--mean", type=int, default=90, help="steps from the mean code")
     parser.add_argument("--steps", type=numbers, default=[0, 10, 20, 30], help="from the encoder's codes")
+    parser.add_argument("--rate", type=float, default=RATE, help="the learning rate from the encoder's codes")
     options = parser.parse_args(arguments)
     for name in set(options.kinds) - {WHOLE, SEGMENTS, *PARTS}:
         parser.error(f"kind {name!r} is unknown; choose some of {', '.join((WHOLE, SEGMENTS, *PARTS))}")
@@ -115,7 +120,9 @@ def case_of(seed: int, kind: str) -> Case:
     return Case(seed, kind, "soft", photo.image, segments, 1 - segments.static)
 
 
-def measured(generator: Generator, encoder: MaskedEncoder, case: Case, steps: int) -> tuple[Inversion, float]:
+def measured(
+    generator: Generator, encoder: MaskedEncoder, case: Case, steps: int, rate: float
+) -> tuple[Inversion, float]:
     """The case's inversion in `steps` from the encoder's codes, or in -steps from the mean code; CPU seconds."""
     began = process_time()
     if steps < 0:
@@ -123,7 +130,7 @@ def measured(generator: Generator, encoder: MaskedEncoder, case: Case, steps: in
         return project(generator, case.photo, case.segments, config), process_time() - began
     start = encoded(generator, encoder, case)
     if steps:
-        config = ProjectionConfig(num_steps=steps, loss=LOSS)
+        config = ProjectionConfig(num_steps=steps, loss=LOSS, learning_rate=rate)
         start = project(generator, case.photo, case.segments, config, start=start)
     return start, process_time() - began
 
@@ -157,21 +164,36 @@ def figures(
 
 
 def report(rows: Sequence[Row]) -> str:
-    """For each kind of case, the arms' mean figures, and what the loss is of the mean start's on the same photo."""
+    """For each kind of case, the arms' mean figures, and of the encoder's the loss over that of thrice the steps from
+    the mean code on the same photo.
+    """
     lines = []
     for kind in dict.fromkeys(row["extras"][0] for row in rows):
         own = [row for row in rows if row["extras"] == [kind]]
-        ends = {row["seed"]: row["loss"] for row in own if row["arm"].startswith("mean")}
-        for arm in sorted({row["arm"] for row in own}, key=lambda arm: (arm[:4], int(arm.split()[1]))):
-            some = [row for row in own if row["arm"] == arm and row["seed"] in ends]
-            if not some:
-                continue
-            ratios = [row["loss"] / ends[row["seed"]] for row in some]
+        losses = {(row["seed"], row["arm"]): row["loss"] for row in own}
+        for arm in sorted({row["arm"] for row in own}, key=lambda arm: (arm[:4], int(arm.split()[1]), arm)):
+            some = [row for row in own if row["arm"] == arm]
             shown = [f"{mean(row[n] for row in some):.4f}" if n in some[0] else "" for n in FIGURES]
-            reached = f"{sum(ratio <= 1 for ratio in ratios)} of {len(some)}"
+            other = f"mean {3 * int(arm.split()[1])}"
+            pairs = [(row["loss"], losses.get((row["seed"], other))) for row in some]
+            ratios = [loss / end for loss, end in pairs if end and arm.startswith("encoder")]
+            compared = (
+                [f"{median(ratios):.2f}", f"{sum(one <= 1 for one in ratios)} of {len(ratios)}"]
+                if ratios
+                else ["", ""]
+            )
             seconds = f"{median(row['seconds'] for row in some):.1f}"
-            lines.append([kind, arm, *shown, f"{median(ratios):.2f}", reached, seconds])
-    return markdown(["case", "start, steps", *FIGURES, "loss / mean start's", "reach it", "CPU s"], lines)
+            lines.append([kind, arm, str(len(some)), *shown, seconds, *compared])
+    columns = [
+        "case",
+        "start, steps",
+        "photos",
+        *FIGURES,
+        "CPU s",
+        "loss / thrice the steps from the mean's",
+        "reach it",
+    ]
+    return markdown(columns, lines)
 
 
 if __name__ == "__main__":

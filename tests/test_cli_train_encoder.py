@@ -52,7 +52,7 @@ def test_an_encoder_is_written_and_more_steps_go_on(folder: Path, capsys):
     photos = ("--photos", str(folder / "photos"))
     assert train(folder, "--steps", "2", *photos) == 0
     assert "an encoder to w+ of" in capsys.readouterr().out
-    code = load_masked_encoder(folder / "encoder.safetensors", generator).encode(
+    code = load_masked_encoder(folder / "encoder.safetensors", generator=generator).encode(
         generator, picture(0, 48, 48).float()
     )
     assert code.tensor.shape == (1, generator.num_ws, generator.w_dim)

@@ -96,7 +96,7 @@ def test_another_generator_is_refused_with_both_fingerprints(encoder, generator,
     with pytest.raises(WrongGeneratorError, match=both):
         encoder.encode(other, photos())
     with pytest.raises(WrongGeneratorError, match=both):
-        load_masked_encoder(tmp_path / "encoder.safetensors", other)
+        load_masked_encoder(tmp_path / "encoder.safetensors", generator=other)
 
 
 @pytest.mark.parametrize("space", ["w+", "w"])
@@ -106,7 +106,7 @@ def test_out_of_its_file_it_finds_the_same_codes(encoder, generator, tmp_path, s
     given = encoder if space == "w+" else replace(encoder, network=network, space=space)
     path = tmp_path / "encoder.safetensors"
     save_masked_encoder(given, path, torch.float32)
-    found = load_masked_encoder(path, generator)
+    found = load_masked_encoder(path, generator=generator)
     assert (found.space, found.size, found.fingerprint) == (space, 32, generator.fingerprint)
     before, after = (one.encode(generator, photos(), halves()) for one in (given, found))
     assert after.space == space and torch.equal(before.tensor, after.tensor)
@@ -137,7 +137,7 @@ def test_the_demo_encoder_is_small_and_finds_the_demo_generators_codes():
     from chunky_core.checkpoints import load_generator
 
     generator = load_generator("demo")
-    encoder = load_masked_encoder(DEMO_FILE, generator)
+    encoder = load_masked_encoder("demo", generator=generator)
     assert DEMO_FILE.stat().st_size <= 5e6
     w = sample_codes(generator, [70001, 70002, 70003], 0.8)[:, None].expand(-1, generator.num_ws, -1)
     with torch.no_grad():

@@ -129,7 +129,8 @@ def run(options: argparse.Namespace) -> None:
     except Stopped as stop:
         if kept:
             save_masked_encoder(encoder_of(kept[0]), options.out)
-            stop.advice = f"{options.out} is the encoder after {kept[0].step} steps; the same command with --resume goes on"
+            done = f"{options.out} is the encoder after {kept[0].step} steps"
+            stop.advice = f"{done}; the same command with --resume goes on"
         raise
     save_masked_encoder(encoder, options.out)
     print(_line(encoder, options.out))

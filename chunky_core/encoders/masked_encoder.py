@@ -134,13 +134,13 @@ def save_masked_encoder(
     save_tensors({name: tensor.contiguous() for name, tensor in tensors.items()}, path, _header(encoder))
 
 
-def load_masked_encoder(path: str | os.PathLike[str], generator: Generator | None = None) -> MaskedEncoder:
-    """The encoder of a file, in float32 on the CPU, or on the generator's device.
+def load_masked_encoder(path: str | os.PathLike[str], *, generator: Generator | None = None) -> MaskedEncoder:
+    """The encoder of a file, or "demo", the demo generator's; in float32 on the CPU, or on the generator's device.
 
     Raises MissingWeightsError, UnsupportedCheckpointError where it is something else or damaged, and
     WrongGeneratorError where it was trained with another generator than the one given.
     """
-    file = as_path(path, "the encoder's file")
+    file = DEMO_FILE if path == "demo" else as_path(path, "the encoder's file")
     if not file.is_file():
         raise MissingWeightsError(f"there is no encoder file {file}; check the path")
     try:

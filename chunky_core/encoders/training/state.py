@@ -37,7 +37,7 @@ class TrainingState:
         return {name.removeprefix(start): t for name, t in self.tensors.items() if name.startswith(start)}
 
 
-def check_resumable(state: TrainingState, generator: Generator, config: EncoderTrainingConfig) -> None:
+def check_resumable(generator: Generator, state: TrainingState, config: EncoderTrainingConfig) -> None:
     """Only the number of steps may differ. Raises WrongGeneratorError and InvalidInputError."""
     if state.fingerprint != generator.fingerprint:
         raise WrongGeneratorError(

@@ -51,7 +51,7 @@ def train_masked_encoder(
     """
     config = config or EncoderTrainingConfig()
     if resume is not None:
-        check_resumable(resume, generator, config)
+        check_resumable(generator, resume, config)
     with torch.inference_mode(False), torch.enable_grad():
         run = _Run(generator, config, examples, perceptual, resume)
         saved = monotonic()
@@ -106,9 +106,8 @@ class _Run:
         )
         self.batches = Batches(generator, config, self.whitening, examples)
         layers = generator.num_ws if config.space == "w+" else 1
-        self.network = _network(config, layers, generator.w_dim).to(
-            generator.device, memory_format=torch.channels_last
-        )
+        network = _network(config, layers, generator.w_dim).to(generator.device)
+        self.network = network.to(memory_format=torch.channels_last)
         self.adam = torch.optim.Adam(self.network.parameters(), config.learning_rate)
         if resume is not None:
             self.network.load_state_dict(resume.part("network"))
@@ -125,10 +124,8 @@ class _Run:
         whitening = self.whitening.to(self.generator.device)
         loss, drawn = batch_loss(self.generator, self.config, whitening, found, batch, self.perceptual)
         if not math.isfinite(float(loss.detach())):
-            raise InvalidInputError(
-                f"the loss of step {self.step + 1} is no number; go on from the last saved state, or lower learning_rate"
-            )
-        loss.backward()  # type: ignore[no-untyped-call]
+            raise InvalidInputError(f"the loss of step {self.step + 1} is not finite; lower learning_rate")
+        loss.backward()
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), LARGEST_GRADIENT)
         self.adam.step()
         self.step += 1
@@ -144,8 +141,13 @@ class _Run:
 
     def _on_device(self, batch: Batch) -> Batch:
         device = self.generator.device
-        parts = (part.to(device) for part in (batch.seen, batch.clean, batch.masks, batch.numbers))
-        return Batch(*parts, judged=batch.judged)
+        return Batch(
+            batch.seen.to(device),
+            batch.clean.to(device),
+            batch.masks.to(device),
+            batch.numbers.to(device),
+            batch.judged,
+        )
 
 
 def _network(config: EncoderTrainingConfig, layers: int, w_dim: int) -> MaskedNetwork:
