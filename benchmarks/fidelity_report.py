@@ -20,7 +20,7 @@ TITLES = {"perceptual": "perceptual", "identity": "identity", "l2": "L2"}
 # perceptual, identity, L2, CPU time against the baseline's
 AIMS = {"draft": (0.60, 0.40, 0.60, 1), "good": (0.30, 0.12, 0.35, 3), "best": (0.20, 0.06, 0.22, 8)}
 AIMS_OUT_OF_DOMAIN = {"best": (0.25, 0.25, 0.25, 8)}
-SCATTERED = ("ours_w+", "draft", "good", "best")
+SCATTERED = ("draft", "good", "best", "ours_w+", "ours_w+_reg", "ours_s", "global_w+_tuned")
 
 Arms = Mapping[str, Mapping[int, Row]]  # rows by arm and seed
 
@@ -162,5 +162,5 @@ def scatter(rows: Sequence[Row]) -> Tensor:
             for name, seeds in shown.items()
             if seeds
         }
-        panels.append(method_scatter(pairs, TITLES[figure], across=BASELINE, up="segments"))
+        panels.append(method_scatter(pairs, TITLES[figure], across=BASELINE, up="the other arm"))
     return torch.cat(panels, dim=-1)

@@ -58,6 +58,8 @@ if TYPE_CHECKING:
         sefa_directions,
     )
     from .editing.scorers import load_scorer
+    from .encoders.masked_encoder import MaskedEncoder, load_masked_encoder, save_masked_encoder
+    from .encoders.training import EncoderTrainingConfig, train_masked_encoder
     from .evaluation import metrics
     from .evaluation.calibration import CalibrationConfig, calibrate
     from .generator.generator import Generator
@@ -114,6 +116,7 @@ __all__ = [
     "ChannelSearchConfig",
     "Direction",
     "Edit",
+    "EncoderTrainingConfig",
     "Face",
     "Generator",
     "Inversion",
@@ -121,6 +124,7 @@ __all__ = [
     "LossConfig",
     "MaskGenerator",
     "MaskTrainingConfig",
+    "MaskedEncoder",
     "NamedLabels",
     "ProjectionConfig",
     "Renderings",
@@ -165,6 +169,7 @@ __all__ = [
     "load_inversion",
     "load_latent",
     "load_mask_generator",
+    "load_masked_encoder",
     "load_scorer",
     "metrics",
     "next_photo",
@@ -189,6 +194,7 @@ __all__ = [
     "save_inversion",
     "save_label_map",
     "save_mask_generator",
+    "save_masked_encoder",
     "segment_channels",
     "scored_samples",
     "sefa_directions",
@@ -198,6 +204,7 @@ __all__ = [
     "single_segment",
     "strength_series",
     "train_mask_generator",
+    "train_masked_encoder",
     "tune",
 ]
 _ROOMS = {  # where names come from; as above, for those who run it
@@ -223,6 +230,8 @@ _ROOMS = {  # where names come from; as above, for those who run it
     ),
     "editing.scorers": ("load_scorer",),
     "editing.channels": ("ChannelSearchConfig", "SegmentChannel", "channel_direction", "segment_channels"),
+    "encoders.masked_encoder": ("MaskedEncoder", "load_masked_encoder", "save_masked_encoder"),
+    "encoders.training": ("EncoderTrainingConfig", "train_masked_encoder"),
     "evaluation": ("metrics",),
     "evaluation.calibration": ("CalibrationConfig", "calibrate"),
     "generator.generator": ("Generator",),
