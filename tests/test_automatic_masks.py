@@ -40,13 +40,6 @@ def test_parts_of_a_held_out_photo_are_found(demo: Generator, finder: MaskGenera
     assert "background" not in found.masks.names and found.masks.static.max() > 0.9
     assert found.masks.static.shape == found.uncertainty.shape == (1, 1, 256, 256)
     assert found.code.space == "w+" and not found.code.tensor.requires_grad
-    assert torch.equal(finder.labels(demo, found.code), found.labels)
-
-
-def test_a_start_at_the_solution_is_kept_near(demo: Generator, finder: MaskGenerator) -> None:
-    image, code = cg.sample(demo, 5, 1, 0.7)
-    found = cg.masks_of_photo(demo, finder, image, 1, start=code)
-    assert (found.labels == finder.labels(demo, code)).float().mean() > 0.9
 
 
 def test_what_does_not_fit_is_refused(demo: Generator, finder: MaskGenerator, generator: Generator) -> None:

@@ -14,6 +14,8 @@ from ..checks import check_type
 from ..generator.generator import Generator
 from ..generator.spaces import LatentCode
 from ..segments.mask_generator import MaskGenerator
+from ..segments.mask_generator.record import segment_masks
+from ..segments.names import resolve_names
 from ..segments.segment_masks import SegmentMasks, single_segment
 from .config import ProjectionConfig
 from .projector import project
@@ -61,15 +63,17 @@ def masks_of_photo(
     """
     check_type(mask_generator, "the mask generator", MaskGenerator, "load_mask_generator reads one")
     mask_generator.check_generator(generator)
+    kept = set(resolve_names(tuple(static), mask_generator.names)) if static else set()
     with torch.inference_mode(False), torch.no_grad():
         whole = single_segment((photo.shape[-2], photo.shape[-1]), photo.device)
         chosen = replace(config or QUICK, num_steps=steps)
         found = project(generator, photo, whole, chosen, callback=callback, start=start, folders=folders)
         code = found.segments[0].code
         on_device = LatentCode(code.space, code.tensor.to(generator.device))
+        probabilities = mask_generator.probabilities(generator, on_device)
         return PhotoMasks(
-            masks=mask_generator.masks(generator, on_device, static),
-            labels=mask_generator.labels(generator, on_device),
+            masks=segment_masks(probabilities[0], mask_generator.names, kept),
+            labels=probabilities.argmax(dim=1),
             uncertainty=mask_generator.uncertainty(generator, on_device),
             code=code,
         )
