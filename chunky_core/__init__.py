@@ -58,6 +58,8 @@ if TYPE_CHECKING:
         sefa_directions,
     )
     from .editing.scorers import load_scorer
+    from .encoders.masked_encoder import MaskedEncoder, load_masked_encoder, save_masked_encoder
+    from .encoders.training import EncoderTrainingConfig, train_masked_encoder
     from .evaluation import metrics
     from .evaluation.calibration import CalibrationConfig, calibrate
     from .generator.generator import Generator
@@ -105,11 +107,13 @@ __all__ = [
     "ChannelSearchConfig",
     "Direction",
     "Edit",
+    "EncoderTrainingConfig",
     "Face",
     "Generator",
     "Inversion",
     "LatentCode",
     "LossConfig",
+    "MaskedEncoder",
     "NamedLabels",
     "ProjectionConfig",
     "Renderings",
@@ -151,6 +155,7 @@ __all__ = [
     "load_image",
     "load_inversion",
     "load_latent",
+    "load_masked_encoder",
     "load_scorer",
     "metrics",
     "next_photo",
@@ -174,6 +179,7 @@ __all__ = [
     "save_image",
     "save_inversion",
     "save_label_map",
+    "save_masked_encoder",
     "segment_channels",
     "scored_samples",
     "sefa_directions",
@@ -182,6 +188,7 @@ __all__ = [
     "segments_from_masks",
     "single_segment",
     "strength_series",
+    "train_masked_encoder",
     "tune",
 ]
 _ROOMS = {  # where names come from; as above, for those who run it
@@ -207,6 +214,8 @@ _ROOMS = {  # where names come from; as above, for those who run it
     ),
     "editing.scorers": ("load_scorer",),
     "editing.channels": ("ChannelSearchConfig", "SegmentChannel", "channel_direction", "segment_channels"),
+    "encoders.masked_encoder": ("MaskedEncoder", "load_masked_encoder", "save_masked_encoder"),
+    "encoders.training": ("EncoderTrainingConfig", "train_masked_encoder"),
     "evaluation": ("metrics",),
     "evaluation.calibration": ("CalibrationConfig", "calibrate"),
     "generator.generator": ("Generator",),

@@ -16,7 +16,7 @@ CORE = ROOT / "chunky_core"
 # In the order in which data flows; a room may import from itself and from those before it.
 ROOMS = (
     "errors", "saving", "wording", "checks", "callbacks", "mask_shapes", "devices", "memory_layout", "boxes", "images",
-    "generator", "checkpoints", "segments", "losses", "inversion", "editing", "compositing", "alignment",
+    "generator", "checkpoints", "segments", "losses", "encoders", "inversion", "editing", "compositing", "alignment",
     "visualization", "evaluation", "demo", "cli",
 )  # fmt: skip
 HOST = {"comfy", "comfy_api", "folder_paths", "server", "execution", "nodes"}

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from ..errors import ChunkyError
-from . import calibrate, convert, demo, directions, edit, inspect_file, photo
+from . import calibrate, convert, demo, directions, edit, inspect_file, photo, train_encoder
 from .signals import Stopped, stop_on_signals
 
 
@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     parser = argparse.ArgumentParser(prog=_program(), description="Edit photos by segments with StyleGAN.")
     commands = parser.add_subparsers(dest="command", required=True)
-    for command in (edit, photo, demo, directions, inspect_file, calibrate, convert):
+    for command in (edit, photo, demo, directions, inspect_file, calibrate, convert, train_encoder):
         command.add_parser(commands)
     options = parser.parse_args(arguments)
     try:

@@ -10,12 +10,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ...encoders.training.pictures import disturb
 from ...losses.feature_network import FeatureNetwork, FeatureSizes, Trunk
 from ..portraits import ATTRIBUTES, INDEX, LABEL, PARTS, SHARED_ATTRIBUTES
 from .attribute_pictures import AttributePictures
 from .identity_head import pictures
 from .loop import train
-from .trunk import BROW, EYE, SHOWN_BY, disturb, start_weights
+from .trunk import BROW, EYE, SHOWN_BY, start_weights
 
 MUON_RATE = 0.01  # half of what a trunk from scratch takes
 SHARES = (0.3, 0.25, 0.2)  # of portraits, the generator's pictures and photos; the rest are photos with edits

@@ -9,10 +9,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ...encoders.training.pictures import disturb
 from ...losses.feature_network import FeatureNetwork, FeatureSizes, Trunk
 from .loop import train
 from .people import Album
-from .trunk import disturb, start_weights
+from .trunk import start_weights
 
 TEMPERATURE = 0.08
 PEOPLE_AT_ONCE = 192

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ...encoders.training.pictures import disturb
 from ...losses.feature_network import Trunk
 from ..portraits import ATTRIBUTES, INDEX, LABEL, LABELS
 from .people import Album
@@ -78,16 +79,6 @@ def start_weights(module: nn.Module, seed: int) -> None:
                 parameter.normal_(0.0, 1.7 / parameter[0].numel() ** 0.5, generator=rng)
             else:
                 parameter.zero_()
-
-
-def disturb(images: Tensor, rng: torch.Generator) -> Tensor:
-    """Blur, grain, cast and contrast of a random strength, one for each picture of the batch [B,3,H,W]."""
-    strength = torch.rand(4, len(images), 1, 1, 1, generator=rng)
-    soft = F.avg_pool2d(F.pad(images, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
-    blurred = images + (soft - images) * (1.6 * strength[0] - 0.6).clamp(min=0.0)
-    cast = 0.12 * torch.randn(len(images), 3, 1, 1, generator=rng) * strength[1]
-    grain = 0.12 * torch.randn(images.shape, generator=rng) * (strength[2] - 0.4).clamp(min=0.0)
-    return (blurred * (1 + 0.2 * (strength[3] - 0.5)) + cast + grain).clamp(-1, 1)
 
 
 class Batches:

@@ -1,0 +1,1 @@
+"""Codes of a photo in one pass of a network."""

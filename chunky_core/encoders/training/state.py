@@ -1,0 +1,86 @@
+"""Where the training of an encoder stands, and its file: from it the training goes on to the same weights."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass, replace
+
+import torch
+from torch import Tensor
+
+from ...checkpoints.checkpoint import as_tensor
+from ...checkpoints.containers.content import open_content
+from ...checks import as_path
+from ...errors import InvalidInputError, UnsupportedCheckpointError, WrongGeneratorError
+from ...generator.generator import Generator
+from ...saving import save_tensors
+from .config import EncoderTrainingConfig
+
+FORMAT, VERSION = "chunkygan-encoder-training", "1"
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingState:
+    """step: how many are done; tensors: the network's ("network.NAME"), Adam's ("adam.INDEX.NAME") and the whitening's
+    ("whitening.NAME"), in float32 on the CPU; fingerprint: of the generator.
+    """
+
+    step: int
+    config: EncoderTrainingConfig
+    fingerprint: str
+    tensors: dict[str, Tensor]
+
+    def part(self, prefix: str) -> dict[str, Tensor]:
+        """The tensors whose names begin with `prefix` and a dot, without it."""
+        start = f"{prefix}."
+        return {name.removeprefix(start): t for name, t in self.tensors.items() if name.startswith(start)}
+
+
+def check_resumable(generator: Generator, state: TrainingState, config: EncoderTrainingConfig) -> None:
+    """Only the number of steps may differ. Raises WrongGeneratorError and InvalidInputError."""
+    if state.fingerprint != generator.fingerprint:
+        raise WrongGeneratorError(
+            f"this training was begun with generator {state.fingerprint[:12]}, the one given is "
+            f"{generator.fingerprint[:12]}; go on with the same, or begin a new training"
+        )
+    if replace(state.config, steps=config.steps) != config:
+        before, now = asdict(state.config), asdict(config)
+        other = next(name for name in now if name != "steps" and now[name] != before[name])
+        raise InvalidInputError(
+            f"the training was begun with {other} {before[other]!r}, {now[other]!r} is asked for; go on with the "
+            "same (only steps may differ), or begin a new training"
+        )
+
+
+def save_training(state: TrainingState, path: str | os.PathLike[str]) -> None:
+    """Writes the state as .safetensors. Raises SaveError."""
+    header = {
+        "format": FORMAT,
+        "version": VERSION,
+        "fingerprint": state.fingerprint,
+        "step": str(state.step),
+        "config": json.dumps(asdict(state.config)),
+    }
+    save_tensors(state.tensors, path, header)
+
+
+def load_training(path: str | os.PathLike[str]) -> TrainingState:
+    """The state in a file. Raises MissingWeightsError, and UnsupportedCheckpointError where it is something else."""
+    file = as_path(path, "the training's file")
+    with torch.inference_mode(False), open_content(file) as content:
+        header = content.metadata
+        if header.get("format") != FORMAT or header.get("version") != VERSION:
+            raise UnsupportedCheckpointError(
+                f"{file.name} holds no training of an encoder; expected a file of format {FORMAT!r}, version {VERSION}"
+            )
+        try:
+            settings = json.loads(header["config"])
+            config = EncoderTrainingConfig(**{**settings, "channels": tuple(settings["channels"])})
+            step, fingerprint = int(header["step"]), header["fingerprint"]
+        except (KeyError, TypeError, ValueError) as error:
+            raise UnsupportedCheckpointError(
+                f"{file.name}: its settings are damaged ({error}); begin the training anew"
+            ) from error
+        tensors = {name: as_tensor(name, ref).clone() for name, ref in content.value.items()}
+    return TrainingState(step, config, fingerprint, tensors)
