@@ -36,7 +36,7 @@ def main() -> None:
     options = parsed()
     torch.set_num_threads(options.threads)
     generator = load_generator("demo", device="cpu")
-    finder = load_mask_generator(options.mask_generator, generator)
+    finder = load_mask_generator(options.mask_generator, generator=generator)
     settings = {**versions(generator), "mask_generator": str(options.mask_generator), "first": FIRST}
     extras = tuple(options.extras.split(",")) if options.extras else ()
     known = {row_key(row) for row in read_rows([options.rows])} if options.rows else set()

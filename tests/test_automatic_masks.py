@@ -20,7 +20,7 @@ def demo() -> Generator:
 
 @pytest.fixture(scope="module")
 def finder(demo: Generator) -> MaskGenerator:
-    return load_mask_generator("demo", demo)
+    return load_mask_generator("demo", generator=demo)
 
 
 pytestmark = pytest.mark.cpu("the demo generator is loaded onto it")

@@ -62,10 +62,10 @@ def save_mask_generator(
     save_tensors(tensors, path, header)
 
 
-def load_mask_generator(source: str | Path, for_generator: Generator | None = None) -> MaskGenerator:
+def load_mask_generator(source: str | Path, *, generator: Generator | None = None) -> MaskGenerator:
     """Read a mask generator: "demo", that of the demo generator, or the path of a file that this program has saved.
 
-    for_generator: the one that it is to be used with. Weights come back in float32 on the generator's device, the CPU
+    generator: the one that it is to be used with. Weights come back in float32 on the generator's device, the CPU
     without one. Raises MissingWeightsError where there is no such file, UnsupportedCheckpointError for one that is
     damaged, of another kind or newer, WrongGeneratorError where it was trained for another generator.
     """
@@ -83,10 +83,10 @@ def load_mask_generator(source: str | Path, for_generator: Generator | None = No
         raise UnsupportedCheckpointError(
             f"{path} is a damaged mask generator ({error!r:.200}); save it again"
         ) from error
-    if for_generator is None:
+    if generator is None:
         return found
-    found.check_generator(for_generator)
-    return found.to(for_generator.device)
+    found.check_generator(generator)
+    return found.to(generator.device)
 
 
 def _tensors(found: MaskGenerator, with_training: bool) -> dict[str, Tensor]:
