@@ -58,6 +58,7 @@ if TYPE_CHECKING:
         sefa_directions,
     )
     from .editing.scorers import load_scorer
+    from .encoders.encoder import Encoder, load_encoder
     from .encoders.masked_encoder import MaskedEncoder, load_masked_encoder, save_masked_encoder
     from .encoders.training import EncoderTrainingConfig, train_masked_encoder
     from .evaluation import metrics
@@ -107,6 +108,7 @@ __all__ = [
     "ChannelSearchConfig",
     "Direction",
     "Edit",
+    "Encoder",
     "EncoderTrainingConfig",
     "Face",
     "Generator",
@@ -151,6 +153,7 @@ __all__ = [
     "inversion_from_code",
     "landmarks_in_crop",
     "load_directions",
+    "load_encoder",
     "load_generator",
     "load_image",
     "load_inversion",
@@ -214,6 +217,7 @@ _ROOMS = {  # where names come from; as above, for those who run it
     ),
     "editing.scorers": ("load_scorer",),
     "editing.channels": ("ChannelSearchConfig", "SegmentChannel", "channel_direction", "segment_channels"),
+    "encoders.encoder": ("Encoder", "load_encoder"),
     "encoders.masked_encoder": ("MaskedEncoder", "load_masked_encoder", "save_masked_encoder"),
     "encoders.training": ("EncoderTrainingConfig", "train_masked_encoder"),
     "evaluation": ("metrics",),
