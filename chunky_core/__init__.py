@@ -96,6 +96,15 @@ if TYPE_CHECKING:
         single_segment,
     )
     from .segments.face_mesh import read_face_landmarks, segment_face
+    from .segments.mask_generator import (
+        MaskGenerator,
+        MaskTrainingConfig,
+        StopTraining,
+        labels_from_exemplar,
+        load_mask_generator,
+        save_mask_generator,
+        train_mask_generator,
+    )
     from .visualization.curves import plot_losses
     from .visualization.direction_sheet import direction_sheet
 
@@ -116,6 +125,8 @@ __all__ = [
     "LatentCode",
     "LossConfig",
     "MaskedEncoder",
+    "MaskGenerator",
+    "MaskTrainingConfig",
     "NamedLabels",
     "ProjectionConfig",
     "Renderings",
@@ -124,6 +135,7 @@ __all__ = [
     "SegmentFit",
     "SegmentMasks",
     "StopProjection",
+    "StopTraining",
     "TuningConfig",
     "__version__",
     "align",
@@ -151,6 +163,7 @@ __all__ = [
     "harmonize",
     "ganspace_directions",
     "inversion_from_code",
+    "labels_from_exemplar",
     "landmarks_in_crop",
     "load_directions",
     "load_encoder",
@@ -159,6 +172,7 @@ __all__ = [
     "load_inversion",
     "load_latent",
     "load_masked_encoder",
+    "load_mask_generator",
     "load_scorer",
     "metrics",
     "next_photo",
@@ -183,6 +197,7 @@ __all__ = [
     "save_inversion",
     "save_label_map",
     "save_masked_encoder",
+    "save_mask_generator",
     "segment_channels",
     "scored_samples",
     "sefa_directions",
@@ -192,6 +207,7 @@ __all__ = [
     "single_segment",
     "strength_series",
     "train_masked_encoder",
+    "train_mask_generator",
     "tune",
 ]
 _ROOMS = {  # where names come from; as above, for those who run it
@@ -246,6 +262,16 @@ _ROOMS = {  # where names come from; as above, for those who run it
         *("segments_from_label_map", "segments_from_masks", "single_segment"),
     ),
     "segments.face_mesh": ("read_face_landmarks", "segment_face"),
+    "segments.mask_generator": (
+        *(
+            "MaskGenerator",
+            "MaskTrainingConfig",
+            "StopTraining",
+            "labels_from_exemplar",
+            "load_mask_generator",
+        ),
+        *("save_mask_generator", "train_mask_generator"),
+    ),
     "visualization.curves": ("plot_losses",),
     "visualization.direction_sheet": ("direction_sheet",),
 }

@@ -7,6 +7,7 @@ from pathlib import Path
 import folder_paths
 from comfy_api.latest import io, ui
 
+from ..chunky_core.editing.edits import STRONGEST
 from ..chunky_core.editing.scorers import (
     CHANNELS,
     CONFIG,
@@ -180,9 +181,10 @@ def measuring_inputs() -> list[io.Input]:
             "strongest",
             default=3.0,
             min=0.1,
-            max=100.0,
+            max=STRONGEST,
             step=0.1,
-            tooltip="Edits are tried from minus this strength to this one, in the direction's present unit.",
+            tooltip="Edits are tried from minus this strength to this one, in the direction's present unit: 3 for "
+            "standard deviations; beyond that pictures break up, and no line fits.",
         ),
         seed(0, "Another number draws other random pictures."),
         InversionIO.Input(

@@ -23,7 +23,6 @@ from ..chunky_core.compositing import (
     render,
     seamless_clone,
 )
-from ..chunky_core.editing.harmonies import LEFT_OUT, leaves_harmonies_out
 from ..chunky_core.generator.generator import Generator
 from ..chunky_core.inversion.record import Inversion
 from .fitted import chosen_mask
@@ -38,7 +37,7 @@ from .host import (
     step_reporter,
     to_host,
 )
-from .notices import show_notice
+from .notices import OnceEach
 from .photos import PHOTO_TIP, into_photo, photos_of, with_photos
 from .types import GeneratorIO, InversionBatch, InversionIO
 
@@ -291,12 +290,23 @@ class PoissonBlend(io.ComfyNode):
 def edited_picture(
     replace: Replace, keep_detail: KeepDetail, *, mode: CompositeMode = "soft blend", **options: Any
 ) -> Draw:
-    """What draws an inversion with its edits. Without its photo an inversion is drawn wholly."""
+    """What draws an inversion with its edits. Without its photo an inversion is drawn wholly.
+
+    It shows each warning once, such as of a harmony that has no effect any more.
+    """
+    told = OnceEach()
 
     def draw(generator: Generator, inversion: Inversion, kept: Renderings) -> Tensor:
         chosen = None if inversion.photo is None else replace
         return composite(
-            generator, inversion, replace=chosen, keep_detail=keep_detail, mode=mode, kept=kept, **options
+            generator,
+            inversion,
+            replace=chosen,
+            keep_detail=keep_detail,
+            mode=mode,
+            kept=kept,
+            notify=told,
+            **options,
         )
 
     return draw
@@ -308,11 +318,7 @@ def reconstruction(generator: Generator, inversion: Inversion, kept: Renderings)
 
 
 def pictures(hosted: HostedGenerator, inversions: InversionBatch, draw: Draw) -> Tensor:
-    """Draw every inversion of a batch -> host IMAGE. What was drawn of them before is taken from there. Says so where a
-    harmony has no effect any more.
-    """
-    if any(leaves_harmonies_out(record) for record in inversions):
-        show_notice(LEFT_OUT, "warn")
+    """Draw every inversion of a batch -> host IMAGE. What was drawn of them before is taken from there."""
     report, drawn = step_reporter(), []
     with loaded(hosted) as generator:
         for index, record in enumerate(inversions, 1):

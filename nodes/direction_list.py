@@ -11,8 +11,8 @@ from server import PromptServer
 from ..chunky_core.checkpoints.generators import read_checkpoint
 from ..chunky_core.errors import ChunkyError
 from ..chunky_core.generator.architecture import Architecture
-from .direction_sources import direction_files, fits_wholly, fitting_choices
-from .directions import DEMO, source_of
+from .direction_sources import fitting_choices
+from .directions import fitting_files
 from .generators import AUTO, listed_generators, path_of
 from .model_files import stamp
 
@@ -55,7 +55,7 @@ def fitting_lists(generator: str, upsampling: str = AUTO) -> Fitting:
         path = str(path_of(generator))
         architecture = _architecture(path, stamp(path), None if upsampling == AUTO else upsampling)
         directions = fitting_choices(architecture)
-        files = [name for name in (DEMO, *direction_files()) if fits_wholly(source_of(name), architecture)]
+        files = fitting_files(architecture)
     except ChunkyError:  # running the workflow says why
         return {"directions": None, "files": None}
     return {"directions": directions, "files": files}

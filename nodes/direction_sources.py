@@ -87,7 +87,7 @@ def direction_by_name(choice: str, generator: Generator | None = None, unit: Uni
     try:
         known = open_directions(source, generator, unit, only=name)
     except InvalidInputError as error:
-        advice = "" if generator is None else f". {fitting_text(generator)}"
+        advice = "" if generator is None else f". {fitting_text(fitting_choices(generator.architecture))}"
         raise InvalidInputError(f"{error}{advice}") from error
     if name not in known:
         names = list(open_directions(source, generator, "raw"))
@@ -97,9 +97,8 @@ def direction_by_name(choice: str, generator: Generator | None = None, unit: Uni
     return known[name]
 
 
-def fitting_text(generator: Generator) -> str:
-    """Which directions of the list fit a generator, for people."""
-    fitting = fitting_choices(generator.architecture)
+def fitting_text(fitting: list[str]) -> str:
+    """What to choose instead, for people. fitting: the entries of a node's list that fit the generator."""
     if not fitting:
         return f"None in models/{FOLDER} fits it; put a file there that was made for it"
     return f"Those in the list that fit it: {_some(fitting)}"

@@ -14,10 +14,18 @@ from ..chunky_core.editing.layer_ranges import layers_text, parse_layers
 from ..chunky_core.editing.stored_directions import ARRANGEMENTS, Arrangement
 from ..chunky_core.editing.units import Unit
 from ..chunky_core.errors import ChunkyError, InvalidInputError
+from ..chunky_core.generator.architecture import Architecture
 from ..chunky_core.generator.generator import Generator
 from ..chunky_core.generator.spaces import Direction
 from ..chunky_core.inversion.record import kept_layers
-from .direction_sources import FOLDER, direction_files, fitting_text, models_folder, open_directions
+from .direction_sources import (
+    FOLDER,
+    direction_files,
+    fits_wholly,
+    fitting_text,
+    models_folder,
+    open_directions,
+)
 from .host import HostedGenerator, loaded, plain_tensors
 from .model_files import file_in, stamp
 from .notices import show_on_node
@@ -210,6 +218,11 @@ def source_of(file: str) -> str:
     return "demo" if file == DEMO else str(file_in(FOLDER, file))
 
 
+def fitting_files(architecture: Architecture) -> list[str]:
+    """Those of the list whose directions fit generators of an architecture."""
+    return [name for name in (DEMO, *direction_files()) if fits_wholly(source_of(name), architecture)]
+
+
 def read_direction(
     generator: Generator,
     file: str,
@@ -234,7 +247,8 @@ def directions_in(
     try:
         found = open_directions(source_of(file), generator, unit, arrangement)
     except InvalidInputError as error:
-        raise InvalidInputError(f"{error}. {fitting_text(generator)}") from error
+        fitting = fitting_text(fitting_files(generator.architecture))
+        raise InvalidInputError(f"{error}. {fitting}") from error
     return {name: direction for name, direction in found.items() if direction.name == name}
 
 
@@ -254,7 +268,11 @@ def chosen(known: dict[str, Direction], file: str, component: int, name: str) ->
 
 
 def kept_to(generator: Generator, direction: Direction, layers: str) -> Direction:
-    """The direction in the layers of a text; empty = as it is. Raises InvalidInputError."""
+    """The direction in the layers of a text; empty = as it is. Raises InvalidInputError, also for one that is zero."""
+    if not direction.tensor.any():
+        raise InvalidInputError(
+            f"the direction {direction.name!r} is zero; an edit along it would change nothing"
+        )
     whose = f"the layers of {direction.name!r}"
     found = parse_layers(layers, layer_count(generator, direction.space), whose)
     return replace(direction, layers=kept_layers(direction, found, "layers"))

@@ -8,6 +8,9 @@ from typing import Any
 import torch
 
 from ..chunky_core.compositing.fill import fill_name
+from ..chunky_core.editing.discovery import METHODS
+from ..chunky_core.editing.edit_list import parse_changes, segments_of
+from ..chunky_core.editing.layer_ranges import parse_layers
 from ..chunky_core.errors import InvalidInputError
 from ..chunky_core.generator.generator import Generator
 from ..chunky_core.generator.spaces import Direction
@@ -23,13 +26,14 @@ LIST = "ChunkyGAN_EditList"
 EDIT, REFINE, FILL = "ChunkyGAN_LatentEdit", "ChunkyGAN_RefineBoundaries", "ChunkyGAN_FillRegion"
 LOAD = "ChunkyGAN_LoadDirection"
 CHANNELS = "ChunkyGAN_SegmentChannels"
-HARMONIZE = "ChunkyGAN_HarmonizeSegments"
+HARMONIZE, CALIBRATE = "ChunkyGAN_HarmonizeSegments", "ChunkyGAN_CalibrateEdit"
+FIND = "ChunkyGAN_FindDirections"
 
 
 def check_later_nodes(names: Sequence[str], generator: Generator) -> None:
     """Raise InvalidInputError, naming the node, if one that takes the running node's inversion, its first output,
-    directly or through others, names a segment that won't be there, or a direction that doesn't fit the generator.
-    `names`: the segments of that inversion.
+    directly or through others, names a segment that won't be there, or a direction or layers that don't fit the
+    generator. `names`: the segments of that inversion.
 
     Only constants are judged, and only of nodes that will run. Names that Fill Region adds count from there on.
     """
@@ -41,7 +45,7 @@ def check_later_nodes(names: Sequence[str], generator: Generator) -> None:
     while waiting:
         source, known = waiting.pop()
         for id, other in node.prompt.items():
-            if id in due and other["inputs"].get("inversion") == [source, 0]:
+            if id in due and [source, 0] in other["inputs"].values():
                 waiting += [(id, after) for after in _names_after(id, node.prompt, known, generator)]
 
 
@@ -73,6 +77,7 @@ def _names_after(
                 _check_direction(inputs, prompt, generator)
             yield known
         elif kind == LIST:
+            _check_changes(inputs.get("changes"), known, generator)
             yield known
         elif kind == REFINE:
             _check(inputs.get("names"), known)
@@ -84,6 +89,10 @@ def _names_after(
             if inputs.get("segments"):
                 _check(inputs["segments"], known)
             yield known
+        elif kind == CALIBRATE:
+            _check(inputs.get("segments"), known)
+        elif kind == FIND:
+            _check_found(inputs, generator)
         elif kind == FILL and isinstance(inputs.get("segment"), str):
             yield (*known, fill_name(inputs["segment"].strip(), known))
     except InvalidInputError as error:
@@ -108,6 +117,8 @@ def _direction(
         choice = inputs.get("direction")
         return direction_by_name(choice, generator, "raw") if isinstance(choice, str) else None
     origin = prompt[link[0]]
+    if origin["class_type"] == FIND:
+        _check_found(origin["inputs"], generator)
     given = {name: value for name, value in origin["inputs"].items() if name != "generator"}
     if origin["class_type"] != LOAD or any(map(_is_link, given.values())):
         return None
@@ -122,6 +133,30 @@ def _check(given: Any, known: Sequence[str]) -> None:
             tuple(known), torch.eye(count).reshape(count, 1, 1, count), torch.zeros(1, 1, 1, count)
         )
         segments.resolve(split_names(given))
+
+
+def _check_changes(given: Any, known: Sequence[str], generator: Generator) -> None:
+    """Raise InvalidInputError for lines of Edit List with segments or layers that won't be there."""
+    if not isinstance(given, str):
+        return
+    for change in parse_changes(given):
+        if change.action == "segments":
+            _check(", ".join(segments_of(change)), known)
+        elif change.action == "layers":
+            parse_layers(change.value, _most_layers(generator), f"line {change.line}: the layers")
+
+
+def _check_found(inputs: Mapping[str, Any], generator: Generator) -> None:
+    """Raise InvalidInputError for layers of Find Directions that the generator doesn't have."""
+    layers = inputs.get("layers")
+    if isinstance(layers, str):
+        of_codes = inputs.get("method") in METHODS
+        parse_layers(layers, generator.num_ws if of_codes else _most_layers(generator))
+
+
+def _most_layers(generator: Generator) -> int:
+    """Of the space that has most: where it isn't known yet which one the layers are of."""
+    return max(generator.num_ws, len(generator.style_layout))
 
 
 def _is_link(given: Any) -> bool:

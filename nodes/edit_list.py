@@ -67,7 +67,7 @@ class EditList(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, changes: str | None = None) -> bool | str:
-        """Whether the lines can be read; which edits there are is known only when the node runs."""
+        """Whether the lines can be read, with what they set; which edits there are is known only when the node runs."""
         try:
             parse_changes(changes or "")
         except InvalidInputError as error:
@@ -90,10 +90,10 @@ class EditList(io.ComfyNode):
     ) -> io.NodeOutput:
         changed = tuple(change_edits(generator.generator, record, changes) for record in inversion)
         text = lists_of(changed)
-        show_on_node(text)
         image = None
         if output_is_used(cls.IMAGE):
             image = pictures(generator, changed, edited_picture(replace, keep_detail))
+        show_on_node(text)
         return io.NodeOutput(changed, text, image, ui=ui.PreviewText(text))
 
 
@@ -161,9 +161,11 @@ class StrengthStrip(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(cls, strengths: str | None = None) -> bool | str:
+    def validate_inputs(cls, strengths: str | None = None, one_per_photo: bool | None = None) -> bool | str:
+        """Whether the text can be read; only with one_per_photo a range needs no number of strengths."""
         try:
-            parse_strengths(strengths or "0", 1)
+            if strengths is not None:
+                parse_strengths(strengths, None if one_per_photo is False else 1)
         except InvalidInputError as error:
             return str(error)
         return True

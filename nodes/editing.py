@@ -8,6 +8,7 @@ from comfy_api.latest import io
 
 from ..chunky_core.compositing import KEEP_DETAIL, REPLACE, KeepDetail, Replace
 from ..chunky_core.editing.direction_checks import check_direction, layer_count
+from ..chunky_core.editing.edits import STRONGEST
 from ..chunky_core.editing.layer_ranges import parse_layers
 from ..chunky_core.errors import InvalidInputError
 from ..chunky_core.generator.generator import Generator
@@ -61,12 +62,12 @@ class LatentEdit(io.ComfyNode):
                 io.Float.Input(
                     "strength",
                     default=1.5,
-                    min=-5.0,
-                    max=5.0,
+                    min=-STRONGEST,
+                    max=STRONGEST,
                     step=0.1,
                     tooltip="In standard deviations of what the generator has seen: 1 to 2 is clear, "
                     "above 3 it breaks up; negative = the opposite, 0 = no change. A loaded_direction says itself "
-                    "what 1 means.",
+                    f"what 1 means; a file's raw numbers may need up to {STRONGEST:g}, the limit in Edit List, too.",
                 ),
                 io.String.Input(
                     "segments",

@@ -11,8 +11,8 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..chunky_core.editing.discovery import METHODS
-from ..chunky_core.editing.layer_ranges import layers_text
-from ..chunky_core.editing.scorers import DEMO
+from ..chunky_core.editing.layer_ranges import MOST_LAYERS, layers_text, parse_layers
+from ..chunky_core.editing.scorers import DEMO, attribute_index, load_scorer
 from ..chunky_core.errors import ChunkyError, InvalidInputError
 from ..chunky_core.generator.generator import Generator
 from ..chunky_core.generator.sampling import sample_codes
@@ -20,16 +20,19 @@ from ..chunky_core.generator.spaces import Direction, LatentCode
 from ..chunky_core.generator.statistics import statistics
 from ..chunky_core.visualization.direction_sheet import STRENGTHS, direction_sheet
 from .calibration import scorer_inputs, scorer_source
-from .direction_search import AUTO_LAYER, GROUPS, SCORES, Examples, Search
+from .direction_search import AUTO_LAYER, GROUPS, SCORES, Examples, Search, scores_of_text
 from .host import HostedGenerator, loaded, output_is_used, step_reporter, to_host
 from .model_files import stamp
 from .notices import show_on_node
 from .sampling import statistics_folders
 from .types import CodeIO, DirectionIO, GeneratorIO, InversionBatch, InversionIO
+from .widgets import check_limits
 from .widgets import seed as seed_input
 
 SHEET = 1  # index of the output that is drawn only if it is used
 TRUNCATION = 0.7  # of the sample that is shown
+MOST = 64  # components
+ALL_METHODS = (*METHODS, GROUPS, SCORES)
 
 
 class FindDirections(io.ComfyNode):
@@ -73,10 +76,30 @@ class FindDirections(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(cls, scorer: str | None = None) -> bool | str:
-        """In place of the host's check of the list, so that a file that is gone is explained."""
+    def validate_inputs(
+        cls,
+        method: str | None = None,
+        layers: str | None = None,
+        components: int | None = None,
+        component: int | None = None,
+        scorer: str | None = None,
+        attribute: str | None = None,
+        scores: str | None = None,
+    ) -> bool | str:
+        """What can be told without the generator; in place of the host's check of scorer, so that a file that is gone
+        is explained. None = linked.
+        """
         try:
+            if method is not None and method not in ALL_METHODS:
+                raise InvalidInputError(f"method is {method!r}; expected one of {', '.join(ALL_METHODS)}")
+            check_limits("components", components, 1, MOST)
+            check_limits("component", component, 0, MOST - 1)
+            parse_layers(layers or "", MOST_LAYERS)
+            if method in METHODS and component is not None and components is not None:
+                check_component(component, components)
             scorer_source(scorer or DEMO)
+            if method == SCORES and scores is not None:
+                check_scores(scores, scorer, attribute)
         except ChunkyError as error:
             return str(error)
         return True
@@ -109,21 +132,43 @@ class FindDirections(io.ComfyNode):
             examples_with=examples_with, examples_without=examples_without, scored=scored, **widgets
         )
         chosen = component if method in METHODS else 0
-        if chosen >= wanted.components:
-            raise InvalidInputError(
-                f"component is {component}, and {wanted.components} are found, counted from 0; raise components, or "
-                "choose one of them"
-            )
+        check_component(chosen, wanted.components)
         with loaded(generator) as network:
             known = statistics(network, statistics_folders())
             found = wanted.found(method, network, known, step_reporter(0, 2, previews=False))
             direction = replace(found[chosen], name=name.strip() or found[chosen].name)
-            show_on_node(described(direction))
+            show_on_node(described(direction) + unheard(method, component))
             if not output_is_used(SHEET):
                 return io.NodeOutput(direction, None)
             example = shown_on[0] if shown_on else sampled(network, wanted.seed)
             labels = [str(index) for index in range(len(found))] if len(found) > 1 else [direction.name]
             return io.NodeOutput(direction, sheet(network, found, example, labels, reach))
+
+
+def check_component(component: int, components: int) -> None:
+    """Raise InvalidInputError for a component that isn't looked for."""
+    if component >= components:
+        raise InvalidInputError(
+            f"component is {component}, and {components} are found, counted from 0; raise components, or choose one "
+            "of them"
+        )
+
+
+def check_scores(scores: str, scorer: str | None, attribute: str | None) -> None:
+    """Raise InvalidInputError for numbers that can't be read; where there are none, for an attribute that the demo's
+    scorer doesn't know. None = not known yet.
+    """
+    if scores.strip():
+        scores_of_text(scores)
+    elif scorer == DEMO and attribute is not None:
+        attribute_index(load_scorer(DEMO), attribute.strip())
+
+
+def unheard(method: str, component: int) -> str:
+    """A line for the node where a component was chosen though there is one direction alone."""
+    if method in METHODS or not component:
+        return ""
+    return f"\ncomponent {component} doesn't count: {method} gives one direction"
 
 
 def sampled(generator: Generator, seed: int) -> LatentCode:
@@ -150,7 +195,7 @@ def component_inputs() -> list[io.Input]:
         GeneratorIO.Input("generator", tooltip="The generator that is looked into."),
         io.Combo.Input(
             "method",
-            options=[*METHODS, GROUPS, SCORES],
+            options=list(ALL_METHODS),
             default=METHODS[0],
             tooltip="SeFa = what changes the styles most, at once; whitened = per standard deviation of the codes. "
             "GANSpace = where codes (W) or a layer's features vary most. two groups = from pictures with and without "
@@ -166,15 +211,16 @@ def component_inputs() -> list[io.Input]:
             "components",
             default=8,
             min=1,
-            max=64,
+            max=MOST,
             tooltip="How many are found and shown, the strongest first; for SeFa and GANSpace.",
         ),
         io.Int.Input(
             "component",
             default=0,
             min=0,
-            max=63,
-            tooltip="Which of them is given out: the number of its row, from 0.",
+            max=MOST - 1,
+            tooltip="Which of them is given out: the number of its row, from 0. Two groups and scores give one "
+            "direction: there it doesn't count.",
         ),
         io.Int.Input(
             "samples",

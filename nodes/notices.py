@@ -29,6 +29,19 @@ def show_notice(text: str, severity: Literal["info", "warn", "error"] = "info") 
     _send(NOTICE, {"severity": severity, "text": text})
 
 
+class OnceEach:
+    """Shows every text that it is called with as a notice, and on the node, the first time alone."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def __call__(self, text: str) -> None:
+        if text not in self.told:
+            self.told.append(text)
+            show_notice(text, "warn")
+            show_on_node("\n".join(self.told))
+
+
 def _send(event: str, data: dict[str, str]) -> None:
     """To the page that runs the prompt, if there are a server and a page."""
     server = getattr(PromptServer, "instance", None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +22,8 @@ from .saving import LONGEST_NAME, problem_of_folder
 from .types import CodeIO, GeneratorIO
 
 SUFFIX = ".safetensors"
+_ENDINGS = re.compile(r"(\.(safetensors|npy|npz|pt|pth|pkl|ckpt|bin|onnx|json))+$", re.IGNORECASE)
+_ODD = re.compile(r'[<>:"|?*\x00-\x1f\x7f]')
 PRECISIONS = {"fp32": torch.float32, "fp16": torch.float16}
 
 
@@ -217,12 +220,18 @@ class SaveStyleGAN(io.ComfyNode):
 def free_path(folder: Path, name: str) -> Path:
     """The .safetensors file `name` inside `folder`, with the first number from 2 on where it is taken.
 
-    Raises InvalidInputError for a name that is empty or leads out of the folder, and where nothing can be written.
+    Endings of weights files that the name has already are dropped. Raises InvalidInputError for a name that is empty,
+    that not every system can have, or that leads out of the folder, and where nothing can be written.
     """
     expected = f"expected one inside models/{folder.name}, as in 'faces/mine'"
-    stem = name.strip().removesuffix(SUFFIX)
-    if not stem or stem[-1] in "/\\" or "\0" in stem:
+    stem = _ENDINGS.sub("", name.strip())
+    if not stem.rpartition("/")[2].strip(". ") or stem[-1] == "\\":
         raise InvalidInputError(f"the name is {name!r}; {expected}")
+    odd = _ODD.search(stem)
+    if odd:
+        raise InvalidInputError(
+            f"the name {name!r} has {odd[0]!r}, which not every system allows; {expected}"
+        )
     if len(stem.rpartition("/")[2].encode("utf-8", "replace")) > LONGEST_NAME:
         raise InvalidInputError(
             f"the name is too long for a file; {expected}, of at most {LONGEST_NAME} letters"

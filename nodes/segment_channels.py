@@ -17,6 +17,7 @@ from ..chunky_core.editing.channels import (
     masked_codes,
     rank_channels,
 )
+from ..chunky_core.editing.edits import STRONGEST
 from ..chunky_core.errors import InvalidInputError
 from ..chunky_core.generator.generator import Generator
 from ..chunky_core.generator.statistics import statistics
@@ -27,7 +28,7 @@ from .host import HostedGenerator, loaded, plain_tensors, step_reporter, to_host
 from .notices import show_on_node
 from .sampling import statistics_folders
 from .types import DirectionIO, GeneratorIO, InversionBatch, InversionIO
-from .widgets import number, seed, switch
+from .widgets import check_limits, number, seed, switch
 
 UI_CHANNELS = "chunkygan_channels"  # what web/js/segment_channels.js shows
 MOST = 48  # channels on a sheet
@@ -93,8 +94,8 @@ class SegmentChannels(io.ComfyNode):
                     "How far the chosen channel is moved, in standard deviations of what the generator has seen. "
                     "Negative = the picture on the left; 0 = no edit.",
                     default=3.0,
-                    low=-20.0,
-                    high=20.0,
+                    low=-STRONGEST,
+                    high=STRONGEST,
                     step=0.5,
                     advanced=False,
                 ),
@@ -142,6 +143,19 @@ class SegmentChannels(io.ComfyNode):
         )
 
     @classmethod
+    def validate_inputs(
+        cls, segment: str | None = None, rank: int | None = None, count: int | None = None
+    ) -> bool | str:
+        """What can be told before the projection; which segments there are can't."""
+        try:
+            check_limits("rank", rank, 1, MOST)
+            check_limits("count", count, 1, MOST)
+            check_choice(segment, rank, count)
+        except InvalidInputError as error:
+            return str(error)
+        return True
+
+    @classmethod
     def execute(
         cls,
         generator: HostedGenerator,
@@ -155,10 +169,7 @@ class SegmentChannels(io.ComfyNode):
         candidates: int,
         rgb_layers: bool,
     ) -> io.NodeOutput:
-        if rank > count:
-            raise InvalidInputError(
-                f"rank is {rank}, and {count} channels are looked for; choose 1 to {count}, or raise count"
-            )
+        check_choice(segment, rank, count)
         names = tuple(split_names(segment))
         config = ChannelSearchConfig(sigma=sigma, candidates=candidates, rgb_layers=rgb_layers, seed=seed)
         found = search_once(generator, inversion, names, count, config)
@@ -170,6 +181,16 @@ class SegmentChannels(io.ComfyNode):
             sheets = torch.cat([channel_sheet(found.channels, cells) for cells in found.cells])
         show_on_node(f"{rank}: {chosen}")
         return io.NodeOutput(edited, direction, to_host(sheets), ui=shown(found))
+
+
+def check_choice(segment: str | None, rank: int | None, count: int | None) -> None:
+    """Raise InvalidInputError for a rank beyond the count, and where no segment is named; None = not known yet."""
+    if rank is not None and count is not None and rank > count:
+        raise InvalidInputError(
+            f"rank is {rank}, and {count} channels are looked for; choose 1 to {count}, or raise count"
+        )
+    if segment is not None and not split_names(segment):
+        raise InvalidInputError("segment is empty; write the name of a segment, such as mouth")
 
 
 def shown(found: Found) -> dict[str, list[dict[str, Any]]]:

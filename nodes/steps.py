@@ -25,7 +25,7 @@ from ..chunky_core.visualization.sheets import contact_sheet
 from .compositing import composite_inputs
 from .host import HostedGenerator, loaded, per_photo, step_reporter, to_host
 from .losses import weight_folders
-from .notices import show_on_node
+from .notices import OnceEach, show_on_node
 from .types import GeneratorIO, InversionBatch, InversionIO, LossIO, StepBatch, StepIO
 
 GENERATOR_TIP = "The generator that all the steps were made with."
@@ -75,9 +75,10 @@ class NextStep(io.ComfyNode):
             "between": between_segments,
         }
         options |= {"keep_detail": keep_detail, "follow": follow}
+        told = OnceEach()
         with loaded(generator) as own:
             made = [
-                next_photo(own, one, replace=None if one.photo is None else replace, **options)
+                next_photo(own, one, notify=told, replace=None if one.photo is None else replace, **options)
                 for one in inversion
             ]
             pictures = to_host(torch.cat([photo.cpu() for photo, _ in made]))
@@ -201,9 +202,10 @@ class ReplaySteps(io.ComfyNode):
                     folders=weight_folders(),
                 )
                 played.append(again)
-            pictures = to_host(torch.cat([picture_of(own, one).cpu() for one in played]))
-            sheets = to_host(torch.cat([sheet_of(own, one) for one in played]))
-        show_on_node("\n".join(map(described, played)))
+            told = OnceEach()
+            pictures = to_host(torch.cat([picture_of(own, one, told).cpu() for one in played]))
+            sheets = to_host(torch.cat([sheet_of(own, one, told) for one in played]))
+        show_on_node("\n".join([*map(described, played), *told.told]))
         return io.NodeOutput(tuple(played), pictures, sheets, ui=ui.PreviewImage(sheets, cls=cls))
 
 
@@ -221,20 +223,20 @@ def described(inversion: Inversion) -> str:
     )
 
 
-def picture_of(generator: Generator, inversion: Inversion) -> Tensor:
-    """The composite [1,3,H,W] by the options of the step before, or by the nodes' own."""
+def picture_of(generator: Generator, inversion: Inversion, told: OnceEach) -> Tensor:
+    """The composite [1,3,H,W] by the options of the step before, or by the nodes' own. told: hears warnings."""
     options = {"mode": "as needed"} if inversion.earlier is None else inversion.earlier.options
-    return composite(generator, inversion, **options)
+    return composite(generator, inversion, notify=told, **options)
 
 
-def sheet_of(generator: Generator, inversion: Inversion) -> Tensor:
+def sheet_of(generator: Generator, inversion: Inversion, told: OnceEach) -> Tensor:
     """[1,3,h,w]: the first photo, what every step made of it."""
     steps = inversion.steps
     pictures: Sequence[Tensor] = [step.backdrop().cpu() for step in steps]
     titles = ["photo", *(f"step {number}" for number in range(1, len(steps)))]
     panels = [
         *zip(titles, pictures, strict=True),
-        (f"step {len(steps)}", picture_of(generator, inversion).cpu()),
+        (f"step {len(steps)}", picture_of(generator, inversion, told).cpu()),
     ]
     return contact_sheet(panels, columns=min(4, len(panels)))
 

@@ -6,6 +6,8 @@ from typing import Any
 
 from comfy_api.latest import io
 
+from ..chunky_core.errors import InvalidInputError
+
 
 def number(
     name: str,
@@ -50,3 +52,12 @@ def plateau(default: int) -> io.Input:
         tooltip="Steps without an improvement by 1 % after which a segment stops; 0 = never.",
         advanced=True,
     )
+
+
+def check_limits(name: str, value: float | None, low: float, high: float) -> None:
+    """Raise InvalidInputError for a widget's number beyond its limits; None = linked, not known yet.
+
+    The host leaves that to a node that names the widget in `validate_inputs`.
+    """
+    if value is not None and not low <= value <= high:
+        raise InvalidInputError(f"{name} is {value:g}; expected {low:g} to {high:g}")

@@ -70,6 +70,12 @@ def test_a_response_that_only_scatters_is_refused() -> None:
         fit_response(curve(torch.tensor([[1.0], [-1.0], [0.1]]) * STRENGTHS))
 
 
+def test_a_response_out_of_proportion_asks_for_weaker_strengths() -> None:
+    """As that of an edit so strong that pictures break up, each in its own way."""
+    with pytest.raises(InvalidInputError, match="is no line: .* up to 1 units.*use weaker strengths"):
+        fit_response(curve(torch.tensor([[3.0], [-3.0], [1.0]]) * STRENGTHS))
+
+
 def test_a_direction_is_scaled_and_turned_round() -> None:
     direction = Direction("sad", "w", torch.tensor([2.0, -4.0]))
     found = calibrated(direction, curve(-0.5 * STRENGTHS), LinearFit(-0.5, (-2.0, 3.0), 0.9, 0.01))

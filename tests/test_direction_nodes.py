@@ -40,6 +40,10 @@ def files(pack: Pack) -> Iterator[Path]:
     np.save(folder / "late.npy", per_layer.numpy())
     np.save(folder / "wide.npy", np.ones((18, 48)))
     torch.save({"comp": ROWS[:, None], "std": torch.arange(25.0) + 1}, folder / "pca.pt")
+    np.save(folder / "zero.npy", np.zeros(W))
+    torch.save(torch.eye(W)[[0, 1, 2]] * torch.tensor([[1.0], [2.0], [0.0]]), folder / "rows.pt")
+    (folder / "noise.npy").write_bytes(b"\x07garbage" * 9)
+    (folder / "picture.pt").write_bytes(b"\x89PNG" + bytes(99))
     (folder / "channels.json").write_text('{"gaze": [3, 5], "nod": [4, 6, -2]}')
     yield folder
     for path in set(folder.iterdir()) - before:
@@ -80,9 +84,13 @@ def test_what_is_not_there_is_named(pack: Pack, tiny: Any) -> None:
         ({"file": "pca.pt", "layers": "12"}, r"layers of 'component_0' are '12'; there are 0 to 9"),
         (
             {"file": "wide.npy"},
-            r"has 18 x 48 numbers, .* 32 \(W\) or 10 x 32 .* in the list that fit it: .*gaze",
+            r"has 18 x 48 numbers, .* 32 \(W\) or 10 x 32 .* in the list that fit it: .*late.npy, pca.pt",
         ),
         ({"file": "demo (built in)"}, r"has 48 numbers"),
+        ({"file": "noise.npy"}, r"unknown format; expected a file of directions, \.safetensors, \.npy, "),
+        ({"file": "picture.pt"}, r"a PNG picture; choose a file of directions, "),
+        ({"file": "zero.npy", "unit": "raw"}, r"'zero' holds nothing but zeros"),
+        ({"file": "rows.pt", "unit": "raw", "component": 2}, r"'component_2' is zero"),
         ({"file": "late.npy", "arrangement": "components in columns"}, r"has 10 x 32 numbers"),
     ):
         with pytest.raises(invalid, match=words):
@@ -112,6 +120,25 @@ def test_names_of_files_are_judged_before_the_run(pack: Pack) -> None:
     assert validate(file="mine") is True and validate() is True
     assert "inside models/stylegan_directions" in validate(file=" ")
     assert "leads out of its folder" in validate(file="../mine")
+    for name in (".", "..", "a/.", "a/", "a\\", ".safetensors", "a/.npy.pt", " . "):
+        assert validate(file=name).startswith("the name is"), name
+    for name, odd in {
+        "we?ird:*": "?",
+        "a:b": ":",
+        "a/b*": "*",
+        "a\nb": "\\n",
+        "<a>": "<",
+        "a\0": "\\x00",
+    }.items():
+        assert f"has '{odd}', which not every system allows" in validate(file=name)
+    assert validate(file="größe 1.5, ein Lächeln") is True
+
+
+@pytest.mark.parametrize("name", ["clean", "clean.safetensors", "clean.npy.safetensors", "clean.PT"])
+def test_endings_are_not_doubled(pack: Pack, tiny: Any, files: Path, name: str) -> None:
+    direction, _ = loaded(pack, tiny, "channels.json", component=0)
+    (path,) = pack.run(SAVE, direction=direction, file=f"{len(name)}/{name}", name="", license="")
+    assert Path(path) == files / str(len(name)) / "clean.safetensors"
 
 
 def test_a_loaded_direction_stands_above_the_list(pack: Pack, tiny: Any, inversion: Any) -> None:

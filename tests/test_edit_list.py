@@ -121,6 +121,8 @@ def test_numbers_stay_those_of_the_list_as_it_was(generator: Generator, inversio
         ("1: move 4", "line 1 moves to place '4'; expected 1 to 3"),
         ("order", "can't be read"),
         ("order 1, 5", "line 1: edit 5 isn't there"),
+        ("order 2, 2", "line 1 names edit 2 twice"),
+        ("order 1-3, 2", "line 1 names edit 2 twice"),
     ],
 )
 def test_what_cannot_be_is_said_with_its_line(

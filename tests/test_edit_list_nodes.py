@@ -79,9 +79,25 @@ def test_lines_that_cannot_be_read_are_refused_before_the_run(pack: Pack) -> Non
     node = pack.nodes[LIST]
     assert node.validate_inputs(changes="1: off") is True and node.validate_inputs() is True
     assert str(node.validate_inputs(changes="1: of")).startswith("line 1, '1: of', can't be read")
+    for change, said in {
+        "strength abc": "strength 'abc' of line 1 is no number",
+        "strength *": "strength '' of line 1 is no number",
+        "layers foo": "line 1: the layers are 'foo'; write numbers",
+        "segments ,": "line 1 names no segment",
+        "move up": "line 1 moves to place 'up'; expected a number from 1",
+    }.items():
+        assert str(node.validate_inputs(changes=f"1: {change}")).startswith(said)
+    assert node.validate_inputs(changes="1: layers 900\n2: move to 9\n3: strength *-0.5") is True
+
+
+def test_strengths_that_cannot_be_read_are_refused_before_the_run(pack: Pack) -> None:
     strip = pack.nodes[STRIP]
-    assert strip.validate_inputs(strengths="-2..2") is True and strip.validate_inputs() is True
+    assert strip.validate_inputs() is True
     assert "strength 'a lot' of the strengths" in str(strip.validate_inputs(strengths="a lot"))
+    assert "has 0 strengths" in str(strip.validate_inputs(strengths=" "))
+    assert "doesn't say how many" in str(strip.validate_inputs(strengths="-2..2", one_per_photo=False))
+    assert strip.validate_inputs(strengths="-2..2", one_per_photo=True) is True
+    assert strip.validate_inputs(strengths="-2..2") is True  # one_per_photo is linked
 
 
 def test_a_strip_of_every_photo(scene: Scene, inversions: tuple[Any, ...]) -> None:
@@ -144,3 +160,13 @@ def test_what_was_drawn_is_kept_with_the_generator(
     assert made == [] and kept.num_bytes > 0
     pack.run(LIST, changes="1: strength 2", **given)
     assert len(made) == 1  # the mouth alone
+
+
+def test_all_nodes_have_the_same_limits_of_strength(pack: Pack) -> None:
+    node = pack.nodes[LIST]
+    assert node.validate_inputs(changes="1: strength 100") is True
+    assert "-100 to 100" in str(node.validate_inputs(changes="1: strength 101"))
+    assert "-100 to 100" in str(pack.nodes[STRIP].validate_inputs(strengths="0, -101"))
+    for name in ("LatentEdit", "SegmentChannels"):
+        (widget,) = (one for one in pack.schemas[f"ChunkyGAN_{name}"].inputs if one.id == "strength")
+        assert (widget.widget["min"], widget.widget["max"]) == (-100, 100)

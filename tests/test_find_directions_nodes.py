@@ -132,3 +132,45 @@ def test_a_scorer_that_is_gone_is_explained(pack: Pack, tmp_path: Path) -> None:
     assert pack.nodes[FIND].validate_inputs(scorer="demo") is True
     said = pack.nodes[FIND].validate_inputs(scorer="gone.onnx")
     assert isinstance(said, str) and "gone.onnx" in said
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"method": "SeFa", "component": 8, "components": 8}, "component is 8, and 8 are found"),
+        ({"method": "two groups", "component": 8, "components": 8}, None),
+        ({"component": 8, "components": 8}, None),  # the method is linked
+        ({"components": 65}, "components is 65; expected 1 to 64"),
+        ({"component": -1}, "component is -1; expected 0 to 63"),
+        ({"method": "sefa"}, "method is 'sefa'; expected one of SeFa, "),
+        ({"layers": "foo"}, "the layers are 'foo'"),
+        ({"layers": "2-3, coarse"}, None),
+        ({"method": "scores", "scores": "", "scorer": "demo", "attribute": "wings"}, "no attribute 'wings'"),
+        ({"method": "scores", "scores": "1 0", "scorer": "demo", "attribute": "wings"}, None),
+        ({"method": "scores", "scores": "1 0 x"}, "the scores can't be read"),
+        ({"method": "SeFa", "scores": "x", "attribute": "wings"}, None),
+    ],
+)
+def test_mistakes_are_found_before_the_run(pack: Pack, given: dict[str, Any], said: str | None) -> None:
+    found = pack.nodes[FIND].validate_inputs(**given)
+    assert found is True if said is None else said in str(found)
+
+
+def test_a_component_that_does_not_count_is_told(pack: Pack, tiny: Any) -> None:
+    _, code = pack.run(SAMPLE, generator=tiny, seed=3, batch_size=6)
+    _, other = pack.run(SAMPLE, generator=tiny, seed=40, batch_size=4)
+    prompt = {"1": {"class_type": FIND, "inputs": {}}}
+    events = sys.modules["server"].PromptServer.instance.events
+    events.clear()
+    for component in (0, 3):
+        with pack.running(prompt, "1"):
+            pack.run(
+                FIND,
+                generator=tiny,
+                method="two groups",
+                component=component,
+                examples_with=code,
+                examples_without=other,
+            )
+    plain, told = (data["text"] for event, data in events if event == "chunkygan.text")
+    assert told == f"{plain}\ncomponent 3 doesn't count: two groups gives one direction"

@@ -123,6 +123,28 @@ def test_static_pixels_stay_and_what_is_uncovered_of_them_is_drawn_by_what_uncov
     assert all(torch.equal(code, codes[0]) for code in codes)
 
 
+def test_what_static_pixels_cut_off_is_told(generator: Generator) -> None:
+    edited = scene(generator, {"head": box_mask(16, 20, 48, 40)}).with_edits(
+        Edit(direction(generator), 1.0, ("all",))
+    )
+    assert with_followed_masks(generator, edited, Shifted(6)).cut == {"head": pytest.approx(6 / 20)}
+    with pytest.warns(UserWarning, match="static pixels.*30% of head.*segment of its own"):
+        picture = composite(generator, edited, follow=Shifted(6))
+    told: list[str] = []
+    assert torch.equal(composite(generator, edited, follow=Shifted(6), notify=told.append), picture)
+    assert len(told) == 1 and "30% of head" in told[0]
+
+
+def test_with_a_background_to_move_over_nothing_is_cut(generator: Generator) -> None:
+    masks = {"head": box_mask(16, 20, 48, 40), "around": torch.ones(SIZE, SIZE)}
+    edited = scene(generator, masks, feather=2.0).with_edits(Edit(direction(generator), 1.0, ("head",)))
+    assert not with_followed_masks(generator, edited, Shifted(6)).cut
+    still = scene(generator, {"head": masks["head"]}, feather=2.0)
+    assert not with_followed_masks(
+        generator, still.with_edits(Edit(direction(generator), 1.0, ("all",))), Shifted(0)
+    ).cut
+
+
 def test_a_segment_that_its_neighbours_cover_is_left_out(generator: Generator) -> None:
     masks = {"wide": box_mask(0, 0, 64, 60), "thin": box_mask(0, 60, 64, 64)}
     edited = scene(generator, masks).with_edits(Edit(direction(generator), 1.0, ("all",)))
@@ -154,6 +176,7 @@ def test_a_composite_that_follows_keeps_static_pixels_and_at_strength_0_the_phot
     masks = {"head": box_mask(16, 20, 48, 40), "rest": box_mask(8, 8, 56, 56) - box_mask(16, 20, 48, 40)}
     still = scene(generator, masks, feather=1.0)
     options: dict[str, Any] = {"mode": mode, "keep_detail": keep_detail, "follow": True}
+    options["notify"] = list[str]().append
     for strength in (0.0, 1.0):
         edited = still.with_edits(Edit(direction(generator), strength, ("head",)))
         picture = composite(generator, edited, **options)

@@ -70,6 +70,15 @@ def test_ten_rounds_change_nothing_outside_of_what_they_edit(generator: Generato
     assert 0.2 < touched.float().mean() < 0.8
 
 
+def test_a_photo_between_gray_levels_is_rounded_once(generator: Generator) -> None:
+    """By half a level at most; what comes after keeps that to the bit."""
+    first = chain_of(generator, 1)
+    still = replace(first, photo=first.photo * 0.997, edits=())
+    rounded, _ = next_photo(generator, still)
+    assert 0 < 127.5 * (rounded - still.photo).abs().max() < 0.501
+    assert torch.equal(next_photo(generator, replace(still, photo=rounded))[0], rounded)
+
+
 def test_each_step_sees_what_the_step_before_made(generator: Generator) -> None:
     last = chain_of(generator, 3)
     for before, after in zip(last.steps, last.steps[1:], strict=False):
@@ -156,8 +165,10 @@ def test_what_does_not_fit_together_is_refused(
     last = chain_of(generator, 2)
     photo, step = next_photo(generator, last)
     other = inverted(generator, some_photo(generator.img_resolution), "part9", 9)
-    with pytest.raises(InvalidInputError, match="another photo than the picture that the step before made"):
+    words = r"another photo than the picture that the step before made \(.* differently\); project the photo that Next"
+    with pytest.raises(InvalidInputError, match=words) as raised:
         append_step(generator, step, other)
+    assert str(raised.value).count("project") == 1  # one thing to do
     with pytest.raises(WrongGeneratorError, match="the steps of a chain need the same"):
         replace(inverted(generator, photo, "part9", 9), fingerprint="0" * 64, earlier=step)
     with pytest.raises(InvalidInputError, match="no step 3; the chain has 2, counted from 1"):

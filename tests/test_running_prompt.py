@@ -85,6 +85,11 @@ RIGHT = {
     "with a widget that holds a list": a_graph(
         ("e", "LatentEdit", edit("p", "mouth") | {"pair": ["", ""], "files": ["a.png", "b.png"], "none": []})
     ),
+    "an edit along what is found": a_graph(
+        ("d", "FindDirections", {"layers": "2-9", "method": "SeFa", "shown_on": ["p", 0]}),
+        ("l", "EditList", {"inversion": ["p", 0], "changes": "1: segments eyes\n1: layers 4-"}),
+        ("e", "LatentEdit", edit("l", "mouth") | {"loaded_direction": ["d", 0]}),
+    ),
     "not what the prompt runs for": a_graph(("e", "LatentEdit", edit("p", "mouth")))
     | {"loose": {"class_type": "ChunkyGAN_LatentEdit", "inputs": edit("p", "wings")}},
 }
@@ -111,6 +116,30 @@ def test_a_direction_of_another_generator_is_found_at_once(pack: Pack) -> None:
         check(pack, prompts[1])
     with pytest.raises(pack.errors.InvalidInputError, match="no direction 'none'"):
         check(pack, prompts[2])
+
+
+def found_for(source: str, **inputs: Any) -> dict[str, Any]:
+    """A Latent Edit along what Find Directions finds."""
+    nodes = ("e", "LatentEdit", edit(source, "mouth") | {"loaded_direction": ["d", 0]})
+    return a_graph(("d", "FindDirections", inputs), nodes)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "said"),
+    [
+        (a_graph(("l", "EditList", {"inversion": ["p", 0], "changes": "1: segments wings"})), "'wings'"),
+        (
+            a_graph(("l", "EditList", {"inversion": ["p", 0], "changes": "1: layers 99"})),
+            "line 1: the layers",
+        ),
+        (a_graph(("d", "FindDirections", {"shown_on": ["p", 0], "layers": "99"})), "there are 0 to 13"),
+        (found_for("p", layers="10", method="SeFa"), "there are 0 to 9"),
+        (a_graph(("c", "CalibrateEdit", {"inversion": ["p", 0], "segments": "wings"})), "'wings'"),
+    ],
+)
+def test_what_is_set_in_later_nodes_is_judged_at_once(pack: Pack, prompt: dict[str, Any], said: str) -> None:
+    with pytest.raises(pack.errors.InvalidInputError, match=rf"^My \w+ \(node .\) would fail: .*{said}"):
+        check(pack, prompt)
 
 
 @pytest.mark.parametrize("prompt", RIGHT.values(), ids=RIGHT)

@@ -130,7 +130,7 @@ def test_the_search_reports_and_can_be_stopped(
     [
         ({"rank": 4}, "rank is 4, and 3 channels are looked for"),
         ({"segment": "hat"}, "there is no segment 'hat'"),
-        ({"segment": " "}, "no segment was named; expected one of eyes, mouth"),
+        ({"segment": " "}, "segment is empty; write the name of a segment"),
         ({"count": 48, "candidates": 48, "sigma": 0.0}, "sigma is 0.0"),
     ],
 )
@@ -153,6 +153,22 @@ def test_a_name_that_it_wont_find_is_said_before_the_projection(pack: Pack, reco
     prompt["3"]["inputs"] |= {"enabled": True}
     with pack.running(prompt, "1", "3"), pytest.raises(pack.errors.InvalidInputError, match="'nose'"):
         module.check_later_nodes(("eyes", "mouth"), network)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"segment": "mouth", "rank": 12, "count": 12}, None),
+        ({"rank": 13, "count": 12}, "rank is 13, and 12 channels are looked for"),
+        ({"rank": 13}, None),  # count is linked
+        ({"rank": 0, "count": 12}, "rank is 0; expected 1 to 48"),
+        ({"count": 49}, "count is 49; expected 1 to 48"),
+        ({"segment": " , "}, "segment is empty"),
+    ],
+)
+def test_mistakes_are_found_before_the_run(pack: Pack, given: dict[str, Any], said: str | None) -> None:
+    found = pack.nodes[NODE].validate_inputs(**given)
+    assert found is True if said is None else said in str(found)
 
 
 def test_small_photos_make_cells_of_one_width(pack: Pack, records: Records) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Literal, get_args
@@ -52,6 +53,7 @@ def composite(
     between: bool = False,
     kept: Renderings | None = None,
     follow: bool | MaskFollower = False,
+    notify: Callable[[str], None] | None = None,
 ) -> Tensor:
     """[1,3,H,W]: the photo with its edited segments, their seams removed.
 
@@ -66,19 +68,22 @@ def composite(
     segment's colours are shifted by one offset so that they fit each other and the photo (`shift_segment_colors`).
     follow: masks go where the edits take what they show, and what is uncovered is drawn (`with_followed_masks`), for
     edits that move outlines; unedited neighbours may change, static pixels don't. True = `transferred_labels` tells
-    where that is; something else that tells it may be given.
+    where that is; something else that tells it may be given. What static pixels cut off then is warned of.
     Where nothing is replaced the photo's numbers are returned as they are. Without a photo (see `render`) the
     result keeps its own colours, or its mean colour with `between` in full. kept: what was drawn before, which is taken
-    from there and not drawn again. Raises what `render` raises, and
-    InvalidInputError for an unknown choice and a band under 1.
+    from there and not drawn again, as long as no tensor of the inversion is changed in place (`Renderings`).
+    notify: called with each warning's text in the place of a Python warning.
+    Raises what `render` raises, and InvalidInputError for an unknown choice and a band under 1.
     """
     _check(mode, band, keep_detail)
     check_same_generator(generator, inversion)
-    warn_of_harmonies_left_out(inversion)
+    warn_of_harmonies_left_out(inversion, notify or partial(warnings.warn, stacklevel=3))
     kept = renderings_of(generator, kept)
     followed = FollowedMasks(inversion)
     if follow:
         followed = with_followed_masks(generator, inversion, transferred_labels if follow is True else follow)
+        if followed.cut:
+            (notify or partial(warnings.warn, stacklevel=3))(followed.cut_text)
     part = restrict_to_replaced(followed.inversion, replace)
     if part is None:
         return inversion.backdrop().clone()

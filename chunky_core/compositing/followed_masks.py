@@ -21,6 +21,7 @@ from .label_transfer import transferred_labels
 SUFFIX = "_uncovered"
 _HARDLY_SHOWN = 0.1  # the weight of a part in the photo below which its detail fades, where the part is new
 _GAINED = (0.05, 0.3)  # what a part gains at a pixel from nothing to a place that is all new to it
+CUT = 0.01  # of a segment's area, from which on it counts that static pixels hide it
 FAINTEST = 0.1  # a share of what is uncovered below which it goes to the others
 
 
@@ -30,11 +31,25 @@ class FollowedMasks:
 
     before: by the name of each of its segments the mask [1,1,H,W] of what the photo shows of it; {} = as they are.
     uncovered: by the names of the segments that are new, whose what they show is: that of an old one, or "static".
+    cut: by the names of edited segments, how much of each lies behind static pixels, as a share of its area, where that
+    is noticeable.
     """
 
     inversion: Inversion
     before: Mapping[str, Tensor] = field(default_factory=dict)
     uncovered: Mapping[str, str] = field(default_factory=dict)
+    cut: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def cut_text(self) -> str:
+        """What static pixels hide, for people; "" = nothing."""
+        if not self.cut:
+            return ""
+        shares = ", ".join(f"{share:.0%} of {name}" for name, share in self.cut.items())
+        return (
+            f"static pixels, which stay the photo, cut off what the edit moves over them ({shares}); project anew with "
+            "the background as a segment of its own instead of static"
+        )
 
     def extent_of(self, segment: SegmentCode) -> Tensor:
         """[1,1,H,W]: where a segment is or, for the motion between, was."""
@@ -99,6 +114,7 @@ def with_followed_masks(
         _as_inversion(inversion, parts),
         {part.segment.name: part.before for part in parts},
         {part.segment.name: part.uncovers for part in parts if part.uncovers},
+        _cut(layers, seen, inversion.names),
     )
 
 
@@ -166,6 +182,16 @@ def _moved_weights(layers: Tensor, seen: Mapping[int, Tensor]) -> tuple[Tensor, 
     weights = torch.cat([claims[:-1] + others[:-1] + (taken * edited)[:-1], taken * ~edited])
     weights *= room / weights.sum(dim=0).clamp(min=1e-12)
     return weights[: len(layers) - 1], weights[len(layers) - 1 :]
+
+
+def _cut(layers: Tensor, seen: Mapping[int, Tensor], names: Sequence[str]) -> dict[str, float]:
+    """`FollowedMasks.cut`: pixels that a segment's picture says are its own, with no room for half of it."""
+    hidden = {index: labels[index] - (1 - layers[-1]) > 0.5 for index, labels in seen.items()}
+    shares = {
+        names[index]: float(pixels.sum() / layers[index].sum().clamp(min=1))
+        for index, pixels in hidden.items()
+    }
+    return {name: share for name, share in shares.items() if share >= CUT}
 
 
 def _share(room: Tensor, weights: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ is the photo of the next, and an earlier step can be changed afterwards.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -17,6 +17,7 @@ from ..checks import check_type, check_whole
 from ..errors import InvalidInputError
 from ..generator.generator import Generator
 from ..images import from_uint8, to_uint8
+from ..images.same_photo import how_photos_differ
 from ..inversion import Inversion, ProjectionConfig, SegmentCode, SegmentCodes, project
 from ..inversion.record import EarlierStep, photo_digest
 from ..inversion.segment_synthesis import GRAY_LEVELS
@@ -38,16 +39,23 @@ LEARNING_RATE = 0.02  # of a code that is near its goal
 NOTICEABLE = 1.0  # gray levels, root mean square within a segment's mask, from which on it is fitted anew
 
 
-def next_photo(generator: Generator, inversion: Inversion, **options: Any) -> tuple[Tensor, EarlierStep]:
+def next_photo(
+    generator: Generator,
+    inversion: Inversion,
+    *,
+    notify: Callable[[str], None] | None = None,
+    **options: Any,
+) -> tuple[Tensor, EarlierStep]:
     """The photo [1,3,H,W] that the next step sets out from, and this step, to be given to `append_step` with what was
     made of that photo.
 
-    options: of `composite`, plain values. The photo has whole gray levels, as if it had been saved and loaded, so that
-    no number of steps changes a pixel outside of what they edit. Raises what `composite` raises, and InvalidInputError
-    for an option that it doesn't have.
+    options: of `composite`, plain values; notify: as there. The photo has whole gray levels, as if it had been saved
+    and loaded, so that no number of steps changes a pixel outside of what they edit; one that isn't on whole levels is
+    rounded to them by the first step, everywhere, by half a level at most. Raises what `composite` raises, and
+    InvalidInputError for an option that it doesn't have.
     """
     check_options(options)
-    made = composite(generator, inversion, **options)
+    made = composite(generator, inversion, notify=notify, **options)
     return from_uint8(to_uint8(made)).to(made), EarlierStep(inversion, options)
 
 
@@ -58,11 +66,12 @@ def append_step(generator: Generator, earlier: EarlierStep, inversion: Inversion
     """
     check_type(earlier, "the earlier step", EarlierStep, "next_photo gives one")
     check_type(inversion, "the inversion", Inversion, "it comes last")
-    photo, _ = next_photo(generator, earlier.inversion, **earlier.options)
+    photo, _ = next_photo(generator, earlier.inversion, notify=_unheard, **earlier.options)
     if not inversion.is_of(photo.to(inversion.static_mask.device)):
+        differs = "" if inversion.photo is None else f" ({how_photos_differ(inversion.photo, photo)})"
         raise InvalidInputError(
-            f"the inversion is of another photo than the picture that the step before made: "
-            f"{inversion.reason_against(photo)}; project the photo that Next Step (next_photo) gave"
+            f"the inversion is of another photo than the picture that the step before made{differs}; project the photo "
+            "that Next Step (next_photo) gave"
         )
     return replace(inversion, earlier=earlier)
 
@@ -146,6 +155,10 @@ def check_options(options: Mapping[str, Any]) -> None:
             f"a step's composite has no option {unknown[0]!r:.40}; there are {', '.join(OPTIONS)}. A chain of a "
             "newer program may need an update"
         )
+
+
+def _unheard(_warning: str) -> None:
+    """The same picture was warned of when it was made."""
 
 
 def _moved(step: Inversion, photo: Tensor, earlier: EarlierStep) -> Inversion:

@@ -28,7 +28,9 @@ class Renderings:
     detail, and the features below the first layer in which the last renderings differ.
 
     What it gives is what drawing anew would give, number for number. It belongs to the segments' records and goes with
-    them; beyond max_bytes in all, the segments that weren't drawn for longest are let go. For one thread at a time.
+    them; beyond max_bytes in all, the segments that weren't drawn for longest are let go. Photos, masks and codes are
+    told apart as objects: of one that was written into in place what was made before would be given again, so make a
+    new record with a new tensor. For one thread at a time.
     """
 
     def __init__(self, generator: Generator, max_bytes: int = MAX_BYTES) -> None:

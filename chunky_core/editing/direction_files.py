@@ -15,6 +15,7 @@ from ..checkpoints.containers.archive import Archive
 from ..checkpoints.containers.content import Content, open_content
 from ..checkpoints.containers.mapped_file import mapped, naming
 from ..checkpoints.containers.numpy_files import is_npy, is_npz, read_npy, read_npz
+from ..checkpoints.containers.unsupported_files import NETWORK
 from ..errors import UnsupportedCheckpointError
 from ..generator.spaces import Direction
 from .array_values import Array, as_numbers, check_count, is_array, shape_of
@@ -26,6 +27,7 @@ from .stored_directions import OwnDirection, StoredArray, StoredDirection
 TEXTS = (".json", ".txt", ".py")
 SUFFIXES = (".safetensors", ".npy", ".npz", ".pt", ".pth", ".pkl", *TEXTS)
 MAX_BYTES = 1 << 22  # of a text
+_WANTED = f"a file of directions, {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}"
 _KINDS = "expected a direction as one array, or several by their names"
 
 
@@ -42,8 +44,11 @@ def read_directions(path: Path) -> list[StoredDirection]:
         arrays: Any = read_npy(path) if container == "npy" else read_npz(path)
         with naming(path):
             return of_tool(arrays, path.stem) or _arrays(arrays, path.stem)
-    with open_content(path) as content, naming(path):
-        return _of_content(content, path.stem)
+    try:
+        with open_content(path) as content, naming(path):
+            return _of_content(content, path.stem)
+    except UnsupportedCheckpointError as error:  # what opens weights files speaks of networks
+        raise UnsupportedCheckpointError(str(error).replace(NETWORK, _WANTED)) from error
 
 
 def read_channels(path: Path, suffix: str) -> list[StoredDirection]:

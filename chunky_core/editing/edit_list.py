@@ -15,7 +15,7 @@ from ..segments.names import resolve_names
 from .direction_checks import layer_count
 from .edits import checked_strength, parse_strength
 from .harmonies import edits_in_force
-from .layer_ranges import layers_text, parse_layers
+from .layer_ranges import MOST_LAYERS, layers_text, parse_layers
 
 _HOW = (
     "write NUMBER: and one of on, off, remove, strength 1.5, strength *0.5, layers 4-7, segments eyes, mouth, move 1; "
@@ -78,9 +78,14 @@ def change_edits(generator: Generator, inversion: Inversion, changes: str) -> In
 
 
 def parse_changes(text: str) -> list[EditChange]:
-    """The lines of `change_edits`. Raises InvalidInputError, naming the line, for what can't be read."""
+    """The lines of `change_edits`. Raises InvalidInputError, naming the line, for what can't be read, whatever the
+    edits and the generator are.
+    """
     lines = ((number, _COMMENT.sub("", line).strip()) for number, line in enumerate(text.splitlines(), 1))
-    return [_parsed(number, line) for number, line in lines if line]
+    changes = [_parsed(number, line) for number, line in lines if line]
+    for change in changes:
+        _check_value(change)
+    return changes
 
 
 def _description(edit: Edit) -> str:
@@ -91,7 +96,8 @@ def _description(edit: Edit) -> str:
 
 def _parsed(line: int, text: str) -> EditChange:
     if match := _ORDER.fullmatch(text):
-        return EditChange(line, _numbers(line, re.sub(r"(?<=\d)\s+(?=\d)", ", ", match["value"])), "order")
+        places = re.sub(r"(?<=\d)\s+(?=\d)", ", ", match["value"])
+        return EditChange(line, _numbers(line, places, once=True), "order")
     match = _CHANGE.fullmatch(text)
     action = match["action"].lower() if match else ""
     action = _SYNONYMS.get(action, action)
@@ -101,8 +107,38 @@ def _parsed(line: int, text: str) -> EditChange:
     return EditChange(line, () if everything else _numbers(line, match["numbers"]), action, match["value"])
 
 
-def _numbers(line: int, text: str) -> tuple[int, ...]:
-    """From "1, 3-5", each once."""
+def _check_value(change: EditChange) -> None:
+    """Raise InvalidInputError for a value that no edit of any generator could take."""
+    if change.action == "strength":
+        _strength(change)
+    elif change.action == "layers":
+        _layers(change, MOST_LAYERS)
+    elif change.action == "segments":
+        segments_of(change)
+    elif change.action == "move":
+        _place(change)
+
+
+def segments_of(change: EditChange) -> tuple[str, ...]:
+    """The names that a change of "segments" is given. Raises InvalidInputError for none."""
+    names = tuple(split_names(change.value))
+    if not names:
+        raise InvalidInputError(f"line {change.line} names no segment; write names, or all")
+    return names
+
+
+def _strength(change: EditChange) -> tuple[float, bool]:
+    """The number, and whether the strength is to be multiplied by it."""
+    factor = change.value.removeprefix("*")
+    return parse_strength(factor, f"of line {change.line}"), factor != change.value
+
+
+def _layers(change: EditChange, count: int) -> tuple[int, ...]:
+    return parse_layers(change.value, count, f"line {change.line}: the layers")
+
+
+def _numbers(line: int, text: str, once: bool = False) -> tuple[int, ...]:
+    """From "1, 3-5", each once; once: one that stands there twice is an error."""
     numbers: dict[int, None] = {}
     for part in text.split(","):
         match = _NUMBERS.fullmatch(part.strip())
@@ -115,7 +151,11 @@ def _numbers(line: int, text: str) -> tuple[int, ...]:
             raise InvalidInputError(
                 f"line {line} names the edits {part.strip()}; write the lower number first"
             )
-        numbers.update(dict.fromkeys(range(first, last + 1)))
+        named = range(first, last + 1)
+        twice = [number for number in named if number in numbers]
+        if once and twice:
+            raise InvalidInputError(f"line {line} names edit {twice[0]} twice; an edit has one place")
+        numbers.update(dict.fromkeys(named))
     return tuple(numbers)
 
 
@@ -138,30 +178,26 @@ def _order(change: EditChange, numbers: tuple[int, ...], present: list[int]) -> 
     return [*others[: place - 1], *numbers, *others[place - 1 :]]
 
 
-def _place(change: EditChange, count: int) -> int:
+def _place(change: EditChange, count: int | None = None) -> int:
+    """count: how many places there are; None = that isn't known yet."""
     text = change.value.removeprefix("to ").strip()
-    if not text.isdecimal() or not 1 <= int(text) <= count:
-        raise InvalidInputError(f"line {change.line} moves to place {text[:20]!r}; expected 1 to {count}")
+    if not text.isdecimal() or not 1 <= int(text) <= (int(text) if count is None else count):
+        expected = "a number from 1" if count is None else f"1 to {count}"
+        raise InvalidInputError(f"line {change.line} moves to place {text[:20]!r}; expected {expected}")
     return int(text)
 
 
 def _changed(generator: Generator, inversion: Inversion, edit: Edit, change: EditChange) -> Edit:
     where = f"line {change.line}"
     if change.action == "strength":
-        factor = change.value.removeprefix("*")
-        number = parse_strength(factor, f"of {where}")
-        return replace(
-            edit, strength=number if factor == change.value else checked_strength(edit.strength * number)
-        )
+        number, is_factor = _strength(change)
+        return replace(edit, strength=checked_strength(edit.strength * number) if is_factor else number)
     if change.action == "layers":
-        count = layer_count(generator, edit.direction.space)
-        layers = parse_layers(change.value, count, f"{where}: the layers")
+        layers = _layers(change, layer_count(generator, edit.direction.space))
         kept_layers(edit.direction, layers, where)
         return replace(edit, layers=layers)
     if change.action == "segments":
-        names = tuple(split_names(change.value))
-        if not names:
-            raise InvalidInputError(f"{where} names no segment; write names, or all")
+        names = segments_of(change)
         resolve_names(names, inversion.names, where=where)
         return replace(edit, segments=names)
     return replace(edit, enabled=change.action == "on")

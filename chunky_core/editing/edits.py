@@ -19,10 +19,9 @@ from ..segments.segment_masks import SegmentMasks
 from .direction_checks import check_direction, check_layers, layer_count
 from .directions import directions_of
 from .harmonies import edits_in_force
-from .layer_ranges import parse_layers
+from .layer_ranges import MOST_LAYERS, parse_layers
 
-STRONGEST = 100  # standard deviations; pictures break up above about 3
-_MOST_LAYERS = 1 << 12  # more than any generator has
+STRONGEST = 100.0  # pictures break up above 3 standard deviations; raw numbers of files may need more
 
 
 def edited_code(generator: Generator, code: LatentCode, edits: Iterable[Edit]) -> LatentCode:
@@ -111,7 +110,8 @@ def parse_strength(text: str, where: str) -> float:
         strength = math.nan
     if not abs(strength) <= STRONGEST:  # NaN fails, too
         raise InvalidInputError(
-            f"strength {text[:40]!r} {where} is no number from -{STRONGEST} to {STRONGEST}; write one such as 1.5 or -2"
+            f"strength {text[:40]!r} {where} is no number from -{STRONGEST:g} to {STRONGEST:g}; write one such as 1.5 "
+            "or -2"
         )
     return strength
 
@@ -120,7 +120,7 @@ def checked_strength(strength: float) -> float:
     """`strength`. Raises InvalidInputError for one beyond -100 to 100."""
     if not is_number(strength) or not abs(strength) <= STRONGEST:  # NaN fails, too
         raise InvalidInputError(
-            f"the strength is {strength!r:.60}; expected a number from -{STRONGEST} to {STRONGEST}"
+            f"the strength is {strength!r:.60}; expected a number from -{STRONGEST:g} to {STRONGEST:g}"
         )
     return strength
 
@@ -137,8 +137,8 @@ def _layers(text: str, direction: Direction, generator: Generator | None, edit: 
     whose = f"the layers of edit {edit!r}"
     if generator is not None:
         return parse_layers(text, layer_count(generator, direction.space), whose)
-    layers = parse_layers(text, _MOST_LAYERS, whose)
-    if _MOST_LAYERS - 1 in layers:
+    layers = parse_layers(text, MOST_LAYERS, whose)
+    if MOST_LAYERS - 1 in layers:
         raise InvalidInputError(f"{whose} have no end; write both numbers, as in 8-13, or give the generator")
     return layers
 

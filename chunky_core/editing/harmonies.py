@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
@@ -61,10 +61,17 @@ def leaves_harmonies_out(inversion: Inversion) -> bool:
     )
 
 
-def warn_of_harmonies_left_out(inversion: Inversion) -> None:
-    """Warn where a harmony has no effect because the edits are others by now; without any edit none is missed."""
-    if leaves_harmonies_out(inversion):
+def warn_of_harmonies_left_out(inversion: Inversion, notify: Callable[[str], None] | None = None) -> None:
+    """Warn where a harmony has no effect because the edits are others by now; without any edit none is missed.
+
+    notify: what is told in the place of a warning.
+    """
+    if not leaves_harmonies_out(inversion):
+        return
+    if notify is None:
         warnings.warn(LEFT_OUT, stacklevel=3)
+    else:
+        notify(LEFT_OUT)
 
 
 def _described(segments: Named, edit: Edit) -> str:

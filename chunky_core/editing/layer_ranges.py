@@ -10,6 +10,7 @@ from ..errors import InvalidInputError
 # What StyleGAN's authors call coarse, middle and fine styles (Karras et al. 2019, fig. 3), by the vectors of W+ of any
 # resolution: those up to 8, 32 and more pixels; StyleCLIP's mappers split W+ the same way
 NAMED = {"coarse": "0-3", "medium": "4-7", "fine": "8-"}
+MOST_LAYERS = 1 << 12  # more than any generator has
 _RANGE = re.compile(r"(\d{1,4})(?:\s*-\s*(\d{1,4})?)?")
 _HOW = "write numbers and ranges from 0, such as '0-7, 10', '8-', or coarse, medium, fine"
 

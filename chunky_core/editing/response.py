@@ -20,6 +20,7 @@ from .edits import checked_strength
 TOLERANCE = 0.1  # of the largest mean response, by which the mean may lie beside the line
 FLAT = 0.1  # deviations of the score over the whole span, below which there is nothing to calibrate by
 SIGNIFICANT = 2.0  # standard errors
+CLEAR = 0.5  # deviations of the score: a mean response that is none of a direction without effect
 LEAST_R2 = 0.1  # below which the line explains next to nothing of the response
 
 
@@ -100,18 +101,30 @@ def fit_response(curve: ResponseCurve) -> LinearFit:
     rise, _, first, last = max(straight)
     fit = _fitted(strengths[first:last], responses[:, first:last])
     if rise * curve.unit < FLAT * curve.deviation or abs(fit.slope) < SIGNIFICANT * fit.error < torch.inf:
-        low, high = float(strengths[0]), float(strengths[-1])
-        raise InvalidInputError(
-            f"the direction hardly changes {curve.attribute!r:.80}: from strength {low:g} to {high:g} its mean "
-            f"response stays within {most:.2g} of a unit (slope {fit.slope:.2g} ± {fit.error:.2g}); choose "
-            "an attribute that it changes, stronger strengths, or more samples"
-        )
+        raise _without_slope(curve, fit, most)
     if fit.r2 < LEAST_R2:
         raise InvalidInputError(
             f"the response of {curve.attribute!r:.80} is flat: a line explains {max(0.0, fit.r2):.0%} of it (R2 "
             f"{fit.r2:.2g}, expected at least {LEAST_R2:g}); choose an attribute that the direction changes"
         )
     return fit
+
+
+def _without_slope(curve: ResponseCurve, fit: LinearFit, most: float) -> InvalidInputError:
+    """The error for a response whose line doesn't rise. most: the largest mean response, in units."""
+    low, high = float(curve.strengths[0]), float(curve.strengths[-1])
+    span = f"from strength {low:g} to {high:g}"
+    slope = f"slope {fit.slope:.2g} ± {fit.error:.2g}"
+    if most * curve.unit >= CLEAR * curve.deviation:
+        return InvalidInputError(
+            f"the response of {curve.attribute!r:.80} is no line: {span} its mean moves by up to {most:.2g} units, but "
+            f"not in proportion ({slope}), as where pictures break up; use weaker strengths (3 standard deviations are "
+            "strong), or more samples"
+        )
+    return InvalidInputError(
+        f"the direction hardly changes {curve.attribute!r:.80}: {span} its mean response stays within {most:.2g} of a "
+        f"unit ({slope}); choose an attribute that it changes, stronger strengths, or more samples"
+    )
 
 
 def checked_strengths(strengths: Iterable[float]) -> tuple[float, ...]:

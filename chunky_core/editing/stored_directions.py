@@ -101,6 +101,8 @@ class StoredArray:
         whole = self._squeezed()
         rows = self._rows(whole, generator, arrangement)
         if rows is None:
+            if not whole.any():
+                raise self._wrong("holds nothing but zeros; an edit along it would change nothing")
             yield self._direction(self.name, whole, generator, 0, raw)
             return
         for index, row in enumerate(rows):

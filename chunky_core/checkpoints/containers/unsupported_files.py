@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from . import unsupported_text
 from .unsupported_text import LOOKED_AT
 
-EXPECTED = "expected a StyleGAN network as .safetensors, .pkl or .pt"
+NETWORK = "a StyleGAN network as .safetensors, .pkl or .pt"
+EXPECTED = f"expected {NETWORK}"
 WEIGHTS = re.compile(r".+\.(pt|pth|pkl|ckpt|safetensors|bin|pdparams|onnx|h5|tar|zip|gz)", re.IGNORECASE)
 _LAYER = re.compile(
     r"(^|[./])(g_)?(synthesis|mapping|convs|to_rgbs?|styles?|generator|discriminator|encoder|decoder|layers?|blocks?)[./]"
@@ -17,7 +18,7 @@ _LAYER = re.compile(
     re.IGNORECASE,
 )
 _UNPACK = "unpack it and choose the file inside"
-_OTHER_TOOL = "choose a StyleGAN network as .safetensors, .pkl or .pt"
+_OTHER_TOOL = f"choose {NETWORK}"
 _MAGIC = (
     (0, b"\xfd7zXZ\0", "xz-compressed", _UNPACK),
     (0, b"BZh", "bzip2-compressed", _UNPACK),

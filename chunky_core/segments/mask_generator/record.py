@@ -1,0 +1,203 @@
+"""The mask generator: a record of what was learnt, and the masks that it gives for codes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor
+
+from ...boxes import Size
+from ...checks import check_type
+from ...errors import InvalidInputError, WrongGeneratorError
+from ...generator.features import recorded_layers
+from ...generator.generator import Generator
+from ...generator.spaces import LatentCode, synthesis_input
+from ..names import check_name, resolve_names
+from ..segment_masks import SegmentMasks
+from .classifier import Classifier, member_logits
+
+FAINT = 0.01  # probabilities below are no part of a soft mask, which would cover the whole picture otherwise
+_TINY = 1e-12
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingState:
+    """Where training stands: steps done, and Adam's moments of the weights and biases in the classifier's order."""
+
+    step: int
+    first_moments: tuple[Tensor, ...]
+    second_moments: tuple[Tensor, ...]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class MaskGenerator:
+    """G^S of P2 §3: the code of a picture -> which class each of its pixels belongs to.
+
+    names: of the K classes, one of which every pixel has. fingerprint: of the generator whose features it reads.
+    layers: names of those features (`feature_layers`). classifier: the ensemble of M networks. training: where its
+    training stands, None where that was not kept. figures: what was measured of it, by name.
+    Raises InvalidInputError for names that are alike, no text, or not as many as the classes.
+    """
+
+    names: tuple[str, ...]
+    fingerprint: str
+    layers: tuple[str, ...]
+    classifier: Classifier
+    training: TrainingState | None = None
+    figures: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_class_names(self.names)
+        classes = self.classifier.weights[-1].shape[-1]
+        if len(self.names) != classes:
+            raise InvalidInputError(
+                f"{len(self.names)} names were given for {classes} classes; give one for each"
+            )
+
+    def __repr__(self) -> str:
+        names = ", ".join(self.names)
+        return f"MaskGenerator({names:.80}; {self.members} networks, generator {self.fingerprint[:12]})"
+
+    @property
+    def members(self) -> int:
+        """How many networks the ensemble has."""
+        return self.classifier.members
+
+    @property
+    def device(self) -> torch.device:
+        return self.classifier.mean.device
+
+    def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> MaskGenerator:
+        """This mask generator on `device`, in `dtype`; without its training's state in another dtype."""
+        own = self.classifier
+        moved = Classifier(
+            own.mean.to(device, dtype),
+            own.scale.to(device, dtype),
+            tuple(one.to(device, dtype) for one in own.weights),
+            tuple(one.to(device, dtype) for one in own.biases),
+        )
+        training = self.training if dtype in (None, own.mean.dtype) else None
+        return replace(self, classifier=moved, training=training)
+
+    def with_members(self, count: int) -> MaskGenerator:
+        """With the first `count` networks only, which is faster in proportion. Raises InvalidInputError."""
+        if not 1 <= count <= self.members:
+            raise InvalidInputError(f"{count} networks were asked for; choose 1 to {self.members}")
+        own = self.classifier
+        weights, biases = (tuple(one[:count] for one in ones) for ones in (own.weights, own.biases))
+        return replace(self, classifier=Classifier(own.mean, own.scale, weights, biases), training=None)
+
+    def probabilities(
+        self, generator: Generator, code: LatentCode, size: Size | tuple[int, int] | None = None
+    ) -> Tensor:
+        """How likely each pixel belongs to each class: [B,K,H,W] in [0,1], adding up to one; the mean of the networks.
+
+        code: [B,...] in any space; differentiable by its tensor. size: (height, width), None: the generator's; a
+        smaller one is faster. Raises WrongGeneratorError for another generator than the one it was trained for.
+        """
+        return self._by_member(generator, code, size).mean(dim=1)
+
+    @torch.no_grad()
+    def uncertainty(
+        self, generator: Generator, code: LatentCode, size: Size | tuple[int, int] | None = None
+    ) -> Tensor:
+        """Where the networks disagree: [B,1,H,W] in [0,1], 0 = they agree.
+
+        The Jensen-Shannon divergence of their probabilities (DatasetGAN, §3.2), divided by its largest value, the
+        logarithm of the number of networks or of classes, whichever is smaller. 0 everywhere for one network.
+        """
+        each = self._by_member(generator, code, size)
+        most = math.log(min(each.shape[1], each.shape[2]))
+        if not most:
+            return torch.zeros_like(each[:, 0, :1])
+        divergence = _entropy(each.mean(dim=1), 1) - _entropy(each, 2).mean(dim=1)
+        return (divergence / most).clamp(0, 1)[:, None]
+
+    @torch.no_grad()
+    def labels(
+        self, generator: Generator, code: LatentCode, size: Size | tuple[int, int] | None = None
+    ) -> Tensor:
+        """The most likely class of each pixel: int64 [B,H,W], places in `names`."""
+        return self.probabilities(generator, code, size).argmax(dim=1)
+
+    @torch.no_grad()
+    def masks(
+        self,
+        generator: Generator,
+        code: LatentCode,
+        static: Sequence[str] = (),
+        size: Size | tuple[int, int] | None = None,
+    ) -> SegmentMasks:
+        """The soft masks of one picture: a segment for each class that is the most likely one somewhere.
+
+        code: one, [1,...]. static: names, or groups such as "eyes", of classes that belong to the static mask instead.
+        Probabilities below 0.01 count as 0. Raises InvalidInputError for several codes, unknown names, and where no
+        segment is left.
+        """
+        if len(code.tensor) != 1:
+            raise InvalidInputError(
+                f"{len(code.tensor)} codes were given; masks are of one picture at a time"
+            )
+        kept = set(resolve_names(tuple(static), self.names)) if static else set()
+        return segment_masks(self.probabilities(generator, code, size)[0], self.names, kept)
+
+    def _by_member(
+        self, generator: Generator, code: LatentCode, size: Size | tuple[int, int] | None
+    ) -> Tensor:
+        """The probabilities of each network: [B,M,K,H,W]."""
+        self.check_generator(generator)
+        check_type(code, "the code", LatentCode, "an inversion's segments have one each")
+        with recorded_layers(generator, self.layers) as maps:
+            generator.synthesis(synthesis_input(generator, code))
+        wanted = generator.img_size if size is None else Size(*size)
+        features = [maps[name].to(self.device) for name in self.layers]
+        dtype = torch.promote_types(self.classifier.mean.dtype, torch.float32)
+        own = self if dtype == self.classifier.mean.dtype else self.to(dtype=dtype)
+        return member_logits(own.classifier, features, wanted).softmax(dim=2)
+
+    def check_generator(self, generator: Generator) -> None:
+        """Raise WrongGeneratorError, which names both fingerprints, unless it is the one it was trained for."""
+        check_type(generator, "the generator", Generator, "it comes first; load_generator reads one")
+        if generator.fingerprint != self.fingerprint:
+            raise WrongGeneratorError(
+                f"this mask generator was trained for generator {self.fingerprint[:12]}, the one given is "
+                f"{generator.fingerprint[:12]}; load the generator it was trained for, or train one for this"
+            )
+
+
+def segment_masks(probabilities: Tensor, names: Sequence[str], static: set[str]) -> SegmentMasks:
+    """Probabilities [K,H,W] as masks: classes that are the most likely one nowhere are left out, faint ones cut off.
+
+    static: names of the classes that the photo itself stays for. Raises InvalidInputError where no segment is left.
+    """
+    labels = probabilities.argmax(dim=0)
+    shown = [index for index in range(len(names)) if bool((labels == index).any())]
+    values = probabilities[shown].to(torch.float32)
+    values = torch.where(values < FAINT, 0.0, values)
+    values = values / values.sum(dim=0, keepdim=True)
+    moving = [place for place, index in enumerate(shown) if names[index] not in static]
+    if not moving:
+        found = ", ".join(names[index] for index in shown)
+        raise InvalidInputError(
+            f"the picture shows {found or 'nothing'}, all of which are static; leave one of them out of static"
+        )
+    masks = values[moving][:, None]
+    rest = (1 - masks.sum(dim=0, keepdim=True)).clamp(0, 1)
+    rest = torch.where(rest < 1e-6, 0.0, rest)
+    return SegmentMasks(tuple(names[shown[place]] for place in moving), masks, rest)
+
+
+def check_class_names(names: Sequence[str]) -> None:
+    """Raise InvalidInputError unless they are two or more different texts."""
+    texts = isinstance(names, tuple | list) and all(isinstance(one, str) and one.strip() for one in names)
+    if not texts or len(names) < 2 or len(set(names)) < len(names):
+        raise InvalidInputError(f"the classes are named {names!r:.80}; expected two or more different names")
+    for name in names:
+        check_name(name)
+
+
+def _entropy(probabilities: Tensor, dim: int) -> Tensor:
+    return -(probabilities * (probabilities + _TINY).log()).sum(dim=dim)
