@@ -85,6 +85,7 @@ if TYPE_CHECKING:
         save_inversion,
         tune,
     )
+    from .inversion.encoded import inversion_from_encoder
     from .losses import LossConfig
     from .segments import (
         LABEL_PRESETS,
@@ -166,6 +167,7 @@ __all__ = [
     "labels_from_exemplar",
     "landmarks_in_crop",
     "load_directions",
+    "inversion_from_encoder",
     "load_encoder",
     "load_generator",
     "load_image",
@@ -233,6 +235,7 @@ _ROOMS = {  # where names come from; as above, for those who run it
     ),
     "editing.scorers": ("load_scorer",),
     "editing.channels": ("ChannelSearchConfig", "SegmentChannel", "channel_direction", "segment_channels"),
+    "inversion.encoded": ("inversion_from_encoder",),
     "encoders.encoder": ("Encoder", "load_encoder"),
     "encoders.masked_encoder": ("MaskedEncoder", "load_masked_encoder", "save_masked_encoder"),
     "encoders.training": ("EncoderTrainingConfig", "train_masked_encoder"),

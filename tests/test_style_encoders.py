@@ -13,6 +13,7 @@ from torch import Tensor
 import chunky_core as cg
 from chunky_core.encoders.style_encoder import TOOLS
 from chunky_core.errors import MissingWeightsError, UnsupportedCheckpointError, WrongGeneratorError
+from tests.pack_on_double import Pack
 
 WIDTH = 4
 IR_STARTS, RESNET_STARTS = (0, 3, 7, 21), (3, 7, 13)
@@ -250,3 +251,26 @@ def test_the_demo_and_no_file(generator: cg.Generator, tmp_path: Path) -> None:
     assert cg.load_encoder("demo", generator).takes_masks
     with pytest.raises(MissingWeightsError, match="no encoder file"):
         cg.load_encoder(tmp_path / "none.pt")
+
+
+def test_a_draft_has_a_code_for_each_segment(generator: cg.Generator) -> None:
+    height = width = 256
+    mask = torch.zeros(2, 1, height, width)
+    mask[0, :, : height // 2], mask[1, :, height // 2 :] = 1, 1
+    masks = cg.segments_from_masks({"top": mask[:1], "bottom": mask[1:]})
+    photo = generator.synthesis(generator.mapping(torch.ones(1, generator.z_dim))).detach().clamp(-1, 1)
+    encoder = cg.load_encoder("demo", generator)
+    record = cg.inversion_from_encoder(generator, encoder, photo, masks)
+    expected = encoder.encode(generator, photo, masks.masks).tensor
+    assert [segment.name for segment in record.segments] == ["top", "bottom"]
+    assert not torch.equal(expected[0], expected[1])
+    for segment, code in zip(record.segments, expected, strict=True):
+        torch.testing.assert_close(segment.code.tensor[0], code)
+
+
+def test_the_nodes_give_a_draft_of_each_photo(pack: Pack) -> None:
+    (hosted,) = pack.run("ChunkyGAN_LoadStyleGAN", name="demo (built in)")
+    (encoder,) = pack.run("ChunkyGAN_LoadEncoder", name="demo (built in)")
+    photo = torch.rand(2, 256, 256, 3)
+    (records,) = pack.run("ChunkyGAN_EncodeSegments", generator=hosted, encoder=encoder, photo=photo)
+    assert len(records) == 2 and all([s.name for s in record.segments] == ["all"] for record in records)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..checkpoints import read_checkpoint
 from ..checkpoints.containers.content import Content, open_content
@@ -23,10 +23,13 @@ from .style_encoder import StyleEncoder, read_style_encoder
 class Encoder(Protocol):
     """A network that names the code of a photo, or of what a mask shows of it.
 
-    name: for people; space: "w+" or "w"; size: pixels of each side of what it sees, to which photos are brought;
+    network: lies where it was used last; name: for people; space: "w+" or "w"; size: pixels of each side of what it
+    sees, to which photos are brought;
     fingerprint: of its generator, None where that isn't known; takes_masks: whether masks count.
     """
 
+    @property
+    def network(self) -> nn.Module: ...
     @property
     def name(self) -> str: ...
     @property
