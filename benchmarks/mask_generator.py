@@ -17,6 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
+from PIL import Image
 from torch import Tensor
 
 from chunky_core.checkpoints import load_generator
@@ -24,7 +25,7 @@ from chunky_core.demo.labeled_samples import labeled_samples
 from chunky_core.demo.portraits import PALETTE
 from chunky_core.generator.generator import Generator
 from chunky_core.generator.spaces import LatentCode
-from chunky_core.images import save_image
+from chunky_core.images import to_uint8
 from chunky_core.segments.mask_generator import (
     MaskGenerator,
     MaskTrainingConfig,
@@ -101,7 +102,7 @@ def intersection_over_union(
 
 def sheet(generator: Generator, found: MaskGenerator, codes: LatentCode, labels: Tensor, path: Path) -> None:
     """Held-out samples in columns: picture, true labels, found labels, uncertainty."""
-    colors = (PALETTE / 127.5 - 1).float()
+    colors = PALETTE.float() / 127.5 - 1
     columns = []
     for index, truth in enumerate(labels):
         code = LatentCode("w", codes.tensor[index : index + 1])
@@ -109,7 +110,8 @@ def sheet(generator: Generator, found: MaskGenerator, codes: LatentCode, labels:
         unsure = found.uncertainty(generator, code)[0].expand(3, -1, -1) * 2 - 1
         maps = [colors[one].permute(2, 0, 1) for one in (truth, found.labels(generator, code)[0])]
         columns.append(torch.cat([picture, *maps, unsure], dim=1))
-    save_image(torch.cat(columns, dim=2)[None], path)
+    pixels = to_uint8(torch.cat(columns, dim=2)[None])[0]
+    Image.fromarray(pixels.numpy()).save(path, quality=88)
 
 
 def _report(

@@ -85,6 +85,7 @@ if TYPE_CHECKING:
         save_inversion,
         tune,
     )
+    from .inversion.automatic_masks import PhotoMasks, masks_of_photo
     from .inversion.encoded import inversion_from_encoder
     from .losses import LossConfig
     from .segments import (
@@ -129,6 +130,7 @@ __all__ = [
     "MaskGenerator",
     "MaskTrainingConfig",
     "NamedLabels",
+    "PhotoMasks",
     "ProjectionConfig",
     "Renderings",
     "SegmentChannel",
@@ -176,6 +178,7 @@ __all__ = [
     "load_masked_encoder",
     "load_mask_generator",
     "load_scorer",
+    "masks_of_photo",
     "metrics",
     "next_photo",
     "parse_edit",
@@ -259,6 +262,7 @@ _ROOMS = {  # where names come from; as above, for those who run it
         *("fit_report", "inversion_from_code", "load_inversion", "load_latent", "project", "project_preset"),
         *("save_inversion", "tune"),
     ),
+    "inversion.automatic_masks": ("PhotoMasks", "masks_of_photo"),
     "losses": ("LossConfig",),
     "segments": (
         *("LABEL_PRESETS", "NamedLabels", "SegmentMasks", "read_named_labels"),

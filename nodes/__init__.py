@@ -22,12 +22,14 @@ from . import (
     face_sources,
     fill,
     find_directions,
+    generate_masks,
     generators,
     harmonize,
     inversion_files,
     label_files,
     latents,
     losses,
+    mask_generators,
     mask_sources,
     painted,
     pasting,
@@ -52,6 +54,8 @@ THEMES = (
     edit_segments,
     painted,
     segments_to_masks,
+    mask_generators,
+    generate_masks,
     boundaries,
     losses,
     projection,
@@ -85,6 +89,7 @@ class ChunkyGANExtension(ComfyExtension):
         losses.register_folders()
         calibration.register_folders()
         mask_sources.register_folders()
+        mask_generators.register_folders()
         direction_list.register_route()
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:

@@ -30,7 +30,10 @@ def show_notice(text: str, severity: Literal["info", "warn", "error"] = "info") 
 
 
 class OnceEach:
-    """Shows every text that it is called with as a notice, and on the node, the first time alone."""
+    """Shows every text that it is called with as a notice, the first time alone.
+
+    Not on the node: there it would stand after a run that has nothing to warn of.
+    """
 
     def __init__(self) -> None:
         self.told: list[str] = []
@@ -39,7 +42,6 @@ class OnceEach:
         if text not in self.told:
             self.told.append(text)
             show_notice(text, "warn")
-            show_on_node("\n".join(self.told))
 
 
 def _send(event: str, data: dict[str, str]) -> None:

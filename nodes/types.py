@@ -22,6 +22,7 @@ DirectionIO = io.Custom("CHUNKYGAN_DIRECTION")  # Direction
 LabelMapIO = io.Custom("CHUNKYGAN_LABEL_MAP")  # LabelMap
 SegmentsIO = io.Custom("CHUNKYGAN_SEGMENTS")  # SegmentsBatch
 InversionIO = io.Custom("CHUNKYGAN_INVERSION")  # InversionBatch
+MaskGeneratorIO = io.Custom("CHUNKYGAN_MASK_GENERATOR")  # MaskGenerator, on the CPU
 LossIO = io.Custom("CHUNKYGAN_LOSS")  # LossConfig
 StepIO = io.Custom("CHUNKYGAN_STEP")  # StepBatch
 

@@ -213,7 +213,7 @@ def test_another_generator_is_refused_with_both_fingerprints(
     with pytest.raises(WrongGeneratorError, match=f"{generator.fingerprint[:12]}.*{other.fingerprint[:12]}"):
         learnt.probabilities(other, codes_of(other, 1))
     with pytest.raises(WrongGeneratorError):
-        load_mask_generator(tmp_path / "own.safetensors", other)
+        load_mask_generator(tmp_path / "own.safetensors", generator=other)
 
 
 def test_saved_and_loaded_it_is_the_same_and_goes_on(
@@ -221,7 +221,7 @@ def test_saved_and_loaded_it_is_the_same_and_goes_on(
 ):
     path = tmp_path / "own.safetensors"
     save_mask_generator(replace(learnt, figures={"iou": 0.5}), path)
-    found = load_mask_generator(path, generator)
+    found = load_mask_generator(path, generator=generator)
     code = codes_of(generator, 1)
     assert torch.equal(found.probabilities(generator, code), learnt.probabilities(generator, code))
     assert (found.names, found.layers, dict(found.figures)) == (NAMES, learnt.layers, {"iou": 0.5})
@@ -268,7 +268,7 @@ def test_labels_that_do_not_fit_are_refused(generator: Generator, labels: Tensor
 
 def test_the_demo_generator_has_one():
     generator = cg.load_generator("demo")
-    found = cg.load_mask_generator("demo", generator)
+    found = cg.load_mask_generator("demo", generator=generator)
     from chunky_core.demo.labeled_samples import labeled_samples
 
     codes, labels, names = labeled_samples(generator, 1, seed=12345)

@@ -62,7 +62,7 @@ def save_mask_generator(
     save_tensors(tensors, path, header)
 
 
-def load_mask_generator(source: str | Path, generator: Generator | None = None) -> MaskGenerator:
+def load_mask_generator(source: str | Path, *, generator: Generator | None = None) -> MaskGenerator:
     """Read a mask generator: "demo", that of the demo generator, or the path of a file that this program has saved.
 
     generator: the one that it is to be used with. Weights come back in float32 on the generator's device, the CPU

@@ -1,0 +1,344 @@
+"""Load, Save and Train Mask Generator: what finds the masks of anything that a generator draws."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import comfy.model_management as memory
+import folder_paths
+import torch
+from comfy_api.latest import io
+
+from ..chunky_core.callbacks import Callback
+from ..chunky_core.errors import InvalidInputError, MissingWeightsError
+from ..chunky_core.generator.generator import Generator
+from ..chunky_core.generator.sampling import sample_codes
+from ..chunky_core.generator.spaces import LatentCode, convert
+from ..chunky_core.segments.mask_generator import (
+    MaskGenerator,
+    MaskTrainingConfig,
+    StopTraining,
+    labels_from_exemplar,
+    load_mask_generator,
+    save_mask_generator,
+    train_mask_generator,
+)
+from .host import HostedGenerator, loaded, plain_tensors, step_reporter
+from .mask_training_labels import Labels, named_classes
+from .model_files import file_in, files_in, stamp
+from .notices import show_notice, show_on_node
+from .sampling import SUFFIX, free_path
+from .types import CodeIO, GeneratorIO, LabelMapIO, MaskGeneratorIO, SegmentsIO
+from .widgets import seed as seed_input
+
+DEMO = "demo (built in)"
+FOLDER = "stylegan_mask_generators"
+UNFINISHED = "unfinished"  # name of the file that an interrupted training leaves
+TRUNCATION = 0.7  # of the pictures that an exemplar's labels are carried to
+
+
+def register_folders() -> None:
+    """Make models/stylegan_mask_generators known to the host."""
+    folder_paths.add_model_folder_path(FOLDER, str(models_folder()))
+
+
+def models_folder() -> Path:
+    return Path(folder_paths.models_dir) / FOLDER
+
+
+class LoadMaskGenerator(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="ChunkyGAN_LoadMaskGenerator",
+            display_name="Load Mask Generator",
+            category="ChunkyGAN/segments",
+            description="Opens a mask generator: the built-in one of the demo portraits, or one of "
+            "models/stylegan_mask_generators. Nothing stored in a file is executed.",
+            search_aliases=[
+                "datasetgan",
+                "segmentation model",
+                "automatic masks",
+                "auto mask",
+                "label generator",
+            ],
+            inputs=[
+                GeneratorIO.Input(
+                    "generator",
+                    tooltip="The generator that it was trained for; with another one it is refused.",
+                ),
+                io.Combo.Input(
+                    "name",
+                    options=[DEMO, *files_in(FOLDER, (SUFFIX,))],
+                    default=DEMO,
+                    tooltip="The mask generator. Files are .safetensors of Save Mask Generator, in "
+                    "models/stylegan_mask_generators, subfolders too; press R to refresh the list.",
+                ),
+            ],
+            outputs=[
+                MaskGeneratorIO.Output(
+                    display_name="mask_generator", tooltip="For Generate Masks and Train Mask Generator."
+                ),
+                io.String.Output(display_name="names", tooltip="Its classes, separated by commas."),
+            ],
+        )
+
+    @classmethod
+    def validate_inputs(cls, name: str | None = None) -> bool | str:
+        """In place of the host's check of the list, so that a file that is gone is explained."""
+        try:
+            source_of(name or DEMO)
+        except MissingWeightsError as error:
+            return str(error)
+        return True
+
+    @classmethod
+    def fingerprint_inputs(cls, name: str | None = None) -> str:
+        try:
+            return f"{name} {stamp(source_of(name or DEMO))}"
+        except MissingWeightsError:
+            return f"{name} absent"
+
+    @classmethod
+    def execute(cls, generator: HostedGenerator, name: str) -> io.NodeOutput:
+        with plain_tensors():
+            found = load_mask_generator(source_of(name))
+            found.check_generator(generator.generator)
+        names = ", ".join(found.names)
+        show_on_node(f"{len(found.names)} classes: {names}")
+        return io.NodeOutput(found, names)
+
+
+class SaveMaskGenerator(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="ChunkyGAN_SaveMaskGenerator",
+            display_name="Save Mask Generator",
+            category="ChunkyGAN/segments",
+            description="Writes a mask generator to models/stylegan_mask_generators: Load Mask Generator lists it "
+            "after R was pressed.",
+            search_aliases=["export mask generator", "keep mask generator", "save segmentation model"],
+            is_output_node=True,
+            inputs=[
+                MaskGeneratorIO.Input("mask_generator", tooltip="The mask generator to write."),
+                io.String.Input(
+                    "file",
+                    default="mine",
+                    tooltip="Name of the file inside models/stylegan_mask_generators, folders allowed. Where it is "
+                    "taken, a number is appended: nothing is overwritten.",
+                ),
+                io.Boolean.Input(
+                    "keep_training",
+                    default=True,
+                    tooltip="On = training can go on from the file; off = a third of the size.",
+                ),
+            ],
+            outputs=[io.String.Output(display_name="file", tooltip="The path of the file written.")],
+        )
+
+    @classmethod
+    def validate_inputs(cls, file: str | None = None) -> bool | str:
+        if file is None:  # linked: it is known only when the node runs
+            return True
+        try:
+            free_path(models_folder(), file)
+        except InvalidInputError as error:
+            return str(error)
+        return True
+
+    @classmethod
+    def execute(cls, mask_generator: MaskGenerator, file: str, keep_training: bool) -> io.NodeOutput:
+        return io.NodeOutput(str(written(mask_generator, file, keep_training)))
+
+
+class TrainMaskGenerator(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="ChunkyGAN_TrainMaskGenerator",
+            display_name="Train Mask Generator",
+            category="ChunkyGAN/segments",
+            description="Learns the masks of everything that a generator draws from a few of its pictures with labels, "
+            "or from a single one.",
+            search_aliases=[
+                "datasetgan",
+                "train segmentation",
+                "few-shot segmentation",
+                "one-shot segmentation",
+                "mask classifier",
+            ],
+            inputs=training_inputs(),
+            outputs=[
+                MaskGeneratorIO.Output(
+                    display_name="mask_generator", tooltip="For Generate Masks and Save Mask Generator."
+                ),
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        generator: HostedGenerator,
+        code: LatentCode,
+        labels: Labels,
+        names: str,
+        samples: int,
+        steps: int,
+        members: int,
+        seed: int,
+        mask_generator: MaskGenerator | None = None,
+    ) -> io.NodeOutput:
+        with loaded(generator) as network:
+            earlier = None if mask_generator is None else mask_generator.to(network.device)
+            config = training_config(earlier, steps, members, seed)
+            given = LatentCode(code.space, code.tensor.to(network.device))
+            classes = named_classes(
+                labels, names, len(given.tensor), None if earlier is None else earlier.names
+            )
+            maps = classes.labels
+            if samples and len(given.tensor) == 1:
+                given, maps = with_carried(network, given, maps, samples, seed)
+            trained = train(network, given, maps, classes.names, config, earlier)
+        show_on_node(f"{len(trained.names)} classes from {len(maps)} pictures: {', '.join(trained.names)}")
+        return io.NodeOutput(trained)
+
+
+def training_inputs() -> list[io.Input]:
+    return [
+        GeneratorIO.Input("generator", tooltip="The generator whose pictures are labelled."),
+        CodeIO.Input(
+            "code", tooltip="Codes of the labelled pictures, one each: Sample StyleGAN's, for instance."
+        ),
+        io.MultiType.Input(
+            "labels",
+            types=[LabelMapIO, SegmentsIO, io.Mask],
+            tooltip="What the pictures show, in the order of the codes: label maps; segments, of which the static rest "
+            "is the class background; or masks, for each picture as many as there are names.",
+        ),
+        io.String.Input(
+            "names",
+            default="",
+            tooltip="Of masks, separated by commas; what none of them covers is background. Not used for label maps "
+            "and segments, which have their own.",
+        ),
+        io.Int.Input(
+            "samples",
+            default=20,
+            min=0,
+            max=200,
+            tooltip="With a single code: random pictures that its labels are carried to, where that is beyond doubt. "
+            "0 = learn from it alone. Not used for several codes.",
+        ),
+        io.Int.Input(
+            "steps",
+            default=1500,
+            min=1,
+            max=100_000,
+            tooltip="Steps of the training in all, those of a connected mask generator included.",
+        ),
+        io.Int.Input(
+            "members",
+            default=4,
+            min=1,
+            max=20,
+            tooltip="Networks that vote; where they disagree the masks are uncertain. Training goes on with as many as "
+            "were begun.",
+            advanced=True,
+        ),
+        seed_input(0, "Of the networks' first weights, of the pixels looked at, and of samples."),
+        MaskGeneratorIO.Input(
+            "mask_generator",
+            optional=True,
+            tooltip="A mask generator whose training goes on: an interrupted one, or one that is to learn from other "
+            "pictures. Its classes stay.",
+        ),
+    ]
+
+
+def training_config(earlier: MaskGenerator | None, steps: int, members: int, seed: int) -> MaskTrainingConfig:
+    """Raises InvalidInputError where there is nothing left to do."""
+    if earlier is None:
+        return MaskTrainingConfig(num_steps=steps, members=members, seed=seed)
+    done = 0 if earlier.training is None else earlier.training.step
+    if done >= steps:
+        raise InvalidInputError(
+            f"the connected mask generator was trained for {done} steps already and steps is {steps}, which counts "
+            "them; raise it"
+        )
+    first, *others = earlier.classifier.weights
+    hidden = (first.shape[-1], others[0].shape[-1])
+    return MaskTrainingConfig(
+        num_steps=steps, members=earlier.members, hidden=hidden, layers=earlier.layers, seed=seed
+    )
+
+
+def with_carried(
+    generator: Generator, code: LatentCode, labels: torch.Tensor, samples: int, seed: int
+) -> tuple[LatentCode, torch.Tensor]:
+    """The labelled picture, and others after it with what can be told of their labels."""
+    drawn = sample_codes(generator, [seed + index for index in range(samples)], TRUNCATION)  # [N,w_dim]
+    targets = LatentCode("w", drawn)
+    carried = labels_from_exemplar(generator, code, labels[0], targets)
+    own = converted(generator, code)
+    others = converted(generator, targets)
+    return LatentCode("w+", torch.cat([own, others])), torch.cat([labels.to(carried.device), carried])
+
+
+def converted(generator: Generator, code: LatentCode) -> torch.Tensor:
+    return convert(generator, code, "w+").tensor
+
+
+def train(
+    generator: Generator,
+    code: LatentCode,
+    labels: torch.Tensor,
+    names: tuple[str, ...],
+    config: MaskTrainingConfig,
+    earlier: MaskGenerator | None,
+) -> MaskGenerator:
+    """On the CPU. Raises the host's interruption after what was learnt has been written to a file."""
+    interruption = Interruption(step_reporter())
+    found = train_mask_generator(
+        generator, code, labels, names, config, callback=interruption.report, resume=earlier
+    ).to("cpu")
+    if interruption.raised is not None:
+        path = written(found, UNFINISHED, True)
+        show_notice(
+            f"the training was interrupted; what was learnt is in {path.name}: open it with Load Mask Generator (after "
+            "R was pressed) and connect it to mask_generator to go on"
+        )
+        raise interruption.raised
+    return found
+
+
+class Interruption:
+    """A callback that ends a training in good order where the user interrupts it."""
+
+    def __init__(self, reporter: Callback) -> None:
+        self._reporter = reporter
+        self.raised: BaseException | None = None
+
+    def report(self, step: int, total: int, image: torch.Tensor | None) -> None:
+        try:
+            self._reporter(step, total, image)
+        except memory.InterruptProcessingException as asked:
+            self.raised = asked
+            raise StopTraining from asked
+
+
+def source_of(name: str) -> str | Path:
+    """What load_mask_generator takes for a choice of the list. Raises MissingWeightsError."""
+    return "demo" if name == DEMO else file_in(FOLDER, name)
+
+
+def written(mask_generator: MaskGenerator, name: str, with_training: bool) -> Path:
+    """The file that it was written to."""
+    path = free_path(models_folder(), name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with plain_tensors():
+        save_mask_generator(mask_generator, path, with_training=with_training)
+    return path
+
+
+NODES = [LoadMaskGenerator, SaveMaskGenerator, TrainMaskGenerator]
