@@ -58,6 +58,7 @@ if TYPE_CHECKING:
         sefa_directions,
     )
     from .editing.scorers import load_scorer
+    from .encoders.encoder import Encoder, load_encoder
     from .encoders.masked_encoder import MaskedEncoder, load_masked_encoder, save_masked_encoder
     from .encoders.training import EncoderTrainingConfig, train_masked_encoder
     from .evaluation import metrics
@@ -85,6 +86,7 @@ if TYPE_CHECKING:
         tune,
     )
     from .inversion.automatic_masks import PhotoMasks, masks_of_photo
+    from .inversion.encoded import inversion_from_encoder
     from .losses import LossConfig
     from .segments import (
         LABEL_PRESETS,
@@ -117,6 +119,7 @@ __all__ = [
     "ChannelSearchConfig",
     "Direction",
     "Edit",
+    "Encoder",
     "EncoderTrainingConfig",
     "Face",
     "Generator",
@@ -166,6 +169,8 @@ __all__ = [
     "labels_from_exemplar",
     "landmarks_in_crop",
     "load_directions",
+    "inversion_from_encoder",
+    "load_encoder",
     "load_generator",
     "load_image",
     "load_inversion",
@@ -233,6 +238,8 @@ _ROOMS = {  # where names come from; as above, for those who run it
     ),
     "editing.scorers": ("load_scorer",),
     "editing.channels": ("ChannelSearchConfig", "SegmentChannel", "channel_direction", "segment_channels"),
+    "inversion.encoded": ("inversion_from_encoder",),
+    "encoders.encoder": ("Encoder", "load_encoder"),
     "encoders.masked_encoder": ("MaskedEncoder", "load_masked_encoder", "save_masked_encoder"),
     "encoders.training": ("EncoderTrainingConfig", "train_masked_encoder"),
     "evaluation": ("metrics",),

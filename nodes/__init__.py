@@ -17,6 +17,7 @@ from . import (
     edit_list,
     edit_segments,
     editing,
+    encoders,
     face_segments,
     face_sources,
     fill,
@@ -75,6 +76,7 @@ THEMES = (
     pasting,
     inversion_files,
     latents,
+    encoders,
 )
 
 
@@ -82,6 +84,7 @@ class ChunkyGANExtension(ComfyExtension):
     async def on_load(self) -> None:
         face_sources.register_folders()
         generators.register_folders()
+        encoders.register_folders()
         direction_sources.register_folders()
         losses.register_folders()
         calibration.register_folders()

@@ -16,6 +16,7 @@ BoundingBoxIO = io.Custom("BOUNDING_BOX")  # the host's, as its core nodes give 
 FaceLandmarksIO = io.Custom("FACE_LANDMARKS")  # the host's
 AlignmentIO = io.Custom("CHUNKYGAN_ALIGNMENT")  # AlignmentBatch
 CodeIO = io.Custom("CHUNKYGAN_CODE")  # LatentCode, one or a batch
+EncoderIO = io.Custom("CHUNKYGAN_ENCODER")  # Encoder
 GeneratorIO = io.Custom("CHUNKYGAN_GENERATOR")  # host.HostedGenerator
 DirectionIO = io.Custom("CHUNKYGAN_DIRECTION")  # Direction
 LabelMapIO = io.Custom("CHUNKYGAN_LABEL_MAP")  # LabelMap

@@ -1,0 +1,84 @@
+"""What all encoders have in common, and how one of any kind is opened."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from ..checkpoints import read_checkpoint
+from ..checkpoints.containers.content import Content, open_content
+from ..checks import as_path
+from ..errors import MissingWeightsError, UnsupportedCheckpointError
+from ..generator.generator import Generator, weights_fingerprint
+from ..generator.spaces import LatentCode
+from .masked_encoder import is_masked_encoder, load_masked_encoder
+from .style_encoder import StyleEncoder, read_style_encoder
+
+
+class Encoder(Protocol):
+    """A network that names the code of a photo, or of what a mask shows of it.
+
+    network: lies where it was used last; name: for people; space: "w+" or "w"; size: pixels of each side of what it
+    sees, to which photos are brought;
+    fingerprint: of its generator, None where that isn't known; takes_masks: whether masks count.
+    """
+
+    @property
+    def network(self) -> nn.Module: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def space(self) -> str: ...
+    @property
+    def size(self) -> int: ...
+    @property
+    def fingerprint(self) -> str | None: ...
+    @property
+    def takes_masks(self) -> bool: ...
+
+    def encode(self, generator: Generator, photo: Tensor, masks: Tensor | None = None) -> LatentCode:
+        """photo [B,3,H,W] in [-1,1], masks [B,1,H,W] in [0,1] or None -> codes w+ [B,num_ws,w_dim] or w [B,w_dim]."""
+
+
+def load_encoder(path: str | os.PathLike[str], generator: Generator | None = None) -> Encoder:
+    """Opens an encoder, told apart by content: "demo" or a masked encoder's file, or e4e's, pSp's and ReStyle's
+    checkpoints. Nothing stored in a file is executed.
+
+    generator: the one it is to serve, to whose device it goes.
+    Raises MissingWeightsError, UnsupportedCheckpointError where it is something else or damaged, and
+    WrongGeneratorError where it belongs to another generator than the one given.
+    """
+    if path == "demo":
+        return load_masked_encoder("demo", generator=generator)
+    file = as_path(path, "the encoder's file")
+    if not file.is_file():
+        raise MissingWeightsError(f"there is no encoder file {file}; check the path")
+    with torch.inference_mode(False), open_content(file, unknown=True) as content:
+        masked = is_masked_encoder(content)
+        if not masked:
+            encoder = _style_encoder(file, content)
+    if masked:
+        return load_masked_encoder(file, generator=generator)
+    if generator is not None:
+        encoder.check(generator)
+        encoder.network.to(generator.device)
+    return encoder
+
+
+def _style_encoder(file: Path, content: Content) -> StyleEncoder:
+    try:
+        return read_style_encoder(content, _decoder_fingerprint(file))
+    except UnsupportedCheckpointError as error:
+        raise UnsupportedCheckpointError(f"{file.name}: {error}") from error
+
+
+def _decoder_fingerprint(file: Path) -> str | None:
+    """That of the generator beside the encoder, None where the file has none."""
+    with suppress(UnsupportedCheckpointError), read_checkpoint(file) as checkpoint:
+        return weights_fingerprint(checkpoint.state, checkpoint.architecture)
+    return None
