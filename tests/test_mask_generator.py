@@ -34,6 +34,7 @@ from chunky_core.segments.mask_generator.classifier import (
     sampled_features,
     start_classifier,
 )
+from chunky_core.segments.mask_generator.record import segment_masks
 from tests.rectangles import stylegan3
 
 pytestmark = pytest.mark.single("files and gradients are in float32")
@@ -274,3 +275,13 @@ def test_the_demo_generator_has_one():
     codes, labels, names = labeled_samples(generator, 1, seed=12345)
     assert found.names == names and found.training is None
     assert (found.labels(generator, codes) == labels).float().mean() > 0.95
+
+
+def test_stray_pixels_make_no_segment() -> None:
+    probabilities = torch.full((3, 64, 64), 1e-6)
+    probabilities[0, :, :32], probabilities[1, :, 32:], probabilities[2, 5, 5] = 1.0, 1.0, 2.0
+    masks = segment_masks(probabilities, ("left", "right", "speck"), set())
+    assert masks.names == ("left", "right")
+    assert torch.allclose(masks.masks.sum(dim=0) + masks.static, torch.ones(1))
+    probabilities[2, 5:7, 5:7] = 2.0  # four pixels of 4096 are enough
+    assert segment_masks(probabilities, ("left", "right", "speck"), set()).names == ("left", "right", "speck")

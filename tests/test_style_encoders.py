@@ -163,7 +163,7 @@ def test_one_pass_is_the_mean_and_what_the_layers_give(
     kind: str, generator: cg.Generator, photo: Tensor, tmp_path: Path
 ) -> None:
     weights = write(tmp_path / "e.pt", generator, kind)
-    encoder = cg.load_encoder(tmp_path / "e.pt", generator)
+    encoder = cg.load_encoder(tmp_path / "e.pt", generator=generator)
     code = encoder.encode(generator, photo)
     expected = torch.linspace(-1, 1, generator.w_dim) + oracle(kind, weights, photo, generator.num_ws)
     assert code.space == "w+" and encoder.name == TOOLS[kind][0]
@@ -173,7 +173,7 @@ def test_one_pass_is_the_mean_and_what_the_layers_give(
 def test_restyle_looks_again_at_what_it_drew(generator: cg.Generator, photo: Tensor, tmp_path: Path) -> None:
     options = {"encoder_type": "BackboneEncoder", "n_iters_per_batch": 2}
     weights = write(tmp_path / "e.pt", generator, "BackboneEncoder", 6, opts=options)
-    code = cg.load_encoder(tmp_path / "e.pt", generator).encode(generator, photo)
+    code = cg.load_encoder(tmp_path / "e.pt", generator=generator).encode(generator, photo)
     expected = torch.linspace(-1, 1, generator.w_dim).expand(1, generator.num_ws, -1)
     for _ in range(2):
         drawn = F.adaptive_avg_pool2d(generator.synthesis(expected).detach(), 256)
@@ -195,7 +195,7 @@ def test_options_in_a_namespace_and_no_mean(generator: cg.Generator, photo: Tens
 def test_photos_of_any_size_and_the_rows_of_cars(generator: cg.Generator, tmp_path: Path) -> None:
     kind = "BackboneEncoder"
     write(tmp_path / "e.pt", generator, kind, opts={"encoder_type": kind, "dataset_type": "cars_encode"})
-    encoder = cg.load_encoder(tmp_path / "e.pt", generator)
+    encoder = cg.load_encoder(tmp_path / "e.pt", generator=generator)
     photo = torch.zeros(1, 3, 512, 512)
     painted = photo.clone()
     painted[..., :56, :] = 1  # above the rows that are seen, resampling included
@@ -212,7 +212,7 @@ def test_of_another_generator(generator: cg.Generator, tmp_path: Path) -> None:
         del content["state_dict"][name]
     torch.save(content, tmp_path / "fewer.pt")
     with pytest.raises(WrongGeneratorError, match=f"gives {generator.num_ws - 1} styles"):
-        cg.load_encoder(tmp_path / "fewer.pt", generator)
+        cg.load_encoder(tmp_path / "fewer.pt", generator=generator)
 
 
 @pytest.mark.parametrize(
@@ -248,7 +248,7 @@ def test_a_spoilt_layer_is_named(generator: cg.Generator, tmp_path: Path) -> Non
 
 
 def test_the_demo_and_no_file(generator: cg.Generator, tmp_path: Path) -> None:
-    assert cg.load_encoder("demo", generator).takes_masks
+    assert cg.load_encoder("demo", generator=generator).takes_masks
     with pytest.raises(MissingWeightsError, match="no encoder file"):
         cg.load_encoder(tmp_path / "none.pt")
 
@@ -259,7 +259,7 @@ def test_a_draft_has_a_code_for_each_segment(generator: cg.Generator) -> None:
     mask[0, :, : height // 2], mask[1, :, height // 2 :] = 1, 1
     masks = cg.segments_from_masks({"top": mask[:1], "bottom": mask[1:]})
     photo = generator.synthesis(generator.mapping(torch.ones(1, generator.z_dim))).detach().clamp(-1, 1)
-    encoder = cg.load_encoder("demo", generator)
+    encoder = cg.load_encoder("demo", generator=generator)
     record = cg.inversion_from_encoder(generator, encoder, photo, masks)
     expected = encoder.encode(generator, photo, masks.masks).tensor
     assert [segment.name for segment in record.segments] == ["top", "bottom"]

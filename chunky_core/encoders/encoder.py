@@ -45,7 +45,7 @@ class Encoder(Protocol):
         """photo [B,3,H,W] in [-1,1], masks [B,1,H,W] in [0,1] or None -> codes w+ [B,num_ws,w_dim] or w [B,w_dim]."""
 
 
-def load_encoder(path: str | os.PathLike[str], generator: Generator | None = None) -> Encoder:
+def load_encoder(path: str | os.PathLike[str], *, generator: Generator | None = None) -> Encoder:
     """Opens an encoder, told apart by content: "demo" or a masked encoder's file, or e4e's, pSp's and ReStyle's
     checkpoints. Nothing stored in a file is executed.
 

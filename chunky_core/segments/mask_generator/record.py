@@ -20,6 +20,7 @@ from ..segment_masks import SegmentMasks
 from .classifier import Classifier, member_logits
 
 FAINT = 0.01  # probabilities below are no part of a soft mask, which would cover the whole picture otherwise
+SMALLEST_SHARE = 5e-4  # of the picture, below which a class shows in stray pixels only
 _TINY = 1e-12
 
 
@@ -169,13 +170,15 @@ class MaskGenerator:
 
 
 def segment_masks(probabilities: Tensor, names: Sequence[str], static: set[str]) -> SegmentMasks:
-    """Probabilities [K,H,W] as masks: classes that are the most likely one nowhere are left out, faint ones cut off.
+    """Probabilities [K,H,W] as masks: classes that hardly show are left out, faint probabilities cut off.
 
     static: names of the classes that the photo itself stays for. Raises InvalidInputError where no segment is left.
     """
-    labels = probabilities.argmax(dim=0)
-    shown = [index for index in range(len(names)) if bool((labels == index).any())]
-    values = probabilities[shown].to(torch.float32)
+    pixels = torch.bincount(probabilities.argmax(dim=0).flatten(), minlength=len(names))
+    enough = max(1.0, SMALLEST_SHARE * float(pixels.sum()))
+    shown = [index for index in range(len(names)) if float(pixels[index]) >= enough]
+    values = probabilities[shown].to(torch.float32) + _TINY
+    values = values / values.sum(dim=0, keepdim=True)
     values = torch.where(values < FAINT, 0.0, values)
     values = values / values.sum(dim=0, keepdim=True)
     moving = [place for place, index in enumerate(shown) if names[index] not in static]
