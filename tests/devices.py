@@ -69,6 +69,7 @@ CPU_TESTS = {
     "test_demo_assets.py": FILES,
     "test_dotless_averages.py": FILES,
     "test_device_report.py": HOUSE,
+    "test_devices.py": HOUSE,
     "test_demo_networks.py": TRAINING,
     "test_portraits.py": TRAINING,
     "test_training.py": TRAINING,
@@ -122,10 +123,11 @@ def dtype_of(config: pytest.Config) -> torch.dtype:
 
 @contextmanager
 def entered(config: pytest.Config) -> Iterator[None]:
-    """The device ready for use; float32 is computed in full, not in TF32, which is exact to three digits only."""
+    """The device ready for use; float32 is computed in full, not in TF32, which is exact to three digits only, and by
+    cuDNN's deterministic kernels, without which CUDA gives the same call other last digits each time."""
     name, device = config.getoption("--device"), device_of(config)
-    before = torch.backends.cudnn.allow_tf32
-    torch.backends.cudnn.allow_tf32 = False
+    before = torch.backends.cudnn.allow_tf32, torch.backends.cudnn.deterministic
+    torch.backends.cudnn.allow_tf32, torch.backends.cudnn.deterministic = False, True
     _chosen.append(device)
     try:
         with ExitStack() as stack:
@@ -138,7 +140,7 @@ def entered(config: pytest.Config) -> Iterator[None]:
                 stack.enter_context(placing.of_arrays())
             yield
     finally:
-        torch.backends.cudnn.allow_tf32 = before
+        torch.backends.cudnn.allow_tf32, torch.backends.cudnn.deterministic = before
         _chosen.pop()
 
 

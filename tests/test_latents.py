@@ -15,6 +15,7 @@ from chunky_core.generator.spaces import LatentCode, convert
 from chunky_core.inversion.latents import LatentOptimizer, normalize_noise, pack, restore_finite, unpack
 from chunky_core.inversion.optimizers import Lbfgs
 from chunky_core.inversion.projection_loss import code_regularizers, noise_regularizer
+from tests.devices import chosen_device
 
 CPU = torch.device("cpu")
 
@@ -73,7 +74,7 @@ def test_restored_codes_go_on_to_the_bit(way: str) -> None:
         quadratic(whole, step)
     if way == "file":
         numbers, tensors = pack(whole)
-        restored = unpack(json.loads(json.dumps(numbers)), tensors, CPU, joint=True)
+        restored = unpack(json.loads(json.dumps(numbers)), tensors, chosen_device(), joint=True)
     else:
         restored = LatentOptimizer.from_state_dict(copy.deepcopy(whole.state_dict()))
     assert_same(restored, whole)

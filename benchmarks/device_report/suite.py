@@ -17,7 +17,7 @@ import pytest
 from .part import Part, part_options
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-SMALL = ["devices", "region", "region_batches", "objective", "losses", "poisson", "blend", "spaces"]
+SMALL = ["region", "region_batches", "objective", "losses", "poisson", "blend", "spaces"]
 CHOSEN = {
     "tiny": ["blend", "spaces"],
     "small": SMALL,
