@@ -249,7 +249,7 @@ def test_pictures_that_cannot_be_written_leave_the_inversion(studio: Path, capsy
 
 def test_a_direction_of_another_generator_is_found_before_the_projection(studio: Path, capsys, at_step):
     steps = at_step(0, nothing)
-    save_file({"directions/smile": torch.zeros(7)}, studio / "directions.safetensors")
+    save_file({"directions/smile": torch.ones(7)}, studio / "directions.safetensors")
     assert edit(studio, *EDIT) == 2 and not steps
     assert "has 7 numbers" in capsys.readouterr().err and not (studio / "out").exists()
 

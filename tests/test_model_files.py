@@ -118,7 +118,8 @@ def test_what_the_list_offers_is_found_whatever_slashes_it_has(pack: Pack, place
     }
     for number, (file, names) in enumerate(files.items()):
         tensors = {
-            f"directions/{name}": torch.full((32,), 10.0 * number + index) for index, name in enumerate(names)
+            f"directions/{name}": torch.full((32,), 10.0 * number + index + 1)
+            for index, name in enumerate(names)
         }
         save_file(tensors, place / file)
     (tiny,) = pack.run("ChunkyGAN_LoadStyleGAN", name=TINY)
@@ -128,7 +129,7 @@ def test_what_the_list_offers_is_found_whatever_slashes_it_has(pack: Pack, place
             assert choice in directions(pack).direction_names()
             found = directions(pack).direction_by_name(choice, tiny.generator)
             assert found.name == name
-            assert float(found.tensor[0]) == 10 * number + index
+            assert float(found.tensor[0]) == 10 * number + index + 1
     (place / "sub" / "mine.safetensors").unlink()
 
 

@@ -11,6 +11,8 @@ const COLOURS = {
   CHUNKYGAN_ALIGNMENT: "#e8e07a",
   CHUNKYGAN_STEP: "#7ab8e8",
   CHUNKYGAN_DIRECTION: "#ef6f5e",
+  CHUNKYGAN_MASK_GENERATOR: "#5f9e6e",
+  CHUNKYGAN_ENCODER: "#8d9db6",
 }
 
 // Nodes 2.0 reads a CSS variable. A palette sets its own on the document's element, which stands above this rule.
