@@ -3,8 +3,8 @@
     python benchmarks/joint_masks.py --photos 4 --steps 60 --rows results/joint_masks.jsonl
 
 Every arm is a joint projection with one code for each segment, of the same steps and loss. "mean": the masks of the
-mean face stay; "joint": they move by X^S, which sets out from the warm-up's code; "found": masks of `masks_of_photo` stay;
-"found joint": they move from its code; "true": the photo's own labels. Figures of the whole picture that is
+mean face stay; "joint": they move by X^S, which sets out from the warm-up's code; "found": masks of `masks_of_photo`
+stay; "found joint": they move from its code; "true": the photo's own labels. Figures of the whole picture that is
 rendered: perceptual and identity distance from the photo; and, of the masks, the share of pixels with the right label.
 A row is appended as soon as it is measured, and skipped where the file holds it. One thread; process CPU time.
 """
