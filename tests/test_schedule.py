@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from chunky_core.inversion.optimizers import learning_rate_factor
+from chunky_core.inversion.schedule import learning_rate_factor
 
 
 @pytest.mark.parametrize(

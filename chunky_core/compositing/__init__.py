@@ -8,6 +8,7 @@ from .correction_mask import CorrectionPart
 from .detail import KEEP_DETAIL, KeepDetail, with_detail
 from .fill import fill_region
 from .followed_masks import FollowedMasks, MaskFollower, with_followed_masks
+from .generated_labels import mask_follower
 from .harmonize import harmonize
 from .label_transfer import transferred_labels
 from .modes import CLONE_MODES, CloneMode, seamless_clone
@@ -36,6 +37,7 @@ __all__ = [
     "edited_segments",
     "fill_region",
     "harmonize",
+    "mask_follower",
     "poisson_blend",
     "refine_boundaries",
     "render",

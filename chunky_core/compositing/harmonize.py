@@ -18,8 +18,8 @@ from ..editing.harmonies import edits_digest, without_harmonies
 from ..errors import InvalidInputError
 from ..generator.generator import Generator
 from ..generator.spaces import Direction
-from ..inversion.optimizers import learning_rate_factor
 from ..inversion.record import Edit, Inversion, check_same_generator
+from ..inversion.schedule import learning_rate_factor
 from ..inversion.watching import Watcher
 from ..segments.masks import check_extent
 from .harmonization import Harmonization, HarmonyConfig, begin

@@ -6,6 +6,7 @@ from ..deprecated import old_modules, old_names
 from ..losses import LossConfig
 from .config import ProjectionConfig
 from .fits import SegmentFit, fit_report
+from .generated_masks import fit_mask_code
 from .given_codes import inversion_from_code
 from .inversion_files import load_inversion, save_inversion
 from .latent_files import load_latent
@@ -31,6 +32,7 @@ __all__ = [
     "StopProjection",
     "TuningConfig",
     "check_generator",
+    "fit_mask_code",
     "fit_report",
     "inversion_from_code",
     "load_inversion",

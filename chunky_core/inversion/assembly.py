@@ -13,10 +13,13 @@ from torch import Tensor
 
 from ..errors import InvalidInputError
 from ..generator.generator import Generator
+from ..generator.spaces import LatentCode
 from ..losses import load_networks
+from ..segments.mask_generator import MaskGenerator
 from ..segments.segment_masks import SegmentMasks
 from .config import ProjectionConfig
-from .hooks import TOGETHER, CoarseToFine, WarmUp, default_hooks
+from .generated_masks import GeneratedMasks, MaskCode, mask_code_start
+from .hooks import TOGETHER, CoarseToFine, MovingMasks, WarmUp, default_hooks
 from .initialization import starting_codes, starting_noise
 from .latents import LatentOptimizer
 from .loss_regions import PyramidLevel
@@ -24,7 +27,7 @@ from .projection import Hook, Projection, enter_stage, restore, segment_codes
 from .projection_loss import ProjectionLoss
 from .record import Inversion, ProjectionState
 from .segment_synthesis import segment_errors
-from .validation import check_resumable, check_setup, segment_spaces
+from .validation import check_moving_masks, check_resumable, check_setup, segment_spaces
 
 
 def begin(
@@ -37,16 +40,19 @@ def begin(
     resume: bool = False,
     hooks: Sequence[Hook] | None = None,
     folders: Sequence[Path] = (),
+    mask_generator: MaskGenerator | None = None,
+    mask_code: LatentCode | None = None,
 ) -> Projection:
     """A projection before its first step, or where `start` stopped. Copies throughout: autograd can't save tensors
     that were made in inference mode, weights included.
 
-    hooks: new ones for this run; None = `default_hooks` of the config.
+    hooks: new ones for this run; None = `default_hooks` of the config. mask_generator, mask_code: as in `project`.
     """
     generator, device = generator.to(), generator.device
     photo, masks = photo.detach().clone().to(device, torch.float32), _cloned(masks, device)
     spaces = segment_spaces(masks, config)
     check_setup(generator, masks, spaces, config)
+    check_moving_masks(mask_generator, mask_code, config, start if resume else None)
     state: ProjectionState | None = None
     if resume:
         start, state = check_resumable(generator, start, photo, masks, spaces, config)
@@ -62,6 +68,12 @@ def begin(
         )
     full = PyramidLevel.full(photo, masks, config)
     hooks = default_hooks(config) if hooks is None else list(hooks)
+    own = None
+    if mask_generator is not None:
+        mask_generator = mask_generator.to(device)
+        source = GeneratedMasks(generator, mask_generator, masks.names, masks.static)
+        own = MaskCode(source, mask_code_start(generator, mask_code, config.seed), config.adam_betas)
+        hooks.append(MovingMasks(own, follows=mask_code is None))
     warm_up = next((hook for hook in hooks if isinstance(hook, WarmUp)), None)
     coarse = next((hook for hook in hooks if isinstance(hook, CoarseToFine)), None)
     has_context = len(spaces) > 1 or (config.warmup_photo and bool(masks.static.any()))
@@ -78,6 +90,7 @@ def begin(
         latents=_initial_latents(generator, masks.names, spaces, config, loss.rng, start, shared=shared),
         hooks=hooks,
         is_shared=shared,
+        mask_code=own,
     )
     names = (*masks.names, TOGETHER) if config.mode == "joint" else masks.names
     run.curves = {name: [] for name in names}

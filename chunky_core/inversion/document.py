@@ -36,6 +36,8 @@ def check_finite(inversion: Inversion) -> None:
             _checked(f"deltas/{index}/{name}", delta)
     for name, delta in inversion.delta.items():
         _checked(f"delta/{name}", delta)
+    if inversion.mask_code is not None:
+        _checked("mask_code", inversion.mask_code.tensor)
     for index, noise in enumerate(inversion.noise):
         _checked(f"noise/{index}", noise)
     if inversion.photo is not None:
@@ -63,6 +65,7 @@ def to_json(inversion: Inversion) -> str:
         "noise": len(inversion.noise),
         "alignment": _alignment_entry(inversion.alignment),
         "state": _state_entry(inversion.state),
+        "mask_code": None if inversion.mask_code is None else inversion.mask_code.space,
         "fits": {name: [fit.start, fit.end, fit.detail] for name, fit in inversion.fits.items()},
     }
     try:
@@ -83,6 +86,8 @@ def to_tensors(inversion: Inversion) -> dict[str, Tensor]:
         tensors["photo"] = eight_bit if exact else inversion.photo
     for index, segment in enumerate(inversion.segments):
         tensors[f"codes/{index}"] = segment.code.tensor
+    if inversion.mask_code is not None:
+        tensors["mask_code"] = inversion.mask_code.tensor
     for index, place in enumerate(_delta_places(inversion.segments)):
         if index == place:
             own = inversion.segments[index].delta
@@ -134,6 +139,7 @@ def rebuild(document: Mapping[str, Any], read: Read) -> Inversion:
             name: _finite(read, f"delta/{name}")
             for name in _different(document.get("delta", []), "the delta")
         },
+        mask_code=_mask_code(document.get("mask_code"), read),
     )
     _check_digest(inversion, document)
     return inversion
@@ -198,7 +204,7 @@ def _segments(document: Mapping[str, Any], read: Read) -> SegmentCodes:
         SegmentCode(
             name,
             masks[index : index + 1],
-            LatentCode(space, _code(read, index)),
+            LatentCode(space, _code(read, f"codes/{index}")),
             delta,
             plain(mark, bool, "whether a segment was redrawn"),
         )
@@ -222,11 +228,18 @@ def _deltas(names: Sequence[Any], places: Sequence[Any], read: Read) -> list[dic
     return found
 
 
-def _code(read: Read, index: int) -> Tensor:
-    code = _finite(read, f"codes/{index}")
+def _code(read: Read, name: str) -> Tensor:
+    code = _finite(read, name)
     if len(code) != 1:
-        raise InvalidInputError(f"code {index} is {list(code.shape)}; expected a batch of one")
+        raise InvalidInputError(f"tensor {name!r} is {list(code.shape)}; expected a batch of one")
     return code
+
+
+def _mask_code(space: Any, read: Read) -> LatentCode | None:
+    """Earlier files have none."""
+    if space is None:
+        return None
+    return LatentCode(plain(space, str, "the space of the masks' code"), _code(read, "mask_code"))
 
 
 def _edit(entry: Any, tensor: Tensor) -> Edit:

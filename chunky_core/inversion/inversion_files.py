@@ -3,8 +3,8 @@ executed.
 
 Tensors: `photo` (uint8 [1,H,W,3] if the photo is exactly 8-bit, else floating [1,3,H,W]; absent if left out),
 `masks` [N,1,H,W], `static_mask` [1,1,H,W], `codes/0` ..., `edits/0` ... (the direction of each edit, so that a
-file needs no direction file beside it), `deltas/0/NAME` ..., `noise/0` ..., `state/NAME` ...; of the steps that led
-to it the same ones under `steps/0/` ...
+file needs no direction file beside it), `deltas/0/NAME` ..., `noise/0` ..., `mask_code` (X^S), `state/NAME` ...; of
+the steps that led to it the same ones under `steps/0/` ...
 """
 
 from __future__ import annotations

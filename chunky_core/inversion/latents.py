@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from ..generator.spaces import LatentCode
 
 GLOBAL_CODE = "companion/"  # what the names of its tensors begin with, in the state of a projection
+MASK_CODE = "mask_code/"  # and those of X^S
 USUAL_BETAS = (0.9, 0.999)  # torch's
 MOMENTS = ("exp_avg", "exp_avg_sq")
 _IMPROVED = 0.99  # a loss below this many times the last one that counted is an improvement

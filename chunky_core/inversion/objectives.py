@@ -7,7 +7,7 @@ Neither holds the graphs of all segments at once.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Protocol
 
@@ -21,6 +21,7 @@ from ..losses import LossNetworks
 from ..segments.blend import blend
 from ..segments.masks import mask_box
 from .config import ProjectionConfig
+from .generated_masks import MaskCode
 from .loss_regions import (
     LossRegion,
     PyramidLevel,
@@ -38,7 +39,7 @@ from .segment_synthesis import SegmentGroup, SegmentSynthesizer, in_order
 class LossAndGrads:
     """losses: one scalar per code, what its step is judged by; per_segment_mse: mean squared errors in the image that
     all make together, () where each segment is judged by itself; grads: by code; noise_grads: by noise map, ()
-    without; crops: what the codes draw, [1,3,h,w] each.
+    without; crops: what the codes draw, [1,3,h,w] each; mask_grad: by the masks, [N,1,h,w], where they move, too.
     """
 
     losses: list[Tensor]
@@ -46,6 +47,7 @@ class LossAndGrads:
     grads: list[Tensor]
     noise_grads: tuple[Tensor, ...]
     crops: list[Tensor]
+    mask_grad: Tensor | None = None
 
     @cached_property
     def values(self) -> list[float]:
@@ -100,21 +102,24 @@ class IndependentObjective:
 
 
 class JointObjective:
-    """All codes together against the image that they make, with fixed masks.
+    """All codes together against the image that they make, with fixed masks or those of a code of their own.
 
     Two passes: the image is formed and judged first; then each segment's graph is made again and given the
     image's gradient. As many graphs as one whole image would need stay alive in between and are not made
-    twice, so the peak of memory is about that of one global step. Generated masks can be fitted the same way:
-    `blend` is differentiable in them.
+    twice, so the peak of memory is about that of one global step. Where a `mask_code` gives the masks of each step,
+    dL/dS_i = <dL/dO, G(X_i)> comes with the rest, and `MaskCode.gradient` carries it on.
     """
 
-    def __init__(self, generator: Generator, level: PyramidLevel, image: LossRegion) -> None:
-        self.level, self.image = level, image
+    def __init__(
+        self, generator: Generator, level: PyramidLevel, image: LossRegion, mask_code: MaskCode | None = None
+    ) -> None:
+        self.level, self.image, self.mask_code = level, image, mask_code
         masks = level.masks.masks
-        self.boxes = [mask_box(mask) for mask in masks]
+        extents = masks if mask_code is None else mask_code.extents(level.size)
+        self.boxes = [mask_box(mask) for mask in extents]
         self._areas = [mask.sum() for mask in masks]
         self.scales = [(masks.sum() / area).item() for area in self._areas]
-        tiles = [synthesis_tiles(generator, mask[None], level.resolution) for mask in masks]
+        tiles = [synthesis_tiles(generator, mask[None], level.resolution) for mask in extents]
         self.synthesizer = SegmentSynthesizer(generator, self.boxes, tiles, level.resolution)
         room = generator.cost(full_box(level.size), self.synthesizer.out_resolution).activations
         self._held = _fitting(self.synthesizer.groups, room)
@@ -130,7 +135,7 @@ class JointObjective:
             if group in self._held:
                 graphs[group] = made
             crops.update((segment, one.detach()) for segment, one in zip(group.segments, made, strict=True))
-        loss, crop_grads, errors = self._judge(in_order(crops))
+        loss, crop_grads, errors, mask_grad = self._judge(in_order(crops))
         grads: dict[int, Tensor] = {}
         noise_grads = tuple(torch.zeros_like(noise_map) for noise_map in noise)
         for group in sorted(self.synthesizer.groups, key=lambda group: group not in graphs):
@@ -142,21 +147,29 @@ class JointObjective:
             grads.update(zip(group.segments, found, strict=False))
             _add(noise_grads, found[len(group.segments) :])
             del made
-        return LossAndGrads([loss] * len(crops), errors, in_order(grads), noise_grads, in_order(crops))
+        return LossAndGrads(
+            [loss] * len(crops), errors, in_order(grads), noise_grads, in_order(crops), mask_grad
+        )
 
-    def _judge(self, crops: Sequence[Tensor]) -> tuple[Tensor, Sequence[Tensor], list[Tensor]]:
-        """The image's loss, its gradient by each crop, and each segment's mean squared error in it."""
-        photo, masks = self.level.photo, self.level.masks
+    def _judge(self, crops: Sequence[Tensor]) -> tuple[Tensor, Sequence[Tensor], list[Tensor], Tensor | None]:
+        """The image's loss, its gradient by each crop, each segment's mean squared error in it, and the gradient by the
+        masks where they move.
+        """
+        photo, masks, areas = self.level.photo, self.level.masks, self._areas
+        if self.mask_code is not None:
+            masks = replace(masks, masks=self.mask_code.draw(self.level.size))
+            areas = [mask.sum() for mask in masks.masks]
+        moving = [] if self.mask_code is None else [masks.masks]
         with torch.enable_grad():
-            inputs = [one.requires_grad_() for one in crops]
-            image = blend(photo, masks, inputs, self.boxes)
+            inputs = [one.requires_grad_() for one in (*crops, *moving)]
+            image = blend(photo, masks, inputs[: len(crops)], self.boxes)
             loss = self.image.loss(crop(image, self.image.box))
         grads = torch.autograd.grad(loss, inputs)
-        for one in crops:
+        for one in inputs:
             one.requires_grad_(False)
         error = (image.detach() - photo).square().mean(dim=1, keepdim=True)
-        pairs = zip(masks.masks, self._areas, strict=True)
-        return loss.detach(), grads, [(error[0] * mask).sum() / area for mask, area in pairs]
+        errors = [(error[0] * mask).sum() / area for mask, area in zip(masks.masks, areas, strict=True)]
+        return loss.detach(), grads[: len(crops)], errors, grads[-1] if moving else None
 
 
 def shared_objective(
@@ -181,10 +194,11 @@ def segment_objective(
     config: ProjectionConfig,
     networks: LossNetworks,
     which: Sequence[int],
+    mask_code: MaskCode | None = None,
 ) -> Objective:
-    """A code for each of the segments `which`; in joint mode these are all."""
+    """A code for each of the segments `which`; in joint mode these are all, and mask_code may give their masks."""
     if config.mode == "joint":
-        return JointObjective(generator, level, image_region(level, config, networks))
+        return JointObjective(generator, level, image_region(level, config, networks), mask_code)
     regions = segment_regions(generator, level, config, networks, which)
     return IndependentObjective(generator, regions, level.resolution)
 

@@ -15,10 +15,12 @@ from ..deprecated import old_names
 from ..generator.generator import Generator
 from ..generator.spaces import LatentCode
 from ..losses import LossNetworks
+from ..segments.segment_masks import SegmentMasks
 from .config import ProjectionConfig, plain_settings
 from .fits import SegmentFit
+from .generated_masks import MaskCode
 from .initialization import nearest_in_spaces
-from .latents import GLOBAL_CODE, LatentOptimizer, pack, restore_finite, unpack
+from .latents import GLOBAL_CODE, MASK_CODE, LatentOptimizer, pack, restore_finite, unpack
 from .loss_regions import PyramidLevel
 from .objectives import LossAndGrads, Objective, segment_objective, shared_objective, warm_up_objective
 from .optimizers import AdamStep, CodeStep, LbfgsStep
@@ -89,7 +91,8 @@ class Projection:
     for all segments until they were split; losses_changed: losses from here on can't be compared with earlier ones;
     curves: losses by name, a value per step; edits, alignment: what the record takes over from an earlier inversion.
     starting_errors: of the segments, in grey levels, with the codes that the run set out from; () where it began before
-    they were measured. is_shared: whether one code still stands for all segments, or the whole photo.
+    they were measured. is_shared: whether one code still stands for all segments, or the whole photo. mask_code: what
+    gives the masks where they are optimized, too; masks_moved: they were planned anew, losses stay comparable.
     """
 
     generator: Generator
@@ -110,6 +113,8 @@ class Projection:
     alignment: Alignment | None = None
     starting_errors: tuple[float, ...] = ()
     is_shared: bool = False
+    mask_code: MaskCode | None = None
+    masks_moved: bool = False
     stage: Stage = field(init=False, repr=False)
 
     @property
@@ -139,7 +144,7 @@ class Projection:
 
 def is_stale(run: Projection) -> bool:
     """Whether codes have come to rest, or masks, resolution or the number of codes have changed since it began."""
-    return run.losses_changed or run.stage.which != run.latents.moving()
+    return run.losses_changed or run.masks_moved or run.stage.which != run.latents.moving()
 
 
 def enter_stage(run: Projection) -> None:
@@ -147,7 +152,7 @@ def enter_stage(run: Projection) -> None:
     run.stage = _next_stage(run)
     if run.losses_changed:
         run.latents.forget_losses(run.step)
-    run.losses_changed = False
+    run.losses_changed = run.masks_moved = False
     for hook in run.hooks:
         hook.at_stage(run)
 
@@ -162,7 +167,7 @@ def _next_stage(run: Projection) -> Stage:
     elif run.is_shared:
         objective = shared_objective(generator, level, config, networks)
     else:
-        objective = segment_objective(generator, level, config, networks, which)
+        objective = segment_objective(generator, level, config, networks, which, _moving_masks(run))
     move: CodeStep = AdamStep(config, which, objective.scales)
     if config.optimizer == "lbfgs":
         groups = [(which, objective)]
@@ -170,6 +175,12 @@ def _next_stage(run: Projection) -> Stage:
             groups = [([i], segment_objective(generator, level, config, networks, [i])) for i in which]
         move = LbfgsStep(run.loss, run.latents, which, groups)
     return Stage(level, which, objective, move, run.losses_changed)
+
+
+def _moving_masks(run: Projection) -> MaskCode | None:
+    """What gives the masks, if they move already."""
+    own = run.mask_code
+    return own if own is not None and own.planned_at is not None else None
 
 
 def warm_up_resolution(generator: Generator) -> int:
@@ -227,14 +238,16 @@ def record_of(
     more.
     """
     stopped = f"interrupted after step {run.step} of {run.config.num_steps}" if unfinished else run.stopped
-    masks = run.full.masks
-    stacked = masks.masks.to(device)
+    masks, moving = run.full.masks, _moving_masks(run)
     codes = segment_codes(run, run.latents.best())
     fits: dict[str, SegmentFit] = {}
     with (
         suppress(RuntimeError, MemoryError) if unfinished else nullcontext()
     ):  # memory may be what ended the run
-        fits = _fits(run, codes) if measured else {}
+        if moving is not None:
+            masks = moving.source.masks(moving.best)
+        fits = _fits(run, codes, masks) if measured else {}
+    stacked = masks.masks.to(device)
     return Inversion(
         photo=run.full.photo.to(device),
         segments=SegmentCodes(
@@ -251,6 +264,7 @@ def record_of(
         noise=tuple(noise.to(device) for noise in run.latents.best_noise_maps),
         state=_finite(state_of(run)),
         fits=fits,
+        mask_code=None if moving is None else LatentCode(moving.best.space, moving.best.tensor.to(device)),
     )
 
 
@@ -261,12 +275,12 @@ def segment_codes(run: Projection, codes: Sequence[LatentCode]) -> list[LatentCo
     return nearest_in_spaces(run.generator, codes[0], run.spaces, run.config.seed)
 
 
-def _fits(run: Projection, codes: Sequence[LatentCode]) -> dict[str, SegmentFit]:
+def _fits(run: Projection, codes: Sequence[LatentCode], masks: SegmentMasks) -> dict[str, SegmentFit]:
     if not run.starting_errors:
         return {}
-    full, noise = run.full, run.latents.best_noise_maps
-    ends = segment_errors(run.generator, full.photo, full.masks, codes, noise)
-    details = segment_details(full.photo, full.masks)
+    photo, noise = run.full.photo, run.latents.best_noise_maps
+    ends = segment_errors(run.generator, photo, masks, codes, noise)
+    details = segment_details(photo, masks)
     known = zip(run.names, run.starting_errors, ends, details, strict=True)
     return {name: SegmentFit(*errors) for name, *errors in known if all(map(math.isfinite, errors))}
 
@@ -276,4 +290,6 @@ def _finite(state: ProjectionState) -> ProjectionState:
     restore_finite(numbers, tensors)
     if "companion" in numbers:
         restore_finite(numbers["companion"], tensors, GLOBAL_CODE)
+    if "mask_code" in numbers:
+        restore_finite(numbers["mask_code"], tensors, MASK_CODE)
     return replace(state, numbers=numbers, tensors=tensors).on("cpu")

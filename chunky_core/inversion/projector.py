@@ -21,6 +21,7 @@ from ..callbacks import Callback
 from ..deprecated.keywords import old_keywords
 from ..generator.generator import Generator
 from ..generator.spaces import LatentCode
+from ..segments.mask_generator import MaskGenerator
 from ..segments.segment_masks import SegmentMasks
 from .assembly import begin
 from .config import ProjectionConfig
@@ -48,6 +49,8 @@ def project(
     autosave_seconds: float = 30.0,
     hooks: Sequence[Hook] | None = None,
     folders: Sequence[Path] = (),
+    mask_generator: MaskGenerator | None = None,
+    mask_code: LatentCode | None = None,
     **options: Any,
 ) -> Inversion:
     """Find a code for each segment of `photo`, [1,3,H,W] in [-1,1], H = W = generator.img_resolution.
@@ -69,6 +72,11 @@ def project(
     that comes from. From each record the run can be resumed; what autosave raises ends the run.
     hooks: the heuristics, new ones for each run; None = `default_hooks` of the config. One left out is switched off.
     folders: searched for the weights of loss networks, before torch's cache.
+    mask_generator: masks are optimized with the codes, S = G^S(X^S) (P2 eq. 2), in mode "joint" with Adam. The names of
+    `masks` say which of its classes have a segment; their static mask stays, and the masks themselves until the end of
+    the warm-up. mask_code: X^S to set out from, as `fit_mask_code` finds it; None: the code of the warm-up or, without
+    one, the mean code. The record has masks of the best X^S, and that as its mask_code. A segment that vanishes keeps a
+    pixel, and a warning names it and what has its place.
 
     A loss or gradient that isn't finite, or a loss that explodes, ends the run early: the best codes so far
     are kept and `stopped` tells why. Works under torch.inference_mode; no input is modified, no global state
@@ -84,7 +92,18 @@ def project(
         check_start(generator, start)
     watcher = Watcher(callback, preview_seconds, autosave, autosave_seconds)
     with torch.inference_mode(False), torch.enable_grad():
-        run = begin(generator, photo, masks, config, start, resume=resume, hooks=hooks, folders=folders)
+        run = begin(
+            generator,
+            photo,
+            masks,
+            config,
+            start,
+            resume=resume,
+            hooks=hooks,
+            folders=folders,
+            mask_generator=mask_generator,
+            mask_code=mask_code,
+        )
         previews = run.hook(PreviewBuffer)
         preview = partial(previews.image, run) if previews else None
         return watcher.follow(run, optimize(run), partial(record_of, run, photo.device), preview)

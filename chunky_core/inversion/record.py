@@ -16,7 +16,7 @@ from ..checks import check_type
 from ..deprecated.argument_order import generator_then_inversion
 from ..errors import InvalidInputError, WrongGeneratorError
 from ..generator.generator import Generator
-from ..generator.spaces import Direction, checked_layers
+from ..generator.spaces import Direction, LatentCode, checked_layers
 from ..images import to_uint8
 from ..images.same_photo import how_photos_differ, is_same_photo
 from ..segments.segment_masks import SegmentMasks
@@ -144,7 +144,8 @@ class Inversion:
     photo was cut out. state: where the projection or the tuning stands, to go on from there. fits: by name, how near
     each segment came to the photo; {} where it wasn't measured. delta: what tuning adds to the generator's weights for
     all segments, by parameter name (see `generator.weight_deltas`); empty = nothing; the segments' own come on top.
-    earlier: the step before, of whose composite this is the inversion, or None.
+    earlier: the step before, of whose composite this is the inversion, or None. mask_code: X^S of the masks that were
+    optimized with the codes, [1,num_ws,w_dim] in w+ (P2 equation 2), or None.
     Raises InvalidInputError where masks, names, photo and maps don't fit together.
     """
 
@@ -163,6 +164,7 @@ class Inversion:
     fits: Mapping[str, SegmentFit] = field(default_factory=dict)
     delta: Mapping[str, Tensor] = field(default_factory=dict)
     earlier: EarlierStep | None = None
+    mask_code: LatentCode | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "segments", SegmentCodes(self.segments))  # any sequence will do

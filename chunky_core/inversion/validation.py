@@ -18,7 +18,7 @@ from ..wording import in_pixels, pictures
 from .config import ProjectionConfig
 from .hooks import TOGETHER, resolution_schedule
 from .initialization import check_finite
-from .latents import GLOBAL_CODE, MOMENTS
+from .latents import GLOBAL_CODE, MASK_CODE, MOMENTS
 from .record import Inversion, ProjectionState, check_same_generator
 
 _LARGEST_STEP = 1 << 31  # the projection itself takes at most some thousands
@@ -41,6 +41,38 @@ def check_setup(
         )
     if config.mode == "joint" and TOGETHER in masks.names:
         raise InvalidInputError(f"a segment is named {TOGETHER!r}, as the common curve is; rename it")
+
+
+def check_moving_masks(
+    mask_generator: object, mask_code: object, config: ProjectionConfig, earlier: Inversion | None
+) -> None:
+    """Raise InvalidInputError for a config that can't move masks, and for a run that went on with them or without.
+
+    earlier: that the run goes on from, if it does.
+    """
+    if earlier is not None and earlier.state is not None:
+        moved = "mask_code" in earlier.state.numbers
+        if moved != (mask_generator is not None):
+            raise InvalidInputError(
+                f"the earlier projection moved its masks {'by' if moved else 'without'} a mask generator; go on "
+                f"{'with it' if moved else 'without one'}, or start from its codes only"
+            )
+    if mask_generator is None:
+        if mask_code is not None:
+            raise InvalidInputError(
+                "a code of the masks was given without the mask generator that draws them"
+            )
+        return
+    for what, found, wanted in (
+        ("mode", config.mode, "joint"),
+        ("optimizer", config.optimizer, "adam"),
+        ("refine_every", config.refine_every, 0),
+    ):
+        if found != wanted:
+            raise InvalidInputError(
+                f"masks move with the codes only where {what} is {wanted!r}; it is {found!r}. Change it, or leave the "
+                "mask generator out"
+            )
 
 
 def segment_spaces(masks: SegmentMasks, config: ProjectionConfig) -> tuple[str, ...]:
@@ -150,7 +182,8 @@ def check_resumable(
                 f"the earlier projection had {what} {found}, now {wanted}; go on with the same ones, or start "
                 "from its codes only"
             )
-    if not config.refine_every and not is_same_masks(start.masks, segments):
+    moving = bool(start.state.numbers.get("mask_code"))
+    if not config.refine_every and not moving and not is_same_masks(start.masks, segments):
         raise InvalidInputError(
             "the earlier projection had other masks; go on with the same ones, or start from its codes only"
         )
@@ -202,8 +235,23 @@ def check_state(state: ProjectionState, parts: int, resolution: int) -> None:
             name[prefix:]: tensor for name, tensor in state.tensors.items() if name.startswith(GLOBAL_CODE)
         }
         _check_fit(own, tensors, (1,))
+    if "mask_code" in numbers:
+        _check_mask_code(numbers["mask_code"], state.tensors)
     if "rng" not in state.tensors:
         raise _lacking("rng")
+
+
+def _check_mask_code(own: object, tensors: Mapping[str, Tensor]) -> None:
+    if not isinstance(own, Mapping):
+        raise _damaged("its masks' code", own, "named numbers")
+    held = {name.removeprefix(MASK_CODE): one for name, one in tensors.items() if name.startswith(MASK_CODE)}
+    _check_fit(own, held, (1,))
+    if "planned" not in held:
+        raise _lacking(f"{MASK_CODE}planned")
+    if held["planned"].shape != held["values/0"].shape:
+        raise _damaged("the planned code of its masks", list(held["planned"].shape), "the shape of the code")
+    if own.get("planned_at") is not None and not _is_count(own["planned_at"]):
+        raise _damaged("the step of its masks' plan", own["planned_at"], "a whole number or null")
 
 
 def _check_fit(numbers: Mapping[str, Any], tensors: Mapping[str, Tensor], counts: Sequence[int]) -> None:

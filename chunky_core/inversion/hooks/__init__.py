@@ -10,6 +10,7 @@ from .divergence import Divergence
 from .early_stopping import EarlyStopping
 from .global_code import GlobalCode
 from .loss_curves import TOGETHER, LossCurves
+from .moving_masks import MovingMasks
 from .preview import PreviewBuffer
 from .warm_up import WarmUp
 
@@ -21,6 +22,7 @@ __all__ = [
     "EarlyStopping",
     "GlobalCode",
     "LossCurves",
+    "MovingMasks",
     "PreviewBuffer",
     "WarmUp",
     "default_hooks",

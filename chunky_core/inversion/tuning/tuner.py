@@ -17,8 +17,8 @@ import torch
 
 from ...callbacks import Callback
 from ...generator.generator import Generator
-from ..optimizers import learning_rate_factor
 from ..record import Inversion
+from ..schedule import learning_rate_factor
 from ..watching import Autosave, Watcher
 from .assembly import begin
 from .config import TuningConfig

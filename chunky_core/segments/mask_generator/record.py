@@ -72,14 +72,17 @@ class MaskGenerator:
         return self.classifier.mean.device
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> MaskGenerator:
-        """This mask generator on `device`, in `dtype`; without its training's state in another dtype."""
+        """This mask generator on `device`, in `dtype`; without its training's state in another dtype. Fit for autograd,
+        even if it was made in inference mode.
+        """
         own = self.classifier
-        moved = Classifier(
-            own.mean.to(device, dtype),
-            own.scale.to(device, dtype),
-            tuple(one.to(device, dtype) for one in own.weights),
-            tuple(one.to(device, dtype) for one in own.biases),
-        )
+
+        def at(one: Tensor) -> Tensor:
+            return (one.clone() if one.is_inference() else one).to(device, dtype)
+
+        with torch.inference_mode(False), torch.no_grad():
+            weights, biases = (tuple(at(one) for one in ones) for ones in (own.weights, own.biases))
+            moved = Classifier(at(own.mean), at(own.scale), weights, biases)
         training = self.training if dtype in (None, own.mean.dtype) else None
         return replace(self, classifier=moved, training=training)
 

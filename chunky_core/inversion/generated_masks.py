@@ -1,0 +1,248 @@
+"""Masks that a code gives, S = G^S(X^S) (P2 = Subrtova et al. 2022, equation 2), and the code of given masks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..checks import check_type
+from ..errors import InvalidInputError
+from ..generator.generator import Generator
+from ..generator.spaces import LatentCode, convert
+from ..segments.mask_generator import MaskGenerator
+from ..segments.masks import grow
+from ..segments.segment_masks import SegmentMasks
+from .initialization import mean_latent
+from .latents import USUAL_BETAS, LatentOptimizer
+from .schedule import learning_rate_factor
+
+SPACE = "w+"  # of X^S
+DRAWN, _FITTED = 128, 64  # longer sides of what is drawn in a projection, and in a fit to given masks
+MARGIN = 1 / 32  # of the longer side: how far masks may go between two plans
+_FAINT = 0.01  # shares of a pixel below which are no part of a mask
+_TINY = 1e-12
+_NOTHING = 1e-20  # of all weights: where the static mask is 1
+
+
+@dataclass(frozen=True, eq=False)
+class GeneratedMasks:
+    """What a mask generator makes of a code, as the masks of certain segments upon a static mask that stays.
+
+    names: of the segments, classes of the mask generator. static: [1,1,H,W]; were it generated, too, it would grow
+    until the photo explained itself. Classes without a segment have no share: each pixel is divided among the others.
+    longest: side in pixels at which classes are told at most; beyond, their shares are interpolated, as a step at 256
+    would spend most of its time on them.
+    Raises InvalidInputError for a segment that is no class, WrongGeneratorError for the mask generator of another
+    generator.
+    """
+
+    generator: Generator
+    mask_generator: MaskGenerator
+    names: tuple[str, ...]
+    static: Tensor
+    longest: int = DRAWN
+
+    def __post_init__(self) -> None:
+        check_type(self.mask_generator, "the mask generator", MaskGenerator, "load_mask_generator reads one")
+        self.mask_generator.check_generator(self.generator)
+        known = self.mask_generator.names
+        unknown = [name for name in self.names if name not in known]
+        if unknown:
+            raise InvalidInputError(
+                f"the mask generator has no class {unknown[0]!r:.40} (it has {', '.join(known):.200}); give masks with "
+                "the names of its classes, such as its own"
+            )
+
+    def shares(self, code: LatentCode) -> Tensor:
+        """How likely the segments are at each pixel, [N,1,H,W] adding up to one; differentiable by the code."""
+        height, width = self.static.shape[-2:]
+        ratio = min(1.0, self.longest / max(height, width))
+        size = round(height * ratio), round(width * ratio)
+        every = self.mask_generator.probabilities(self.generator, code, size)
+        if ratio < 1:
+            every = F.interpolate(every, (height, width), mode="bilinear", align_corners=False)
+        places = [self.mask_generator.names.index(name) for name in self.names]
+        own = every[0, places][:, None].to(self.static) + _TINY
+        return own / own.sum(dim=0)
+
+    def draw(self, code: LatentCode, reach: Tensor | None = None) -> Tensor:
+        """The masks [N,1,H,W], with the static mask adding up to one; differentiable by the code.
+
+        reach: [N,1,H,W], where each segment may have a weight; None = anywhere. Shares below 0.01 count as 0, but each
+        segment keeps one pixel, its likeliest: one that vanishes has a place to come back from.
+        """
+        shares = self.shares(code)
+        if reach is not None:
+            shares = shares * reach
+            shares = shares / shares.sum(dim=0).clamp(min=_NOTHING)
+        least = min(_FAINT, 0.5 / len(self.names))
+        kept = torch.where(shares < least, 0.0, shares)
+        room = 1 - self.static[0]
+        lost = [i for i, mask in enumerate(kept.detach() * room) if not mask.any()]
+        if lost:
+            kept = self._with_a_pixel(kept, shares.detach() * (room > 0), lost, least)
+        return kept / kept.sum(dim=0).clamp(min=_NOTHING) * room
+
+    def masks(self, code: LatentCode) -> SegmentMasks:
+        """The masks with their names and the static mask, without gradients."""
+        with torch.no_grad():
+            return SegmentMasks(self.names, self.draw(code), self.static)
+
+    def vanished(self, code: LatentCode) -> dict[str, str]:
+        """The segments that are nowhere the likeliest, and which has the place where each is likeliest."""
+        with torch.no_grad():
+            shares = self.shares(code) * (self.static[0] < 1)
+        winners = shares.argmax(dim=0).flatten()
+        return {
+            name: self.names[int(winners[shares[i].argmax()])]
+            for i, name in enumerate(self.names)
+            if not (winners == i).any()
+        }
+
+    @staticmethod
+    def _with_a_pixel(kept: Tensor, shares: Tensor, lost: list[int], least: float) -> Tensor:
+        added = torch.zeros_like(kept)
+        for index in lost:
+            added[index].view(-1)[shares[index].argmax()] = least
+        return kept + added
+
+
+class MaskCode:
+    """X^S under optimization: the masks of one step, and the way of their gradients back into the code.
+
+    latents: the code with its optimizer. planned: the code whose masks boxes were planned for, after the step
+    planned_at (None: the masks don't move yet); masks go no farther than `margin` pixels beyond those, until they are
+    planned anew.
+    """
+
+    def __init__(
+        self, source: GeneratedMasks, code: LatentCode, betas: Sequence[float] = USUAL_BETAS
+    ) -> None:
+        self.source, self.margin = source, round(MARGIN * max(source.static.shape[-2:]))
+        self.planned_at: int | None = None
+        self.start(LatentOptimizer([code], joint=True, betas=betas))
+
+    def start(self, latents: LatentOptimizer, planned: Tensor | None = None) -> None:
+        """Stand at the code of an optimizer, planned for it or for another one."""
+        self.latents = latents
+        self.planned = (latents.codes[0] if planned is None else planned).detach().clone()
+        self._reach: Tensor | None = None
+
+    @property
+    def code(self) -> LatentCode:
+        """As it stands; it wants gradients."""
+        return self.latents.latent_codes()[0]
+
+    @property
+    def best(self) -> LatentCode:
+        """That of the step whose codes are the best."""
+        return self.latents.best()[0]
+
+    @property
+    def reach(self) -> Tensor:
+        """[N,1,H,W], 1 where a mask may have a weight until the next plan."""
+        if self._reach is None:
+            planned = self.planned_masks().masks
+            self._reach = (grow(planned, self.margin) > 0).to(planned)
+        return self._reach
+
+    def plan(self, step: int) -> None:
+        """Plan for the code as it stands after a step."""
+        self.planned, self.planned_at = self.code.tensor.detach().clone(), step
+        self._reach = None
+
+    def planned_masks(self) -> SegmentMasks:
+        return self.source.masks(LatentCode(SPACE, self.planned))
+
+    @torch.no_grad()
+    def draw(self, size: tuple[int, int]) -> Tensor:
+        """The masks [N,1,h,w] as they stand, every pixel the mean of those below it."""
+        return _shrunk(self.source.draw(self.code, self.reach), size)
+
+    def extents(self, size: tuple[int, int]) -> Tensor:
+        """`reach` in (height, width) pixels."""
+        return _shrunk(self.reach, size)
+
+    def gradient(self, by_masks: Tensor) -> Tensor:
+        """What dL/dS [N,1,h,w] is by the code. The graph lives no longer than this call."""
+        with torch.enable_grad():
+            height, width = by_masks.shape[-2:]
+            drawn = _shrunk(self.source.draw(self.code, self.reach), (height, width))
+        (found,) = torch.autograd.grad(drawn, self.latents.codes, by_masks)
+        return found
+
+
+def fit_mask_code(
+    generator: Generator,
+    mask_generator: MaskGenerator,
+    masks: SegmentMasks,
+    *,
+    num_steps: int = 100,
+    learning_rate: float = 0.03,
+    start: LatentCode | None = None,
+    seed: int = 0,
+) -> LatentCode:
+    """X^S, [1,num_ws,w_dim] in w+, whose masks come nearest to given ones: the inversion of a label map.
+
+    masks: of the generator's size, their names classes of the mask generator; where they are static, nothing is asked.
+    num_steps: of Adam, by the schedule of Karras et al. 2020. start: a code to set out from, None: the mean. What is
+    minimized is the cross-entropy to the masks, at 64 pixels; the best code of all steps is returned.
+    Raises InvalidInputError for masks of another size, and names that are no classes; WrongGeneratorError for the mask
+    generator of another generator.
+    """
+    check_type(masks, "masks", SegmentMasks, "segments_from_masks makes them of single masks")
+    if masks.size != tuple(generator.img_size):
+        height, width = generator.img_size
+        raise InvalidInputError(
+            f"the masks are {masks.size[1]}x{masks.size[0]} pixels, the generator draws {width}x{height}; give masks "
+            "of that size"
+        )
+    with torch.inference_mode(False), torch.enable_grad():
+        generator = generator.to()
+        wanted, static = (_at_most(one, _FITTED).to(generator.device) for one in (masks.masks, masks.static))
+        mask_generator = mask_generator.to(generator.device)
+        source = GeneratedMasks(generator, mask_generator, masks.names, static)
+        weights = wanted / wanted.sum()
+        value = mask_code_start(generator, start, seed).tensor.requires_grad_()
+        adam, best, least = torch.optim.Adam([value]), value.detach().clone(), float("inf")
+        for step in range(num_steps + 1):
+            loss = -(weights * source.shares(LatentCode(SPACE, value)).log()).sum()
+            if not loss.item() < float("inf"):
+                break
+            if loss.item() < least:
+                best, least = value.detach().clone(), loss.item()
+            (value.grad,) = torch.autograd.grad(loss, [value])
+            adam.param_groups[0]["lr"] = learning_rate * learning_rate_factor((step + 0.5) / (num_steps + 1))
+            adam.step()
+        return LatentCode(SPACE, best)
+
+
+def mask_code_start(generator: Generator, code: LatentCode | None, seed: int) -> LatentCode:
+    """Where X^S begins: a copy of `code` in w+, or the mean code. Raises InvalidInputError for more than one code."""
+    if code is None:
+        return LatentCode(SPACE, mean_latent(generator, SPACE, seed))
+    check_type(code, "the code of the masks", LatentCode, "fit_mask_code and load_latent give one")
+    if len(code.tensor) != 1:
+        raise InvalidInputError(
+            f"{len(code.tensor)} codes of masks were given; expected one, [1,num_ws,w_dim]"
+        )
+    own = replace(code, tensor=code.tensor.detach().clone().to(generator.device))
+    moved = convert(generator, own, SPACE).tensor.detach().float().clone()
+    if not moved.isfinite().all():
+        raise InvalidInputError("the code of the masks holds NaN or infinite values; give another one")
+    return LatentCode(SPACE, moved)
+
+
+def _at_most(masks: Tensor, longest: int) -> Tensor:
+    """Masks with a longer side of at most that, every pixel the mean of those below it."""
+    factor = max(1, max(masks.shape[-2:]) // longest)
+    return F.avg_pool2d(masks.detach().float(), factor)
+
+
+def _shrunk(masks: Tensor, size: tuple[int, int]) -> Tensor:
+    factor = masks.shape[-1] // size[-1]
+    return masks if factor == 1 else F.avg_pool2d(masks, factor)

@@ -1,0 +1,92 @@
+"""Masks that are optimized with the codes: X^S of S = G^S(X^S) (P2 = Subrtova et al. 2022, equation 2)."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+
+from ..generated_masks import SPACE, MaskCode
+from ..initialization import nearest_in_space
+from ..latents import MASK_CODE, LatentOptimizer, pack, unpack
+from ..loss_regions import PyramidLevel
+from ..objectives import LossAndGrads
+from ..projection import Hook, Projection
+from ..schedule import learning_rate_factor
+
+EVERY = 10  # steps after which boxes are planned anew
+RATE = 0.3  # of the codes' learning rate: faster, masks of the demo generator leap past what they look for
+
+
+class MovingMasks(Hook):
+    """Moves X^S by Adam beside the codes, at the same place of the schedule, and plans the boxes anew as masks move.
+
+    follows: X^S sets out from the warm-up's code when that comes to its end; until then the masks stay in any case.
+    Its state: X^S with its optimizer, and the code that boxes were planned for.
+    """
+
+    def __init__(self, own: MaskCode, *, follows: bool) -> None:
+        self.own, self.follows = own, follows
+        self._level: PyramidLevel | None = None  # of the plan
+
+    def before_loss(self, run: Projection) -> None:
+        own = self.own
+        if run.is_shared:
+            return
+        if own.planned_at is None and self.follows and run.shared_latents is not None:
+            (shared,) = run.shared_latents.latent_codes()
+            code = nearest_in_space(run.generator, shared, SPACE, run.config.seed)
+            own.start(LatentOptimizer([code], joint=True, betas=own.latents.betas))
+        if own.planned_at is None or run.step >= own.planned_at + EVERY:
+            own.plan(run.step)
+            self._level = None
+        if self._level is None or run.full is not self._level:  # also in a run that goes on
+            run.full = self._level = PyramidLevel.full(run.full.photo, own.planned_masks(), run.config)
+            run.masks_moved = True
+
+    def at_stage(self, run: Projection) -> None:
+        if run.stage.losses_are_new:
+            self.own.latents.forget_losses(run.step)
+
+    def before_step(self, run: Projection, found: LossAndGrads) -> None:
+        """X^S as it was judged is remembered with the codes, then moved."""
+        if found.mask_grad is None:
+            return
+        grad, latents = self.own.gradient(found.mask_grad), self.own.latents
+        if not grad.isfinite().all():
+            run.stopped = (
+                f"diverged at step {run.step + 1} of {run.config.num_steps}: the gradient of the masks' code isn't "
+                "finite; the best codes before it are kept; try a lower learning rate"
+            )
+            return
+        latents.remember([0], [sum(found.values)], run.step)
+        latents.adam_step({0: grad}, (), RATE * run.config.learning_rate * learning_rate_factor(run.progress))
+
+    def at_end(self, run: Projection) -> None:
+        if self.own.planned_at is None:
+            return
+        for name, other in self.own.source.vanished(self.own.best).items():
+            warnings.warn(
+                f"segment {name!r} vanished: {other!r} has its place, and little or nothing is left of it; take it out "
+                "of the masks, or start from a code of the masks that shows it (fit_mask_code)",
+                stacklevel=2,
+            )
+
+    def store(self, numbers: dict[str, Any], tensors: dict[str, Tensor]) -> None:
+        own, held = pack(self.own.latents)
+        numbers["mask_code"] = {**own, "planned_at": self.own.planned_at}
+        held["planned"] = self.own.planned.clone()
+        tensors |= {f"{MASK_CODE}{name}": tensor for name, tensor in held.items()}
+
+    def restore(self, run: Projection, numbers: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
+        known, device = numbers["mask_code"], run.generator.device
+        held = {
+            name.removeprefix(MASK_CODE): tensor
+            for name, tensor in tensors.items()
+            if name.startswith(MASK_CODE)
+        }
+        latents = unpack(known, held, device, joint=True, betas=run.config.adam_betas)
+        self.own.start(latents, held["planned"].to(device))
+        self.own.planned_at = None if known["planned_at"] is None else int(known["planned_at"])

@@ -1,0 +1,350 @@
+"""Masks and codes optimized together: the gradient by the masks' code, going on, files, and masks that follow edits."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from chunky_core.compositing import composite, mask_follower, with_followed_masks
+from chunky_core.editing.edits import edited_code
+from chunky_core.errors import InvalidInputError, WrongGeneratorError
+from chunky_core.generator.generator import Generator
+from chunky_core.generator.spaces import Direction, LatentCode, convert
+from chunky_core.inversion import (
+    Edit,
+    LossConfig,
+    ProjectionConfig,
+    StopProjection,
+    fit_mask_code,
+    load_inversion,
+    project,
+    save_inversion,
+)
+from chunky_core.inversion.generated_masks import SPACE, GeneratedMasks, MaskCode, mask_code_start
+from chunky_core.inversion.loss_regions import PyramidLevel
+from chunky_core.inversion.objectives import segment_objective
+from chunky_core.losses import load_networks
+from chunky_core.segments import SegmentMasks
+from chunky_core.segments.mask_generator import MaskGenerator, MaskTrainingConfig, train_mask_generator
+from tests.projection_tools import Interrupted, assert_same, photo_of_parts, stopping_at
+from tests.test_mask_generator import codes_of, maps_of
+
+pytestmark = pytest.mark.single("codes are optimized in float32")
+NAMES = ("low", "middle", "high")
+JOINT = ProjectionConfig(mode="joint", num_steps=14, dilation=0, coarse=0.0)
+QUICK = MaskTrainingConfig(num_steps=60, learning_rate=1e-2, batch=256, members=2, hidden=(16, 8), pixels=512)
+
+
+@pytest.fixture(scope="module")
+def generator(make_generator: Callable[..., Generator]) -> Generator:
+    return make_generator(seed=1, resolution=64, channel_base=512, channel_max=16)
+
+
+@pytest.fixture(scope="module")
+def mask_generator(generator: Generator) -> MaskGenerator:
+    """Three classes, by the values of one feature."""
+    codes = codes_of(generator, 4)
+    feature = maps_of(generator, codes)[-1][:, 0]
+    limits = feature.flatten().quantile(torch.tensor([0.33, 0.67], device=feature.device))
+    return train_mask_generator(generator, codes, torch.bucketize(feature, limits).long().cpu(), NAMES, QUICK)
+
+
+def some_code(generator: Generator, seed: int) -> LatentCode:
+    return convert(generator, codes_of(generator, 1, seed), SPACE)
+
+
+def with_static_rows(masks: SegmentMasks) -> SegmentMasks:
+    static = torch.zeros_like(masks.static)
+    static[..., -6:, :] = 1
+    static[..., :5, :] = 0.4
+    return SegmentMasks(masks.names, masks.masks * (1 - static), static)
+
+
+@pytest.fixture(scope="module")
+def masks(generator: Generator, mask_generator: MaskGenerator) -> SegmentMasks:
+    """Those of the mean code, with static rows."""
+    return with_static_rows(mask_generator.masks(generator, mask_code_start(generator, None, 0)))
+
+
+@pytest.fixture(scope="module")
+def photo(generator: Generator, mask_generator: MaskGenerator) -> Tensor:
+    """What the generator draws in segments by other masks than those of the mean code."""
+    return photo_of_parts(generator, mask_generator.masks(generator, some_code(generator, 12)))
+
+
+@torch.no_grad()
+def test_generated_masks_divide_what_is_not_static(
+    generator: Generator, mask_generator: MaskGenerator, masks: SegmentMasks
+) -> None:
+    source = GeneratedMasks(generator, mask_generator, masks.names, masks.static)
+    code = some_code(generator, 4)
+    drawn = source.draw(code)
+    assert (drawn.sum(dim=0) + masks.static[0] - 1).abs().max() < 1e-6
+    plain = mask_generator.probabilities(generator, code)[0][:, None] * (1 - masks.static[0])
+    assert (drawn - plain).abs().max() < 0.03  # but for what is faint
+    two = GeneratedMasks(generator, mask_generator, masks.names[:2], masks.static)
+    assert (two.draw(code).sum(dim=0) + masks.static[0] - 1).abs().max() < 1e-6
+
+
+@torch.no_grad()
+def test_classes_may_be_told_at_a_lower_size(
+    generator: Generator, mask_generator: MaskGenerator, masks: SegmentMasks
+) -> None:
+    source = GeneratedMasks(generator, mask_generator, masks.names, masks.static, longest=32)
+    code = some_code(generator, 4)
+    small = mask_generator.probabilities(generator, code, (32, 32))
+    shares = source.shares(code)
+    assert shares.shape == masks.masks.shape
+    assert (torch.nn.functional.avg_pool2d(shares[:, 0], 2) - small[0]).abs().mean() < 0.1
+    assert (source.draw(code).sum(dim=0) + masks.static[0] - 1).abs().max() < 1e-6
+
+
+def test_joint_gradients_are_those_of_one_big_graph(
+    generator: Generator, mask_generator: MaskGenerator, masks: SegmentMasks, photo: Tensor
+) -> None:
+    """P2 eq. 2 and 3 with S = G^S(X^S), written out over whole pictures in one graph."""
+    generator = generator.to(dtype=torch.float64)
+    mask_generator = replace(mask_generator.to(dtype=torch.float64), fingerprint=generator.fingerprint)
+    config = replace(JOINT, loss=LossConfig(l2=0.7, l1=0.3))
+    doubles = SegmentMasks(masks.names, masks.masks.double(), masks.static.double())
+    source = GeneratedMasks(generator, mask_generator, masks.names, doubles.static)
+    start = LatentCode(SPACE, some_code(generator, 4).tensor.detach())
+    own = MaskCode(source, start)
+    own.margin = 64
+    own.plan(0)
+    level = PyramidLevel.full(photo.double(), own.planned_masks(), config)
+    codes = [
+        LatentCode(SPACE, some_code(generator, seed).tensor.detach().requires_grad_()) for seed in (5, 6, 7)
+    ]
+    leaves = [code.tensor for code in codes]
+    networks = load_networks(config.loss)
+    found = segment_objective(generator, level, config, networks, range(3), own)(codes, leaves, ())
+    assert found.mask_grad is not None
+
+    mask_leaf = start.tensor.clone().requires_grad_()
+    weights = source.draw(LatentCode(SPACE, mask_leaf))
+    pictures = [generator.synthesis(leaf) for leaf in leaves]
+    static = doubles.static
+    picture = static * level.photo + sum(w * image for w, image in zip(weights, pictures, strict=True))
+    moving = (static < 1).double()
+    difference = picture - level.photo
+    errors = 0.7 * difference.square().mean(1) + 0.3 * difference.abs().mean(1)
+    loss = (errors * moving[0]).sum() / moving.sum()
+    *expected, by_masks = torch.autograd.grad(loss, [*leaves, mask_leaf])
+    assert found.losses[0].item() == pytest.approx(loss.item(), rel=1e-12)
+    assert by_masks.abs().max() > 0
+    for one, other in zip([*found.grads, own.gradient(found.mask_grad)], [*expected, by_masks], strict=True):
+        assert (one - other).abs().max() <= 1e-9 * other.abs().max()
+
+
+def test_masks_go_no_farther_than_their_plan(
+    generator: Generator, mask_generator: MaskGenerator, masks: SegmentMasks
+) -> None:
+    """X^S moves far between two plans: weights stay within reach, add up, and have gradients that are finite."""
+    source = GeneratedMasks(generator, mask_generator, masks.names, masks.static)
+    own = MaskCode(source, some_code(generator, 4))
+    own.plan(0)
+    reach = own.reach
+    with torch.no_grad():
+        own.latents.codes[0].copy_(some_code(generator, 9).tensor)
+    drawn = own.draw(masks.size)
+    assert not drawn[reach == 0].any()
+    assert (drawn.sum(dim=0) + masks.static[0] - 1).abs().max() < 1e-5
+    assert own.gradient(torch.randn_like(drawn)).isfinite().all()
+
+
+def test_a_segment_that_vanishes_keeps_a_pixel_and_is_named(
+    generator: Generator, mask_generator: MaskGenerator, masks: SegmentMasks, photo: Tensor
+) -> None:
+    own = mask_generator.classifier
+    bias = own.biases[-1].clone()
+    bias[..., 1] -= 60  # of its logits
+    without = replace(mask_generator, classifier=replace(own, biases=(*own.biases[:-1], bias)), training=None)
+    source = GeneratedMasks(generator, without, masks.names, masks.static)
+    drawn = source.masks(some_code(generator, 4))
+    assert int((drawn["middle"] > 0).sum()) == 1
+    with pytest.warns(UserWarning, match="'middle' vanished: '(low|high)' has its place"):
+        found = project(generator, photo, masks, replace(JOINT, num_steps=4), mask_generator=without)
+    assert found.stopped is None
+    assert found.names == NAMES
+    assert all(code.isfinite().all() for code in (segment.code.tensor for segment in found.segments))
+
+
+@pytest.mark.parametrize("settings", [{}, {"warmup": 0.0}, {"coarse": 0.5}], ids=str)
+def test_an_interrupted_run_goes_on_as_if_it_had_not_been(
+    generator: Generator,
+    mask_generator: MaskGenerator,
+    masks: SegmentMasks,
+    photo: Tensor,
+    settings: dict,
+    tmp_path: Path,
+) -> None:
+    """In the warm-up, between two plans, and after the second one: codes, masks and X^S to the bit."""
+    config = replace(JOINT, **settings)
+    warnings.simplefilter("ignore")
+    whole = project(generator, photo, masks, config, mask_generator=mask_generator)
+    assert whole.mask_code is not None
+    assert not torch.equal(whole.masks.masks, masks.masks)
+    for at in (2, 12):
+        kept = []
+        with pytest.raises(Interrupted):
+            project(
+                generator,
+                photo,
+                masks,
+                config,
+                mask_generator=mask_generator,
+                callback=stopping_at(at, Interrupted()),
+                autosave=kept.append,
+            )
+        save_inversion(kept[0], tmp_path / "kept.safetensors")
+        opened = load_inversion(tmp_path / "kept.safetensors")
+        on = project(
+            generator, photo, masks, config, start=opened, resume=True, mask_generator=mask_generator
+        )
+        assert_same(on, whole)
+        assert on.mask_code is not None
+        assert torch.equal(on.mask_code.tensor, whole.mask_code.tensor)
+        assert torch.equal(on.masks.masks, whole.masks.masks)
+
+
+def test_masks_that_move_fit_better_than_those_that_stay(
+    generator: Generator, mask_generator: MaskGenerator, masks: SegmentMasks, photo: Tensor
+) -> None:
+    config = replace(JOINT, num_steps=40, warmup=0.2)
+    moved = project(generator, photo, masks, config, mask_generator=mask_generator)
+    fixed = project(generator, photo, masks, config)
+    assert min(moved.losses["together"]) < 0.9 * min(fixed.losses["together"])
+
+
+def test_the_record_has_the_masks_of_its_code(
+    generator: Generator, mask_generator: MaskGenerator, masks: SegmentMasks, photo: Tensor, tmp_path: Path
+) -> None:
+    found = project(generator, photo, masks, JOINT, mask_generator=mask_generator)
+    save_inversion(found, tmp_path / "one.safetensors")
+    opened = load_inversion(tmp_path / "one.safetensors")
+    assert opened.mask_code is not None
+    source = GeneratedMasks(generator, mask_generator, opened.names, opened.static_mask)
+    assert torch.equal(source.masks(opened.mask_code).masks, opened.masks.masks)
+
+
+@torch.inference_mode()
+def test_a_run_in_inference_mode_and_one_that_is_stopped(
+    generator: Generator, mask_generator: MaskGenerator, masks: SegmentMasks, photo: Tensor
+) -> None:
+    own = mask_generator.classifier
+    made_here = replace(own, mean=own.mean.clone(), weights=tuple(one.clone() for one in own.weights))
+    assert made_here.mean.is_inference()
+    found = project(
+        generator,
+        photo.clone(),
+        masks,
+        JOINT,
+        mask_generator=replace(mask_generator, classifier=made_here, training=None),
+        mask_code=some_code(generator, 4),
+        callback=stopping_at(6, StopProjection()),
+    )
+    assert found.mask_code is not None
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"mode": "independent"}, "mode is 'joint'"),
+        ({"optimizer": "lbfgs", "space": "w"}, "optimizer is 'adam'"),
+        ({"refine_every": 3}, "refine_every is 0"),
+    ],
+)
+def test_configs_that_cannot_move_masks(
+    generator: Generator,
+    mask_generator: MaskGenerator,
+    masks: SegmentMasks,
+    photo: Tensor,
+    changed: dict,
+    message: str,
+) -> None:
+    with pytest.raises(InvalidInputError, match=message):
+        project(generator, photo, masks, replace(JOINT, **changed), mask_generator=mask_generator)
+
+
+def test_what_does_not_belong_together_is_refused(
+    generator: Generator, mask_generator: MaskGenerator, masks: SegmentMasks, photo: Tensor
+) -> None:
+    strange = replace(mask_generator, fingerprint="0" * 64)
+    with pytest.raises(WrongGeneratorError, match="0000"):
+        project(generator, photo, masks, JOINT, mask_generator=strange)
+    with pytest.raises(WrongGeneratorError, match="0000"):
+        fit_mask_code(generator, strange, masks)
+    with pytest.raises(WrongGeneratorError, match="0000"):
+        mask_follower(generator, strange)
+    renamed = SegmentMasks(("nose", *masks.names[1:]), masks.masks, masks.static)
+    with pytest.raises(InvalidInputError, match="no class 'nose'"):
+        project(generator, photo, renamed, JOINT, mask_generator=mask_generator)
+    with pytest.raises(InvalidInputError, match="without the mask generator"):
+        project(generator, photo, masks, JOINT, mask_code=some_code(generator, 1))
+    with pytest.raises(InvalidInputError, match="2 codes"):
+        project(
+            generator, photo, masks, JOINT, mask_generator=mask_generator, mask_code=codes_of(generator, 2)
+        )
+    plain = project(generator, photo, masks, JOINT)
+    with pytest.raises(InvalidInputError, match="without a mask generator"):
+        project(generator, photo, masks, JOINT, start=plain, resume=True, mask_generator=mask_generator)
+    moved = project(
+        generator,
+        photo,
+        masks,
+        JOINT,
+        mask_generator=mask_generator,
+        callback=stopping_at(8, StopProjection()),
+    )
+    with pytest.raises(InvalidInputError, match="go on with it"):
+        project(generator, photo, masks, JOINT, start=moved, resume=True)
+
+
+def test_a_code_is_found_for_given_masks(generator: Generator, mask_generator: MaskGenerator) -> None:
+    """The masks of a hidden code: those of the code that is found are nearer to them than the mean code's."""
+    wanted = mask_generator.masks(generator, some_code(generator, 12))
+    found = fit_mask_code(generator, mask_generator, wanted, num_steps=60, learning_rate=0.1)
+    assert (found.space, len(found.tensor)) == (SPACE, 1)
+    source = GeneratedMasks(generator, mask_generator, wanted.names, wanted.static)
+    least = torch.special.entr(wanted.masks).sum(dim=0).mean()
+
+    def unlike(code: LatentCode) -> Tensor:
+        """The mean Kullback-Leibler divergence of its masks from those wanted."""
+        return -(wanted.masks * source.shares(code).detach().log()).sum(dim=0).mean() - least
+
+    assert unlike(found) < 0.7 * unlike(mask_code_start(generator, None, 0))
+    again = fit_mask_code(generator, mask_generator, wanted, num_steps=0, start=found)
+    assert torch.equal(again.tensor, found.tensor)
+    small = SegmentMasks(wanted.names, wanted.masks[..., ::2, ::2], wanted.static[..., ::2, ::2])
+    with pytest.raises(InvalidInputError, match="32x32"):
+        fit_mask_code(generator, mask_generator, small)
+
+
+def test_masks_follow_an_edit_of_their_code(
+    generator: Generator, mask_generator: MaskGenerator, masks: SegmentMasks, photo: Tensor
+) -> None:
+    """X^S is moved in the same direction as the image code (P2 4.2); without an effective edit nothing changes."""
+    found = project(generator, photo, masks, JOINT, mask_generator=mask_generator)
+    assert found.mask_code is not None
+    tensor = torch.randn(generator.w_dim, generator=torch.Generator().manual_seed(5))
+    edit = Edit(Direction("any", "w", tensor), 1.5)
+    follower = mask_follower(generator, mask_generator)
+    edited = found.with_edits(edit)
+    followed = with_followed_masks(generator, edited, follower).inversion
+    code = edited_code(generator, found.mask_code, [edit])
+    source = GeneratedMasks(generator, mask_generator, found.names, found.static_mask)
+    expected = source.draw(code)
+    assert (found.masks.masks - expected).abs().mean() > 0.05
+    moved = {segment.name: segment.mask for segment in followed.segments}
+    for name, mask in zip(found.names, expected, strict=True):
+        assert (moved[name] - mask).abs().max() < 0.05
+    picture = composite(generator, edited, follow=follower)
+    assert picture.isfinite().all()
+    assert with_followed_masks(generator, found, follower).inversion is found
