@@ -69,7 +69,6 @@ CPU_TESTS = {
     "test_demo_assets.py": FILES,
     "test_dotless_averages.py": FILES,
     "test_device_report.py": HOUSE,
-    "test_devices.py": HOUSE,
     "test_demo_networks.py": TRAINING,
     "test_portraits.py": TRAINING,
     "test_training.py": TRAINING,

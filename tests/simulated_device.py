@@ -24,7 +24,6 @@ from chunky_core import devices
 
 DEVICE = torch.device("lazy", 0)
 _MOVES = {"aten::copy_", "aten::_to_copy"}
-# indices may come from the CPU
 _INDEXED = {
     "aten::index",
     "aten::index_put_",
@@ -118,7 +117,7 @@ def _run(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], float64: bool
     elif not there:
         return func(*args, **kwargs)
     if there:
-        _check(func._schema.name, tensors)
+        _check(func._schema.name, tensors, args)
     if isinstance(kwargs.get("generator"), torch.Generator):
         raise RuntimeError(f"expected a generator on {DEVICE}, found one on the CPU")
     own_args, own_kwargs = _pytree.tree_map_only(DeviceTensor, lambda one: one.values, (args, kwargs))
@@ -137,15 +136,31 @@ def _placed(values: Tensor, float64: bool) -> Tensor:
     return values if isinstance(values, DeviceTensor) else DeviceTensor(values)
 
 
-def _check(name: str, tensors: Iterable[Tensor]) -> None:
+def _check(name: str, tensors: Iterable[Tensor], args: tuple[Any, ...]) -> None:
     """Raises RuntimeError where a GPU would, for tensors of which one at least is there."""
-    if name in _MOVES | _INDEXED:
+    if name in _MOVES:
+        return
+    if name in _INDEXED:
+        _check_index(name, args)
         return
     for one in tensors:
         if not isinstance(one, DeviceTensor) and (one.ndim or name in _LISTS):
             raise RuntimeError(
                 f"{name}: expected all tensors to be on the same device, found {DEVICE} and {one.device}"
             )
+
+
+def _check_index(name: str, args: tuple[Any, ...]) -> None:
+    """An index may come from the CPU, but a tensor of the CPU takes none from there; what is put lies where it goes."""
+    own, indices, *values = args
+    there = isinstance(own, DeviceTensor)
+    if not there and any(isinstance(one, DeviceTensor) for one in indices):
+        raise RuntimeError(
+            f"{name}: expected indices on the CPU, where the indexed tensor is, found {DEVICE}"
+        )
+    for one in values:
+        if isinstance(one, Tensor) and one.ndim and isinstance(one, DeviceTensor) != there:
+            raise RuntimeError(f"{name}: expected all tensors to be on the same device, found {one.device}")
 
 
 def _changed(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

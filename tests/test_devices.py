@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from chunky_core.compositing import COMPOSITE_MODES, composite, poisson_blend, render
 from chunky_core.generator import Generator
@@ -23,6 +25,31 @@ from tests.projection_tools import codes, photo_of_parts, pieces
 from tests.simulated_device import DEVICE, DeviceTensor, simulated_device
 
 GREY_LEVEL = 2 / 255
+# Kernels whose sums CUDA adds up in any order, besides convolutions (torch.use_deterministic_algorithms lists them).
+IN_ANY_ORDER = {
+    "adaptive_avg_pool2d_backward",
+    "adaptive_max_pool2d_backward",
+    "bincount",
+    "cumsum",
+    "embedding_dense_backward",
+    "grid_sampler_2d_backward",
+    "histc",
+    "index_add",
+    "index_copy",
+    "index_reduce",
+    "index_select_backward",
+    "kthvalue",
+    "nll_loss2d_forward",
+    "put",
+    "reflection_pad2d_backward",
+    "replication_pad2d_backward",
+    "scatter",
+    "scatter_add",
+    "upsample_bicubic2d_aa_backward",
+    "upsample_bicubic2d_backward",
+    "upsample_bilinear2d_aa_backward",
+    "upsample_bilinear2d_backward",
+}
 LOSSES = LossConfig(l2=1.0, l1=0.1, ms_ssim=0.1)
 
 
@@ -137,6 +164,9 @@ def test_a_fingerprint_is_the_same_everywhere(on_cpu: Generator, elsewhere: torc
         lambda there: torch.ones(3) * there.sum(),
         lambda there: torch.stack([there[0], torch.tensor(1.0)]),
         lambda there: torch.ones(3).add_(there),
+        lambda there: torch.ones(3)[there > 0],
+        lambda there: torch.ones(3).index_put_((there.long(),), torch.ones(3)),
+        lambda there: there.index_put_((torch.tensor([0, 1]),), torch.ones(2)),
         lambda there: torch.nn.functional.mse_loss(there, torch.ones(3)),
         lambda there: torch.randn(3, generator=torch.Generator(), device=there.device),
     ],
@@ -172,6 +202,45 @@ def test_what_a_gpu_takes_is_computed_there() -> None:
         (leaf.square().sum() + leaf.cpu().sum()).backward()
         assert leaf.grad is not None and leaf.grad.device == device
         assert torch.equal(leaf.grad.cpu(), 2 * there.cpu() + 1)
+
+
+class _Kernels(TorchDispatchMode):
+    """Notes the names of the kernels that are called, those of the backward pass, too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: set[str] = set()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.names.add(func._schema.name.removeprefix("aten::").strip("_"))
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.cpu("about the names of kernels, which are the same everywhere")
+@pytest.mark.parametrize("mode", ["independent", "joint"])
+def test_convolutions_alone_add_up_in_any_order(on_cpu: Generator, photo: Tensor, mode: str) -> None:
+    """So that `torch.backends.cudnn.deterministic` is all that CUDA needs to give the same bits again."""
+    with _Kernels() as called:
+        inversion = edited(on_cpu, photo, mode)
+        for way in COMPOSITE_MODES:
+            composite(on_cpu, inversion, mode=way)
+        composite(on_cpu, inversion, between=True)
+    assert {"convolution", "avg_pool2d_backward", "leaky_relu_backward"} < called.names
+    assert not called.names & IN_ANY_ORDER
+
+
+@pytest.mark.cpu("about the names of kernels, which are the same everywhere")
+def test_the_demos_networks_of_identity_add_up_in_any_order_too(on_cpu: Generator, photo: Tensor) -> None:
+    found = {}
+    for kind in ("lpips", "identity"):
+        losses = LossConfig(**{"l2": 1.0, kind: 1.0, f"{kind}_net": "demo"})
+        with _Kernels() as called:
+            project(on_cpu, photo, moved(pieces(32), "cpu"), ProjectionConfig(num_steps=1, loss=losses))
+        found[kind] = called.names & IN_ANY_ORDER
+    assert found == {
+        "lpips": set(),
+        "identity": {"adaptive_avg_pool2d_backward", "upsample_bilinear2d_aa_backward"},
+    }
 
 
 def test_a_lower_precision_has_a_wider_tolerance() -> None:
