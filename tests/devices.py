@@ -65,6 +65,7 @@ CPU_TESTS = {
     "test_other_tools.py": FILES,
     "test_identity_loss.py": FILES,
     "test_perceptual.py": FILES,
+    "test_style_encoders.py": FILES,
     "test_parsing.py": FILES,
     "test_demo_assets.py": FILES,
     "test_dotless_averages.py": FILES,

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
+from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
@@ -62,6 +63,12 @@ class DeviceTensor(Tensor):
             return args[0].cpu().tolist()
         if func in (Tensor.data_ptr, Tensor.untyped_storage, Tensor.__format__):
             return func(args[0].values.detach(), *args[1:])
+        if func in (Tensor.__getitem__, Tensor.__setitem__) and isinstance(args[1], list):
+            args = (
+                args[0],
+                torch.tensor(args[1], device="cpu"),
+                *args[2:],
+            )  # no kernel sees how torch makes it
         if func is Tensor.numpy:
             raise TypeError(f"can't convert {DEVICE} device type tensor to numpy; use Tensor.cpu() first")
         with torch._C.DisableTorchFunctionSubclass():
@@ -103,7 +110,10 @@ def _without_float64() -> Iterator[None]:
 @contextmanager
 def simulated_device(float64: bool = True) -> Iterator[torch.device]:
     """While it is entered, the device "lazy" works. float64: whether it knows this dtype."""
-    with _Kernels(float64), _Constructors(), nullcontext() if float64 else _without_float64():
+    module = mock.patch.object(
+        torch, DEVICE.type, SimpleNamespace(), create=True
+    )  # as torch.cuda; for checkpoints
+    with module, _Kernels(float64), _Constructors(), nullcontext() if float64 else _without_float64():
         yield DEVICE
 
 

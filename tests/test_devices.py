@@ -13,12 +13,13 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from chunky_core.compositing import COMPOSITE_MODES, composite, poisson_blend, render
 from chunky_core.generator import Generator
 from chunky_core.generator.sampling import sample
-from chunky_core.generator.spaces import Direction
+from chunky_core.generator.spaces import Direction, LatentCode
 from chunky_core.images import from_uint8, to_uint8
 from chunky_core.inversion import Edit, Inversion, LossConfig, ProjectionConfig, project
 from chunky_core.losses import load_networks
 from chunky_core.segments import SegmentMasks
 from chunky_core.segments.level_set import boundary_speed, refine_segments
+from chunky_core.segments.mask_generator import MaskGenerator, MaskTrainingConfig, train_mask_generator
 from tests.conftest import _make_generator
 from tests.devices import tolerance
 from tests.projection_tools import codes, photo_of_parts, pieces
@@ -153,6 +154,25 @@ def test_samples_are_the_same_everywhere(on_cpu: Generator, elsewhere: torch.dev
     assert found.device.type == "cpu" and (found - expected).abs().max() <= 1e-4 * expected.abs().max()
 
 
+def test_masks_that_were_learnt_on_the_cpu_are_learnt_further_elsewhere(
+    on_cpu: Generator, elsewhere: torch.device
+) -> None:
+    z = torch.randn(2, on_cpu.z_dim, generator=torch.Generator().manual_seed(2)).cpu()
+    codes = LatentCode("w", on_cpu.mapping(z)[:, 0])
+    labels = (on_cpu.synthesis(codes.tensor).mean(dim=1) > 0).long()
+
+    def learnt(generator: Generator, steps: int, resume: MaskGenerator | None = None) -> MaskGenerator:
+        config = MaskTrainingConfig(num_steps=steps, batch=32, members=2, hidden=(8, 4), pixels=64)
+        return train_mask_generator(generator, codes, labels, ("dark", "bright"), config, resume=resume)
+
+    expected, found = (learnt(place, 4, resume=learnt(on_cpu, 2)) for place in (on_cpu, on_cpu.to(elsewhere)))
+    assert found.device == elsewhere
+    first, again = (one.classifier.weights[0].cpu() for one in (expected, found))
+    assert (again - first).abs().max() < 1e-4 * first.abs().max()
+    masks = found.masks(on_cpu.to(elsewhere), LatentCode("w", codes.tensor[:1]))
+    assert masks.masks.device == elsewhere
+
+
 def test_a_fingerprint_is_the_same_everywhere(on_cpu: Generator, elsewhere: torch.device) -> None:
     assert on_cpu.to(elsewhere).fingerprint == on_cpu.fingerprint
 
@@ -197,6 +217,7 @@ def test_what_a_gpu_takes_is_computed_there() -> None:
         view += torch.tensor(1.0)  # a number of the CPU, through a view
         assert isinstance(there, DeviceTensor) and there.tolist() == [[0, 1, 2], [4, 5, 6]]
         assert there[torch.tensor([1]), torch.tensor([2])].item() == 6  # an index of the CPU
+        assert there[[1]].tolist() == [[4, 5, 6]]
         assert torch.tensor([1.0], device=device).device == there.new_tensor([1.0]).device == device
         leaf = there.clone().requires_grad_()
         (leaf.square().sum() + leaf.cpu().sum()).backward()
