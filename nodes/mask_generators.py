@@ -77,7 +77,8 @@ class LoadMaskGenerator(io.ComfyNode):
             ],
             outputs=[
                 MaskGeneratorIO.Output(
-                    display_name="mask_generator", tooltip="For Generate Masks and Train Mask Generator."
+                    display_name="mask_generator",
+                    tooltip="For Generate Masks, Segmented Projection, Poisson Composite and Train Mask Generator.",
                 ),
                 io.String.Output(display_name="names", tooltip="Its classes, separated by commas."),
             ],
