@@ -12,17 +12,16 @@ from comfy_api.latest import io
 from ..chunky_core.callbacks import Callback
 from ..chunky_core.errors import InvalidInputError, MissingWeightsError
 from ..chunky_core.generator.generator import Generator
-from ..chunky_core.generator.sampling import sample_codes
-from ..chunky_core.generator.spaces import LatentCode, convert
+from ..chunky_core.generator.spaces import LatentCode
 from ..chunky_core.segments.mask_generator import (
     MaskGenerator,
     MaskTrainingConfig,
     StopTraining,
-    labels_from_exemplar,
     load_mask_generator,
     save_mask_generator,
     train_mask_generator,
 )
+from ..chunky_core.segments.mask_generator.examples import continued_config, with_carried_labels
 from .host import HostedGenerator, loaded, plain_tensors, step_reporter
 from .mask_training_labels import Labels, named_classes
 from .model_files import file_in, files_in, stamp
@@ -34,7 +33,6 @@ from .widgets import seed as seed_input
 DEMO = "demo (built in)"
 FOLDER = "stylegan_mask_generators"
 UNFINISHED = "unfinished"  # name of the file that an interrupted training leaves
-TRUNCATION = 0.7  # of the pictures that an exemplar's labels are carried to
 
 
 def register_folders() -> None:
@@ -192,14 +190,14 @@ class TrainMaskGenerator(io.ComfyNode):
     ) -> io.NodeOutput:
         with loaded(generator) as network:
             earlier = None if mask_generator is None else mask_generator.to(network.device)
-            config = training_config(earlier, steps, members, seed)
+            config = continued_config(earlier, steps, members, seed)
             given = LatentCode(code.space, code.tensor.to(network.device))
             classes = named_classes(
                 labels, names, len(given.tensor), None if earlier is None else earlier.names
             )
             maps = classes.labels
             if samples and len(given.tensor) == 1:
-                given, maps = with_carried(network, given, maps, samples, seed)
+                given, maps = with_carried_labels(network, given, maps, samples, seed)
             trained = train(network, given, maps, classes.names, config, earlier)
         show_on_node(f"{len(trained.names)} classes from {len(maps)} pictures: {', '.join(trained.names)}")
         return io.NodeOutput(trained)
@@ -255,39 +253,6 @@ def training_inputs() -> list[io.Input]:
             "pictures. Its classes stay.",
         ),
     ]
-
-
-def training_config(earlier: MaskGenerator | None, steps: int, members: int, seed: int) -> MaskTrainingConfig:
-    """Raises InvalidInputError where there is nothing left to do."""
-    if earlier is None:
-        return MaskTrainingConfig(num_steps=steps, members=members, seed=seed)
-    done = 0 if earlier.training is None else earlier.training.step
-    if done >= steps:
-        raise InvalidInputError(
-            f"the connected mask generator was trained for {done} steps already and steps is {steps}, which counts "
-            "them; raise it"
-        )
-    first, *others = earlier.classifier.weights
-    hidden = (first.shape[-1], others[0].shape[-1])
-    return MaskTrainingConfig(
-        num_steps=steps, members=earlier.members, hidden=hidden, layers=earlier.layers, seed=seed
-    )
-
-
-def with_carried(
-    generator: Generator, code: LatentCode, labels: torch.Tensor, samples: int, seed: int
-) -> tuple[LatentCode, torch.Tensor]:
-    """The labelled picture, and others after it with what can be told of their labels."""
-    drawn = sample_codes(generator, [seed + index for index in range(samples)], TRUNCATION)  # [N,w_dim]
-    targets = LatentCode("w", drawn)
-    carried = labels_from_exemplar(generator, code, labels[0], targets)
-    own = converted(generator, code)
-    others = converted(generator, targets)
-    return LatentCode("w+", torch.cat([own, others])), torch.cat([labels.to(carried.device), carried])
-
-
-def converted(generator: Generator, code: LatentCode) -> torch.Tensor:
-    return convert(generator, code, "w+").tensor
 
 
 def train(
