@@ -10,6 +10,7 @@ import torch
 from comfy_api.latest import io
 
 from ..chunky_core.callbacks import Callback
+from ..chunky_core.editing.discovery import codes_of_inversions
 from ..chunky_core.errors import InvalidInputError, MissingWeightsError
 from ..chunky_core.generator.generator import Generator
 from ..chunky_core.generator.spaces import LatentCode
@@ -27,7 +28,15 @@ from .mask_training_labels import Labels, named_classes
 from .model_files import file_in, files_in, stamp
 from .notices import show_notice, show_on_node
 from .sampling import SUFFIX, free_path
-from .types import CodeIO, GeneratorIO, LabelMapIO, MaskGeneratorIO, SegmentsIO
+from .types import (
+    CodeIO,
+    GeneratorIO,
+    InversionBatch,
+    InversionIO,
+    LabelMapIO,
+    MaskGeneratorIO,
+    SegmentsIO,
+)
 from .widgets import seed as seed_input
 
 DEMO = "demo (built in)"
@@ -179,7 +188,7 @@ class TrainMaskGenerator(io.ComfyNode):
     def execute(
         cls,
         generator: HostedGenerator,
-        code: LatentCode,
+        code: LatentCode | InversionBatch,
         labels: Labels,
         names: str,
         samples: int,
@@ -191,6 +200,8 @@ class TrainMaskGenerator(io.ComfyNode):
         with loaded(generator) as network:
             earlier = None if mask_generator is None else mask_generator.to(network.device)
             config = continued_config(earlier, steps, members, seed)
+            if not isinstance(code, LatentCode):
+                code = codes_of_inversions(network, code)
             given = LatentCode(code.space, code.tensor.to(network.device))
             classes = named_classes(
                 labels, names, len(given.tensor), None if earlier is None else earlier.names
@@ -206,8 +217,11 @@ class TrainMaskGenerator(io.ComfyNode):
 def training_inputs() -> list[io.Input]:
     return [
         GeneratorIO.Input("generator", tooltip="The generator whose pictures are labelled."),
-        CodeIO.Input(
-            "code", tooltip="Codes of the labelled pictures, one each: Sample StyleGAN's, for instance."
+        io.MultiType.Input(
+            "code",
+            types=[CodeIO, InversionIO],
+            tooltip="Codes of the labelled pictures, one each: Sample StyleGAN's, for instance; or inversions of "
+            "labelled photos, by one code each.",
         ),
         io.MultiType.Input(
             "labels",

@@ -155,7 +155,7 @@ def read_pairs(
         read = read_named_labels(file, options.label_names)
         for note in read.notes:
             print(note, file=sys.stderr)
-        fitted = fit_labels(read.labels, tuple(generator.img_size), f"the label map {file}")
+        fitted = fit_labels(read.labels, generator.img_size, f"the label map {file}")
         maps.append((fitted, read.names))
         codes.append(code_of_map(generator, file, options.truncation))
     placed, names = labels_by_place(maps, known)
