@@ -40,17 +40,19 @@ from .types import (
 from .widgets import seed as seed_input
 
 DEMO = "demo (built in)"
-FOLDER = "stylegan_mask_generators"
+FOLDER, EARLIER = "chunkygan_mask_generators", "stylegan_mask_generators"
+PLACE = "models/chunkygan/mask_generators"
 UNFINISHED = "unfinished"  # name of the file that an interrupted training leaves
 
 
 def register_folders() -> None:
-    """Make models/stylegan_mask_generators known to the host."""
+    """Make models/chunkygan/mask_generators known to the host, and where they were before."""
     folder_paths.add_model_folder_path(FOLDER, str(models_folder()))
+    folder_paths.add_model_folder_path(FOLDER, str(Path(folder_paths.models_dir) / EARLIER))
 
 
 def models_folder() -> Path:
-    return Path(folder_paths.models_dir) / FOLDER
+    return Path(folder_paths.models_dir) / "chunkygan" / "mask_generators"
 
 
 class LoadMaskGenerator(io.ComfyNode):
@@ -61,7 +63,7 @@ class LoadMaskGenerator(io.ComfyNode):
             display_name="Load Mask Generator",
             category="ChunkyGAN/segments",
             description="Opens a mask generator: the built-in one of the demo portraits, or one of "
-            "models/stylegan_mask_generators. Nothing stored in a file is executed.",
+            f"{PLACE}. Nothing stored in a file is executed.",
             search_aliases=[
                 "datasetgan",
                 "segmentation model",
@@ -78,8 +80,8 @@ class LoadMaskGenerator(io.ComfyNode):
                     "name",
                     options=[DEMO, *files_in(FOLDER, (SUFFIX,))],
                     default=DEMO,
-                    tooltip="The mask generator. Files are .safetensors of Save Mask Generator, in "
-                    "models/stylegan_mask_generators, subfolders too; press R to refresh the list.",
+                    tooltip=f"The mask generator. Files are .safetensors of Save Mask Generator, in {PLACE}, "
+                    "subfolders too; press R to refresh the list.",
                 ),
             ],
             outputs=[
@@ -101,7 +103,7 @@ class LoadMaskGenerator(io.ComfyNode):
         return True
 
     @classmethod
-    def fingerprint_inputs(cls, name: str | None = None) -> str:
+    def fingerprint_inputs(cls, name: str | None = None, generator: object = None) -> str:
         try:
             return f"{name} {stamp(source_of(name or DEMO))}"
         except MissingWeightsError:
@@ -124,8 +126,7 @@ class SaveMaskGenerator(io.ComfyNode):
             node_id="ChunkyGAN_SaveMaskGenerator",
             display_name="Save Mask Generator",
             category="ChunkyGAN/segments",
-            description="Writes a mask generator to models/stylegan_mask_generators: Load Mask Generator lists it "
-            "after R was pressed.",
+            description=f"Writes a mask generator to {PLACE}: Load Mask Generator lists it after R was pressed.",
             search_aliases=["export mask generator", "keep mask generator", "save segmentation model"],
             is_output_node=True,
             inputs=[
@@ -133,8 +134,8 @@ class SaveMaskGenerator(io.ComfyNode):
                 io.String.Input(
                     "file",
                     default="mine",
-                    tooltip="Name of the file inside models/stylegan_mask_generators, folders allowed. Where it is "
-                    "taken, a number is appended: nothing is overwritten.",
+                    tooltip=f"Name of the file inside {PLACE}, folders allowed. Where it is taken, a number is "
+                    "appended: nothing is overwritten.",
                 ),
                 io.Boolean.Input(
                     "keep_training",

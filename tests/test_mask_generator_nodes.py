@@ -169,6 +169,15 @@ def test_saved_and_opened(pack: Pack, tiny: Any, trained: Any) -> None:
     assert names == "dark, bright" and found.training is not None
     for one, other in zip(found.classifier.weights, trained.classifier.weights, strict=True):
         assert torch.equal(one, other)
+    assert Path(file).parent == pack.base / "models" / "chunkygan" / "mask_generators" / "faces"
+    before = pack.base / "models" / "stylegan_mask_generators" / "old.safetensors"  # where they were once
+    before.parent.mkdir()
+    Path(second).rename(before)
+    assert pack.run(LOAD, generator=tiny, name="old.safetensors")[1] == names
+    given = {"generator": None, "name": "faces/mine.safetensors"}  # as the host asks: None for what is linked
+    known = pack.nodes[LOAD].fingerprint_inputs(**given)
+    Path(file).touch()
+    assert pack.nodes[LOAD].fingerprint_inputs(**given) != known
     with pytest.raises(pack.errors.WrongGeneratorError, match=tiny.generator.fingerprint[:12]):
         pack.run(LOAD, generator=tiny)  # the demo's
     said = pack.nodes[LOAD].validate_inputs(name="gone.safetensors")
