@@ -17,6 +17,7 @@ from chunky_core.cli.signals import SIGNALS
 from chunky_core.generator.generator import Generator
 from chunky_core.generator.sampling import sample
 from chunky_core.images import load_image, read_label_map, save_image, save_label_map
+from chunky_core.inversion import load_inversion
 from chunky_core.inversion.automatic_masks import masks_of_photo
 from chunky_core.segments.mask_generator import load_mask_generator
 from tests.cli_tools import edit, furnish
@@ -72,6 +73,31 @@ def test_what_was_trained_finds_the_masks_of_a_photo_for_edit(folder: Path, caps
     assert load_image(folder / "unsure.png").max() == -1  # a single network never disagrees
     assert edit(folder, "--no-global", "--static", "dark", masks="found.png") == 0
     assert (folder / "out" / "composite.png").is_file()
+
+
+def test_edit_fits_the_masks_with_the_codes(folder: Path, capsys):
+    assert train(folder, "--steps", "30") == 0 and find(folder) == 0
+    one = ("--no-global", "--static", "", "--mask-generator", str(folder / "masks.safetensors"))
+    given = (*one, "--edit", "bright:smile=3", "--follow")
+    assert edit(folder, *given, masks="found.png") == 0
+    before = load_inversion(folder / "out" / "inversion.safetensors")
+    assert before.mask_code is not None and before.settings["mode"] == "joint"
+    assert edit(folder, *given, "--steps", "5", "--resume", masks="found.png") == 0
+    after = load_inversion(folder / "out" / "inversion.safetensors")
+    assert after.state.step == 5 and not torch.equal(after.mask_code.tensor, before.mask_code.tensor)
+    capsys.readouterr()
+    for more, said in (
+        (("--preset", "draft"), "leave it or --mask-generator out"),
+        (("--mask-generator", "demo"), "trained for generator"),
+        (("--mask-generator", str(folder / "gone.safetensors")), "there is no mask generator"),
+    ):
+        assert edit(folder, *one, *more, masks="found.png") == 2
+        assert said in capsys.readouterr().err
+    assert edit(folder, *one, "--static", "background") == 2
+    assert "the mask generator has no class" in capsys.readouterr().err
+    still = ("--no-global", "--static", "", "--resume", "--steps", "6")
+    assert edit(folder, *still, masks="found.png") == 2
+    assert "moved its masks by a mask generator" in capsys.readouterr().err
 
 
 def test_a_single_pair_is_carried_to_others(folder: Path, capsys):
