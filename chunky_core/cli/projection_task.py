@@ -58,8 +58,8 @@ class ProjectionTask(PhotoTask):
 
     def work(self, earlier: Inversion | None, **watching: Any) -> Inversion:
         given = (self.generator, self.photo, self.segments, self.config)
-        options = {"resume": earlier is not None, "mask_generator": self.mask_generator}
-        return project(*given, start=earlier or self.start, **options, **watching)
+        watching |= {"resume": earlier is not None, "mask_generator": self.mask_generator}
+        return project(*given, start=earlier or self.start, **watching)
 
     def settings(self) -> dict[str, Any]:
         return {PRESET: "", **plain_settings(self.config)}
