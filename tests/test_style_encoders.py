@@ -66,6 +66,16 @@ def toy_weights(kind: str, styles: int, w_dim: int, inputs: int) -> Weights:
             if i in IR_STARTS[1:]:
                 conv(f"body.{i}.shortcut_layer.0", WIDTH, WIDTH, 1)
                 norm(f"body.{i}.shortcut_layer.1")
+    if kind in LAST_LAYER:
+        rows = 1
+        if kind.endswith("WPlus"):
+            rows = styles
+            norm("output_layer_2.0")
+            weights["output_layer_2.3.weight"] = torch.randn(w_dim, WIDTH * 49, generator=rng) * 0.1
+            weights["output_layer_2.3.bias"] = torch.randn(w_dim, generator=rng) * 0.1
+        weights["linear.weight"] = torch.randn(rows * w_dim, w_dim if rows > 1 else WIDTH, generator=rng)
+        weights["linear.bias"] = torch.randn(rows * w_dim, generator=rng) * 0.1
+        return weights
     pyramid = kind in ("Encoder4Editing", "GradualStyleEncoder", "ResNetGradualStyleEncoder")
     for i in range(styles):
         for j in range(4 + pyramid * ((i >= 3) + (i >= 7))):
