@@ -32,8 +32,10 @@ class MaskedSizes:
 
     def __post_init__(self) -> None:
         numbers = (self.layers, self.w_dim, self.size, self.hidden, *self.channels)
-        if not 2 <= len(self.channels) <= 8 or not all(0 < number <= LARGEST_SIZE for number in numbers):
-            raise InvalidInputError(f"sizes are {self}; expected 2 to 8 maps, numbers 1 to {LARGEST_SIZE}")
+        if not 2 <= len(self.channels) <= 8:
+            raise InvalidInputError(f"there are {len(self.channels)} numbers of channels; expected 2 to 8")
+        if not all(0 < number <= LARGEST_SIZE for number in numbers):
+            raise InvalidInputError(f"sizes are {self}; expected 1 to {LARGEST_SIZE}")
         if any(width % GROUPS for width in self.channels) or self.size % 2 ** len(self.channels):
             raise InvalidInputError(
                 f"sizes are {self}; expected channels that {GROUPS} divides and a size that "
