@@ -25,7 +25,6 @@ SUFFIX = ".safetensors"
 DEMO = "demo"
 DEMO_FILE = Path(__file__).parents[2] / "demo" / "assets" / "mask_generator.safetensors"
 _LAYERS = 3  # of each network
-_MOST_NAMES = 4096
 
 
 def save_mask_generator(
@@ -124,8 +123,8 @@ def _rebuilt(content: Content) -> MaskGenerator:
     _check_shapes(mean, scale, weights, biases)
     own = Classifier(mean, scale, weights, biases)
     names, layers = (tuple(document[key]) for key in ("names", "layers"))
-    if len(names) > _MOST_NAMES or not layers or not all(isinstance(one, str) for one in layers):
-        raise InvalidInputError("its names or layers are none of a mask generator")
+    if not layers or not all(isinstance(one, str) for one in layers):
+        raise InvalidInputError("its layers are none of a mask generator")
     figures = _figures(document.get("figures", {}))
     training = _training(document, read, (*weights, *biases)) if "step" in document else None
     fingerprint = content.metadata["generator"]
