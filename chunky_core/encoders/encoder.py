@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from ..checkpoints import read_checkpoint
 from ..checkpoints.containers.content import Content, open_content
 from ..checks import as_path
-from ..errors import MissingWeightsError, UnsupportedCheckpointError
+from ..errors import InvalidInputError, MissingWeightsError, UnsupportedCheckpointError
 from ..generator.generator import Generator, weights_fingerprint
 from ..generator.spaces import LatentCode
 from .masked_encoder import is_masked_encoder, load_masked_encoder
@@ -43,6 +43,14 @@ class Encoder(Protocol):
 
     def encode(self, generator: Generator, photo: Tensor, masks: Tensor | None = None) -> LatentCode:
         """photo [B,3,H,W] in [-1,1], masks [B,1,H,W] in [0,1] or None -> codes w+ [B,num_ws,w_dim] or w [B,w_dim]."""
+
+
+def check_encoder(encoder: object) -> None:
+    """Raise InvalidInputError for what is no `Encoder`."""
+    if not callable(getattr(encoder, "encode", None)) or not hasattr(encoder, "takes_masks"):
+        raise InvalidInputError(
+            f"the encoder is of type {type(encoder).__name__}; expected what load_encoder opens"
+        )
 
 
 def load_encoder(path: str | os.PathLike[str], *, generator: Generator | None = None) -> Encoder:

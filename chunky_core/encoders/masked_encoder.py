@@ -16,12 +16,13 @@ from torch import Tensor
 
 from ..checkpoints.checkpoint import as_tensor
 from ..checkpoints.containers.content import Content, open_content
-from ..checks import as_path, check_shape
+from ..checks import as_path
 from ..errors import InvalidInputError, MissingWeightsError, UnsupportedCheckpointError, WrongGeneratorError
 from ..generator.generator import Generator
 from ..generator.spaces import LatentCode
 from ..generator.statistics import draw_codes
 from ..saving import save_tensors
+from .inputs import check_inputs
 from .masked_network import MaskedNetwork, MaskedSizes, masked_input
 
 FORMAT, VERSION = "chunkygan-encoder", "1"
@@ -89,19 +90,12 @@ class MaskedEncoder:
 
         photo: [B,3,H,W] in [-1,1]; masks: [B,1,H,W] in [0,1], 1 = what the code is to show, None = everything; one
         photo goes with many masks, one mask with many photos. Pixels where a mask is 0 don't count.
-        Raises WrongGeneratorError, and InvalidInputError for shapes that don't fit.
+        Raises WrongGeneratorError, and InvalidInputError for wrong shapes, numbers out of range and empty masks.
         """
+        count = check_inputs(generator, photo, masks)
         self._check(generator)
-        check_shape(photo, "the photo", ("B", 3, "H", "W"))
-        height, width = photo.shape[-2:]
         if masks is None:
-            masks = torch.ones(1, 1, height, width)
-        check_shape(masks, "the masks", ("B", 1, height, width))
-        count = max(len(photo), len(masks))
-        if not {len(photo), len(masks)} <= {1, count}:
-            raise InvalidInputError(
-                f"there are {len(photo)} photos and {len(masks)} masks; give as many of both, or one of either"
-            )
+            masks = torch.ones(1, 1, *photo.shape[-2:])
         device = generator.device
         whole = photo.to(device, torch.float32).expand(count, -1, -1, -1)
         parts = masks.to(device, torch.float32).expand(count, -1, -1, -1)
