@@ -13,11 +13,13 @@ from torch import Tensor, nn
 from ..checkpoints import read_checkpoint
 from ..checkpoints.containers.content import Content, open_content
 from ..checks import as_path
-from ..errors import InvalidInputError, MissingWeightsError, UnsupportedCheckpointError
+from ..errors import InvalidInputError, UnsupportedCheckpointError
 from ..generator.generator import Generator, weights_fingerprint
 from ..generator.spaces import LatentCode
-from .masked_encoder import is_masked_encoder, load_masked_encoder
+from .masked_encoder import EXPECTED, is_masked_encoder, load_masked_encoder
 from .style_encoder import StyleEncoder, read_style_encoder
+
+_EXPECTED = f"{EXPECTED}, or a checkpoint of e4e, pSp or ReStyle"
 
 
 class Encoder(Protocol):
@@ -64,9 +66,7 @@ def load_encoder(path: str | os.PathLike[str], *, generator: Generator | None = 
     if path == "demo":
         return load_masked_encoder("demo", generator=generator)
     file = as_path(path, "the encoder's file")
-    if not file.is_file():
-        raise MissingWeightsError(f"there is no encoder file {file}; check the path")
-    with torch.inference_mode(False), open_content(file, unknown=True) as content:
+    with torch.inference_mode(False), open_content(file, unknown=True, expected=_EXPECTED) as content:
         masked = is_masked_encoder(content)
         if not masked:
             encoder = _style_encoder(file, content)

@@ -17,7 +17,7 @@ from torch import Tensor
 from ..checkpoints.checkpoint import as_tensor
 from ..checkpoints.containers.content import Content, open_content
 from ..checks import as_path
-from ..errors import InvalidInputError, MissingWeightsError, UnsupportedCheckpointError, WrongGeneratorError
+from ..errors import InvalidInputError, UnsupportedCheckpointError, WrongGeneratorError
 from ..generator.generator import Generator
 from ..generator.spaces import LatentCode
 from ..generator.statistics import draw_codes
@@ -26,6 +26,7 @@ from .inputs import check_inputs
 from .masked_network import MaskedNetwork, MaskedSizes, masked_input
 
 FORMAT, VERSION = "chunkygan-encoder", "1"
+EXPECTED = f"a masked encoder, a .safetensors file of format {FORMAT!r}"
 SPACES = ("w+", "w")
 DEMO_FILE = Path(__file__).parents[1] / "demo" / "assets" / "encoder.safetensors"
 _SAMPLES = 10_000  # of w, for its mean and deviations
@@ -135,10 +136,8 @@ def load_masked_encoder(path: str | os.PathLike[str], *, generator: Generator | 
     WrongGeneratorError where it was trained with another generator than the one given.
     """
     file = DEMO_FILE if path == "demo" else as_path(path, "the encoder's file")
-    if not file.is_file():
-        raise MissingWeightsError(f"there is no encoder file {file}; check the path")
     try:
-        with torch.inference_mode(False), open_content(file) as content:
+        with torch.inference_mode(False), open_content(file, expected=EXPECTED) as content:
             encoder = read_masked_encoder(content)
     except (InvalidInputError, UnsupportedCheckpointError) as error:
         found = str(error).removeprefix(f"{file.name}: ").partition(";")[0]

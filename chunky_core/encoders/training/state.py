@@ -20,6 +20,7 @@ from .config import EncoderTrainingConfig
 from .digests import DIGESTS, check_same_digests
 
 FORMAT, VERSION = "chunkygan-encoder-training", "1"
+EXPECTED = f"the state of an encoder's training, a .safetensors file of the format {FORMAT!r}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +81,7 @@ def save_training(state: TrainingState, path: str | os.PathLike[str]) -> None:
 def load_training(path: str | os.PathLike[str]) -> TrainingState:
     """The state in a file. Raises MissingWeightsError, and UnsupportedCheckpointError where it is something else."""
     file = as_path(path, "the training's file")
-    with torch.inference_mode(False), open_content(file) as content:
+    with torch.inference_mode(False), open_content(file, expected=EXPECTED) as content:
         header = content.metadata
         if header.get("format") != FORMAT or header.get("version") != VERSION:
             raise UnsupportedCheckpointError(
