@@ -1,14 +1,14 @@
 """Mask generators of the demo generator against true labels: from 30 labelled samples, and from one exemplar.
 
     python -m benchmarks.mask_generator [--rows FILE] [--held-out 16] [--steps 1000] [--exemplars 0,2,4,11,15]
-    python -m benchmarks.mask_generator --shipped [--rows FILE]
+    python -m benchmarks.mask_generator --arms shipped [--rows FILE]
     python -m benchmarks.mask_generator --sheet FILE | --save FILE
 
 A row for each: intersection over union of the 13 classes on held-out samples, its mean, and that of the classes which
 the exemplar shows (nothing can be learnt of others); CPU seconds of training, peak memory of the process until then;
-how the uncertainty tells errors (see `telling`). Exemplars are samples, each by itself; "" trains with 30 labelled ones
-alone. --shipped measures the mask generator that comes with the demo generator and trains nothing. --save keeps that of
-30 labelled samples in float16: the shipped file was made so. Rows are appended to the file as soon as they are
+but for exemplars, how the uncertainty tells errors (see `telling`). Exemplars are samples, each by itself; "shipped" is
+the mask generator that comes with the demo generator. --save keeps that of 30 labelled samples in float16: the shipped
+file was made so. Rows are appended to the file as soon as they are
 measured, and skipped where it holds them.
 """
 
@@ -46,7 +46,7 @@ from chunky_core.segments.mask_generator import (
 TRAINED, HELD_OUT = 1, 2  # seeds of the samples
 LABELLED, TARGETS = 30, 24
 EXEMPLARS = (0, 2, 4, 11, 15)  # 4 wears no glasses, as two thirds of all
-SHIPPED, PAIRS, EXEMPLAR = "shipped", f"{LABELLED} labelled", "exemplar"  # arms
+SHIPPED, PAIRS, EXEMPLAR = ARMS = ("shipped", "labelled", "exemplar")
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -63,9 +63,8 @@ def main(arguments: Sequence[str]) -> None:
         save_mask_generator(kept, options.save, with_training=False)
         return
     known = {row_key(row) for row in read_rows([options.rows])} if options.rows else set()
-    shipped = [(SHIPPED, 0)] if options.shipped else []
-    trained = [] if options.shipped else [(PAIRS, 0), *((EXEMPLAR, index) for index in options.exemplars)]
-    for arm, index in (*shipped, *trained):
+    places = {SHIPPED: (0,), PAIRS: (0,), EXEMPLAR: options.exemplars}
+    for arm, index in ((one, place) for one in options.arms for place in places[one]):
         if (index, (), arm) not in known:
             row = bench.row(arm, index)
             append_row(row, options.rows)
@@ -76,9 +75,12 @@ def parsed(arguments: Sequence[str]) -> argparse.Namespace:
     def numbers(text: str) -> list[int]:
         return [int(one) for one in text.split(",") if one]
 
+    def arms(text: str) -> list[str]:
+        return [ARMS[ARMS.index(one)] for one in text.split(",")]
+
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--rows", type=Path, help="file of rows, which a further run goes on with")
-    parser.add_argument("--shipped", action="store_true", help="the demo's own, nothing is trained")
+    parser.add_argument("--arms", type=arms, default=list(ARMS), help=f"some of {','.join(ARMS)}")
     parser.add_argument("--save", type=Path)
     parser.add_argument(
         "--sheet", type=Path, help="a picture of held-out samples of the shipped one, and no more"
@@ -130,9 +132,7 @@ class Bench:
         """Trained on one labelled sample and what of it could be carried to TARGETS others, their labels unseen."""
         own = LatentCode("w", self.codes.tensor[index : index + 1])
         tensors = torch.cat([self.codes.tensor[:index], self.codes.tensor[index + 1 :]])[:TARGETS]
-        carried = labels_from_exemplar(
-            self.generator, own, self.labels[index], LatentCode("w", tensors)
-        )
+        carried = labels_from_exemplar(self.generator, own, self.labels[index], LatentCode("w", tensors))
         together = LatentCode("w", torch.cat([own.tensor, tensors]))
         labels = torch.cat([self.labels[index : index + 1], carried])
         return train_mask_generator(self.generator, together, labels, self.names, self.config)
