@@ -26,6 +26,7 @@ def pieces(size: int) -> SegmentMasks:
 def photo_of_parts(generator: Generator, segments: SegmentMasks, seed: int = 3) -> Tensor:
     """A photo that the generator can draw segment by segment: one random code each."""
     z = torch.randn(len(segments.names), generator.z_dim, generator=torch.Generator().manual_seed(seed))
+    z = z.to(generator.device)
     images = generator.synthesis(generator.mapping(z))
     boxes = [mask_box(mask) for mask in segments.masks]
     crops = [

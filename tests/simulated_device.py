@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
+from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
@@ -24,7 +25,6 @@ from chunky_core import devices
 
 DEVICE = torch.device("lazy", 0)
 _MOVES = {"aten::copy_", "aten::_to_copy"}
-# indices may come from the CPU
 _INDEXED = {
     "aten::index",
     "aten::index_put_",
@@ -63,6 +63,12 @@ class DeviceTensor(Tensor):
             return args[0].cpu().tolist()
         if func in (Tensor.data_ptr, Tensor.untyped_storage, Tensor.__format__):
             return func(args[0].values.detach(), *args[1:])
+        if func in (Tensor.__getitem__, Tensor.__setitem__) and isinstance(args[1], list):
+            args = (
+                args[0],
+                torch.tensor(args[1], device="cpu"),
+                *args[2:],
+            )  # no kernel sees how torch makes it
         if func is Tensor.numpy:
             raise TypeError(f"can't convert {DEVICE} device type tensor to numpy; use Tensor.cpu() first")
         with torch._C.DisableTorchFunctionSubclass():
@@ -104,7 +110,10 @@ def _without_float64() -> Iterator[None]:
 @contextmanager
 def simulated_device(float64: bool = True) -> Iterator[torch.device]:
     """While it is entered, the device "lazy" works. float64: whether it knows this dtype."""
-    with _Kernels(float64), _Constructors(), nullcontext() if float64 else _without_float64():
+    module = mock.patch.object(
+        torch, DEVICE.type, SimpleNamespace(), create=True
+    )  # as torch.cuda; for checkpoints
+    with module, _Kernels(float64), _Constructors(), nullcontext() if float64 else _without_float64():
         yield DEVICE
 
 
@@ -118,7 +127,7 @@ def _run(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], float64: bool
     elif not there:
         return func(*args, **kwargs)
     if there:
-        _check(func._schema.name, tensors)
+        _check(func._schema.name, tensors, args)
     if isinstance(kwargs.get("generator"), torch.Generator):
         raise RuntimeError(f"expected a generator on {DEVICE}, found one on the CPU")
     own_args, own_kwargs = _pytree.tree_map_only(DeviceTensor, lambda one: one.values, (args, kwargs))
@@ -137,15 +146,31 @@ def _placed(values: Tensor, float64: bool) -> Tensor:
     return values if isinstance(values, DeviceTensor) else DeviceTensor(values)
 
 
-def _check(name: str, tensors: Iterable[Tensor]) -> None:
+def _check(name: str, tensors: Iterable[Tensor], args: tuple[Any, ...]) -> None:
     """Raises RuntimeError where a GPU would, for tensors of which one at least is there."""
-    if name in _MOVES | _INDEXED:
+    if name in _MOVES:
+        return
+    if name in _INDEXED:
+        _check_index(name, args)
         return
     for one in tensors:
         if not isinstance(one, DeviceTensor) and (one.ndim or name in _LISTS):
             raise RuntimeError(
                 f"{name}: expected all tensors to be on the same device, found {DEVICE} and {one.device}"
             )
+
+
+def _check_index(name: str, args: tuple[Any, ...]) -> None:
+    """An index may come from the CPU, but a tensor of the CPU takes none from there; what is put lies where it goes."""
+    own, indices, *values = args
+    there = isinstance(own, DeviceTensor)
+    if not there and any(isinstance(one, DeviceTensor) for one in indices):
+        raise RuntimeError(
+            f"{name}: expected indices on the CPU, where the indexed tensor is, found {DEVICE}"
+        )
+    for one in values:
+        if isinstance(one, Tensor) and one.ndim and isinstance(one, DeviceTensor) != there:
+            raise RuntimeError(f"{name}: expected all tensors to be on the same device, found {one.device}")
 
 
 def _changed(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

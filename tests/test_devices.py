@@ -3,26 +3,54 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from chunky_core.compositing import COMPOSITE_MODES, composite, poisson_blend, render
 from chunky_core.generator import Generator
 from chunky_core.generator.sampling import sample
-from chunky_core.generator.spaces import Direction
+from chunky_core.generator.spaces import Direction, LatentCode
 from chunky_core.images import from_uint8, to_uint8
 from chunky_core.inversion import Edit, Inversion, LossConfig, ProjectionConfig, project
 from chunky_core.losses import load_networks
 from chunky_core.segments import SegmentMasks
 from chunky_core.segments.level_set import boundary_speed, refine_segments
+from chunky_core.segments.mask_generator import MaskGenerator, MaskTrainingConfig, train_mask_generator
 from tests.conftest import _make_generator
 from tests.devices import tolerance
 from tests.projection_tools import codes, photo_of_parts, pieces
 from tests.simulated_device import DEVICE, DeviceTensor, simulated_device
 
 GREY_LEVEL = 2 / 255
+# Kernels whose sums CUDA adds up in any order, besides convolutions (torch.use_deterministic_algorithms lists them).
+IN_ANY_ORDER = {
+    "adaptive_avg_pool2d_backward",
+    "adaptive_max_pool2d_backward",
+    "bincount",
+    "cumsum",
+    "embedding_dense_backward",
+    "grid_sampler_2d_backward",
+    "histc",
+    "index_add",
+    "index_copy",
+    "index_reduce",
+    "index_select_backward",
+    "kthvalue",
+    "nll_loss2d_forward",
+    "put",
+    "reflection_pad2d_backward",
+    "replication_pad2d_backward",
+    "scatter",
+    "scatter_add",
+    "upsample_bicubic2d_aa_backward",
+    "upsample_bicubic2d_backward",
+    "upsample_bilinear2d_aa_backward",
+    "upsample_bilinear2d_backward",
+}
 LOSSES = LossConfig(l2=1.0, l1=0.1, ms_ssim=0.1)
 
 
@@ -126,6 +154,25 @@ def test_samples_are_the_same_everywhere(on_cpu: Generator, elsewhere: torch.dev
     assert found.device.type == "cpu" and (found - expected).abs().max() <= 1e-4 * expected.abs().max()
 
 
+def test_masks_that_were_learnt_on_the_cpu_are_learnt_further_elsewhere(
+    on_cpu: Generator, elsewhere: torch.device
+) -> None:
+    z = torch.randn(2, on_cpu.z_dim, generator=torch.Generator().manual_seed(2)).cpu()
+    codes = LatentCode("w", on_cpu.mapping(z)[:, 0])
+    labels = (on_cpu.synthesis(codes.tensor).mean(dim=1) > 0).long()
+
+    def learnt(generator: Generator, steps: int, resume: MaskGenerator | None = None) -> MaskGenerator:
+        config = MaskTrainingConfig(num_steps=steps, batch=32, members=2, hidden=(8, 4), pixels=64)
+        return train_mask_generator(generator, codes, labels, ("dark", "bright"), config, resume=resume)
+
+    expected, found = (learnt(place, 4, resume=learnt(on_cpu, 2)) for place in (on_cpu, on_cpu.to(elsewhere)))
+    assert found.device == elsewhere
+    first, again = (one.classifier.weights[0].cpu() for one in (expected, found))
+    assert (again - first).abs().max() < 1e-4 * first.abs().max()
+    masks = found.masks(on_cpu.to(elsewhere), LatentCode("w", codes.tensor[:1]))
+    assert masks.masks.device == elsewhere
+
+
 def test_a_fingerprint_is_the_same_everywhere(on_cpu: Generator, elsewhere: torch.device) -> None:
     assert on_cpu.to(elsewhere).fingerprint == on_cpu.fingerprint
 
@@ -137,6 +184,9 @@ def test_a_fingerprint_is_the_same_everywhere(on_cpu: Generator, elsewhere: torc
         lambda there: torch.ones(3) * there.sum(),
         lambda there: torch.stack([there[0], torch.tensor(1.0)]),
         lambda there: torch.ones(3).add_(there),
+        lambda there: torch.ones(3)[there > 0],
+        lambda there: torch.ones(3).index_put_((there.long(),), torch.ones(3)),
+        lambda there: there.index_put_((torch.tensor([0, 1]),), torch.ones(2)),
         lambda there: torch.nn.functional.mse_loss(there, torch.ones(3)),
         lambda there: torch.randn(3, generator=torch.Generator(), device=there.device),
     ],
@@ -167,11 +217,51 @@ def test_what_a_gpu_takes_is_computed_there() -> None:
         view += torch.tensor(1.0)  # a number of the CPU, through a view
         assert isinstance(there, DeviceTensor) and there.tolist() == [[0, 1, 2], [4, 5, 6]]
         assert there[torch.tensor([1]), torch.tensor([2])].item() == 6  # an index of the CPU
+        assert there[[1]].tolist() == [[4, 5, 6]]
         assert torch.tensor([1.0], device=device).device == there.new_tensor([1.0]).device == device
         leaf = there.clone().requires_grad_()
         (leaf.square().sum() + leaf.cpu().sum()).backward()
         assert leaf.grad is not None and leaf.grad.device == device
         assert torch.equal(leaf.grad.cpu(), 2 * there.cpu() + 1)
+
+
+class _Kernels(TorchDispatchMode):
+    """Notes the names of the kernels that are called, those of the backward pass, too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: set[str] = set()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.names.add(func._schema.name.removeprefix("aten::").strip("_"))
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.cpu("about the names of kernels, which are the same everywhere")
+@pytest.mark.parametrize("mode", ["independent", "joint"])
+def test_convolutions_alone_add_up_in_any_order(on_cpu: Generator, photo: Tensor, mode: str) -> None:
+    """So that `torch.backends.cudnn.deterministic` is all that CUDA needs to give the same bits again."""
+    with _Kernels() as called:
+        inversion = edited(on_cpu, photo, mode)
+        for way in COMPOSITE_MODES:
+            composite(on_cpu, inversion, mode=way)
+        composite(on_cpu, inversion, between=True)
+    assert {"convolution", "avg_pool2d_backward", "leaky_relu_backward"} < called.names
+    assert not called.names & IN_ANY_ORDER
+
+
+@pytest.mark.cpu("about the names of kernels, which are the same everywhere")
+def test_the_demos_networks_of_identity_add_up_in_any_order_too(on_cpu: Generator, photo: Tensor) -> None:
+    found = {}
+    for kind in ("lpips", "identity"):
+        losses = LossConfig(**{"l2": 1.0, kind: 1.0, f"{kind}_net": "demo"})
+        with _Kernels() as called:
+            project(on_cpu, photo, moved(pieces(32), "cpu"), ProjectionConfig(num_steps=1, loss=losses))
+        found[kind] = called.names & IN_ANY_ORDER
+    assert found == {
+        "lpips": set(),
+        "identity": {"adaptive_avg_pool2d_backward", "upsample_bilinear2d_aa_backward"},
+    }
 
 
 def test_a_lower_precision_has_a_wider_tolerance() -> None:

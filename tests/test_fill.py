@@ -92,7 +92,7 @@ class Glasses(NamedTuple):
 def glasses() -> Glasses:
     generator, photo = load_generator(DEMO), load_shipped_photo(1)
     band, around, outer = (
-        area(256, top, left, 256 - bottom, 256 - right)
+        area(256, top, left, 256 - bottom, 256 - right).to(photo.image.device)
         for top, left, bottom, right in ((96, 66, 130, 60), (84, 58, 114, 52), (78, 52, 108, 46))
     )
     segments = segments_from_masks({"eyes": band[0, 0]}, feather=1.5)

@@ -149,12 +149,6 @@ def test_8_a_diverging_run_ends_with_good_codes_and_says_why(
     everything = [*codes(result), *result.noise, result.masks.masks]
     assert all(torch.isfinite(tensor).all() for tensor in everything)
     assert torch.isfinite(render(generator, result)).all()
-    if (
-        settings.get("optimizer") == "lbfgs"
-        and generator.device.type not in ("cpu", "meta")
-        and not result.stopped
-    ):
-        return  # where a line search ends in such numbers is a matter of the last digits; the codes are good
     assert result.stopped is not None and result.stopped.startswith("diverged at step")
     save_inversion(result, tmp_path / "diverged.safetensors")
     assert same_picture(

@@ -78,6 +78,7 @@ def test_restored_codes_go_on_to_the_bit(way: str) -> None:
     else:
         restored = LatentOptimizer.from_state_dict(copy.deepcopy(whole.state_dict()))
     assert_same(restored, whole)
+    assert {tensor.device for tensor in (*restored.codes, *restored.noise_maps)} == {chosen_device()}
     for step in range(5, 9):
         for each in (whole, restored):
             quadratic(each, step)

@@ -14,6 +14,7 @@ from chunky_core.generator.generator import Generator
 from chunky_core.generator.layers import SynthesisLayer
 from chunky_core.generator.stylegan2 import BLOCKS
 from chunky_core.memory_layout import layout_of, memory_format, new_like
+from tests.devices import chosen_device
 from tests.test_stylegan2_variants import make
 
 BOX = Box(5, 0, 30, 21)
@@ -99,7 +100,8 @@ def test_half_precision_and_trained_weights_scale_their_maps(calls: list[int]) -
     styles, noise = given(generator)
     generator.synthesis(styles, noise=noise)
     network = make("skip", None).module.synthesis
-    trained = type(network)(w_dim=12, img_resolution=32, channel_base=256, channel_max=16).double()
+    trained = type(network)(w_dim=12, img_resolution=32, channel_base=256, channel_max=16)
+    trained.to(chosen_device(), torch.float64)
     trained(trained.styles(torch.zeros(1, trained.num_ws, 12, dtype=torch.float64)))
     assert not calls
 
@@ -110,7 +112,7 @@ def test_weights_lie_as_their_device_computes(make_generator: Callable[..., Gene
     for name, layer in make_generator(resolution=16).module.synthesis.styled_layers():
         if isinstance(layer, SynthesisLayer):
             weight = layer.weight.transpose(0, 1) if layer.up else layer.weight
-            assert weight.is_contiguous(memory_format=torch.channels_last), name
+            assert weight.is_contiguous(memory_format=memory_format(weight.device)), name
 
 
 def test_layout_of_parts() -> None:

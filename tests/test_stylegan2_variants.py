@@ -30,6 +30,7 @@ from chunky_core.generator.ops import LRELU_GAIN, LRELU_SLOPE
 from chunky_core.generator.region_plan import Window
 from chunky_core.generator.styled_convolution import scaled_leaky_relu
 from chunky_core.generator.stylegan2 import BLOCKS, SynthesisNetwork
+from chunky_core.memory_layout import memory_format
 from tests.devices import chosen_device, on_device
 
 pytestmark = pytest.mark.float64
@@ -249,7 +250,7 @@ def test_frozen_weights_are_copied_once_into_their_layout(make_generator: Callab
     built = Generator(module, architecture=generator.architecture)
     assert addresses == {name: tensor.data_ptr() for name, tensor in built.module.state_dict().items()}
     doubling = built.module.synthesis.get_submodule("b8").conv0.weight
-    assert doubling.transpose(0, 1).is_contiguous(memory_format=torch.channels_last)
+    assert doubling.transpose(0, 1).is_contiguous(memory_format=memory_format(chosen_device()))
     assert built.fingerprint == generator.fingerprint
 
 

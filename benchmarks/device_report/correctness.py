@@ -2,7 +2,7 @@
 
 What a generator computes is compared in each dtype with the CPU's float64; the rest, which runs in float32 whatever the
 generator's dtype, with the CPU's float32. float32 is measured in full and, on CUDA, with TF32, torch's default for
-convolutions, too.
+convolutions, too. What is made twice on the device by deterministic kernels is compared with itself, to the bit.
 """
 
 from __future__ import annotations
@@ -56,27 +56,26 @@ def checks(scene: Scene, projected_scene: Scene, device: torch.device) -> Iterat
     names = [name for name in BOUNDS if device.type == "cuda" or not name.endswith("TF32")]
     reference = Reference(scene)
     for name in names:
-        with tf32(name.endswith("TF32")):
+        with cudnn("allow_tf32", name.endswith("TF32")):
             yield from generator_checks(reference, name, device)
-    with tf32(False):
+    with cudnn("allow_tf32", False):
         yield from mask_and_colour_checks(scene, device)
-    record = RecordReference(
-        projected_scene
-    )  # the CPU's slowest part: last, so that the limit takes nothing else away
+        yield from repeat_checks(projected_scene, device)
+    record = RecordReference(projected_scene)  # the CPU's slowest part: the limit takes nothing else away
     for name in names:
-        with tf32(name.endswith("TF32")):
+        with cudnn("allow_tf32", name.endswith("TF32")):
             yield from record_checks(record, name, device)
 
 
 @contextmanager
-def tf32(wanted: bool) -> Iterator[None]:
-    """Whether CUDA's convolutions may round float32 to 10 bits."""
-    before = torch.backends.cudnn.allow_tf32
-    torch.backends.cudnn.allow_tf32 = wanted
+def cudnn(flag: str, wanted: bool) -> Iterator[None]:
+    """A setting of CUDA's convolutions: "allow_tf32", float32 rounded to 10 bits; "deterministic", one order."""
+    before = getattr(torch.backends.cudnn, flag)
+    setattr(torch.backends.cudnn, flag, wanted)
     try:
         yield
     finally:
-        torch.backends.cudnn.allow_tf32 = before
+        setattr(torch.backends.cudnn, flag, before)
 
 
 class Reference:
@@ -193,6 +192,23 @@ def mask_and_colour_checks(scene: Scene, device: torch.device) -> Iterator[dict[
     speed[..., top:bottom, left:right] = 1.0
     moved = largest_difference(lambda a, b: evolve(a, b, distance=5.0, sign=1), device, mask, speed)
     yield check("level set", "float32", moved, {"level set": LEVEL_SET_BOUND}, "of a mask's range")
+
+
+def repeat_checks(scene: Scene, device: torch.device) -> Iterator[dict[str, Any]]:
+    """The same projection and the same rendering twice on the device, to the bit: by cuDNN's deterministic kernels."""
+    generator, bounds, unit = (
+        scene.generator.to(device),
+        {"codes again": 0.0, "pictures again": 0.0},
+        "of the largest value",
+    )
+    with cudnn("deterministic", True):
+        one, other = (projected(generator, scene) for _ in range(2))
+        codes, again = (
+            torch.stack([part.code.tensor for part in record.segments]) for record in (one, other)
+        )
+        yield check("codes again", "float32", relative(again, codes), bounds, unit)
+        difference = relative(render(generator, one), render(generator, one))
+        yield check("pictures again", "float32", difference, bounds, unit)
 
 
 def largest_difference(call: Callable[..., Tensor], device: torch.device, *inputs: Tensor) -> float:

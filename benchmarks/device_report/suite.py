@@ -17,7 +17,7 @@ import pytest
 from .part import Part, part_options
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-SMALL = ["region", "region_batches", "objective", "losses", "poisson", "blend", "spaces"]
+SMALL = ["devices", "region", "region_batches", "objective", "losses", "poisson", "blend", "spaces"]
 CHOSEN = {
     "tiny": ["blend", "spaces"],
     "small": SMALL,
@@ -25,6 +25,9 @@ CHOSEN = {
         *SMALL,
         *[
             "invariants",
+            "projection_resume",
+            "partial_synthesis",
+            "renderings",
             "hooks",
             "latents",
             "composite",

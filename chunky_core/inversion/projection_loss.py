@@ -109,7 +109,9 @@ def code_regularizers(
     if lambda_reg:
         common = max((code.space for code in codes), key=SPACES.index)
         moved = [convert(generator, code, common).tensor.float() for code in codes]
-        mean = torch.stack([one.detach() for one in moved]).mean(dim=0)
+        first, *_ = still = [one.detach() for one in moved]
+        # exact where all are one code, as after the warm-up
+        mean = first + torch.stack([one - first for one in still]).mean(dim=0)
         losses = [
             loss + lambda_reg * (one - mean).square().mean() for loss, one in zip(losses, moved, strict=True)
         ]

@@ -32,6 +32,13 @@ class TrainingState:
     first_moments: tuple[Tensor, ...]
     second_moments: tuple[Tensor, ...]
 
+    def to(self, device: torch.device | str | None) -> TrainingState:
+        """This state on `device`; None: where it is."""
+        first, second = (
+            tuple(one.to(device) for one in moments) for moments in (self.first_moments, self.second_moments)
+        )
+        return TrainingState(self.step, first, second)
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class MaskGenerator:
@@ -84,7 +91,7 @@ class MaskGenerator:
             weights, biases = (tuple(at(one) for one in ones) for ones in (own.weights, own.biases))
             moved = Classifier(at(own.mean), at(own.scale), weights, biases)
         training = self.training if dtype in (None, own.mean.dtype) else None
-        return replace(self, classifier=moved, training=training)
+        return replace(self, classifier=moved, training=training and training.to(device))
 
     def with_members(self, count: int) -> MaskGenerator:
         """With the first `count` networks only, which is faster in proportion. Raises InvalidInputError."""
@@ -154,8 +161,9 @@ class MaskGenerator:
         """The probabilities of each network: [B,M,K,H,W]."""
         self.check_generator(generator)
         check_type(code, "the code", LatentCode, "an inversion's segments have one each")
+        there = LatentCode(code.space, code.tensor.to(generator.device))
         with recorded_layers(generator, self.layers) as maps:
-            generator.synthesis(synthesis_input(generator, code))
+            generator.synthesis(synthesis_input(generator, there))
         wanted = generator.img_size if size is None else Size(*size)
         features = [maps[name].to(self.device) for name in self.layers]
         dtype = torch.promote_types(self.classifier.mean.dtype, torch.float32)

@@ -96,6 +96,7 @@ def train_mask_generator(
     layers = tuple(config.layers) or feature_layers(generator)
     if resume is not None:
         _check_resumed(generator, resume, names, layers, config)
+        resume = resume.to(generator.device)
     with torch.inference_mode(False):
         pixels = sample_pixels(
             generator,
