@@ -227,6 +227,12 @@ def test_another_generator_is_refused_with_both_fingerprints(
         learnt.probabilities(other, codes_of(other, 1))
     with pytest.raises(WrongGeneratorError):
         load_mask_generator(tmp_path / "own.safetensors", generator=other)
+    codes = codes_of(other, 1)
+    for ask in (learnt.labels, learnt.masks, learnt.uncertainty):
+        with pytest.raises(WrongGeneratorError, match=other.fingerprint[:12]):
+            ask(other, codes)
+    with pytest.raises(WrongGeneratorError, match=other.fingerprint[:12]):
+        train_mask_generator(other, codes, torch.zeros(1, 64, 64).long(), NAMES, QUICK, resume=learnt)
 
 
 def test_saved_and_loaded_it_is_the_same_and_goes_on(

@@ -159,3 +159,15 @@ def test_saved_and_opened(pack: Pack, tiny: Any, trained: Any) -> None:
     said = pack.nodes[LOAD].validate_inputs(name="gone.safetensors")
     assert isinstance(said, str) and "gone.safetensors" in said
     assert "leads out" in pack.nodes[SAVE].validate_inputs(file="../mine")
+
+
+def test_that_of_another_generator_is_refused_everywhere(
+    pack: Pack, tiny: Any, drawn: Any, trained: Any
+) -> None:
+    images, code = drawn
+    other = replace(trained, fingerprint="f" * 64)
+    given = {"generator": tiny, "mask_generator": other}
+    labels = {"code": code, "labels": label_map(pack, bright(images)), **QUICK, "steps": 90}
+    for node, more in ((GENERATE, {"source": code}), (GENERATE, {"source": images[:1]}), (TRAIN, labels)):
+        with pytest.raises(pack.errors.WrongGeneratorError, match=f"ffff.*{trained.fingerprint[:12]}"):
+            pack.run(node, **given, **more)
