@@ -26,6 +26,7 @@ from statistics import mean
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from benchmarks.automatic_masks import summary
+from benchmarks.encoder_start import FOREIGN, KINDS, SEGMENTS, WHOLE
 from benchmarks.fidelity import listed
 from benchmarks.mask_generator import EXEMPLAR, EXEMPLARS, PAIRS, SHIPPED
 from benchmarks.rows import Row, read_rows
@@ -181,7 +182,7 @@ def photos_figures(rows: Sequence[Row]) -> Iterator[Figure]:
 def joint_command(quick: bool) -> list[str]:
     count, foreign, steps = (1, 1, QUICK_STEPS) if quick else (4, 2, STEPS)
     numbers = ["--photos", str(count), "--out-of-domain", str(foreign), "--steps", str(steps)]
-    return ["joint_masks", *numbers]
+    return ["joint_masks", *numbers, *(["--arms", "mean,joint,true"] if quick else [])]
 
 
 def joint_figures(rows: Sequence[Row]) -> Iterator[Figure]:
@@ -208,11 +209,10 @@ def _compared(domain: str, arm: str, name: str, value: float, arms: dict[str, li
 
 
 def encoder_command(quick: bool) -> list[str]:
-    kinds = ["--kinds", "whole"] if quick else []
-    seeds, steps = (
-        ("7103", QUICK_STEPS) if quick else ("7103,7104,7105,7106,7107,7108,7109,7110", MEAN_STEPS // 3)
-    )
-    return ["encoder_start", "--seeds", seeds, "--mean", str(3 * steps), "--steps", f"0,{steps}", *kinds]
+    seeds, steps = ([7103], QUICK_STEPS) if quick else (range(7103, 7111), MEAN_STEPS // 3)
+    kinds = [WHOLE] if quick else [*KINDS, WHOLE + FOREIGN, SEGMENTS + FOREIGN]
+    numbers = ["--seeds", ",".join(map(str, seeds)), "--mean", str(3 * steps), "--steps", f"0,{steps}"]
+    return ["encoder_start", *numbers, "--kinds", ",".join(kinds)]
 
 
 def encoder_figures(rows: Sequence[Row]) -> Iterator[Figure]:
@@ -223,7 +223,9 @@ def encoder_figures(rows: Sequence[Row]) -> Iterator[Figure]:
             if row["extras"] == [kind]:
                 arms.setdefault(row["arm"], []).append(row)
         for arm, own in arms.items():
-            yield Figure(f"{kind}: {arm} steps, loss", mean(row["loss"] for row in own), len(own))
+            for name in ("loss", "l2", "perceptual", "identity", "seconds"):
+                if name in own[0]:
+                    yield Figure(f"{kind}: {arm} steps, {name}", mean(row[name] for row in own), len(own))
             start, steps = arm.split()[:2]
             ends = {row["seed"]: row["loss"] for row in arms.get(f"mean {3 * int(steps)}", ())}
             ratios = [row["loss"] / ends[row["seed"]] for row in own if row["seed"] in ends]
