@@ -52,7 +52,7 @@ SHIPPED, PAIRS, EXEMPLAR = ARMS = ("shipped", "labelled", "exemplar")
 def main(arguments: Sequence[str]) -> None:
     options = parsed(arguments)
     torch.set_num_threads(1)
-    bench = Bench.of(options.held_out, options.steps)
+    bench = Bench.of(options.held_out, options.steps, options.resolution)
     if options.sheet:
         sheet(bench.generator, load_mask_generator("demo"), bench.held_out, bench.truth, options.sheet)
         return
@@ -87,6 +87,7 @@ def parsed(arguments: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument("--held-out", type=int, default=16)
     parser.add_argument("--steps", type=int, default=1000)
+    parser.add_argument("--resolution", type=int, default=256, help="of the label maps that are learnt from")
     parser.add_argument("--exemplars", type=numbers, default=list(EXEMPLARS), help="places of samples")
     return parser.parse_args(arguments)
 
@@ -104,9 +105,9 @@ class Bench:
     config: MaskTrainingConfig
 
     @classmethod
-    def of(cls, held_out: int, steps: int) -> Bench:
+    def of(cls, held_out: int, steps: int, resolution: int) -> Bench:
         generator = load_generator("demo")
-        samples = labeled_samples(generator, LABELLED, TRAINED)
+        samples = labeled_samples(generator, LABELLED, TRAINED, resolution)
         others = labeled_samples(generator, held_out, HELD_OUT)[:2]
         return cls(generator, *samples, *others, MaskTrainingConfig(num_steps=steps))
 
@@ -121,7 +122,8 @@ class Bench:
         found = makers[arm]()
         row: Row = {"seed": index, "extras": [], "arm": arm}
         row |= {"spec": {} if arm == SHIPPED else {"steps": self.config.num_steps}}
-        row |= {"settings": {**versions(self.generator), "held out": len(self.truth)}}
+        settings = {"held out": len(self.truth), "resolution of labels": self.labels.shape[-1]}
+        row |= {"settings": {**versions(self.generator), **settings}}
         row |= {"seconds": round(time.process_time() - start, 1), "peak MiB": peak()}
         return row | self.figures(found, self.labels[index] if arm == EXEMPLAR else None)
 
