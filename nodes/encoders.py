@@ -85,6 +85,7 @@ class EncodeSegments(io.ComfyNode):
                 "e4e inversion",
                 "fast inversion",
                 "draft",
+                "invert photo",
                 "gan encode",
                 "start",
             ],

@@ -56,6 +56,7 @@ class GenerateMasks(io.ComfyNode):
                 "automatic segmentation",
                 "semantic segmentation",
                 "face parts",
+                "segmentation",
                 "datasetgan",
             ],
             inputs=[
@@ -178,7 +179,7 @@ def of_photos(
             steps,
             static=static,
             config=config,
-            callback=step_reporter(index, len(photos)),
+            callback=step_reporter(index, len(photos), previews=False),  # the last one would hide the masks
             folders=weight_folders(),
         )
         for index, photo in enumerate(photos)

@@ -18,6 +18,7 @@ from ..chunky_core.segments.mask_generator import (
     MaskGenerator,
     MaskTrainingConfig,
     StopTraining,
+    check_resumed,
     load_mask_generator,
     save_mask_generator,
     train_mask_generator,
@@ -158,7 +159,9 @@ class SaveMaskGenerator(io.ComfyNode):
 
     @classmethod
     def execute(cls, mask_generator: MaskGenerator, file: str, keep_training: bool) -> io.NodeOutput:
-        return io.NodeOutput(str(written(mask_generator, file, keep_training)))
+        path = written(mask_generator, file, keep_training)
+        show_on_node(f"written to {path.name}")
+        return io.NodeOutput(str(path))
 
 
 class TrainMaskGenerator(io.ComfyNode):
@@ -207,10 +210,16 @@ class TrainMaskGenerator(io.ComfyNode):
             classes = named_classes(
                 labels, names, len(given.tensor), None if earlier is None else earlier.names
             )
-            maps = classes.labels
+            if earlier is not None:
+                check_resumed(network, earlier, classes.names, config)
+            maps, parts = classes.labels, 1
             if samples and len(given.tensor) == 1:
-                given, maps = with_carried_labels(network, given, maps, samples, seed)
-            trained = train(network, given, maps, classes.names, config, earlier)
+                parts = 2
+                report = step_reporter(0, parts, previews=False)
+                given, maps = with_carried_labels(network, given, maps, samples, seed, report)
+            trained = train(
+                network, given, maps, classes.names, config, earlier, step_reporter(parts - 1, parts)
+            )
         show_on_node(f"{len(trained.names)} classes from {len(maps)} pictures: {', '.join(trained.names)}")
         return io.NodeOutput(trained)
 
@@ -277,9 +286,10 @@ def train(
     names: tuple[str, ...],
     config: MaskTrainingConfig,
     earlier: MaskGenerator | None,
+    reporter: Callback,
 ) -> MaskGenerator:
-    """On the CPU. Raises the host's interruption after what was learnt has been written to a file."""
-    interruption = Interruption(step_reporter())
+    """On the CPU. reporter: a callback of the host's. Raises the host's interruption after what was learnt has been written to a file."""
+    interruption = Interruption(reporter)
     found = train_mask_generator(
         generator, code, labels, names, config, callback=interruption.report, resume=earlier
     ).to("cpu")

@@ -16,6 +16,7 @@ from .host import mask_to_core
 from .types import LabelMap, SegmentsBatch
 
 BACKGROUND = "background"
+COVERED = 0.5  # from which value of a mask on a pixel belongs to it
 Labels: TypeAlias = LabelMap | SegmentsBatch | Tensor  # the last a host MASK
 
 
@@ -46,6 +47,11 @@ def named_classes(
             "same order"
         )
     (placed,), wanted = labels_by_place([(maps, found)], known)
+    if len(wanted) < 2:
+        raise InvalidInputError(
+            f"the labels show {' and '.join(wanted) or 'nothing'} alone; learning takes two classes or more, such as a "
+            "part and its background"
+        )
     return NamedClasses(placed, wanted)
 
 
@@ -57,11 +63,20 @@ def _of_masks(masks: Tensor, names: list[str], pictures: int) -> tuple[Tensor, d
             f"{counted(len(planes), 'mask')} for {counted(pictures, 'code')} and {counted(len(names), 'name')}; give "
             "as many masks for each code as there are names, picture by picture"
         )
+    twice = next((name for place, name in enumerate(names) if name in names[:place]), None)
+    if twice is not None:
+        raise InvalidInputError(f"the name {twice!r} occurs twice; give every mask of a picture its own")
     by_picture = planes.unflatten(0, (pictures, len(names)))
+    covered = (by_picture >= COVERED).flatten(2).any(dim=2).any(dim=0)
+    for name, any_pixel in zip(names, covered.tolist(), strict=True):
+        if not any_pixel:
+            raise InvalidInputError(
+                f"the mask of {name!r} covers no pixel (counted from {COVERED} on); paint it, or leave its name out"
+            )
     strongest, places = by_picture.max(dim=1)
     found = dict(enumerate(names))
     own = next((place for place, name in found.items() if name == BACKGROUND), len(names))
-    return torch.where(strongest < 0.5, own, places), found | {own: BACKGROUND}
+    return torch.where(strongest < COVERED, own, places), found | {own: BACKGROUND}
 
 
 def _of_segments(batch: SegmentsBatch) -> tuple[Tensor, dict[int, str]]:

@@ -196,3 +196,57 @@ def test_that_of_another_generator_is_refused_everywhere(
     for node, more in ((GENERATE, {"source": code}), (GENERATE, {"source": images[:1]}), (TRAIN, labels)):
         with pytest.raises(pack.errors.WrongGeneratorError, match=f"ffff.*{trained.fingerprint[:12]}"):
             pack.run(node, **given, **more)
+
+
+def test_labels_are_carried_with_progress_and_may_be_interrupted(
+    pack: Pack, tiny: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is learnt by then: no file is left."""
+    images, code = pack.run(SAMPLE, generator=tiny, seed=3)
+    given = {
+        "generator": tiny,
+        "code": code,
+        "labels": label_map(pack, bright(images)),
+        **QUICK,
+        "samples": 3,
+    }
+    files = sorted(pack.base.rglob("unfinished*.safetensors"))
+    pack.sent.clear()
+    with monkeypatch.context() as patched:
+        interrupt_at(pack, patched, 2)
+        with pytest.raises(pack.management.InterruptProcessingException):
+            pack.run(TRAIN, **given)
+    assert [sent[:2] for sent in pack.sent] == [(1, 6)]
+    assert sorted(pack.base.rglob("unfinished*.safetensors")) == files
+
+
+def test_labels_that_teach_nothing_are_named(pack: Pack, tiny: Any, drawn: Any, trained: Any) -> None:
+    """Before labels are carried to other pictures."""
+    images, code = pack.run(SAMPLE, generator=tiny, seed=3)
+    light = bright(images).float()
+    two = torch.cat([light, torch.zeros_like(light)])
+    given = {"generator": tiny, "code": code, "samples": 200, "steps": 90}
+    for labels, names, message in (
+        (two, "bright, eyes", "'eyes' covers no pixel"),
+        (0.45 * light, "bright", "'bright' covers no pixel"),
+        (torch.ones_like(light), "all", "the labels show all alone"),
+        (two, "bright, bright", "'bright' occurs twice"),
+    ):
+        with pytest.raises(pack.errors.InvalidInputError, match=message):
+            pack.run(TRAIN, labels=labels, names=names, **given)
+    plain = replace(trained, training=None)
+    with pytest.raises(pack.errors.InvalidInputError, match="keep_training"):
+        pack.run(TRAIN, labels=label_map(pack, bright(images)), mask_generator=plain, members=2, **given)
+
+
+def test_what_names_a_result_takes_every_input_of_its_node(pack: Pack) -> None:
+    """The host gives `fingerprint_inputs` all inputs, None where they are linked; an error there defeats its cache."""
+    tried = 0
+    for name, node in pack.nodes.items():
+        if "fingerprint_inputs" not in vars(node):
+            continue
+        tried += 1
+        inputs = {entry.id: None for entry in pack.schemas[name].inputs}
+        with pack.running({"1": {"class_type": name, "inputs": {}}}, "1"):
+            node.fingerprint_inputs(**inputs)
+    assert tried > 10

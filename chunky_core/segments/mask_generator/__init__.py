@@ -7,7 +7,7 @@ from __future__ import annotations
 from .exemplar import ExemplarConfig, labels_from_exemplar
 from .files import load_mask_generator, save_mask_generator
 from .record import MaskGenerator
-from .training import UNLABELED, MaskTrainingConfig, StopTraining, train_mask_generator
+from .training import UNLABELED, MaskTrainingConfig, StopTraining, check_resumed, train_mask_generator
 
 __all__ = [
     "UNLABELED",
@@ -15,6 +15,7 @@ __all__ = [
     "MaskGenerator",
     "MaskTrainingConfig",
     "StopTraining",
+    "check_resumed",
     "labels_from_exemplar",
     "load_mask_generator",
     "save_mask_generator",

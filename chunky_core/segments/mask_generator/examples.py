@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
+from ...callbacks import Callback
 from ...errors import InvalidInputError
 from ...generator.generator import Generator
 from ...generator.sampling import sample_codes
@@ -49,16 +50,21 @@ def labels_by_place(
 
 
 def with_carried_labels(
-    generator: Generator, code: LatentCode, labels: Tensor, samples: int, seed: int
+    generator: Generator,
+    code: LatentCode,
+    labels: Tensor,
+    samples: int,
+    seed: int,
+    callback: Callback | None = None,
 ) -> tuple[LatentCode, Tensor]:
     """One labelled picture, and random others after it with what can be told of their labels.
 
     code: one; labels: [1,H,W]; samples: how many others, of the seeds from `seed` on. Returns codes [1+samples,...] in
-    w+ and labels [1+samples,H,W]. Raises what `labels_from_exemplar` raises.
+    w+ and labels [1+samples,H,W]. callback(done, samples, None): after each. Raises what `labels_from_exemplar` raises.
     """
     drawn = sample_codes(generator, [seed + index for index in range(samples)], TRUNCATION)
     targets = LatentCode("w", drawn)
-    carried = labels_from_exemplar(generator, code, labels[0], targets)
+    carried = labels_from_exemplar(generator, code, labels[0], targets, callback=callback)
     codes = [convert(generator, one, "w+").tensor for one in (code, targets)]
     return LatentCode("w+", torch.cat(codes)), torch.cat([labels.to(carried.device), carried])
 

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ...boxes import Size
+from ...callbacks import Callback
 from ...checks import check_tensor, check_type, check_whole, is_number
 from ...errors import InvalidInputError
 from ...generator.features import feature_layers, recorded_layers
@@ -55,6 +56,8 @@ def labels_from_exemplar(
     labels: Tensor,
     targets: LatentCode,
     config: ExemplarConfig | None = None,
+    *,
+    callback: Callback | None = None,
 ) -> Tensor:
     """The labels of one picture, carried to others of the same generator: int64 [N,H,W], -1 where they are doubtful.
 
@@ -62,7 +65,7 @@ def labels_from_exemplar(
     N other pictures. Each place of a target takes the label of the place of the exemplar whose features are most alike
     (nearest neighbor within reach), if that one's nearest neighbor lies near where it began and if places of any other
     label are clearly less alike. With the exemplar itself, these train a mask generator: join them and call
-    `train_mask_generator`. Raises InvalidInputError for several codes, codes that aren't finite, and labels that don't
+    `train_mask_generator`. callback(done, N, None): after each target; what it raises ends the work. Raises InvalidInputError for several codes, codes that aren't finite, and labels that don't
     fit or are all unknown.
     """
     config = ExemplarConfig() if config is None else config
@@ -86,6 +89,8 @@ def labels_from_exemplar(
     for index in range(len(targets.tensor)):
         one = LatentCode(targets.space, targets.tensor[index : index + 1])
         found.append(_carried(plain, known, coarse, _features(generator, one, config), config))
+        if callback is not None:
+            callback(index + 1, len(targets.tensor), None)
     return torch.stack(found)
 
 

@@ -99,7 +99,7 @@ def train_mask_generator(
     check_class_names(names)
     layers = tuple(config.layers) or feature_layers(generator)
     if resume is not None:
-        _check_resumed(generator, resume, names, layers, config)
+        check_resumed(generator, resume, names, config)
         resume = resume.to(generator.device)
     with torch.inference_mode(False):
         pixels = sample_pixels(
@@ -117,18 +117,17 @@ def train_mask_generator(
         return _train(generator, codes, pixels, begun, config, callback)
 
 
-def _check_resumed(
-    generator: Generator,
-    resume: MaskGenerator,
-    names: tuple[str, ...],
-    layers: tuple[str, ...],
-    config: MaskTrainingConfig,
+def check_resumed(
+    generator: Generator, resume: MaskGenerator, names: tuple[str, ...], config: MaskTrainingConfig
 ) -> None:
+    """Raise InvalidInputError unless training can go on with `resume`, WrongGeneratorError if it is another one's."""
     resume.check_generator(generator)
     if resume.training is None:
         raise InvalidInputError(
-            "the mask generator to go on with was saved without its training's state; train a new one"
+            "the mask generator to go on with was saved without its training's state, as the demo's is; take one that "
+            "has it (keep_training), or train a new one"
         )
+    layers = tuple(config.layers) or feature_layers(generator)
     widths = tuple(one.shape[-1] for one in resume.classifier.weights[:-1])
     found = (resume.names, resume.layers, resume.members, widths)
     wanted = (names, layers, config.members, tuple(config.hidden))
