@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ..checkpoints.checkpoint import as_tensor
 from ..checkpoints.containers.content import Content, open_content
-from ..checks import as_path, check_type
+from ..checks import as_file, check_type
 from ..errors import InvalidInputError, UnsupportedCheckpointError, WrongGeneratorError
 from ..generator.generator import Generator
 from ..generator.spaces import LatentCode
@@ -122,7 +122,7 @@ def save_masked_encoder(
 ) -> None:
     """Writes the encoder, its network's weights in `dtype`. Raises SaveError."""
     check_type(encoder, "the encoder", MaskedEncoder, "train_masked_encoder makes one")
-    path = as_path(path, "the encoder's file")
+    path = as_file(path, "the encoder's file")
     state = encoder.network.state_dict()
     tensors = {f"{_NETWORK}{name}": tensor.detach().to("cpu", dtype) for name, tensor in state.items()}
     whitening = encoder.whitening
@@ -138,7 +138,7 @@ def load_masked_encoder(path: str | os.PathLike[str], *, generator: Generator | 
     Raises MissingWeightsError, UnsupportedCheckpointError where it is something else or damaged, and
     WrongGeneratorError where it was trained with another generator than the one given.
     """
-    file = DEMO_FILE if path == "demo" else as_path(path, "the encoder's file")
+    file = DEMO_FILE if path == "demo" else as_file(path, "the encoder's file")
     try:
         with torch.inference_mode(False), open_content(file, expected=EXPECTED) as content:
             encoder = read_masked_encoder(content)
