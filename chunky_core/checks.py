@@ -82,11 +82,16 @@ def check_tensor(value: object, what: str, expected: str) -> None:
 
 def as_path(path: object, what: str = "the path") -> Path:
     """What names a file as a Path. Raises InvalidInputError for what names none."""
-    if isinstance(path, str) and not path:
-        raise InvalidInputError(f"{what} is an empty text; expected a path")
     if isinstance(path, str) or (isinstance(path, os.PathLike) and isinstance(os.fspath(path), str)):
         return Path(path)
     raise InvalidInputError(f"{what} is of type {type(path).__name__}; expected a path, as text or a Path")
+
+
+def as_file(path: object, what: str) -> Path:
+    """As `as_path`, and raises InvalidInputError for an empty text, too, which would be the current folder."""
+    if isinstance(path, str) and not path:
+        raise InvalidInputError(f"{what} is an empty text; expected a path")
+    return as_path(path, what)
 
 
 def check_installed(package: str, what: str) -> None:

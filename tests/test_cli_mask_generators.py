@@ -89,7 +89,7 @@ def test_edit_fits_the_masks_with_the_codes(folder: Path, capsys):
     for more, said in (
         (("--preset", "draft"), "leave it or --mask-generator out"),
         (("--mask-generator", "demo"), "trained for generator"),
-        (("--mask-generator", str(folder / "gone.safetensors")), "there is no mask generator"),
+        (("--mask-generator", str(folder / "gone.safetensors")), "no mask generator can be opened"),
     ):
         assert edit(folder, *one, *more, masks="found.png") == 2
         assert said in capsys.readouterr().err
@@ -174,7 +174,7 @@ def test_masks_says_what_does_not_fit(folder: Path, capsys):
     says("ends in .png", find(folder, out="found.jpg"))
     says("the photo itself", find(folder, out="photo.png"))
     says("different files", find(folder, "--overlay", str(folder / "found.png")))
-    says("there is no mask generator", find(folder))
+    says("no mask generator can be opened", find(folder))
     says("trained for generator", find(folder, "--mask-generator", "demo"))
     says("expected at least 1", find(folder, "--steps", "0"))
     save_image(torch.zeros(1, 3, 20, 20), folder / "photo.png")

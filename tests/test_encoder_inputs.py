@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
 import chunky_core as cg
-from chunky_core.encoders.masked_encoder import MaskedEncoder, measure_whitening
+from chunky_core.encoders.masked_encoder import (
+    MaskedEncoder,
+    load_masked_encoder,
+    measure_whitening,
+    save_masked_encoder,
+)
 from chunky_core.encoders.masked_network import MaskedNetwork, MaskedSizes
 from chunky_core.encoders.style_encoder import StyleEncoder
 from chunky_core.encoders.style_networks import StyleNetwork
@@ -85,6 +91,16 @@ def test_no_encoder(generator: Generator) -> None:
             cg.inversion_from_encoder(generator, odd, PHOTO)
     with pytest.raises(InvalidInputError, match="the generator"):
         cg.inversion_from_encoder(None, None, PHOTO)
+
+
+def test_no_generator_to_load_for_and_nothing_to_save(tmp_path: Path) -> None:
+    for load in (cg.load_encoder, load_masked_encoder):
+        with pytest.raises(InvalidInputError, match="the generator is of type int"):
+            load("demo", generator=3)
+    with pytest.raises(InvalidInputError, match="the encoder is of type NoneType"):
+        save_masked_encoder(None, tmp_path / "encoder.safetensors")
+    with pytest.raises(InvalidInputError, match="expected a path"):
+        save_masked_encoder(load_masked_encoder("demo"), None)
 
 
 def test_what_fits_is_taken(encoders: dict[str, Any], generator: Generator) -> None:

@@ -13,6 +13,7 @@ import chunky_core as cg
 from chunky_core.compositing.followed_masks import check_follow
 from chunky_core.errors import InvalidInputError
 from chunky_core.generator.generator import Generator
+from chunky_core.generator.sampling import SEEDS, sample_codes
 from chunky_core.generator.spaces import LatentCode
 from chunky_core.inversion import automatic_masks
 from chunky_core.segments.mask_generator import (
@@ -85,8 +86,10 @@ HANDED: dict[str, tuple[Taker, list[Any]]] = {
     "train, generator": (lambda g, m, odd: trained(g, generator=odd), [None, "demo"]),
     "train, names": (
         lambda g, m, odd: trained(g, names=odd),
-        ["ab", None, 2, ("a",), ("a", 1), ("a", "a"), tuple(map(str, range(256)))],
+        ["ab", None, 2, {"a", "b"}, {"a": 1, "b": 2}, ("a",), ("a", 1), ("a", "a"), tuple(map(str, range(256)))],
     ),
+    "classifier": (lambda g, m, odd: MaskGenerator(NAMES, g.fingerprint, m.layers, odd), [None, 3]),
+    "load, generator": (lambda g, m, odd: cg.load_mask_generator("demo", generator=odd), [3, "demo"]),
     "train, labels": (
         lambda g, m, odd: trained(g, labels=odd),
         [None, [[0]], halves().float(), halves().to(torch.complex64), halves()[:0], halves() + 9, halves()[0]],
@@ -218,6 +221,11 @@ def test_seeds_of_draws_are_side_by_side_or_a_hash() -> None:
     assert len(set(largest)) == 64 and all(0 <= one < 1 << 64 for one in largest)
     with pytest.raises(InvalidInputError, match="seed"):
         MaskTrainingConfig(seed=1 << 63)
+
+
+def test_samples_beyond_the_last_seed_are_those_of_the_first(generator: Generator) -> None:
+    found = sample_codes(generator, [SEEDS - 1, SEEDS, SEEDS + 1])
+    assert torch.equal(found, sample_codes(generator, [SEEDS - 1, 0, 1]))
 
 
 def test_knobs_that_fit() -> None:

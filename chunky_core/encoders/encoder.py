@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from ..checkpoints import read_checkpoint
 from ..checkpoints.containers.content import Content, open_content
-from ..checks import as_path
+from ..checks import as_file
 from ..errors import InvalidInputError, UnsupportedCheckpointError
 from ..generator.generator import Generator, weights_fingerprint
 from ..generator.spaces import LatentCode
@@ -67,7 +67,7 @@ def load_encoder(path: str | os.PathLike[str], *, generator: Generator | None = 
     """
     if path == "demo":
         return load_masked_encoder("demo", generator=generator)
-    file = as_path(path, "the encoder's file")
+    file = as_file(path, "the encoder's file")
     with torch.inference_mode(False), open_content(file, unknown=True, expected=_EXPECTED) as content:
         masked = is_masked_encoder(content)
         if not masked:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ..checkpoints.checkpoint import as_tensor
 from ..checkpoints.containers.content import Content, open_content
-from ..checks import as_path
+from ..checks import as_file, check_type
 from ..errors import InvalidInputError, UnsupportedCheckpointError, WrongGeneratorError
 from ..generator.generator import Generator
 from ..generator.spaces import LatentCode
@@ -109,6 +109,7 @@ class MaskedEncoder:
         return LatentCode("w+", ws) if self.space == "w+" else LatentCode("w", ws[:, 0])
 
     def _check(self, generator: Generator) -> None:
+        check_type(generator, "the generator", Generator, "load_generator reads one")
         if generator.fingerprint != self.fingerprint:
             raise WrongGeneratorError(
                 f"this encoder was trained with generator {self.fingerprint[:12]}, the one given is "
@@ -120,6 +121,8 @@ def save_masked_encoder(
     encoder: MaskedEncoder, path: str | os.PathLike[str], dtype: torch.dtype = torch.float16
 ) -> None:
     """Writes the encoder, its network's weights in `dtype`. Raises SaveError."""
+    check_type(encoder, "the encoder", MaskedEncoder, "train_masked_encoder makes one")
+    path = as_file(path, "the encoder's file")
     state = encoder.network.state_dict()
     tensors = {f"{_NETWORK}{name}": tensor.detach().to("cpu", dtype) for name, tensor in state.items()}
     whitening = encoder.whitening
@@ -135,7 +138,7 @@ def load_masked_encoder(path: str | os.PathLike[str], *, generator: Generator | 
     Raises MissingWeightsError, UnsupportedCheckpointError where it is something else or damaged, and
     WrongGeneratorError where it was trained with another generator than the one given.
     """
-    file = DEMO_FILE if path == "demo" else as_path(path, "the encoder's file")
+    file = DEMO_FILE if path == "demo" else as_file(path, "the encoder's file")
     try:
         with torch.inference_mode(False), open_content(file, expected=EXPECTED) as content:
             encoder = read_masked_encoder(content)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..checkpoints.checkpoint import Weights, as_tensor, fields, is_weight, shape_of, weights_of
 from ..checkpoints.containers.content import Content
+from ..checks import check_type
 from ..errors import UnsupportedCheckpointError, WrongGeneratorError
 from ..generator.generator import Generator
 from ..generator.spaces import LatentCode
@@ -89,6 +90,7 @@ class StyleEncoder:
 
     def check(self, generator: Generator) -> None:
         """Raises WrongGeneratorError for a generator that the codes are not of."""
+        check_type(generator, "the generator", Generator, "load_generator reads one")
         found = tuple(self.mean.shape)
         expected = (1 if self.space == "w" else generator.num_ws, generator.w_dim)
         if found != expected:

@@ -64,8 +64,10 @@ def sample(
 def sample_codes(
     generator: Generator, seeds: list[int], truncation_psi: float = 1.0, class_label: int | None = None
 ) -> Tensor:
-    """One w for each seed: [len(seeds),w_dim] on the generator's device. Classes as in `sample`."""
-    drawn = [_draw(generator, seed, class_label) for seed in seeds]
+    """One w for each seed: [len(seeds),w_dim] on the generator's device. Classes as in `sample`; beyond the last
+    seed the first ones follow.
+    """
+    drawn = [_draw(generator, seed % SEEDS, class_label) for seed in seeds]
     z = torch.from_numpy(np.stack([z for z, _ in drawn])).float().to(generator.device)
     classes = torch.tensor([label for _, label in drawn]) if generator.c_dim else None
     return generator.mapping(z, classes, truncation_psi)[:, 0]

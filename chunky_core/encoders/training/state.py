@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ...checkpoints.checkpoint import as_tensor
 from ...checkpoints.containers.content import open_content
-from ...checks import as_path, check_whole
+from ...checks import as_file, check_whole
 from ...errors import InvalidInputError, UnsupportedCheckpointError, WrongGeneratorError
 from ...generator.generator import Generator
 from ...saving import save_tensors
@@ -80,7 +80,7 @@ def save_training(state: TrainingState, path: str | os.PathLike[str]) -> None:
 
 def load_training(path: str | os.PathLike[str]) -> TrainingState:
     """The state in a file. Raises MissingWeightsError, and UnsupportedCheckpointError where it is something else."""
-    file = as_path(path, "the training's file")
+    file = as_file(path, "the training's file")
     with torch.inference_mode(False), open_content(file, expected=EXPECTED) as content:
         header = content.metadata
         if header.get("format") != FORMAT or header.get("version") != VERSION:

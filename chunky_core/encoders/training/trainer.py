@@ -53,6 +53,7 @@ def train_masked_encoder(
     """
     config = EncoderTrainingConfig() if config is None else config
     _check_types(generator, config, examples, resume, callback)
+    _check_perceptual(perceptual)
     digests = digests_of(examples, perceptual)
     if resume is not None:
         check_resumable(generator, resume, config, digests)
@@ -83,6 +84,14 @@ def _check_types(
     if resume is not None:
         check_type(resume, "resume", TrainingState, "load_training reads one")
     check_callback(callback)
+
+
+def _check_perceptual(perceptual: object) -> None:
+    """Raise InvalidInputError for what is neither a perceptual network nor None."""
+    if perceptual is not None and not callable(getattr(perceptual, "features", None)):
+        raise InvalidInputError(
+            f"the perceptual network is of type {type(perceptual).__name__}; expected one of load_perceptual_network"
+        )
 
 
 def encoder_of(state: TrainingState) -> MaskedEncoder:

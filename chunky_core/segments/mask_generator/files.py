@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ...checkpoints.containers.content import Content, open_content
-from ...checks import as_path, check_type
+from ...checks import as_file, as_path, check_type
 from ...errors import ChunkyError, InvalidInputError, MissingWeightsError, UnsupportedCheckpointError
 from ...generator.generator import Generator
 from ...saving import save_tensors
@@ -69,7 +69,7 @@ def load_mask_generator(source: str | Path, *, generator: Generator | None = Non
     without one. Raises MissingWeightsError where there is no such file, UnsupportedCheckpointError for one that is
     damaged, of another kind or newer, WrongGeneratorError where it was trained for another generator.
     """
-    path = DEMO_FILE if source == DEMO else as_path(source, "the mask generator's file")
+    path = DEMO_FILE if source == DEMO else as_file(source, "the mask generator's file")
     try:
         with torch.inference_mode(False), open_content(path, expected=_EXPECTED) as content:
             _check_kind(content)

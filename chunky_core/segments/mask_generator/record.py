@@ -62,6 +62,9 @@ class MaskGenerator:
 
     def __post_init__(self) -> None:
         check_class_names(self.names)
+        check_type(
+            self.classifier, "the classifier", Classifier, "train_mask_generator makes mask generators"
+        )
         classes = self.classifier.weights[-1].shape[-1]
         if len(self.names) != classes:
             raise InvalidInputError(

@@ -95,6 +95,7 @@ def train_mask_generator(
     check_callback(callback)
     if resume is not None:
         check_type(resume, "resume", MaskGenerator, "an earlier call returned one")
+    check_type(names, "the names", Sequence, "a list of texts, whose places are the labels")
     names = checked_list(names, "the names", str)
     check_class_names(names)
     layers = tuple(config.layers) or feature_layers(generator)
