@@ -288,7 +288,9 @@ def train(
     earlier: MaskGenerator | None,
     reporter: Callback,
 ) -> MaskGenerator:
-    """On the CPU. reporter: a callback of the host's. Raises the host's interruption after what was learnt has been written to a file."""
+    """On the CPU. reporter: a callback of the host's. Raises the host's interruption after what was learnt has been
+    written to a file.
+    """
     interruption = Interruption(reporter)
     found = train_mask_generator(
         generator, code, labels, names, config, callback=interruption.report, resume=earlier

@@ -65,8 +65,8 @@ def labels_from_exemplar(
     N other pictures. Each place of a target takes the label of the place of the exemplar whose features are most alike
     (nearest neighbor within reach), if that one's nearest neighbor lies near where it began and if places of any other
     label are clearly less alike. With the exemplar itself, these train a mask generator: join them and call
-    `train_mask_generator`. callback(done, N, None): after each target; what it raises ends the work. Raises InvalidInputError for several codes, codes that aren't finite, and labels that don't
-    fit or are all unknown.
+    `train_mask_generator`. callback(done, N, None): after each target; what it raises ends the work. Raises
+    InvalidInputError for several codes, codes that aren't finite, and labels that don't fit or are all unknown.
     """
     config = ExemplarConfig() if config is None else config
     check_type(generator, "the generator", Generator, "load_generator reads one")
