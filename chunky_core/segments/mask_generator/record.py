@@ -109,7 +109,8 @@ class MaskGenerator:
         code: [B,...] in any space; differentiable by its tensor. size: (height, width), None: the generator's; a
         smaller one is faster. Raises WrongGeneratorError for another generator than the one it was trained for.
         """
-        return self._by_member(generator, code, size).mean(dim=1)
+        _, maps = self.drawn(generator, code)
+        return self.by_features(maps, generator.img_size if size is None else size)
 
     @torch.no_grad()
     def uncertainty(
@@ -120,7 +121,8 @@ class MaskGenerator:
         The Jensen-Shannon divergence of their probabilities (DatasetGAN, §3.2), divided by its largest value, the
         logarithm of the number of networks or of classes, whichever is smaller. 0 everywhere for one network.
         """
-        each = self._by_member(generator, code, size)
+        _, maps = self.drawn(generator, code)
+        each = self._by_member(maps, generator.img_size if size is None else Size(*size))
         most = math.log(min(each.shape[1], each.shape[2]))
         if not most:
             return torch.zeros_like(each[:, 0, :1])
@@ -155,20 +157,27 @@ class MaskGenerator:
         kept = set(resolve_names(tuple(static), self.names)) if static else set()
         return segment_masks(self.probabilities(generator, code, size)[0], self.names, kept)
 
-    def _by_member(
-        self, generator: Generator, code: LatentCode, size: Size | tuple[int, int] | None
-    ) -> Tensor:
-        """The probabilities of each network: [B,M,K,H,W]."""
+    def drawn(self, generator: Generator, code: LatentCode) -> tuple[Tensor, list[Tensor]]:
+        """The picture of a code, [B,3,H,W], and the features that tell its classes, [B,C,h,w] of each layer.
+
+        Differentiable by the code's tensor. Raises WrongGeneratorError for another generator than its own.
+        """
         self.check_generator(generator)
         check_type(code, "the code", LatentCode, "an inversion's segments have one each")
         there = LatentCode(code.space, code.tensor.to(generator.device))
         with recorded_layers(generator, self.layers) as maps:
-            generator.synthesis(synthesis_input(generator, there))
-        wanted = generator.img_size if size is None else Size(*size)
-        features = [maps[name].to(self.device) for name in self.layers]
+            picture = generator.synthesis(synthesis_input(generator, there))
+        return picture, [maps[name].to(self.device) for name in self.layers]
+
+    def by_features(self, maps: Sequence[Tensor], size: Size | tuple[int, int]) -> Tensor:
+        """`probabilities` of the features that `drawn` gives; differentiable by them."""
+        return self._by_member(maps, Size(*size)).mean(dim=1)
+
+    def _by_member(self, maps: Sequence[Tensor], size: Size) -> Tensor:
+        """The probabilities of each network: [B,M,K,H,W]."""
         dtype = torch.promote_types(self.classifier.mean.dtype, torch.float32)
         own = self if dtype == self.classifier.mean.dtype else self.to(dtype=dtype)
-        return member_logits(own.classifier, features, wanted).softmax(dim=2)
+        return member_logits(own.classifier, maps, size).softmax(dim=2)
 
     def check_generator(self, generator: Generator) -> None:
         """Raise WrongGeneratorError, which names both fingerprints, unless it is the one it was trained for."""
