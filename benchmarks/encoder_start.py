@@ -4,12 +4,12 @@
     python benchmarks/encoder_start.py --report encoder.jsonl other.jsonl
 
 Demo photos of held-out seeds, with nuisances, as "whole" (one code for everything), "segments" (one code for each of
-the label map's, the background static: P2 4.3's comparison) and lone parts (everything else static). Arms: "mean N", a
-projection of N steps from the mean code with all its heuristics, and "encoder K", one of K steps from the encoder's
-codes ("at R": with that learning rate); "encoder 0" is the one pass alone. Figures: within the labels, mean squared
-error, perceptual distance divided by their share of the photo, and their sum, which is what the projections make small;
-of "whole" and "segments" also the identity distance of the picture from the photo. The last columns compare K steps
-from the encoder's codes with 3 K from the mean code.
+the label map's, the background static: P2 4.3's comparison), both also "out of domain", with something foreign on the
+photo, and lone parts (everything else static). Arms: "mean N", a projection of N steps from the mean code with all its
+heuristics, and "encoder K", one of K steps from the encoder's codes ("at R": with that learning rate); "encoder 0" is
+the one pass alone. Figures: within the labels, mean squared error, perceptual distance divided by their share of the
+photo, and their sum, which is what the projections make small; of "whole" and "segments" also the identity distance of
+the picture from the photo. The last columns compare K steps from the encoder's codes with 3 K from the mean code.
 
 A row is appended as soon as it is measured, and skipped where the file holds it. One thread; time is process CPU time.
 """
@@ -31,7 +31,7 @@ from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from benchmarks.fidelity import listed
+from benchmarks.fidelity import OUT_OF_DOMAIN, listed
 from benchmarks.lone_cases import LOSS, PARTS, Case, lone_case
 from benchmarks.rows import Row, append_row, read_rows, row_key, versions
 from benchmarks.timing import markdown
@@ -49,6 +49,7 @@ from chunky_core.losses import LossConfig, LossNetworks, load_networks
 from chunky_core.segments import segments_from_label_map, single_segment
 
 WHOLE, SEGMENTS = "whole", "segments"
+FOREIGN = " out of domain"  # after WHOLE or SEGMENTS
 KINDS = (WHOLE, "mouth", "eyes", "face", SEGMENTS)
 RATE = ProjectionConfig().learning_rate
 FIGURES = ("loss", "l2", "perceptual", "identity")
@@ -104,15 +105,18 @@ def parsed(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--steps", type=numbers, default=[0, 10, 20, 30], help="from the encoder's codes")
     parser.add_argument("--rate", type=float, default=RATE, help="the learning rate from the encoder's codes")
     options = parser.parse_args(arguments)
-    for name in set(options.kinds) - {WHOLE, SEGMENTS, *PARTS}:
-        parser.error(f"kind {name!r} is unknown; choose some of {', '.join((WHOLE, SEGMENTS, *PARTS))}")
+    known = (WHOLE, SEGMENTS, WHOLE + FOREIGN, SEGMENTS + FOREIGN, *PARTS)
+    for name in set(options.kinds) - set(known):
+        parser.error(f"kind {name!r} is unknown; choose some of {', '.join(known)}")
     return options
 
 
 def case_of(seed: int, kind: str) -> Case:
     if kind in PARTS:
         return lone_case(seed, kind, "hard")
-    photo = demo_photo(seed)
+    extras = OUT_OF_DOMAIN[seed % len(OUT_OF_DOMAIN)] if kind.endswith(FOREIGN) else ()
+    photo = demo_photo(seed, extras=extras)
+    kind = kind.removesuffix(FOREIGN)
     size = (photo.image.shape[-2], photo.image.shape[-1])
     if kind == WHOLE:
         return Case(seed, kind, "hard", photo.image, single_segment(size), torch.ones(1, 1, *size))

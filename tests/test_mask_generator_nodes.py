@@ -116,6 +116,22 @@ def test_one_exemplar(pack: Pack, tiny: Any) -> None:
     assert not torch.equal(found.classifier.mean, alone.classifier.mean)  # other pictures were looked at
 
 
+def test_an_inversion_is_as_good_as_its_code(pack: Pack, tiny: Any, drawn: Any) -> None:
+    images, code = drawn
+    inversions = tuple(
+        pack.run(
+            "ChunkyGAN_CodeToInversion",
+            generator=tiny,
+            code=type(code)(code.space, code.tensor[index : index + 1]),
+        )[0][0]
+        for index in range(3)
+    )
+    given = {"generator": tiny, "labels": label_map(pack, bright(images)), **QUICK, "steps": 2}
+    (by_code,), (by_inversion,) = (pack.run(TRAIN, code=one, **given) for one in (code, inversions))
+    for one, other in zip(by_code.classifier.weights, by_inversion.classifier.weights, strict=True):
+        torch.testing.assert_close(one, other)
+
+
 def test_training_goes_on_after_an_interruption(
     pack: Pack, tiny: Any, drawn: Any, trained: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -153,6 +169,15 @@ def test_saved_and_opened(pack: Pack, tiny: Any, trained: Any) -> None:
     assert names == "dark, bright" and found.training is not None
     for one, other in zip(found.classifier.weights, trained.classifier.weights, strict=True):
         assert torch.equal(one, other)
+    assert Path(file).parent == pack.base / "models" / "chunkygan" / "mask_generators" / "faces"
+    before = pack.base / "models" / "stylegan_mask_generators" / "old.safetensors"  # where they were once
+    before.parent.mkdir()
+    Path(second).rename(before)
+    assert pack.run(LOAD, generator=tiny, name="old.safetensors")[1] == names
+    given = {"generator": None, "name": "faces/mine.safetensors"}  # as the host asks: None for what is linked
+    known = pack.nodes[LOAD].fingerprint_inputs(**given)
+    Path(file).touch()
+    assert pack.nodes[LOAD].fingerprint_inputs(**given) != known
     with pytest.raises(pack.errors.WrongGeneratorError, match=tiny.generator.fingerprint[:12]):
         pack.run(LOAD, generator=tiny)  # the demo's
     said = pack.nodes[LOAD].validate_inputs(name="gone.safetensors")

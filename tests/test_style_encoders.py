@@ -16,6 +16,7 @@ from chunky_core.errors import MissingWeightsError, UnsupportedCheckpointError, 
 from tests.pack_on_double import Pack
 
 WIDTH = 4
+LAST_LAYER = ("BackboneEncoderUsingLastLayerIntoW", "BackboneEncoderUsingLastLayerIntoWPlus")
 IR_STARTS, RESNET_STARTS = (0, 3, 7, 21), (3, 7, 13)
 Weights = dict[str, Tensor]
 
@@ -65,6 +66,16 @@ def toy_weights(kind: str, styles: int, w_dim: int, inputs: int) -> Weights:
             if i in IR_STARTS[1:]:
                 conv(f"body.{i}.shortcut_layer.0", WIDTH, WIDTH, 1)
                 norm(f"body.{i}.shortcut_layer.1")
+    if kind in LAST_LAYER:
+        rows = 1
+        if kind.endswith("WPlus"):
+            rows = styles
+            norm("output_layer_2.0")
+            weights["output_layer_2.3.weight"] = torch.randn(w_dim, WIDTH * 49, generator=rng) * 0.1
+            weights["output_layer_2.3.bias"] = torch.randn(w_dim, generator=rng) * 0.1
+        weights["linear.weight"] = torch.randn(rows * w_dim, w_dim if rows > 1 else WIDTH, generator=rng)
+        weights["linear.bias"] = torch.randn(rows * w_dim, generator=rng) * 0.1
+        return weights
     pyramid = kind in ("Encoder4Editing", "GradualStyleEncoder", "ResNetGradualStyleEncoder")
     for i in range(styles):
         for j in range(4 + pyramid * ((i >= 3) + (i >= 7))):
@@ -94,7 +105,7 @@ def oracle(kind: str, weights: Weights, x: Tensor, styles: int) -> Tensor:
     def leaky(x: Tensor, slope: float) -> Tensor:
         return torch.where(x > 0, x, x * slope)
 
-    kept = []
+    kept: list[Tensor] = []
     if kind.startswith("ResNet"):
         x = leaky(norm("bn1", conv("conv1", x, 2)), 0.2)
         for i in range(16):
@@ -119,6 +130,15 @@ def oracle(kind: str, weights: Weights, x: Tensor, styles: int) -> Tensor:
             x = y + x
             kept.append(x)
         fine, middle = kept[6], kept[20]
+    if kind in LAST_LAYER:
+        seen = x.mean((2, 3))
+        if kind.endswith("WPlus"):
+            cells = F.adaptive_avg_pool2d(norm("output_layer_2.0", x), 7).flatten(1)
+            seen = cells @ weights["output_layer_2.3.weight"].T + weights["output_layer_2.3.bias"]
+        matrix = weights["linear.weight"]
+        return (seen @ matrix.T / matrix.shape[1] ** 0.5 + weights["linear.bias"]).reshape(
+            len(x), -1, matrix.shape[0] // (styles if kind.endswith("WPlus") else 1)
+        )
     maps = [x, x, x]
     if "latlayer1.weight" in weights:
         for at, (name, source) in enumerate((("latlayer1", middle), ("latlayer2", fine))):
@@ -166,7 +186,12 @@ def test_one_pass_is_the_mean_and_what_the_layers_give(
     encoder = cg.load_encoder(tmp_path / "e.pt", generator=generator)
     code = encoder.encode(generator, photo)
     expected = torch.linspace(-1, 1, generator.w_dim) + oracle(kind, weights, photo, generator.num_ws)
-    assert code.space == "w+" and encoder.name == TOOLS[kind][0]
+    if kind == LAST_LAYER[0]:
+        assert code.space == "w" == encoder.space
+        expected = expected[:, 0]
+    else:
+        assert code.space == "w+" == encoder.space
+    assert encoder.name == TOOLS[kind][0]
     torch.testing.assert_close(code.tensor, expected, rtol=1e-4, atol=1e-5)
 
 
@@ -234,6 +259,26 @@ def test_what_is_no_encoder_says_so(
         cg.load_encoder(tmp_path / "e.pt")
 
 
+def test_one_style_for_all_layers_takes_one_mean_and_no_rendering(
+    generator: cg.Generator, tmp_path: Path
+) -> None:
+    write(
+        tmp_path / "e.pt", generator, LAST_LAYER[0], latent_avg=torch.ones(generator.num_ws, generator.w_dim)
+    )
+    assert torch.equal(cg.load_encoder(tmp_path / "e.pt").mean, torch.ones(1, generator.w_dim))
+    rows = torch.arange(generator.num_ws)[:, None].expand(-1, generator.w_dim).float()
+    write(tmp_path / "rows.pt", generator, LAST_LAYER[0], latent_avg=rows)
+    write(tmp_path / "again.pt", generator, LAST_LAYER[0], 6)
+    write(tmp_path / "plus.pt", generator, LAST_LAYER[1], opts={"encoder_type": LAST_LAYER[0]})
+    for name, reason in (
+        ("rows", "latent_avg is"),
+        ("again", "takes 6 channels"),
+        ("plus", "gives 14 styles"),
+    ):
+        with pytest.raises(UnsupportedCheckpointError, match=reason):
+            cg.load_encoder(tmp_path / f"{name}.pt")
+
+
 def test_a_spoilt_layer_is_named(generator: cg.Generator, tmp_path: Path) -> None:
     write(tmp_path / "e.pt", generator)
     for value, found in (
@@ -249,7 +294,7 @@ def test_a_spoilt_layer_is_named(generator: cg.Generator, tmp_path: Path) -> Non
 
 def test_the_demo_and_no_file(generator: cg.Generator, tmp_path: Path) -> None:
     assert cg.load_encoder("demo", generator=generator).takes_masks
-    with pytest.raises(MissingWeightsError, match="no encoder file"):
+    with pytest.raises(MissingWeightsError, match="there is no file .*expected a masked encoder"):
         cg.load_encoder(tmp_path / "none.pt")
 
 

@@ -1,4 +1,4 @@
-"""Encoders of other tools, checkpoints of e4e, pSp and ReStyle: a photo in, its code in w+ out in a pass or a few."""
+"""Encoders of other tools, checkpoints of e4e, pSp and ReStyle: a photo in, its code out in a pass or a few."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from torch import Tensor
 
 from ..checkpoints.checkpoint import Weights, as_tensor, fields, is_weight, shape_of, weights_of
 from ..checkpoints.containers.content import Content
-from ..checks import check_shape
-from ..errors import InvalidInputError, UnsupportedCheckpointError, WrongGeneratorError
+from ..errors import UnsupportedCheckpointError, WrongGeneratorError
 from ..generator.generator import Generator
 from ..generator.spaces import LatentCode
+from .inputs import check_inputs
 from .style_networks import StyleNetwork
 
 SIZE = 256  # pixels of each side of what these networks see
@@ -28,9 +28,12 @@ TOOLS = {  # the type that a file's options name -> (tool, whether the styles ar
     "ResNetGradualStyleEncoder": ("pSp", False),
     "BackboneEncoder": ("pSp", False),
     "ResNetBackboneEncoder": ("pSp", False),
+    "BackboneEncoderUsingLastLayerIntoW": ("pSp", False),
+    "BackboneEncoderUsingLastLayerIntoWPlus": ("pSp", False),
     "ProgressiveBackboneEncoder": ("e4e", True),
     "ResNetProgressiveBackboneEncoder": ("e4e", True),
 }
+INTO_W = "BackboneEncoderUsingLastLayerIntoW"  # one style for all layers
 _CARS = slice(SIZE // 8, SIZE - SIZE // 8)  # the rows that encoders of cars see, 4:3
 _AT_ONCE = 4  # photos
 
@@ -39,9 +42,9 @@ _AT_ONCE = 4  # photos
 class StyleEncoder:
     """A network that finds the code of a whole photo.
 
-    mean: [num_ws,w_dim], added to what the network gives; iterations: how often ReStyle looks at photo and rendering,
-    1 where the network sees the photo alone; wide: whether it sees the middle 3/4 of the rows, as those of cars do;
-    fingerprint: of the generator in its file, None = the file has none.
+    mean: [num_ws,w_dim], in the space "w" [1,w_dim], added to what the network gives; iterations: how often ReStyle
+    looks at photo and rendering, 1 where the network sees the photo alone; wide: whether it sees the middle 3/4 of the
+    rows, as those of cars do; fingerprint: of the generator in its file, None = the file has none.
     """
 
     network: StyleNetwork
@@ -56,22 +59,20 @@ class StyleEncoder:
 
     @torch.no_grad()
     def encode(self, generator: Generator, photo: Tensor, masks: Tensor | None = None) -> LatentCode:
-        """The codes of photos, w+ [B,num_ws,w_dim], on the generator's device.
+        """The codes of photos, w+ [B,num_ws,w_dim] or w [B,w_dim], on the generator's device.
 
         photo: [B,3,H,W] in [-1,1] of any size, aligned as the tool aligns; masks: [B,1,H,W] don't count, for these see
         the whole photo; one photo goes with many masks, whose codes are the same.
-        Raises WrongGeneratorError, and InvalidInputError for shapes that don't fit.
+        Raises WrongGeneratorError, and InvalidInputError for wrong shapes, numbers out of range and empty masks.
         """
+        count = check_inputs(generator, photo, masks)
         self.check(generator)
-        check_shape(photo, "the photo", ("B", 3, "H", "W"))
-        count = len(photo) if masks is None else max(len(photo), len(masks))
-        if len(photo) not in (1, count):
-            raise InvalidInputError(f"there are {len(photo)} photos and {count} masks; give as many of both")
         device = generator.device
         network, mean = self.network.to(device), self.mean.to(device)
         seen = _resized(photo.to(device, torch.float32))
         codes = [self._codes(generator, network, mean, some) for some in seen.split(_AT_ONCE)]
-        return LatentCode("w+", torch.cat(codes).expand(count, -1, -1).contiguous())
+        ws = torch.cat(codes).expand(count, -1, -1).contiguous()
+        return LatentCode("w", ws[:, 0]) if self.space == "w" else LatentCode("w+", ws)
 
     def _codes(self, generator: Generator, network: StyleNetwork, mean: Tensor, photo: Tensor) -> Tensor:
         code = mean.expand(len(photo), -1, -1)
@@ -88,7 +89,8 @@ class StyleEncoder:
 
     def check(self, generator: Generator) -> None:
         """Raises WrongGeneratorError for a generator that the codes are not of."""
-        found, expected = tuple(self.mean.shape), (generator.num_ws, generator.w_dim)
+        found = tuple(self.mean.shape)
+        expected = (1 if self.space == "w" else generator.num_ws, generator.w_dim)
         if found != expected:
             raise WrongGeneratorError(
                 f"this encoder ({self.name}) gives {found[0]} styles of {found[1]} numbers, the generator takes "
@@ -101,10 +103,13 @@ class StyleEncoder:
             )
 
 
-def read_style_encoder(content: Content, fingerprint: str | None = None) -> StyleEncoder:
-    """The encoder in an open checkpoint of e4e, pSp or ReStyle. Raises UnsupportedCheckpointError."""
+def read_style_encoder(content: Content) -> StyleEncoder:
+    """The encoder in an open checkpoint of e4e, pSp or ReStyle, without its generator's fingerprint.
+
+    Raises UnsupportedCheckpointError.
+    """
     whole = fields(content.value)
-    weights = weights_of(fields(whole.get("state_dict")) or whole)
+    weights = _weights(whole)
     own: Weights = {
         name.removeprefix(PREFIX): value for name, value in weights.items() if name.startswith(PREFIX)
     }
@@ -126,14 +131,29 @@ def read_style_encoder(content: Content, fingerprint: str | None = None) -> Styl
             "3, a photo, or 6, a photo and a rendering"
         )
     again = network.inputs == 6
+    space = "w" if kind == INTO_W else "w+"
+    if space == "w" and (again or network.rows[0] != 1):
+        raise UnsupportedCheckpointError(
+            f"its encoder takes {network.inputs} channels and gives {network.rows[0]} styles; "
+            f"{INTO_W} takes 3 and gives one"
+        )
     return StyleEncoder(
         network=network,
         mean=_mean(network, whole, options, again),
         name=f"ReStyle ({tool})" if again else tool,
         iterations=_iterations(options) if again else 1,
         wide="cars" in str(options.get("dataset_type", ""))[:40],
-        fingerprint=fingerprint,
+        space=space,
     )
+
+
+def has_decoder(content: Content) -> bool:
+    """Whether an open checkpoint has a generator, which it calls its decoder."""
+    return any(name.startswith("decoder.") for name in _weights(fields(content.value)))
+
+
+def _weights(whole: Mapping[Any, Any]) -> Weights:
+    return weights_of(fields(whole.get("state_dict")) or whole)
 
 
 def _fill(network: StyleNetwork, weights: Weights) -> None:
@@ -161,8 +181,7 @@ def _fill(network: StyleNetwork, weights: Weights) -> None:
 
 def _mean(network: StyleNetwork, whole: Mapping[Any, Any], options: Mapping[Any, Any], again: bool) -> Tensor:
     """latent_avg as rows [num_ws,w_dim]; zeros where the tool doesn't add it."""
-    last: Any = network.styles[0]
-    rows = (len(network.styles), len(last.linear.bias))
+    rows = network.rows
     if not (again or options.get("start_from_latent_avg", True)):
         return torch.zeros(rows)
     stored = whole.get("latent_avg")
@@ -171,6 +190,8 @@ def _mean(network: StyleNetwork, whole: Mapping[Any, Any], options: Mapping[Any,
             "it has no latent_avg, the mean code that its encoder's result is added to"
         )
     mean = as_tensor("latent_avg", stored).to(torch.float32, copy=True)  # type: ignore[arg-type]
+    if rows[0] == 1 and mean.dim() == 2 and len(mean) and bool((mean == mean[:1]).all()):
+        mean = mean[0]  # e4e's has a row for each layer
     if tuple(mean.shape) not in (rows, (1, *rows), rows[1:], (1, rows[1])) or not bool(mean.isfinite().all()):
         raise UnsupportedCheckpointError(
             f"its latent_avg is {list(mean.shape)}; expected finite numbers [{rows[0]}, {rows[1]}] or [{rows[1]}]"

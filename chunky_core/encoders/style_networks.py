@@ -1,5 +1,6 @@
 """The networks of pSp (Richardson et al. 2021), e4e (Tov et al. 2021) and ReStyle (Alaluf et al. 2021), built from the
-shapes of their weights: a residual backbone of which one map, or three of a feature pyramid, give a style per layer.
+shapes of their weights: a residual backbone of which one map, or three of a feature pyramid, give a style per layer;
+or whose last map gives one style, or all of them, by a linear layer (pSp's comparisons).
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ _RESNET_STRIDES = {3: 2, 7: 2, 13: 2}  # of ResNet-34 (He et al. 2016)
 _IR_TAPS, _RESNET_TAPS = (6, 20, 23), (6, 12, 15)  # the blocks whose outputs a pyramid takes
 SLOPE = 0.01  # of the leaky ReLU between a style's convolutions
 MAX_CONVOLUTIONS, MAX_STYLES = 8, 64
+LAST_LAYER = "linear.weight"  # of encoders without a head per style
+_ALL_STYLES = "output_layer_2.3.weight"  # before it, where it gives all styles
+_CELLS = 7  # of a side of the map that it then sees
 
 
 class IrBlock(nn.Module):
@@ -113,10 +117,10 @@ class StyleHead(nn.Module):
 
 
 class StyleNetwork(nn.Module):
-    """Pictures [B,3 or 6,256,256] in [-1,1] -> styles [B,num_ws,w_dim], before the mean code is added.
+    """Pictures [B,3 or 6,256,256] in [-1,1] -> styles [B,num_ws or 1,w_dim], before the mean code is added.
 
-    shapes: of the weights, by their names without "encoder."; progressive: whether all styles but the first are
-    deltas to it, as e4e's (Tov et al. 2021, section 4.2).
+    rows: num_ws, or 1 for all layers, and w_dim. shapes: of the weights, by their names without "encoder.";
+    progressive: whether all styles but the first are deltas to it, as e4e's (Tov et al. 2021, section 4.2).
     Raises UnsupportedCheckpointError where they are no such network's.
     """
 
@@ -144,9 +148,32 @@ class StyleNetwork(nn.Module):
             made = [IrBlock(shapes, f"body.{i}", _IR_STRIDES.get(i, 1)) for i in range(blocks)]
         self.body = nn.Sequential(*made)
         self.taps = _RESNET_TAPS if resnet else _IR_TAPS
-        heads = _count(shapes, "styles")
-        self.styles = nn.ModuleList(StyleHead(shapes, f"styles.{i}") for i in range(heads))
+        self.linear: ScaledLinear | None = None
+        self.output_layer_2: nn.Sequential | None = None
+        if LAST_LAYER in shapes:
+            self._add_last_layer(shapes)
+            return
+        self.styles = nn.ModuleList(StyleHead(shapes, f"styles.{i}") for i in range(_count(shapes, "styles")))
+        self.rows = len(self.styles), _dimensions(shapes, "styles.0.linear.weight", 2)[0]
         self.latlayer1, self.latlayer2 = (_lateral(shapes, f"latlayer{i}") for i in (1, 2))
+
+    def _add_last_layer(self, shapes: Shapes) -> None:
+        numbers, inputs = _dimensions(shapes, LAST_LAYER, 2)
+        self.linear, self.rows = ScaledLinear(inputs, numbers), (1, numbers)
+        if _ALL_STYLES not in shapes:
+            return
+        hidden, cells = _dimensions(shapes, _ALL_STYLES, 2)
+        self.output_layer_2 = nn.Sequential(
+            nn.BatchNorm2d(cells // _CELLS**2),
+            nn.AdaptiveAvgPool2d(_CELLS),
+            nn.Flatten(),
+            nn.Linear(cells, hidden),
+        )
+        self.rows = numbers // inputs, inputs
+        if numbers % inputs or self.rows[0] > MAX_STYLES:
+            raise UnsupportedCheckpointError(
+                f"its encoder's {LAST_LAYER} is {[numbers, inputs]}; expected rows for up to {MAX_STYLES} styles"
+            )
 
     def forward(self, pictures: Tensor) -> Tensor:
         x = (
@@ -159,13 +186,17 @@ class StyleNetwork(nn.Module):
             x = block(x)
             if index in self.taps:
                 tapped.append(x)
+        if self.linear is not None:
+            seen = x.mean((2, 3)) if self.output_layer_2 is None else self.output_layer_2(x)
+            styles: Tensor = self.linear(seen)
+            return styles.unflatten(1, self.rows)
         fine, middle, coarse = tapped
         maps = [coarse] * 3
         if self.latlayer1 is not None and self.latlayer2 is not None:
             maps[1] = _enlarged(coarse, self.latlayer1(middle))
             maps[2] = _enlarged(maps[1], self.latlayer2(fine))
-        styles = [head(maps[sum(i >= at for at in PYRAMID)]) for i, head in enumerate(self.styles)]
-        result = torch.stack(styles, dim=1)
+        each = [head(maps[sum(i >= at for at in PYRAMID)]) for i, head in enumerate(self.styles)]
+        result = torch.stack(each, dim=1)
         if not self.progressive:
             return result
         return torch.cat([result[:, :1], result[:, :1] + result[:, 1:]], dim=1)

@@ -19,6 +19,9 @@ from safetensors.torch import save_file
 from chunky_core.checkpoints.generators import load_generator
 from chunky_core.editing import load_directions, save_directions
 from chunky_core.editing.direction_files import read_channels
+from chunky_core.encoders.encoder import load_encoder
+from chunky_core.encoders.masked_encoder import MaskedEncoder, Whitening, save_masked_encoder
+from chunky_core.encoders.masked_network import MaskedNetwork, MaskedSizes
 from chunky_core.generator.generator import Generator
 from chunky_core.generator.spaces import Calibration, Direction, LatentCode
 from chunky_core.inversion.inversion_files import load_inversion, save_inversion
@@ -135,6 +138,18 @@ def _write_codes(path: Path) -> None:
     torch.save({f"{name}.png": {"latent": code, "noise": noise} for name in "ab"}, path)
 
 
+def _write_encoder(path: Path) -> None:
+    """The least masked encoder, all of its numbers alike."""
+    generator = seed_of_inversions()
+    network = MaskedNetwork(MaskedSizes(generator.num_ws, generator.w_dim, 4, (8, 8), 2))
+    for parameter in network.requires_grad_(False).parameters():
+        parameter.fill_(WEIGHT)
+    square = torch.full((generator.w_dim, generator.w_dim), WEIGHT)
+    whitening = Whitening(square[0].clone(), square, square[0].clone())
+    encoder = MaskedEncoder(network, whitening, generator.fingerprint)
+    save_masked_encoder(encoder, path, torch.float32)
+
+
 def _load_codes(path: Path) -> LatentCode:
     return load_latent(seed_of_inversions(), path)
 
@@ -162,6 +177,7 @@ OTHERS = {
     "tensors": _directions(partial(torch.save, _tensors()), "pt"),
     "codes": Kind(_write_codes, _load_codes, LatentCode, "case.pt"),
     "inversion": Kind(_write_inversion, load_inversion, Inversion, "case.safetensors"),
+    "encoder": Kind(_write_encoder, load_encoder, MaskedEncoder, "case.safetensors"),
     "onnx": Kind(write_onnx_seed, load_onnx_case, torch.Tensor, "case.onnx", mutated_onnx),
 }
 KINDS = CHECKPOINTS | OTHERS
