@@ -80,14 +80,12 @@ def labels_from_exemplar(
         raise InvalidInputError(
             "no pixel of the exemplar is labelled; expected whole numbers from 0 somewhere"
         )
-    size = Size(*labels.shape)
     plain = _features(generator, code, config)
     coarse = _coarse_labels(known, Size(*plain.shape[-2:]))
     found = []
     for index in range(len(targets.tensor)):
         one = LatentCode(targets.space, targets.tensor[index : index + 1])
-        carried = _carried(plain, coarse, _features(generator, one, config), config)
-        found.append(F.interpolate(carried[None, None].float(), size, mode="nearest-exact")[0, 0].long())
+        found.append(_carried(plain, known, coarse, _features(generator, one, config), config))
     return torch.stack(found)
 
 
@@ -123,19 +121,35 @@ def _coarse_labels(labels: Tensor, grid: Size) -> Tensor:
     return torch.tensor(present)[cells.argmax(dim=0)]
 
 
-def _carried(plain: Tensor, labels: Tensor, target: Tensor, config: ExemplarConfig) -> Tensor:
-    """The labels [h,w] of the exemplar at the places of a target, -1 where they are doubtful."""
-    height, width = labels.shape
+def _carried(plain: Tensor, labels: Tensor, coarse: Tensor, target: Tensor, config: ExemplarConfig) -> Tensor:
+    """The labels [H,W] of the exemplar, `coarse` on the grid, at the pixels of a target, -1 where they are doubtful."""
+    grid = height, width = Size(*coarse.shape)
     rows, columns = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
-    places = torch.stack([rows.flatten(), columns.flatten()], dim=1).to(plain) / max(height, width)
+    cells = torch.stack([rows.flatten(), columns.flatten()], dim=1).to(plain)
+    places = cells / max(grid)
     known, wanted = plain.flatten(1).T, target.flatten(1).T
-    flat = labels.flatten().to(plain.device)
+    flat = coarse.flatten().to(plain.device)
     there, clear = _nearest(wanted, known, places, flat, config)
     certain = clear & (flat[there] >= 0)
     if config.mutual >= 0:
         back, _ = _nearest(known, wanted, places, None, config)
         certain &= (places[back[there]] - places).norm(dim=1) <= config.mutual
-    return torch.where(certain, flat[there], UNLABELED).view(height, width).cpu()
+    ways = (cells[there] - cells).T.reshape(2, height, width)
+    found = _at_the_end(labels, ways.cpu())
+    kept = F.interpolate(certain.view(1, 1, height, width).float().cpu(), labels.shape, mode="nearest-exact")
+    return torch.where(kept[0, 0] > 0, found, UNLABELED)
+
+
+def _at_the_end(labels: Tensor, ways: Tensor) -> Tensor:
+    """The labels [H,W] at the ends of the ways [2,h,w] of the cells that the pixels lie in, each pixel from itself."""
+    height, width = labels.shape
+    scale = torch.tensor([height / ways.shape[1], width / ways.shape[2]])[:, None, None]
+    pixels = (
+        F.interpolate((ways.float() * scale)[None], (height, width), mode="nearest-exact")[0].round().long()
+    )
+    rows = (torch.arange(height)[:, None] + pixels[0]).clamp(0, height - 1)
+    columns = (torch.arange(width) + pixels[1]).clamp(0, width - 1)
+    return labels[rows, columns]
 
 
 def _nearest(
