@@ -18,11 +18,12 @@ from ..losses import load_networks
 from ..segments.mask_generator import MaskGenerator
 from ..segments.segment_masks import SegmentMasks
 from .config import ProjectionConfig
-from .generated_masks import GeneratedMasks, MaskCode, mask_code_start
+from .generated_masks import GeneratedMasks, mask_code_start
 from .hooks import TOGETHER, CoarseToFine, MovingMasks, WarmUp, default_hooks
 from .initialization import starting_codes, starting_noise
 from .latents import LatentOptimizer
 from .loss_regions import PyramidLevel
+from .mask_code import MaskCode
 from .projection import Hook, Projection, enter_stage, restore, segment_codes
 from .projection_loss import ProjectionLoss
 from .record import Inversion, ProjectionState

@@ -14,15 +14,12 @@ from ..errors import InvalidInputError
 from ..generator.generator import Generator
 from ..generator.spaces import LatentCode, convert
 from ..segments.mask_generator import MaskGenerator
-from ..segments.masks import grow
 from ..segments.segment_masks import SegmentMasks
 from .initialization import mean_latent
-from .latents import USUAL_BETAS, LatentOptimizer
 from .schedule import learning_rate_factor
 
 SPACE = "w+"  # of X^S
-DRAWN, _FITTED = 128, 64  # longer sides of what is drawn in a projection, and in a fit to given masks
-MARGIN = 1 / 32  # of the longer side: how far masks may go between two plans
+DRAWN, _FITTED = 256, 64  # longer sides at which classes are told, at most: of masks, in a fit to masks
 _FAINT = 0.01  # shares of a pixel below which are no part of a mask
 _TINY = 1e-12
 _NOTHING = 1e-20  # of all weights: where the static mask is 1
@@ -34,8 +31,7 @@ class GeneratedMasks:
 
     names: of the segments, classes of the mask generator. static: [1,1,H,W]; were it generated, too, it would grow
     until the photo explained itself. Classes without a segment have no share: each pixel is divided among the others.
-    longest: side in pixels at which classes are told at most; beyond, their shares are interpolated, as a step at 256
-    would spend most of its time on them.
+    longest: side in pixels at which classes are told at most; beyond, their shares are interpolated.
     Raises InvalidInputError for a segment that is no class, WrongGeneratorError for the mask generator of another
     generator.
     """
@@ -59,10 +55,13 @@ class GeneratedMasks:
 
     def shares(self, code: LatentCode) -> Tensor:
         """How likely the segments are at each pixel, [N,1,H,W] adding up to one; differentiable by the code."""
+        return self.shares_of(self.mask_generator.drawn(self.generator, code)[1])
+
+    def shares_of(self, maps: Sequence[Tensor]) -> Tensor:
+        """The same by the features of the code's picture."""
         height, width = self.static.shape[-2:]
         ratio = min(1.0, self.longest / max(height, width))
-        size = round(height * ratio), round(width * ratio)
-        every = self.mask_generator.probabilities(self.generator, code, size)
+        every = self.mask_generator.by_features(maps, (round(height * ratio), round(width * ratio)))
         if ratio < 1:
             every = F.interpolate(every, (height, width), mode="bilinear", align_corners=False)
         places = [self.mask_generator.names.index(name) for name in self.names]
@@ -75,7 +74,10 @@ class GeneratedMasks:
         reach: [N,1,H,W], where each segment may have a weight; None = anywhere. Shares below 0.01 count as 0, but each
         segment keeps one pixel, its likeliest: one that vanishes has a place to come back from.
         """
-        shares = self.shares(code)
+        return self.divided(self.shares(code), reach)
+
+    def divided(self, shares: Tensor, reach: Tensor | None = None) -> Tensor:
+        """The masks of such shares, as `draw` makes them."""
         if reach is not None:
             shares = shares * reach
             shares = shares / shares.sum(dim=0).clamp(min=_NOTHING)
@@ -93,15 +95,8 @@ class GeneratedMasks:
             return SegmentMasks(self.names, self.draw(code), self.static)
 
     def vanished(self, code: LatentCode) -> dict[str, str]:
-        """The segments that are nowhere the likeliest, and which has the place where each is likeliest."""
-        with torch.no_grad():
-            shares = self.shares(code) * (self.static[0] < 1)
-        winners = shares.argmax(dim=0).flatten()
-        return {
-            name: self.names[int(winners[shares[i].argmax()])]
-            for i, name in enumerate(self.names)
-            if not (winners == i).any()
-        }
+        """`vanished` of the masks of a code."""
+        return vanished(self.masks(code))
 
     @staticmethod
     def _with_a_pixel(kept: Tensor, shares: Tensor, lost: list[int], least: float) -> Tensor:
@@ -111,69 +106,17 @@ class GeneratedMasks:
         return kept + added
 
 
-class MaskCode:
-    """X^S under optimization: the masks of one step, and the way of their gradients back into the code.
-
-    latents: the code with its optimizer. planned: the code whose masks boxes were planned for, after the step
-    planned_at (None: the masks don't move yet); masks go no farther than `margin` pixels beyond those, until they are
-    planned anew.
+def vanished(masks: SegmentMasks) -> dict[str, str]:
+    """The segments of generated masks that are nowhere the most likely one, and which has the place where each is
+    likeliest.
     """
-
-    def __init__(
-        self, source: GeneratedMasks, code: LatentCode, betas: Sequence[float] = USUAL_BETAS
-    ) -> None:
-        self.source, self.margin = source, round(MARGIN * max(source.static.shape[-2:]))
-        self.planned_at: int | None = None
-        self.start(LatentOptimizer([code], joint=True, betas=betas))
-
-    def start(self, latents: LatentOptimizer, planned: Tensor | None = None) -> None:
-        """Stand at the code of an optimizer, planned for it or for another one."""
-        self.latents = latents
-        self.planned = (latents.codes[0] if planned is None else planned).detach().clone()
-        self._reach: Tensor | None = None
-
-    @property
-    def code(self) -> LatentCode:
-        """As it stands; it wants gradients."""
-        return self.latents.latent_codes()[0]
-
-    @property
-    def best(self) -> LatentCode:
-        """That of the step whose codes are the best."""
-        return self.latents.best()[0]
-
-    @property
-    def reach(self) -> Tensor:
-        """[N,1,H,W], 1 where a mask may have a weight until the next plan."""
-        if self._reach is None:
-            planned = self.planned_masks().masks
-            self._reach = (grow(planned, self.margin) > 0).to(planned)
-        return self._reach
-
-    def plan(self, step: int) -> None:
-        """Plan for the code as it stands after a step."""
-        self.planned, self.planned_at = self.code.tensor.detach().clone(), step
-        self._reach = None
-
-    def planned_masks(self) -> SegmentMasks:
-        return self.source.masks(LatentCode(SPACE, self.planned))
-
-    @torch.no_grad()
-    def draw(self, size: tuple[int, int]) -> Tensor:
-        """The masks [N,1,h,w] as they stand, every pixel the mean of those below it."""
-        return _shrunk(self.source.draw(self.code, self.reach), size)
-
-    def extents(self, size: tuple[int, int]) -> Tensor:
-        """`reach` in (height, width) pixels."""
-        return _shrunk(self.reach, size)
-
-    def gradient(self, by_masks: Tensor) -> Tensor:
-        """What dL/dS [N,1,h,w] is by the code. The graph lives no longer than this call."""
-        with torch.enable_grad():
-            height, width = by_masks.shape[-2:]
-            drawn = _shrunk(self.source.draw(self.code, self.reach), (height, width))
-        (found,) = torch.autograd.grad(drawn, self.latents.codes, by_masks)
-        return found
+    moving = masks.masks.sum(dim=0).flatten() > 0
+    winners = torch.where(moving, masks.masks.argmax(dim=0).flatten(), -1)
+    return {
+        name: masks.names[int(winners[mask.argmax()])]
+        for i, (name, mask) in enumerate(zip(masks.names, masks.masks, strict=True))
+        if not (winners == i).any()
+    }
 
 
 def fit_mask_code(
@@ -241,8 +184,3 @@ def _at_most(masks: Tensor, longest: int) -> Tensor:
     """Masks with a longer side of at most that, every pixel the mean of those below it."""
     factor = max(1, max(masks.shape[-2:]) // longest)
     return F.avg_pool2d(masks.detach().float(), factor)
-
-
-def _shrunk(masks: Tensor, size: tuple[int, int]) -> Tensor:
-    factor = masks.shape[-1] // size[-1]
-    return masks if factor == 1 else F.avg_pool2d(masks, factor)

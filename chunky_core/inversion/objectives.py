@@ -21,7 +21,6 @@ from ..losses import LossNetworks
 from ..segments.blend import blend
 from ..segments.masks import mask_box
 from .config import ProjectionConfig
-from .generated_masks import MaskCode
 from .loss_regions import (
     LossRegion,
     PyramidLevel,
@@ -32,6 +31,7 @@ from .loss_regions import (
     shared_region,
     synthesis_tiles,
 )
+from .mask_code import MaskCode
 from .segment_synthesis import SegmentGroup, SegmentSynthesizer, in_order
 
 

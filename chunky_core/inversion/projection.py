@@ -18,10 +18,10 @@ from ..losses import LossNetworks
 from ..segments.segment_masks import SegmentMasks
 from .config import ProjectionConfig, plain_settings
 from .fits import SegmentFit
-from .generated_masks import MaskCode
 from .initialization import nearest_in_spaces
 from .latents import GLOBAL_CODE, MASK_CODE, LatentOptimizer, pack, restore_finite, unpack
 from .loss_regions import PyramidLevel
+from .mask_code import MaskCode
 from .objectives import LossAndGrads, Objective, segment_objective, shared_objective, warm_up_objective
 from .optimizers import AdamStep, CodeStep, LbfgsStep
 from .original_crop import Alignment
@@ -167,7 +167,7 @@ def _next_stage(run: Projection) -> Stage:
     elif run.is_shared:
         objective = shared_objective(generator, level, config, networks)
     else:
-        objective = segment_objective(generator, level, config, networks, which, _moving_masks(run))
+        objective = segment_objective(generator, level, config, networks, which, _mask_code(run, moves=True))
     move: CodeStep = AdamStep(config, which, objective.scales)
     if config.optimizer == "lbfgs":
         groups = [(which, objective)]
@@ -177,10 +177,10 @@ def _next_stage(run: Projection) -> Stage:
     return Stage(level, which, objective, move, run.losses_changed)
 
 
-def _moving_masks(run: Projection) -> MaskCode | None:
-    """What gives the masks, if they move already."""
+def _mask_code(run: Projection, *, moves: bool = False) -> MaskCode | None:
+    """What gives the masks, if they have begun to move; moves: if they still do."""
     own = run.mask_code
-    return own if own is not None and own.planned_at is not None else None
+    return own if own is not None and own.planned_at is not None and (own.moves or not moves) else None
 
 
 def warm_up_resolution(generator: Generator) -> int:
@@ -238,13 +238,13 @@ def record_of(
     more.
     """
     stopped = f"interrupted after step {run.step} of {run.config.num_steps}" if unfinished else run.stopped
-    masks, moving = run.full.masks, _moving_masks(run)
+    masks, moving = run.full.masks, _mask_code(run)
     codes = segment_codes(run, run.latents.best())
     fits: dict[str, SegmentFit] = {}
     with (
         suppress(RuntimeError, MemoryError) if unfinished else nullcontext()
     ):  # memory may be what ended the run
-        if moving is not None:
+        if moving is not None and not moving.settled:  # settled ones are the run's already
             masks = moving.source.masks(moving.best)
         fits = _fits(run, codes, masks) if measured else {}
     stacked = masks.masks.to(device)

@@ -74,9 +74,10 @@ def project(
     folders: searched for the weights of loss networks, before torch's cache.
     mask_generator: masks are optimized with the codes, S = G^S(X^S) (P2 eq. 2), in mode "joint" with Adam. The names of
     `masks` say which of its classes have a segment; their static mask stays, and the masks themselves until the end of
-    the warm-up. mask_code: X^S to set out from, as `fit_mask_code` finds it; None: the code of the warm-up or, without
-    one, the mean code. The record has masks of the best X^S, and that as its mask_code. A segment that vanishes keeps a
-    pixel, and a warning names it and what has its place.
+    the warm-up; in the last quarter of the run they stay again. mask_code: X^S to set out from, as `fit_mask_code`
+    finds it; None: the code of the warm-up, fitted to the photo further, or, without one, the mean code. The record has
+    masks of the best X^S, and that as its mask_code. A segment that vanishes keeps a pixel, and a warning names it and
+    what has its place.
 
     A loss or gradient that isn't finite, or a loss that explodes, ends the run early: the best codes so far
     are kept and `stopped` tells why. Works under torch.inference_mode; no input is modified, no global state

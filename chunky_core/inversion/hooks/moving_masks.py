@@ -8,23 +8,26 @@ from typing import Any
 
 from torch import Tensor
 
-from ..generated_masks import SPACE, MaskCode
+from ..generated_masks import SPACE, vanished
 from ..initialization import nearest_in_space
 from ..latents import MASK_CODE, LatentOptimizer, pack, unpack
 from ..loss_regions import PyramidLevel
+from ..mask_code import MaskCode
 from ..objectives import LossAndGrads
 from ..projection import Hook, Projection
 from ..schedule import learning_rate_factor
 
+SETTLED = 0.75  # share of the run after which masks stay, and codes settle in them
+FIT = 40  # steps that fit the warm-up's code to the photo at its full size: small parts show in none lower
 EVERY = 10  # steps after which boxes are planned anew
 RATE = 0.3  # of the codes' learning rate: faster, masks of the demo generator leap past what they look for
 
 
 class MovingMasks(Hook):
-    """Moves X^S by Adam beside the codes, at the same place of the schedule, and plans the boxes anew as masks move.
+    """Moves X^S by Adam beside the codes, and plans the boxes anew as masks move; in the last quarter they stay.
 
-    follows: X^S sets out from the warm-up's code when that comes to its end; until then the masks stay in any case.
-    Its state: X^S with its optimizer, and the code that boxes were planned for.
+    follows: X^S sets out from the warm-up's code, fitted to the photo further, when that comes to its end; until then
+    the masks stay in any case. Its state: X^S with its optimizer, and the code that boxes were planned for.
     """
 
     def __init__(self, own: MaskCode, *, follows: bool) -> None:
@@ -39,8 +42,16 @@ class MovingMasks(Hook):
             (shared,) = run.shared_latents.latent_codes()
             code = nearest_in_space(run.generator, shared, SPACE, run.config.seed)
             own.start(LatentOptimizer([code], joint=True, betas=own.latents.betas))
-        if own.planned_at is None or run.step >= own.planned_at + EVERY:
-            own.plan(run.step)
+            own.fit_to_photo(run.full.photo, FIT, run.config.learning_rate)
+        settled = run.progress >= SETTLED
+        if settled != own.settled:
+            run.losses_changed = True
+        if (
+            own.planned_at is None
+            or settled != own.settled
+            or (own.moves and run.step >= own.planned_at + EVERY)
+        ):
+            own.plan(run.step, settled=settled)
             self._level = None
         if self._level is None or run.full is not self._level:  # also in a run that goes on
             run.full = self._level = PyramidLevel.full(run.full.photo, own.planned_masks(), run.config)
@@ -62,12 +73,15 @@ class MovingMasks(Hook):
             )
             return
         latents.remember([0], [sum(found.values)], run.step)
-        latents.adam_step({0: grad}, (), RATE * run.config.learning_rate * learning_rate_factor(run.progress))
+        rate = RATE * run.config.learning_rate * learning_rate_factor(run.progress / SETTLED)
+        latents.adam_step({0: grad}, (), rate)
 
     def at_end(self, run: Projection) -> None:
-        if self.own.planned_at is None:
+        own = self.own
+        if own.planned_at is None:
             return
-        for name, other in self.own.source.vanished(self.own.best).items():
+        masks = run.full.masks if own.settled else own.source.masks(own.best)
+        for name, other in vanished(masks).items():
             warnings.warn(
                 f"segment {name!r} vanished: {other!r} has its place, and little or nothing is left of it; take it out "
                 "of the masks, or start from a code of the masks that shows it (fit_mask_code)",
@@ -76,7 +90,7 @@ class MovingMasks(Hook):
 
     def store(self, numbers: dict[str, Any], tensors: dict[str, Tensor]) -> None:
         own, held = pack(self.own.latents)
-        numbers["mask_code"] = {**own, "planned_at": self.own.planned_at}
+        numbers["mask_code"] = {**own, "planned_at": self.own.planned_at, "settled": self.own.settled}
         held["planned"] = self.own.planned.clone()
         tensors |= {f"{MASK_CODE}{name}": tensor for name, tensor in held.items()}
 
@@ -89,4 +103,5 @@ class MovingMasks(Hook):
         }
         latents = unpack(known, held, device, joint=True, betas=run.config.adam_betas)
         self.own.start(latents, held["planned"].to(device))
+        self.own.settled = bool(known.get("settled", False))
         self.own.planned_at = None if known["planned_at"] is None else int(known["planned_at"])

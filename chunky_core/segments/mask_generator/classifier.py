@@ -56,8 +56,8 @@ def member_logits(classifier: Classifier, maps: Sequence[Tensor], size: Size) ->
 
     maps: [B,C,h,w] of each layer, up-sampled bilinearly. The first layer is linear, and so commutes with up-sampling:
     small maps are multiplied with their part of it at their own size, and what is up-sampled is summed. The picture
-    is made in bands of rows, so that neither features nor hidden layers are there as a whole; for gradients each band
-    is computed again on the way back.
+    is made in bands of rows, so that neither features nor hidden layers are there as a whole; for gradients each of
+    several bands is computed again on the way back.
     """
     weight, bias = classifier.first_of_raw()
     parts = weight.split([one.shape[1] for one in maps], dim=1)
@@ -71,7 +71,7 @@ def member_logits(classifier: Classifier, maps: Sequence[Tensor], size: Size) ->
     bands = []
     for top in range(0, size.height, rows):
         span = top, min(top + rows, size.height)
-        if torch.is_grad_enabled() and any(one.requires_grad for one in ready):
+        if rows < size.height and torch.is_grad_enabled() and any(one.requires_grad for one in ready):
             made = checkpoint(_band, classifier, later, bias, size, span, *ready, use_reentrant=False)
         else:
             made = _band(classifier, later, bias, size, span, *ready)

@@ -122,7 +122,8 @@ class MaskGenerator:
         smaller one is faster. Raises WrongGeneratorError for another generator than the one it was trained for,
         InvalidInputError for codes that aren't finite and sides that are no whole numbers from 1 to 16384.
         """
-        return self._by_member(generator, code, size).mean(dim=1)
+        wanted = generator.img_size if size is None else masks_size(size)
+        return self.by_features(self.drawn(generator, code)[1], wanted)
 
     @torch.no_grad()
     def uncertainty(
@@ -133,7 +134,8 @@ class MaskGenerator:
         The Jensen-Shannon divergence of their probabilities (DatasetGAN, §3.2), divided by its largest value, the
         logarithm of the number of networks or of classes, whichever is smaller. 0 everywhere for one network.
         """
-        each = self._by_member(generator, code, size)
+        wanted = generator.img_size if size is None else masks_size(size)
+        each = self._by_member(self.drawn(generator, code)[1], wanted)
         most = math.log(min(each.shape[1], each.shape[2]))
         if not most:
             return torch.zeros_like(each[:, 0, :1])
@@ -169,22 +171,29 @@ class MaskGenerator:
         kept = static_classes(static, self.names)
         return segment_masks(self.probabilities(generator, code, size)[0], self.names, kept)
 
-    def _by_member(
-        self, generator: Generator, code: LatentCode, size: Size | tuple[int, int] | None
-    ) -> Tensor:
-        """The probabilities of each network: [B,M,K,H,W]."""
+    def drawn(self, generator: Generator, code: LatentCode) -> tuple[Tensor, list[Tensor]]:
+        """The picture of a code, [B,3,H,W], and the features that tell its classes, [B,C,h,w] of each layer.
+
+        Differentiable by the code's tensor. Raises WrongGeneratorError for another generator than its own.
+        """
         self.check_generator(generator)
         check_type(code, "the code", LatentCode, "an inversion's segments have one each")
         if not code.tensor.requires_grad:  # one that is optimized is its optimizer's to watch
             check_codes(code, "the code")
-        wanted = generator.img_size if size is None else masks_size(size)
         there = LatentCode(code.space, code.tensor.to(generator.device))
         with recorded_layers(generator, self.layers) as maps:
-            generator.synthesis(synthesis_input(generator, there))
-        features = [maps[name].to(self.device) for name in self.layers]
+            picture = generator.synthesis(synthesis_input(generator, there))
+        return picture, [maps[name].to(self.device) for name in self.layers]
+
+    def by_features(self, maps: Sequence[Tensor], size: Size | tuple[int, int]) -> Tensor:
+        """`probabilities` of the features that `drawn` gives; differentiable by them."""
+        return self._by_member(maps, Size(*size)).mean(dim=1)
+
+    def _by_member(self, maps: Sequence[Tensor], size: Size) -> Tensor:
+        """The probabilities of each network: [B,M,K,H,W]."""
         dtype = torch.promote_types(self.classifier.mean.dtype, torch.float32)
         own = self if dtype == self.classifier.mean.dtype else self.to(dtype=dtype)
-        return member_logits(own.classifier, features, wanted).softmax(dim=2)
+        return member_logits(own.classifier, maps, size).softmax(dim=2)
 
     def check_generator(self, generator: Generator) -> None:
         """Raise WrongGeneratorError, which names both fingerprints, unless it is the one it was trained for."""
