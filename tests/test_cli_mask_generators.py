@@ -108,7 +108,7 @@ def test_a_single_pair_is_carried_to_others(folder: Path, capsys):
     said = capsys.readouterr()
     assert "to 2 other pictures" in said.err and "from 3 pictures" in said.out
     assert train(folder, "--steps", "5", "--samples", "0", pairs="one", out="alone.safetensors") == 0
-    assert "from 1 pictures" in capsys.readouterr().out
+    assert "from 1 picture:" in capsys.readouterr().out
 
 
 def test_a_stopped_training_keeps_what_is_there_and_goes_on_to_the_same_file(

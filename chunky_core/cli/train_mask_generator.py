@@ -28,6 +28,7 @@ from ..segments.mask_generator import (
     train_mask_generator,
 )
 from ..segments.mask_generator.examples import continued_config, labels_by_place, with_carried_labels
+from ..wording import counted
 from .examples import stored_codes
 from .generator_file import add_upsampling_option, open_generator
 from .options import seed
@@ -219,4 +220,4 @@ def _check(options: argparse.Namespace) -> None:
 
 
 def _line(found: MaskGenerator, count: int, path: Path) -> str:
-    return f"{path}: {len(found.names)} classes from {count} pictures: {', '.join(found.names)}"
+    return f"{path}: {len(found.names)} classes from {counted(count, 'picture')}: {', '.join(found.names)}"
