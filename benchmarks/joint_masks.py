@@ -24,7 +24,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from benchmarks.automatic_masks import FIRST
+from benchmarks.automatic_masks import FIRST, foreign
 from benchmarks.lone_cases import LOSS
 from benchmarks.rows import Row, append_row, read_rows, row_key, versions
 from chunky_core.boxes import Size
@@ -53,14 +53,16 @@ def main() -> None:
     config = ProjectionConfig(mode="joint", num_steps=options.steps, dilation=0, loss=LOSS)
     known = {row_key(row) for row in read_rows([options.rows])} if options.rows else set()
     fresh = []
-    for seed in range(FIRST, FIRST + options.photos):
-        photo = demo_photo(seed)
+    for seed, extras in [(FIRST + place, ()) for place in range(options.photos)] + foreign(
+        options.out_of_domain
+    ):
+        photo = demo_photo(seed, extras=extras)
         for arm in options.arms.split(","):
-            if (seed, (), arm) in known:
+            if (seed, extras, arm) in known:
                 continue
             begun = time.process_time()
             found = projected(arm, generator, finder, photo, config)
-            row: Row = {"seed": seed, "extras": [], "arm": arm, "spec": options.steps}
+            row: Row = {"seed": seed, "extras": list(extras), "arm": arm, "spec": options.steps}
             row |= {"settings": {**versions(generator), "first": FIRST}}
             row |= measured(generator, found, photo)
             row |= {"seconds": round(time.process_time() - begun, 1)}
@@ -120,6 +122,7 @@ def parsed() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--photos", type=int, default=4)
+    parser.add_argument("--out-of-domain", type=int, default=0, help="further photos, with something foreign")
     parser.add_argument("--steps", type=int, default=60)
     parser.add_argument("--arms", default=",".join(ARMS), help="separated by commas")
     parser.add_argument("--rows", type=Path, help="file of rows, which a further run goes on with")

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         refine_boundaries,
         render,
     )
+    from .compositing.generated_labels import mask_follower
     from .compositing.incremental import append_step, next_photo, replay
     from .editing import (
         change_edits,
@@ -76,6 +77,7 @@ if TYPE_CHECKING:
         SegmentFit,
         StopProjection,
         TuningConfig,
+        fit_mask_code,
         fit_report,
         inversion_from_code,
         load_inversion,

@@ -82,6 +82,8 @@ def check_tensor(value: object, what: str, expected: str) -> None:
 
 def as_path(path: object, what: str = "the path") -> Path:
     """What names a file as a Path. Raises InvalidInputError for what names none."""
+    if isinstance(path, str) and not path:
+        raise InvalidInputError(f"{what} is an empty text; expected a path")
     if isinstance(path, str) or (isinstance(path, os.PathLike) and isinstance(os.fspath(path), str)):
         return Path(path)
     raise InvalidInputError(f"{what} is of type {type(path).__name__}; expected a path, as text or a Path")

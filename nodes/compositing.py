@@ -25,6 +25,7 @@ from ..chunky_core.compositing import (
 )
 from ..chunky_core.generator.generator import Generator
 from ..chunky_core.inversion.record import Inversion
+from ..chunky_core.segments.mask_generator import MaskGenerator
 from .fitted import chosen_mask
 from .host import (
     HostedGenerator,
@@ -37,10 +38,12 @@ from .host import (
     step_reporter,
     to_host,
 )
-from .notices import OnceEach
+from .moving_masks import by_mask_generator
+from .notices import OnceEach, show_notice
 from .photos import PHOTO_TIP, into_photo, photos_of, with_photos
-from .types import GeneratorIO, InversionBatch, InversionIO
+from .types import GeneratorIO, InversionBatch, InversionIO, MaskGeneratorIO
 
+STAYS = "A mask generator is connected, but follow is off, so the masks stay where they are. Turn follow on."
 Draw: TypeAlias = Callable[[Generator, Inversion, Renderings], Tensor]
 
 
@@ -196,6 +199,12 @@ class PoissonComposite(io.ComfyNode):
                 InversionIO.Input("inversion", tooltip="The inversion with its edits."),
                 io.Image.Input("photo", optional=True, tooltip=PHOTO_TIP),
                 *composite_inputs(),
+                MaskGeneratorIO.Input(
+                    "mask_generator",
+                    optional=True,
+                    tooltip="With follow on, masks go where it finds the parts of the edited pictures, if the segments "
+                    "have the names of its classes. Without it the generator's own features tell.",
+                ),
             ],
             outputs=[
                 io.Image.Output(
@@ -219,8 +228,11 @@ class PoissonComposite(io.ComfyNode):
         replace: Replace = REPLACE[0],
         keep_detail: KeepDetail = KEEP_DETAIL[-1],
         follow: bool = False,
+        mask_generator: MaskGenerator | None = None,
     ) -> io.NodeOutput:
         records = with_photos(inversion, photo)
+        if mask_generator is not None and not follow:
+            show_notice(STAYS, "warn")
         draw = edited_picture(
             replace,
             keep_detail,
@@ -229,6 +241,7 @@ class PoissonComposite(io.ComfyNode):
             mixed=mixed_gradients,
             between=between_segments,
             follow=follow,
+            mask_generator=mask_generator,
         )
         return io.NodeOutput(pictures(generator, records, draw), photos_of(records))
 
@@ -288,16 +301,24 @@ class PoissonBlend(io.ComfyNode):
 
 
 def edited_picture(
-    replace: Replace, keep_detail: KeepDetail, *, mode: CompositeMode = "soft blend", **options: Any
+    replace: Replace,
+    keep_detail: KeepDetail,
+    *,
+    mode: CompositeMode = "soft blend",
+    follow: bool = False,
+    mask_generator: MaskGenerator | None = None,
+    **options: Any,
 ) -> Draw:
     """What draws an inversion with its edits. Without its photo an inversion is drawn wholly.
 
+    mask_generator: tells where masks are to follow, if they do.
     It shows each warning once, such as of a harmony that has no effect any more.
     """
     told = OnceEach()
 
     def draw(generator: Generator, inversion: Inversion, kept: Renderings) -> Tensor:
         chosen = None if inversion.photo is None else replace
+        by = by_mask_generator(generator, mask_generator) if follow and mask_generator is not None else follow
         return composite(
             generator,
             inversion,
@@ -306,6 +327,7 @@ def edited_picture(
             mode=mode,
             kept=kept,
             notify=told,
+            follow=by,
             **options,
         )
 

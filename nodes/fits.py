@@ -14,14 +14,14 @@ ON_NODE = 4  # segments that are named there, where there is room for few lines
 
 
 class NodeText:
-    """What stands on the running node: where the work stands, and below that how near the photos so far came."""
+    """What stands on the running node: where the work stands, how near the photos so far came, and remarks."""
 
     def __init__(self) -> None:
-        self._fits: list[str] = []
+        self._lines: list[str] = []
 
     def show(self, text: str) -> None:
-        """Put `text` above the fits, the last photo's first, in the place of what was there."""
-        show_on_node("\n".join([text, *reversed(self._fits)]))
+        """Put `text` above the other lines, the last photo's first, in the place of what was there."""
+        show_on_node("\n".join([text, *reversed(self._lines)]))
 
     def add_fit(self, record: Inversion, names: Sequence[str], which: str = "") -> None:
         """The fit of these segments of a record, to be shown from the next text on; said in a notice where one is poor.
@@ -31,10 +31,16 @@ class NodeText:
         record = replace(record, fits={name: fit for name, fit in record.fits.items() if name in names})
         label = f"{which}: " if which else ""
         if line := fit_line(record):
-            self._fits.append(f"{label}{fit_line(record, ON_NODE)}")
+            self._lines.append(f"{label}{fit_line(record, ON_NODE)}")
             logging.info("%s%s", label, line)
         for warning in fit_warnings(record):
             show_notice(f"{label}{warning}", "warn")
+
+    def add_remark(self, text: str, which: str = "") -> None:
+        """A sentence to be shown from the next text on, and in a notice."""
+        labeled = f"{which}: {text}" if which else text
+        self._lines.append(labeled)
+        show_notice(labeled, "warn")
 
 
 def fit_line(record: Inversion, most: int | None = None) -> str:

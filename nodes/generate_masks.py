@@ -113,7 +113,7 @@ class GenerateMasks(io.ComfyNode):
                 ),
                 CodeIO.Output(
                     display_name="code",
-                    tooltip="The codes that the masks were read from; for start of Segmented Projection.",
+                    tooltip="The codes that the masks were read from; for start or mask_code of Segmented Projection.",
                 ),
                 io.Image.Output(display_name="image", tooltip="The pictures with their segments in colour."),
             ],

@@ -10,40 +10,49 @@ import torch
 from comfy_api.latest import io
 
 from ..chunky_core.callbacks import Callback
+from ..chunky_core.editing.discovery import codes_of_inversions
 from ..chunky_core.errors import InvalidInputError, MissingWeightsError
 from ..chunky_core.generator.generator import Generator
-from ..chunky_core.generator.sampling import sample_codes
-from ..chunky_core.generator.spaces import LatentCode, convert
+from ..chunky_core.generator.spaces import LatentCode
 from ..chunky_core.segments.mask_generator import (
     MaskGenerator,
     MaskTrainingConfig,
     StopTraining,
-    labels_from_exemplar,
     load_mask_generator,
     save_mask_generator,
     train_mask_generator,
 )
+from ..chunky_core.segments.mask_generator.examples import continued_config, with_carried_labels
 from .host import HostedGenerator, loaded, plain_tensors, step_reporter
 from .mask_training_labels import Labels, named_classes
 from .model_files import file_in, files_in, stamp
 from .notices import show_notice, show_on_node
 from .sampling import SUFFIX, free_path
-from .types import CodeIO, GeneratorIO, LabelMapIO, MaskGeneratorIO, SegmentsIO
+from .types import (
+    CodeIO,
+    GeneratorIO,
+    InversionBatch,
+    InversionIO,
+    LabelMapIO,
+    MaskGeneratorIO,
+    SegmentsIO,
+)
 from .widgets import seed as seed_input
 
 DEMO = "demo (built in)"
-FOLDER = "stylegan_mask_generators"
+FOLDER, EARLIER = "chunkygan_mask_generators", "stylegan_mask_generators"
+PLACE = "models/chunkygan/mask_generators"
 UNFINISHED = "unfinished"  # name of the file that an interrupted training leaves
-TRUNCATION = 0.7  # of the pictures that an exemplar's labels are carried to
 
 
 def register_folders() -> None:
-    """Make models/stylegan_mask_generators known to the host."""
+    """Make models/chunkygan/mask_generators known to the host, and where they were before."""
     folder_paths.add_model_folder_path(FOLDER, str(models_folder()))
+    folder_paths.add_model_folder_path(FOLDER, str(Path(folder_paths.models_dir) / EARLIER))
 
 
 def models_folder() -> Path:
-    return Path(folder_paths.models_dir) / FOLDER
+    return Path(folder_paths.models_dir) / "chunkygan" / "mask_generators"
 
 
 class LoadMaskGenerator(io.ComfyNode):
@@ -54,7 +63,7 @@ class LoadMaskGenerator(io.ComfyNode):
             display_name="Load Mask Generator",
             category="ChunkyGAN/segments",
             description="Opens a mask generator: the built-in one of the demo portraits, or one of "
-            "models/stylegan_mask_generators. Nothing stored in a file is executed.",
+            f"{PLACE}. Nothing stored in a file is executed.",
             search_aliases=[
                 "datasetgan",
                 "segmentation model",
@@ -71,13 +80,14 @@ class LoadMaskGenerator(io.ComfyNode):
                     "name",
                     options=[DEMO, *files_in(FOLDER, (SUFFIX,))],
                     default=DEMO,
-                    tooltip="The mask generator. Files are .safetensors of Save Mask Generator, in "
-                    "models/stylegan_mask_generators, subfolders too; press R to refresh the list.",
+                    tooltip=f"The mask generator. Files are .safetensors of Save Mask Generator, in {PLACE}, "
+                    "subfolders too; press R to refresh the list.",
                 ),
             ],
             outputs=[
                 MaskGeneratorIO.Output(
-                    display_name="mask_generator", tooltip="For Generate Masks and Train Mask Generator."
+                    display_name="mask_generator",
+                    tooltip="For Generate Masks, Segmented Projection, Poisson Composite and Train Mask Generator.",
                 ),
                 io.String.Output(display_name="names", tooltip="Its classes, separated by commas."),
             ],
@@ -93,7 +103,7 @@ class LoadMaskGenerator(io.ComfyNode):
         return True
 
     @classmethod
-    def fingerprint_inputs(cls, name: str | None = None) -> str:
+    def fingerprint_inputs(cls, name: str | None = None, generator: object = None) -> str:
         try:
             return f"{name} {stamp(source_of(name or DEMO))}"
         except MissingWeightsError:
@@ -116,8 +126,7 @@ class SaveMaskGenerator(io.ComfyNode):
             node_id="ChunkyGAN_SaveMaskGenerator",
             display_name="Save Mask Generator",
             category="ChunkyGAN/segments",
-            description="Writes a mask generator to models/stylegan_mask_generators: Load Mask Generator lists it "
-            "after R was pressed.",
+            description=f"Writes a mask generator to {PLACE}: Load Mask Generator lists it after R was pressed.",
             search_aliases=["export mask generator", "keep mask generator", "save segmentation model"],
             is_output_node=True,
             inputs=[
@@ -125,8 +134,8 @@ class SaveMaskGenerator(io.ComfyNode):
                 io.String.Input(
                     "file",
                     default="mine",
-                    tooltip="Name of the file inside models/stylegan_mask_generators, folders allowed. Where it is "
-                    "taken, a number is appended: nothing is overwritten.",
+                    tooltip=f"Name of the file inside {PLACE}, folders allowed. Where it is taken, a number is "
+                    "appended: nothing is overwritten.",
                 ),
                 io.Boolean.Input(
                     "keep_training",
@@ -180,7 +189,7 @@ class TrainMaskGenerator(io.ComfyNode):
     def execute(
         cls,
         generator: HostedGenerator,
-        code: LatentCode,
+        code: LatentCode | InversionBatch,
         labels: Labels,
         names: str,
         samples: int,
@@ -191,14 +200,16 @@ class TrainMaskGenerator(io.ComfyNode):
     ) -> io.NodeOutput:
         with loaded(generator) as network:
             earlier = None if mask_generator is None else mask_generator.to(network.device)
-            config = training_config(earlier, steps, members, seed)
+            config = continued_config(earlier, steps, members, seed)
+            if not isinstance(code, LatentCode):
+                code = codes_of_inversions(network, code)
             given = LatentCode(code.space, code.tensor.to(network.device))
             classes = named_classes(
                 labels, names, len(given.tensor), None if earlier is None else earlier.names
             )
             maps = classes.labels
             if samples and len(given.tensor) == 1:
-                given, maps = with_carried(network, given, maps, samples, seed)
+                given, maps = with_carried_labels(network, given, maps, samples, seed)
             trained = train(network, given, maps, classes.names, config, earlier)
         show_on_node(f"{len(trained.names)} classes from {len(maps)} pictures: {', '.join(trained.names)}")
         return io.NodeOutput(trained)
@@ -207,8 +218,11 @@ class TrainMaskGenerator(io.ComfyNode):
 def training_inputs() -> list[io.Input]:
     return [
         GeneratorIO.Input("generator", tooltip="The generator whose pictures are labelled."),
-        CodeIO.Input(
-            "code", tooltip="Codes of the labelled pictures, one each: Sample StyleGAN's, for instance."
+        io.MultiType.Input(
+            "code",
+            types=[CodeIO, InversionIO],
+            tooltip="Codes of the labelled pictures, one each: Sample StyleGAN's, for instance; or inversions of "
+            "labelled photos, by one code each.",
         ),
         io.MultiType.Input(
             "labels",
@@ -254,39 +268,6 @@ def training_inputs() -> list[io.Input]:
             "pictures. Its classes stay.",
         ),
     ]
-
-
-def training_config(earlier: MaskGenerator | None, steps: int, members: int, seed: int) -> MaskTrainingConfig:
-    """Raises InvalidInputError where there is nothing left to do."""
-    if earlier is None:
-        return MaskTrainingConfig(num_steps=steps, members=members, seed=seed)
-    done = 0 if earlier.training is None else earlier.training.step
-    if done >= steps:
-        raise InvalidInputError(
-            f"the connected mask generator was trained for {done} steps already and steps is {steps}, which counts "
-            "them; raise it"
-        )
-    first, *others = earlier.classifier.weights
-    hidden = (first.shape[-1], others[0].shape[-1])
-    return MaskTrainingConfig(
-        num_steps=steps, members=earlier.members, hidden=hidden, layers=earlier.layers, seed=seed
-    )
-
-
-def with_carried(
-    generator: Generator, code: LatentCode, labels: torch.Tensor, samples: int, seed: int
-) -> tuple[LatentCode, torch.Tensor]:
-    """The labelled picture, and others after it with what can be told of their labels."""
-    drawn = sample_codes(generator, [seed + index for index in range(samples)], TRUNCATION)  # [N,w_dim]
-    targets = LatentCode("w", drawn)
-    carried = labels_from_exemplar(generator, code, labels[0], targets)
-    own = converted(generator, code)
-    others = converted(generator, targets)
-    return LatentCode("w+", torch.cat([own, others])), torch.cat([labels.to(carried.device), carried])
-
-
-def converted(generator: Generator, code: LatentCode) -> torch.Tensor:
-    return convert(generator, code, "w+").tensor
 
 
 def train(

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..chunky_core.errors import InvalidInputError
 from ..chunky_core.segments.label_names import split_names
-from ..chunky_core.segments.mask_generator import UNLABELED
+from ..chunky_core.segments.mask_generator.examples import labels_by_place
 from ..chunky_core.wording import counted
 from .host import mask_to_core
 from .types import LabelMap, SegmentsBatch
@@ -21,7 +21,7 @@ Labels: TypeAlias = LabelMap | SegmentsBatch | Tensor  # the last a host MASK
 
 @dataclass(frozen=True, eq=False)
 class NamedClasses:
-    """labels: int64 [N,H,W], places in `names`, UNLABELED where nothing is known."""
+    """labels: int64 [N,H,W], places in `names`, -1 where nothing is known."""
 
     labels: Tensor
     names: tuple[str, ...]
@@ -45,18 +45,7 @@ def named_classes(
             f"labels of {counted(len(maps), 'picture')} for {counted(pictures, 'code')}; give one for each, in the "
             "same order"
         )
-    present = [found[label] for label in maps.unique().tolist() if label in found]
-    wanted = known or tuple(dict.fromkeys(present))
-    strange = sorted(set(present) - set(wanted))
-    if strange:
-        raise InvalidInputError(
-            f"the labels have {', '.join(strange):.80}, the connected mask generator {', '.join(wanted):.80}; rename "
-            "them, or train a new one"
-        )
-    placed = torch.full_like(maps, UNLABELED)
-    for label, name in found.items():
-        if name in wanted:
-            placed[maps == label] = wanted.index(name)
+    (placed,), wanted = labels_by_place([(maps, found)], known)
     return NamedClasses(placed, wanted)
 
 

@@ -12,7 +12,9 @@ from ..chunky_core.generator.spaces import LatentCode
 from ..chunky_core.inversion import LossConfig, ProjectionConfig
 from ..chunky_core.inversion.config import STORED_NAMES
 from ..chunky_core.segments.label_names import split_names
+from ..chunky_core.segments.mask_generator import MaskGenerator
 from .host import HostedGenerator
+from .moving_masks import NOT_LINKED, CodesOfMasks, check_can_move, explained_before_the_run, moving_inputs
 from .projection_inputs import CUSTOM, preset_input, projection_inputs
 from .projection_jobs import project_photos
 from .runs import CONTINUE
@@ -37,7 +39,16 @@ class SegmentedProjection(io.ComfyNode):
             display_name="Segmented Projection",
             category="ChunkyGAN/inversion",
             description="Finds one latent code per segment so that the generator redraws the photo.",
-            search_aliases=["inversion", "projector", "invert", "gan inversion", "w+", "chunkygan"],
+            search_aliases=[
+                "inversion",
+                "projector",
+                "invert",
+                "gan inversion",
+                "w+",
+                "chunkygan",
+                "joint masks",
+                "moving masks",
+            ],
             inputs=[
                 GeneratorIO.Input("generator", tooltip="The generator that is to redraw the photo."),
                 io.Image.Input("image", tooltip="The photo in the generator's own size, or several."),
@@ -61,6 +72,7 @@ class SegmentedProjection(io.ComfyNode):
                     tooltip="From Align Face, if the image is its crop: kept with the inversion, for Paste Back.",
                 ),
                 preset_input(),
+                *moving_inputs(),
             ],
             outputs=[
                 InversionIO.Output(
@@ -69,6 +81,18 @@ class SegmentedProjection(io.ComfyNode):
                 io.Image.Output(display_name="image", tooltip="The photo as the generator redraws it."),
             ],
         )
+
+    @classmethod
+    def validate_inputs(
+        cls,
+        mode: str | None = None,
+        optimizer: str | None = None,
+        refine_every: int | None = None,
+        preset: str | None = None,
+        mask_generator: object = NOT_LINKED,
+    ) -> bool | str:
+        linked = mask_generator is not NOT_LINKED
+        return explained_before_the_run(mode, optimizer, refine_every, preset, linked)
 
     @classmethod
     def execute(
@@ -83,6 +107,8 @@ class SegmentedProjection(io.ComfyNode):
         start: InversionBatch | LatentCode | None = None,
         alignment: AlignmentBatch | None = None,
         preset: str = CUSTOM,
+        mask_generator: MaskGenerator | None = None,
+        mask_code: CodesOfMasks | None = None,
         **widgets: Any,
     ) -> io.NodeOutput:
         if preset == CUSTOM:
@@ -93,6 +119,7 @@ class SegmentedProjection(io.ComfyNode):
             loss=loss or LossConfig(),
             **{STORED_NAMES.get(widget, widget): value for widget, value in widgets.items()},
         )
+        check_can_move(mask_generator, mask_code, config, preset)
         inversions, pictures = project_photos(
             generator,
             image,
@@ -102,6 +129,8 @@ class SegmentedProjection(io.ComfyNode):
             preset=preset,
             resume=start_as == CONTINUE,
             alignment=alignment,
+            mask_generator=mask_generator,
+            mask_code=mask_code,
         )
         return io.NodeOutput(inversions, pictures)
 

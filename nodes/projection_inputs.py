@@ -36,7 +36,7 @@ def projection_inputs() -> list[io.Input]:
 
 
 def preset_input() -> io.Input:
-    """The last one of the page. Optional, so that prompts of before it was there are run as they were."""
+    """The last widget of the page. Optional, so that prompts of before it was there are run as they were."""
     return io.Combo.Input(
         "preset",
         options=[CUSTOM, *PRESETS],

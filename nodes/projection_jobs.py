@@ -18,10 +18,12 @@ from ..chunky_core.inversion.projector import check_photo
 from ..chunky_core.inversion.record import photo_digest
 from ..chunky_core.inversion.validation import check_setup, check_start, segment_spaces
 from ..chunky_core.segments import SegmentMasks
+from ..chunky_core.segments.mask_generator import MaskGenerator
 from .autosave import SECONDS, job_key
 from .downstream import check_later_nodes
 from .host import HostedGenerator, each_photo, per_photo, plain_tensors
 from .losses import weight_folders
+from .moving_masks import CodesOfMasks, MovingMasks, moving_masks
 from .notices import show_notice
 from .projection_inputs import CUSTOM
 from .runs import Keep, run_jobs
@@ -38,7 +40,7 @@ LEFT_BEHIND = (
 class ProjectionJob:
     """One photo [1,3,H,W] in [-1,1], and what is to be done with it.
 
-    config: of a preset only its loss and seed count.
+    config: of a preset only its loss and seed count. moving: what moves the masks, None where they stay.
     """
 
     photo: Tensor
@@ -47,6 +49,7 @@ class ProjectionJob:
     alignment: Alignment | None
     config: ProjectionConfig
     preset: str = CUSTOM
+    moving: MovingMasks | None = None
     noun = "projection"
 
     def aligned(self, record: Inversion) -> Inversion:
@@ -65,7 +68,11 @@ class ProjectionJob:
         """The number of steps doesn't count, because a job can be given more of them."""
         settings = self._settings()
         described = [generator.fingerprint, photo_digest(self.photo), self.segments.names, settings]
-        return job_key(described, (self.segments.masks, self.segments.static))
+        tensors = [self.segments.masks, self.segments.static]
+        if self.moving is not None:
+            names, own = self.moving.described()
+            described, tensors = [*described, "moving masks", names], [*tensors, *own]
+        return job_key(described, tensors)
 
     def _settings(self) -> dict[str, Any]:
         """The seed only where it changes anything."""
@@ -99,6 +106,9 @@ class ProjectionJob:
             "autosave_seconds": SECONDS,
             "folders": weight_folders(),
         }
+        if self.moving is not None:
+            watching["mask_generator"] = self.moving.mask_generator
+            watching["mask_code"] = self.moving.start(generator, None if resume else earlier)
         if self.preset == CUSTOM:
             found = project(generator, self.photo, self.segments, self.config, **watching)
         else:
@@ -107,6 +117,9 @@ class ProjectionJob:
                 generator, self.photo, self.segments, self.preset, loss=loss, seed=seed, **watching
             )
         return self.aligned(found)
+
+    def remarks(self, generator: Generator, record: Inversion) -> list[str]:
+        return [] if self.moving is None else self.moving.vanished(generator, record)
 
 
 def started_from_codes(hosted: HostedGenerator, code: LatentCode, photos: list[Tensor]) -> InversionBatch:
@@ -127,9 +140,14 @@ def project_photos(
     preset: str,
     resume: bool,
     alignment: AlignmentBatch | None = None,
+    mask_generator: MaskGenerator | None = None,
+    mask_code: CodesOfMasks | None = None,
 ) -> tuple[InversionBatch, Tensor]:
     """Every photo of the batch in turn -> the inversions, and their reconstructions as a host IMAGE."""
     jobs = checked_jobs(hosted, image, segments, start, config, preset, alignment, resume=resume)
+    with plain_tensors():
+        moving = moving_masks(hosted.generator, mask_generator, mask_code, [job.segments for job in jobs])
+    jobs = [replace(job, moving=one) for job, one in zip(jobs, moving, strict=True)]
     return run_jobs(hosted, jobs, resume=resume)
 
 

@@ -52,6 +52,9 @@ class Job(Protocol):
     ) -> Inversion:
         """Do the work. earlier: what to go on with (`resume`) or to set out from, if there is anything."""
 
+    def remarks(self, generator: Generator, record: Inversion) -> list[str]:
+        """What is to be told of the result, beside its fits."""
+
 
 def run_jobs(hosted: HostedGenerator, jobs: Sequence[Job], *, resume: bool) -> tuple[InversionBatch, Tensor]:
     """Every job in turn -> the inversions, and their reconstructions as a host IMAGE."""
@@ -62,7 +65,10 @@ def run_jobs(hosted: HostedGenerator, jobs: Sequence[Job], *, resume: bool) -> t
             what = f"this {job.noun}" if len(jobs) == 1 else f"photo {index + 1} of {len(jobs)}"
             file = Autosave(job.key(generator), job.noun, what, text.show, job.steps)
             found = run_job(generator, job, file, step_reporter(index, len(jobs)), resume=resume)
-            text.add_fit(found, job.names(), what if len(jobs) > 1 else "")
+            which = what if len(jobs) > 1 else ""
+            text.add_fit(found, job.names(), which)
+            for remark in job.remarks(generator, found):
+                text.add_remark(remark, which)
             file.save_finished(found)
             remove_old(max(NEWEST, len(jobs)))
             done.append(found)

@@ -223,7 +223,8 @@ def free_path(folder: Path, name: str) -> Path:
     Endings of weights files that the name has already are dropped. Raises InvalidInputError for a name that is empty,
     that not every system can have, or that leads out of the folder, and where nothing can be written.
     """
-    expected = f"expected one inside models/{folder.name}, as in 'faces/mine'"
+    shown = folder.relative_to(folder_paths.models_dir).as_posix()
+    expected = f"expected one inside models/{shown}, as in 'faces/mine'"
     stem = _ENDINGS.sub("", name.strip())
     if not stem.rpartition("/")[2].strip(". ") or stem[-1] == "\\":
         raise InvalidInputError(f"the name is {name!r}; {expected}")

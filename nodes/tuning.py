@@ -147,6 +147,9 @@ class TuningJob:
             folders=weight_folders(),
         )
 
+    def remarks(self, generator: Generator, record: Inversion) -> list[str]:
+        return []
+
 
 def check_tunable(generator: Generator, inversion: Inversion, config: TuningConfig) -> None:
     """Raise InvalidInputError or WrongGeneratorError for an inversion that can't be tuned so, before the first step."""

@@ -27,13 +27,13 @@ pytestmark = pytest.mark.cpu("the demo generator is loaded onto it")
 
 
 def test_parts_of_a_held_out_photo_are_found(demo: Generator, finder: MaskGenerator) -> None:
-    """Against the true labels; a fit of a few steps already tells the large parts."""
-    photo = demo_photo(9002)
+    """Against the true labels; a fit of a few steps, read by half of the networks, already tells the large parts."""
+    photo, finder = demo_photo(9002), finder.with_members(2)
     before, seen = photo.image.clone(), []
     found = cg.masks_of_photo(
-        demo, finder, photo.image, 8, static=("background",), callback=lambda *given: seen.append(given)
+        demo, finder, photo.image, 6, static=("background",), callback=lambda *given: seen.append(given)
     )
-    assert torch.equal(photo.image, before) and [step for step, *_ in seen] == list(range(1, 9))
+    assert torch.equal(photo.image, before) and [step for step, *_ in seen] == list(range(1, 7))
     for name in ("background", "skin", "hair"):
         own, true = found.labels[0] == finder.names.index(name), photo.labels == LABELS.index(name)
         assert (own & true).sum() > 0.6 * (own | true).sum(), name

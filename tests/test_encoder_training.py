@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
-from chunky_core.encoders.training import encoder_of, load_training, save_training, train_masked_encoder
+from chunky_core.encoders.training import (
+    PhotoExamples,
+    encoder_of,
+    load_training,
+    save_training,
+    train_masked_encoder,
+)
+from chunky_core.encoders.training.digests import digests_of
 from chunky_core.encoders.training.masks import draw_masks
 from chunky_core.encoders.training.objective import picture_loss
 from chunky_core.encoders.training.pictures import disturb, draw_mixed_codes, draw_pool, from_bytes
 from chunky_core.errors import InvalidInputError, UnsupportedCheckpointError, WrongGeneratorError
+from chunky_core.losses.perceptual import load_perceptual_network
 from tests.encoder_tools import small_config, small_examples
-from tests.toy_networks import Colours
+from tests.toy_networks import Colours, Means
 
 pytestmark = pytest.mark.cpu("compares to the bit")
 
@@ -99,6 +109,61 @@ def test_only_steps_may_differ_and_the_generator_not(generator, make_generator):
     assert longer[-1].step == 2
 
 
+def test_states_of_old_go_on_with_a_notice_and_new_ones_with_the_same_alone(generator, tmp_path):
+    states = []
+    train_masked_encoder(
+        generator,
+        small_config(steps=1),
+        examples=small_examples(),
+        perceptual=Colours(),
+        autosave=states.append,
+    )
+    old = replace(states[0], digests={})
+    save_training(old, tmp_path / "old.safetensors")
+    with pytest.warns(UserWarning, match="with which photos and perceptual network"):
+        train_masked_encoder(
+            generator, small_config(steps=1), resume=load_training(tmp_path / "old.safetensors")
+        )
+    save_training(states[0], tmp_path / "new.safetensors")
+    state = load_training(tmp_path / "new.safetensors")
+    assert state.digests == states[0].digests and len(state.digests["photos"]) == 64
+    other = small_examples()
+    other.images[0, 0, 0, 0] += 1
+    for given, said in (
+        ({}, "begun with photos, it was to go on without photos"),
+        ({"examples": other}, "begun with photos, it was to go on with others"),
+        ({"examples": PhotoExamples(small_examples().images)}, "with others"),
+        ({"examples": small_examples()}, "with a perceptual network, it was to go on without"),
+        (
+            {"examples": small_examples(), "perceptual": Means()},
+            "a perceptual network, it was to go on with others",
+        ),
+    ):
+        with pytest.raises(InvalidInputError, match=said):
+            train_masked_encoder(generator, small_config(steps=2), resume=state, **given)
+
+
+def test_a_network_s_digest_is_of_its_weights():
+    first = load_perceptual_network("demo")
+    again = load_perceptual_network("demo")
+    assert digests_of(None, first) == digests_of(None, again) != digests_of(None, Colours())
+    with torch.no_grad():
+        next(again.network.parameters()).add_(1)
+    assert digests_of(None, first) != digests_of(None, again)
+
+
+@pytest.mark.parametrize("odd", ["generator", "config", "examples", "resume", "callback"])
+def test_things_of_another_kind_are_refused(generator, odd):
+    with pytest.raises(InvalidInputError, match="is of type|are of type"):
+        train_masked_encoder(**{"generator": generator, "config": small_config(steps=1), odd: 3})
+
+
+@pytest.mark.parametrize("seed", [0, (1 << 32) - 1])
+def test_seeds_up_to_the_largest(generator, seed):
+    one, other = (train_masked_encoder(generator, small_config(steps=1, seed=seed)) for _ in range(2))
+    assert_same(one, other)
+
+
 def test_previews_and_steps_reach_the_callback(generator):
     calls = []
     train_masked_encoder(
@@ -165,7 +230,25 @@ def test_another_file_is_no_training(tmp_path, generator):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"steps": 0}, {"space": "s"}, {"photo_share": 2.0}, {"learning_rate": 0.0}]
+    "wrong",
+    [
+        {"steps": 0},
+        {"space": "s"},
+        {"photo_share": 2.0},
+        {"learning_rate": 0.0},
+        {"learning_rate": "1"},
+        {"size": 33},
+        {"size": 0},
+        {"size": 32.0},
+        {"channels": (8,)},
+        {"channels": (8, 12)},
+        {"channels": 8},
+        {"channels": (8, "8")},
+        {"hidden": 0},
+        {"seed": 1 << 32},
+        {"seed": -1},
+        {"picture_weight": None},
+    ],
 )
 def test_settings_out_of_range_are_refused(wrong):
     with pytest.raises(InvalidInputError):

@@ -22,6 +22,7 @@ from chunky_core.segments.mask_generator import (
     MaskGenerator,
     MaskTrainingConfig,
     StopTraining,
+    exemplar,
     labels_from_exemplar,
     load_mask_generator,
     save_mask_generator,
@@ -68,7 +69,7 @@ def learnt(generator: Generator) -> MaskGenerator:
 
 def test_a_threshold_of_a_feature_is_learnt_for_unseen_codes(generator: Generator):
     seen = codes_of(generator, 4)
-    longer = replace(QUICK, num_steps=400, pixels=2048)
+    longer = replace(QUICK, num_steps=250, pixels=2048)
     learnt = train_mask_generator(generator, seen, thresholded(generator, seen), NAMES, longer)
     codes = codes_of(generator, 3, seed=9)
     feature = maps_of(generator, seen)[-1][:, 0]
@@ -195,15 +196,26 @@ def test_a_stylegan3_is_learnt_too():
 def test_an_exemplar_s_labels_go_to_where_its_features_went(generator: Generator):
     code = codes_of(generator, 1)
     labels = thresholded(generator, code)[0]
-    blocks = labels[4::8, 4::8].repeat_interleave(8, 0).repeat_interleave(8, 1)
     config = ExemplarConfig(grid=32, margin=0.0)
-    same = labels_from_exemplar(generator, code, blocks, code, config)[0]
-    assert torch.equal(same, blocks)  # every place finds itself
-    other = labels_from_exemplar(generator, code, blocks, codes_of(generator, 2, seed=8), config)
+    same = labels_from_exemplar(generator, code, labels, code, config)[0]
+    assert torch.equal(
+        same, labels
+    )  # every place finds itself, and what is smaller than a place of the grid with it
+    other = labels_from_exemplar(generator, code, labels, codes_of(generator, 2, seed=8), config)
     assert other.shape == (2, 64, 64) and set(other.unique().tolist()) <= {-1, 0, 1}
-    blocks[:, :32] = 255
-    unknown = labels_from_exemplar(generator, code, blocks, code, config)[0]
+    labels[:, :32] = 255
+    unknown = labels_from_exemplar(generator, code, labels, code, config)[0]
     assert bool((unknown[:, :32] == -1).all())
+
+
+def test_lines_thinner_than_the_grid_move_with_their_places():
+    plain = torch.randn(16, 12, 12, generator=torch.Generator().manual_seed(0))
+    labels = torch.zeros(48, 48, dtype=torch.long)
+    labels[21], labels[:, 30] = 1, 1  # one pixel of the four of a place
+    moved = plain.roll((1, -2), dims=(1, 2))
+    found = exemplar._carried(plain, labels, torch.zeros(12, 12, dtype=torch.long), moved, ExemplarConfig())
+    inside = found[8:40, 8:36]
+    assert torch.equal(inside, labels.roll((4, -8), dims=(0, 1))[8:40, 8:36])
 
 
 def test_another_generator_is_refused_with_both_fingerprints(
@@ -215,6 +227,12 @@ def test_another_generator_is_refused_with_both_fingerprints(
         learnt.probabilities(other, codes_of(other, 1))
     with pytest.raises(WrongGeneratorError):
         load_mask_generator(tmp_path / "own.safetensors", generator=other)
+    codes = codes_of(other, 1)
+    for ask in (learnt.labels, learnt.masks, learnt.uncertainty):
+        with pytest.raises(WrongGeneratorError, match=other.fingerprint[:12]):
+            ask(other, codes)
+    with pytest.raises(WrongGeneratorError, match=other.fingerprint[:12]):
+        train_mask_generator(other, codes, torch.zeros(1, 64, 64).long(), NAMES, QUICK, resume=learnt)
 
 
 def test_saved_and_loaded_it_is_the_same_and_goes_on(
@@ -274,7 +292,8 @@ def test_the_demo_generator_has_one():
 
     codes, labels, names = labeled_samples(generator, 1, seed=12345)
     assert found.names == names and found.training is None
-    assert (found.labels(generator, codes) == labels).float().mean() > 0.95
+    shown = found.labels(generator, codes, (128, 128))
+    assert (shown == labels[:, ::2, ::2]).float().mean() > 0.95
 
 
 def test_stray_pixels_make_no_segment() -> None:

@@ -31,6 +31,7 @@ CORE_OUTPUTS = {
     "ImageCompare": [],
     "BatchImagesNode": ["IMAGE"],
     "EmptyImage": ["IMAGE"],
+    "SolidMask": ["MASK"],
     "ImageBlend": ["IMAGE"],
     "ImageCompositeMasked": ["IMAGE"],
     "ThresholdMask": ["MASK"],

@@ -11,8 +11,32 @@ from pathlib import Path
 import torch
 
 from ..errors import ChunkyError
-from . import calibrate, convert, demo, directions, edit, inspect_file, photo, train_encoder
+from . import (
+    calibrate,
+    convert,
+    demo,
+    directions,
+    edit,
+    find_masks,
+    inspect_file,
+    photo,
+    train_encoder,
+    train_mask_generator,
+)
 from .signals import Stopped, stop_on_signals
+
+COMMANDS = (
+    edit,
+    photo,
+    demo,
+    find_masks,
+    directions,
+    inspect_file,
+    calibrate,
+    convert,
+    train_encoder,
+    train_mask_generator,
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -24,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     parser = argparse.ArgumentParser(prog=_program(), description="Edit photos by segments with StyleGAN.")
     commands = parser.add_subparsers(dest="command", required=True)
-    for command in (edit, photo, demo, directions, inspect_file, calibrate, convert, train_encoder):
+    for command in COMMANDS:
         command.add_parser(commands)
     options = parser.parse_args(arguments)
     try:

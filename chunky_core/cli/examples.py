@@ -43,7 +43,7 @@ def codes_of_groups(
         with progress_bar("reading pictures") as show:
             read = list(codes_of_pictures(generator, given, known, samples=samples, seed=seed, callback=show))
     return [
-        _stored(generator, group, space) if drawn is None else read.pop(0)
+        stored_codes(generator, group, space) if drawn is None else read.pop(0)
         for group, drawn in zip(files, pictures, strict=True)
     ]
 
@@ -112,7 +112,8 @@ def _pictures(files: Sequence[Path]) -> Tensor:
     return torch.cat(found)
 
 
-def _stored(generator: Generator, files: Sequence[Path], space: str | None) -> LatentCode:
+def stored_codes(generator: Generator, files: Sequence[Path], space: str | None) -> LatentCode:
+    """The codes in one file of any tool, or one code for each saved inversion. Raises a ChunkyError."""
     if len(files) == 1 and not is_saved_inversion(files[0]):
         return load_latent(generator, files[0], space)
     try:

@@ -10,14 +10,16 @@ from typing import Any
 
 from torch import Tensor
 
-from ..compositing import CompositeMode, KeepDetail, Replace, harmonize
+from ..compositing import CompositeMode, KeepDetail, Replace, harmonize, mask_follower
 from ..editing.direction_checks import check_direction
 from ..generator.generator import Generator
 from ..generator.spaces import LatentCode
 from ..inversion import Edit, Inversion, ProjectionConfig, TuningConfig
 from ..inversion.fits import fit_report
+from ..inversion.generated_masks import GeneratedMasks
 from ..inversion.presets import preset_steps
 from ..segments import SegmentMasks, single_segment
+from ..segments.mask_generator import MaskGenerator
 from .original import OriginalPhoto
 from .outputs import GLOBAL, HARMONIZED, INVERSION, TUNED, prepare_folder
 from .progress import progress_bar
@@ -38,7 +40,7 @@ class Job:
     harmonize: whether neighbours are made to agree after the edits. replace, keep_detail, mode, follow: of `composite`.
     resume: go on with what an earlier run left in the folder, where it left something. start: codes that the
     projections set out from. profile: an ICC profile of RGB, which composite and reconstruction get. original: what the
-    photo was cut from, where it was.
+    photo was cut from, where it was. mask_generator: fits the masks with the codes, and tells where they follow.
     """
 
     generator: Generator
@@ -59,9 +61,14 @@ class Job:
     start: Inversion | LatentCode | None = None
     profile: bytes | None = None
     original: OriginalPhoto | None = None
+    mask_generator: MaskGenerator | None = None
 
     def check_names(self) -> None:
-        """Raise InvalidInputError for a name that is no segment, and a direction that doesn't fit the generator."""
+        """Raise InvalidInputError for a name that is no segment, a segment that is no class of the mask generator, and
+        a direction that doesn't fit the generator.
+        """
+        if self.mask_generator is not None:
+            GeneratedMasks(self.generator, self.mask_generator, self.segments.names, self.segments.static)
         if self.tuning is not None:
             self.segments.resolve(self.tuning.segments)
         for edit in self.edits:
@@ -87,11 +94,14 @@ class Job:
     @property
     def composite_options(self) -> dict[str, Any]:
         """How `composite` makes the pictures."""
+        finder = self.mask_generator
         return {
             "replace": self.replace,
             "keep_detail": self.keep_detail,
             "mode": self.mode,
-            "follow": self.follow,
+            "follow": self.follow
+            if finder is None
+            else self.follow and mask_follower(self.generator, finder),
         }
 
     @property
@@ -113,7 +123,9 @@ class Job:
         if self.preset:
             task = PresetTask(preset=self.preset, loss=config.loss, seed=config.seed, **own)
         else:
-            task = ProjectionTask(config=config, **own)
+            mode = config.mode if self.mask_generator is None else "joint"
+            finder = self.mask_generator
+            task = ProjectionTask(config=replace(config, mode=mode), mask_generator=finder, **own)
         if not self.compare_global:
             return [task]
         whole, title = single_segment(self.segments.size), f"global ({config.space})"

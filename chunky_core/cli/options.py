@@ -23,6 +23,7 @@ from ..inversion.inversion_files import is_saved_inversion
 from ..inversion.presets import PRESETS
 from ..segments import SegmentMasks
 from ..segments.label_names import split_names
+from ..segments.mask_generator import load_mask_generator
 from .generator_file import add_upsampling_option, open_generator
 from .job import Job
 
@@ -173,6 +174,12 @@ def add_projection_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--space", choices=SPACES, help=f"default: {defaults.space}")
     parser.add_argument("--steps", type=int, help=f"of the projection; default: {defaults.num_steps}")
+    parser.add_argument(
+        "--mask-generator",
+        metavar="FILE",
+        help="of `train-mask-generator`, or 'demo': masks, whose names are its classes, are fitted together with the "
+        "codes, and --follow goes by it",
+    )
 
 
 def add_tuning_options(parser: argparse.ArgumentParser) -> None:
@@ -209,8 +216,9 @@ def named_folder(text: str) -> Path:
 
 
 def model_files(options: argparse.Namespace) -> list[Path]:
-    """The files that --generator, --directions and --start name; "demo" is none."""
-    named = [Path(name) for name in (options.generator, options.directions) if name != "demo"]
+    """The files that --generator, --directions, --mask-generator and --start name; "demo" is none."""
+    given = (options.generator, options.directions, options.mask_generator or "demo")
+    named = [Path(name) for name in given if name != "demo"]
     return named + ([] if options.start is None else [options.start])
 
 
@@ -230,6 +238,7 @@ def job_from_options(
             folders=[cache_folder()],
         )
         edits = tuple(parse_edit(text, directions, drawn_by=generator) for text in options.edit)
+    finder = options.mask_generator
     return Job(
         generator=generator,
         photo=photo,
@@ -248,6 +257,7 @@ def job_from_options(
         resume=options.resume,
         start=None if options.start is None else opened_start(generator, options.start),
         profile=profile,
+        mask_generator=None if finder is None else load_mask_generator(finder, generator=generator),
     )
 
 
@@ -269,6 +279,10 @@ def opened_start(generator: Generator, path: Path) -> Inversion | LatentCode:
 
 def _config(options: argparse.Namespace) -> ProjectionConfig:
     """Of the projections; with a preset of the one for comparison, and its seed is the preset's."""
+    if options.preset and options.mask_generator is not None:
+        raise InvalidInputError(
+            f"--preset {options.preset} leaves masks as they are; leave it or --mask-generator out"
+        )
     if options.preset and (options.space, options.steps) != (None, None):
         raise InvalidInputError(
             f"--preset {options.preset} chooses space and steps itself; leave out --space and --steps, or --preset"

@@ -13,8 +13,9 @@ from ..generator.spaces import LatentCode
 from ..inversion import Inversion, LossConfig, ProjectionConfig, project
 from ..inversion.config import EARLIER, plain_settings
 from ..inversion.presets import check_same_job, project_preset
-from ..inversion.validation import check_resumable, segment_spaces
+from ..inversion.validation import check_moving_masks, check_resumable, segment_spaces
 from ..segments import SegmentMasks
+from ..segments.mask_generator import MaskGenerator
 from .task import Task
 
 PRESET = "preset"  # the entry of an inversion's settings
@@ -50,18 +51,21 @@ class PhotoTask(Task):
 
 @dataclass(frozen=True, kw_only=True)
 class ProjectionTask(PhotoTask):
-    """As the config says."""
+    """As the config says. mask_generator: what moves the masks, None where they stay."""
 
     config: ProjectionConfig
+    mask_generator: MaskGenerator | None = None
 
     def work(self, earlier: Inversion | None, **watching: Any) -> Inversion:
         given = (self.generator, self.photo, self.segments, self.config)
-        return project(*given, start=earlier or self.start, resume=earlier is not None, **watching)
+        watching |= {"resume": earlier is not None, "mask_generator": self.mask_generator}
+        return project(*given, start=earlier or self.start, **watching)
 
     def settings(self) -> dict[str, Any]:
         return {PRESET: "", **plain_settings(self.config)}
 
     def check_same_photo(self, found: Inversion) -> None:
+        check_moving_masks(self.mask_generator, None, self.config, found)
         spaces = segment_spaces(self.segments, self.config)
         _, state = check_resumable(self.generator, found, self.photo, self.segments, spaces, self.config)
         if state.step > self.config.num_steps:

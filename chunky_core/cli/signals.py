@@ -32,11 +32,11 @@ def stop_on_signals() -> Iterator[None]:
 
 
 @contextmanager
-def delay_signals() -> Iterator[None]:
-    """Within, nothing interrupts; a signal that comes meanwhile raises `Stopped` at the end."""
+def delay_signals() -> Iterator[list[int]]:
+    """Within, nothing interrupts; a signal that comes meanwhile is in the list, and raises `Stopped` at the end."""
     received: list[int] = []
     with _handled_by(lambda number, _frame: received.append(number)):
-        yield
+        yield received
     if received:
         raise Stopped(received[0])
 

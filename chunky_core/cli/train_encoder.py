@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from tempfile import TemporaryFile
 
 import torch
 
+from ..boxes import Size
 from ..devices import usable_device
 from ..encoders.masked_encoder import SPACES, MaskedEncoder, save_masked_encoder
 from ..encoders.training import (
@@ -18,13 +21,13 @@ from ..encoders.training import (
     save_training,
     train_masked_encoder,
 )
+from ..encoders.training.config import MOST_SEED
 from ..encoders.training.pictures import to_bytes
 from ..errors import InvalidInputError
 from ..images import load_image
 from ..losses.perceptual import load_perceptual_network
 from ..losses.resize import resize
 from .generator_file import add_upsampling_option, open_generator
-from .options import seed
 from .progress import progress_bar
 from .signals import Stopped, delay_signals
 
@@ -79,7 +82,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "demo portraits; default: L2 alone",
     )
     parser.add_argument(
-        "--seed", type=seed, default=defaults.seed, help="of all that is drawn; default: %(default)s"
+        "--seed", type=_seed, default=defaults.seed, help="of all that is drawn; default: %(default)s"
     )
     parser.add_argument(
         "--device",
@@ -92,8 +95,13 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Raises a ChunkyError for what can't be read, written, or doesn't fit together."""
-    _check_out(options.out)
     state_file = options.out.with_suffix(STATE_SUFFIX)
+    _check_out(options.out, state_file, (options.generator, options.perceptual))
+    files = None if options.photos is None else photo_files(options.photos)
+    if options.resume and not state_file.exists():
+        raise InvalidInputError(
+            f"nothing was saved yet: there is no {state_file}; start without --resume, or check --out"
+        )
     if state_file.exists() and not options.resume:
         raise InvalidInputError(
             f"{state_file} is a training under way; add --resume, or choose another --out"
@@ -103,8 +111,8 @@ def run(options: argparse.Namespace) -> None:
     )
     device = usable_device(options.device, "--device")
     resume = load_training(state_file) if options.resume else None
-    examples = None if options.photos is None else read_photos(options.photos, options.size)
     generator = open_generator(options.generator, options.upsampling, device)
+    examples = None if files is None else read_photos(files, options.size, generator.img_size)
     perceptual = (
         None if options.perceptual is None else load_perceptual_network(options.perceptual, device=device)
     )
@@ -127,6 +135,7 @@ def run(options: argparse.Namespace) -> None:
                 autosave=autosave,
             )
     except Stopped as stop:
+        stop.advice = f"no step was done, and nothing was written to {options.out}"
         if kept:
             save_masked_encoder(encoder_of(kept[0]), options.out)
             done = f"{options.out} is the encoder after {kept[0].step} steps"
@@ -136,21 +145,61 @@ def run(options: argparse.Namespace) -> None:
     print(_line(encoder, options.out))
 
 
-def read_photos(folder: Path, size: int) -> PhotoExamples:
-    """Every picture in a folder, brought to size x size. Raises InvalidInputError where there is none."""
-    files = sorted(file for file in folder.glob("*") if file.suffix.lower() in PHOTO_ENDINGS)
+def photo_files(folder: Path) -> list[Path]:
+    """Every picture in a folder. Raises InvalidInputError where there is none."""
+    if not folder.is_dir():
+        what = "is a file" if folder.exists() else "does not exist"
+        raise InvalidInputError(f"--photos {folder} {what}; give a folder of photos")
+    files = sorted(
+        file for file in folder.glob("*") if file.suffix.lower() in PHOTO_ENDINGS and file.is_file()
+    )
     if not files:
         raise InvalidInputError(
             f"there are no photos in {folder}; expected files that end in {', '.join(PHOTO_ENDINGS)}"
         )
-    return PhotoExamples(torch.cat([to_bytes(resize(load_image(file), (size, size))) for file in files]))
+    return files
 
 
-def _check_out(path: Path) -> None:
+def read_photos(files: Sequence[Path], size: int, pictures: Size) -> PhotoExamples:
+    """Photos, brought to size x size. Raises InvalidInputError for one of other proportions than the pictures."""
+    photos = []
+    for file in files:
+        photo = load_image(file)
+        height, width = photo.shape[-2:]
+        if abs(height * pictures.width - width * pictures.height) > max(height, width):
+            raise InvalidInputError(
+                f"{file} is {width}x{height}; expected photos aligned as the generator's pictures, in the proportions "
+                f"of {pictures}"
+            )
+        photos.append(to_bytes(resize(photo, (size, size))))
+    return PhotoExamples(torch.cat(photos))
+
+
+def _check_out(path: Path, state_file: Path, inputs: Iterable[str | None]) -> None:
     if path.suffix.lower() != SUFFIX or path.name.endswith(STATE_SUFFIX):
         raise InvalidInputError(f"--out is {path.name}; expected a name that ends in {SUFFIX}")
     if not path.parent.is_dir():
         raise InvalidInputError(f"the folder {path.parent} does not exist; make it first")
+    for file in (path, state_file):
+        if file.is_dir():
+            raise InvalidInputError(f"{file} is a folder; choose another --out")
+    if any(
+        one is not None and Path(one).resolve() in (path.resolve(), state_file.resolve()) for one in inputs
+    ):
+        raise InvalidInputError(f"--out {path} would overwrite a file that is read; choose another name")
+    try:
+        with TemporaryFile(dir=path.parent) as trial:
+            trial.write(b"written")
+    except OSError as error:
+        raise InvalidInputError(
+            f"--out {path} can't be written ({error.strerror}); choose another folder"
+        ) from error
+
+
+def _seed(text: str) -> int:
+    if not text.strip().isdecimal() or int(text) > MOST_SEED:
+        raise argparse.ArgumentTypeError(f"{text!r:.40} is out of range; expected 0 to {MOST_SEED}")
+    return int(text)
 
 
 def _line(encoder: MaskedEncoder, path: Path) -> str:

@@ -22,7 +22,7 @@ from ..segments.blend import blend
 from ..segments.masks import SMALLEST_WEIGHT, grow, mask_box
 from ..segments.segment_masks import SegmentMasks
 from .detail import KeepDetail, check_keep_detail, with_detail
-from .followed_masks import FollowedMasks, MaskFollower, with_followed_masks
+from .followed_masks import FollowedMasks, MaskFollower, check_follow, with_followed_masks
 from .label_transfer import transferred_labels
 from .modes import CloneMode, check_mode, seamless_clone
 from .poisson import poisson_blend
@@ -76,6 +76,7 @@ def composite(
     Raises what `render` raises, and InvalidInputError for an unknown choice and a band under 1.
     """
     _check(mode, band, keep_detail)
+    check_follow(follow)
     check_same_generator(generator, inversion)
     warn_of_harmonies_left_out(inversion, notify or partial(warnings.warn, stacklevel=3))
     kept = renderings_of(generator, kept)

@@ -11,11 +11,14 @@ from torch import Tensor
 
 from ..devices import float64_device
 from ..editing.edits import applicable_edits
+from ..errors import InvalidInputError
 from ..generator.generator import Generator
 from ..inversion import Edit, Inversion, SegmentCode, SegmentCodes
 from ..inversion.tuning import segment_generators
 from ..segments.edit_segments import STATIC
+from ..segments.mask_generator import MaskGenerator
 from ..segments.masks import SMALLEST_WEIGHT
+from ..segments.segment_masks import SegmentMasks
 from .label_transfer import transferred_labels
 
 SUFFIX = "_uncovered"
@@ -82,6 +85,18 @@ class MaskFollower(Protocol):
         """
 
 
+def check_follow(follow: object) -> None:
+    """Raise InvalidInputError for what is neither a switch nor a `MaskFollower`."""
+    if isinstance(follow, bool) or (callable(follow) and not isinstance(follow, SegmentMasks)):
+        return
+    message = (
+        f"follow is of type {type(follow).__name__}; expected True, False or a function that tells the parts"
+    )
+    if isinstance(follow, MaskGenerator):
+        message += "; of a mask generator mask_follower(generator, mask_generator) makes one"
+    raise InvalidInputError(message)
+
+
 @torch.no_grad()
 def with_followed_masks(
     generator: Generator, inversion: Inversion, follower: MaskFollower = transferred_labels
@@ -95,6 +110,7 @@ def with_followed_masks(
     segment "static_uncovered", drawn by the code that uncovers it. A segment of which nothing is left is left out.
     Without an effective edit the very same inversion comes back.
     """
+    check_follow(follower)
     edits = _effective_edits(inversion)
     if not edits:
         return FollowedMasks(inversion)

@@ -8,6 +8,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from ..checks import check_type
 from ..editing.edits import edited_code
 from ..generator.generator import Generator
 from ..inversion import Edit, Inversion, SegmentCode
@@ -25,6 +26,7 @@ def mask_follower(generator: Generator, mask_generator: MaskGenerator) -> MaskFo
     own, without a tuning, which X^S knows nothing of. Raises WrongGeneratorError for the mask generator of another one,
     here, and for another one's inversion when it is called.
     """
+    check_type(mask_generator, "the mask generator", MaskGenerator, "load_mask_generator reads one")
     mask_generator.check_generator(generator)
 
     @torch.no_grad()

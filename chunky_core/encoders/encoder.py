@@ -14,11 +14,13 @@ from torch import Tensor, nn
 from ..checkpoints import read_checkpoint
 from ..checkpoints.containers.content import Content, open_content
 from ..checks import as_path
-from ..errors import MissingWeightsError, UnsupportedCheckpointError
+from ..errors import InvalidInputError, UnsupportedCheckpointError
 from ..generator.generator import Generator, weights_fingerprint
 from ..generator.spaces import LatentCode
-from .masked_encoder import is_masked_encoder, load_masked_encoder
+from .masked_encoder import EXPECTED, is_masked_encoder, load_masked_encoder
 from .style_encoder import StyleEncoder, has_decoder, read_style_encoder
+
+_EXPECTED = f"{EXPECTED}, or a checkpoint of e4e, pSp or ReStyle"
 
 
 class Encoder(Protocol):
@@ -46,6 +48,14 @@ class Encoder(Protocol):
         """photo [B,3,H,W] in [-1,1], masks [B,1,H,W] in [0,1] or None -> codes w+ [B,num_ws,w_dim] or w [B,w_dim]."""
 
 
+def check_encoder(encoder: object) -> None:
+    """Raise InvalidInputError for what is no `Encoder`."""
+    if not callable(getattr(encoder, "encode", None)) or not hasattr(encoder, "takes_masks"):
+        raise InvalidInputError(
+            f"the encoder is of type {type(encoder).__name__}; expected what load_encoder opens"
+        )
+
+
 def load_encoder(path: str | os.PathLike[str], *, generator: Generator | None = None) -> Encoder:
     """Opens an encoder, told apart by content: "demo" or a masked encoder's file, or e4e's, pSp's and ReStyle's
     checkpoints. Nothing stored in a file is executed.
@@ -58,9 +68,7 @@ def load_encoder(path: str | os.PathLike[str], *, generator: Generator | None = 
     if path == "demo":
         return load_masked_encoder("demo", generator=generator)
     file = as_path(path, "the encoder's file")
-    if not file.is_file():
-        raise MissingWeightsError(f"there is no encoder file {file}; check the path")
-    with torch.inference_mode(False), open_content(file, unknown=True) as content:
+    with torch.inference_mode(False), open_content(file, unknown=True, expected=_EXPECTED) as content:
         masked = is_masked_encoder(content)
         if not masked:
             encoder = _style_encoder(file, content)

@@ -16,15 +16,17 @@ from torch import Tensor
 
 from ..checkpoints.checkpoint import as_tensor
 from ..checkpoints.containers.content import Content, open_content
-from ..checks import as_path, check_shape
-from ..errors import InvalidInputError, MissingWeightsError, UnsupportedCheckpointError, WrongGeneratorError
+from ..checks import as_path
+from ..errors import InvalidInputError, UnsupportedCheckpointError, WrongGeneratorError
 from ..generator.generator import Generator
 from ..generator.spaces import LatentCode
 from ..generator.statistics import draw_codes
 from ..saving import save_tensors
+from .inputs import check_inputs
 from .masked_network import MaskedNetwork, MaskedSizes, masked_input
 
 FORMAT, VERSION = "chunkygan-encoder", "1"
+EXPECTED = f"a masked encoder, a .safetensors file of format {FORMAT!r}"
 SPACES = ("w+", "w")
 DEMO_FILE = Path(__file__).parents[1] / "demo" / "assets" / "encoder.safetensors"
 _SAMPLES = 10_000  # of w, for its mean and deviations
@@ -89,19 +91,12 @@ class MaskedEncoder:
 
         photo: [B,3,H,W] in [-1,1]; masks: [B,1,H,W] in [0,1], 1 = what the code is to show, None = everything; one
         photo goes with many masks, one mask with many photos. Pixels where a mask is 0 don't count.
-        Raises WrongGeneratorError, and InvalidInputError for shapes that don't fit.
+        Raises WrongGeneratorError, and InvalidInputError for wrong shapes, numbers out of range and empty masks.
         """
+        count = check_inputs(generator, photo, masks)
         self._check(generator)
-        check_shape(photo, "the photo", ("B", 3, "H", "W"))
-        height, width = photo.shape[-2:]
         if masks is None:
-            masks = torch.ones(1, 1, height, width)
-        check_shape(masks, "the masks", ("B", 1, height, width))
-        count = max(len(photo), len(masks))
-        if not {len(photo), len(masks)} <= {1, count}:
-            raise InvalidInputError(
-                f"there are {len(photo)} photos and {len(masks)} masks; give as many of both, or one of either"
-            )
+            masks = torch.ones(1, 1, *photo.shape[-2:])
         device = generator.device
         whole = photo.to(device, torch.float32).expand(count, -1, -1, -1)
         parts = masks.to(device, torch.float32).expand(count, -1, -1, -1)
@@ -141,10 +136,8 @@ def load_masked_encoder(path: str | os.PathLike[str], *, generator: Generator | 
     WrongGeneratorError where it was trained with another generator than the one given.
     """
     file = DEMO_FILE if path == "demo" else as_path(path, "the encoder's file")
-    if not file.is_file():
-        raise MissingWeightsError(f"there is no encoder file {file}; check the path")
     try:
-        with torch.inference_mode(False), open_content(file) as content:
+        with torch.inference_mode(False), open_content(file, expected=EXPECTED) as content:
             encoder = read_masked_encoder(content)
     except (InvalidInputError, UnsupportedCheckpointError) as error:
         found = str(error).removeprefix(f"{file.name}: ").partition(";")[0]

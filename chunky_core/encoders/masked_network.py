@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..checks import check_whole
 from ..errors import InvalidInputError
 from ..losses.resize import resize
 
@@ -31,16 +32,16 @@ class MaskedSizes:
     hidden: int = 256
 
     def __post_init__(self) -> None:
-        numbers = (self.layers, self.w_dim, self.size, self.hidden, *self.channels)
-        if not 2 <= len(self.channels) <= 8:
-            raise InvalidInputError(f"there are {len(self.channels)} numbers of channels; expected 2 to 8")
-        if not all(0 < number <= LARGEST_SIZE for number in numbers):
-            raise InvalidInputError(f"sizes are {self}; expected 1 to {LARGEST_SIZE}")
-        if any(width % GROUPS for width in self.channels) or self.size % 2 ** len(self.channels):
-            raise InvalidInputError(
-                f"sizes are {self}; expected channels that {GROUPS} divides and a size that "
-                f"{2 ** len(self.channels)} divides"
-            )
+        if not isinstance(self.channels, tuple | list) or not 2 <= len(self.channels) <= 8:
+            raise InvalidInputError(f"channels are {self.channels!r:.60}; expected the widths of 2 to 8 maps")
+        for name in ("layers", "w_dim", "size", "hidden"):
+            check_whole(getattr(self, name), name, 1, LARGEST_SIZE)
+        for width in self.channels:
+            check_whole(width, "a width in channels", 1, LARGEST_SIZE)
+            if width % GROUPS:
+                raise InvalidInputError(f"a width in channels is {width}; expected a multiple of {GROUPS}")
+        if self.size % 2 ** len(self.channels):
+            raise InvalidInputError(f"size is {self.size}; expected a multiple of {2 ** len(self.channels)}")
 
 
 class _Halving(nn.Module):

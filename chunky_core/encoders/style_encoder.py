@@ -12,10 +12,10 @@ from torch import Tensor
 
 from ..checkpoints.checkpoint import Weights, as_tensor, fields, is_weight, shape_of, weights_of
 from ..checkpoints.containers.content import Content
-from ..checks import check_shape
-from ..errors import InvalidInputError, UnsupportedCheckpointError, WrongGeneratorError
+from ..errors import UnsupportedCheckpointError, WrongGeneratorError
 from ..generator.generator import Generator
 from ..generator.spaces import LatentCode
+from .inputs import check_inputs
 from .style_networks import StyleNetwork
 
 SIZE = 256  # pixels of each side of what these networks see
@@ -63,13 +63,10 @@ class StyleEncoder:
 
         photo: [B,3,H,W] in [-1,1] of any size, aligned as the tool aligns; masks: [B,1,H,W] don't count, for these see
         the whole photo; one photo goes with many masks, whose codes are the same.
-        Raises WrongGeneratorError, and InvalidInputError for shapes that don't fit.
+        Raises WrongGeneratorError, and InvalidInputError for wrong shapes, numbers out of range and empty masks.
         """
+        count = check_inputs(generator, photo, masks)
         self.check(generator)
-        check_shape(photo, "the photo", ("B", 3, "H", "W"))
-        count = len(photo) if masks is None else max(len(photo), len(masks))
-        if len(photo) not in (1, count):
-            raise InvalidInputError(f"there are {len(photo)} photos and {count} masks; give as many of both")
         device = generator.device
         network, mean = self.network.to(device), self.mean.to(device)
         seen = _resized(photo.to(device, torch.float32))

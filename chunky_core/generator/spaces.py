@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from ..checks import check_tensor, check_type
 from ..errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -34,8 +35,9 @@ class LatentCode:
 
     def __post_init__(self) -> None:
         if self.space not in SPACES:
-            raise InvalidInputError(f"the space is {self.space!r}; expected one of {SPACES}")
+            raise InvalidInputError(f"the space is {self.space!r:.60}; expected one of {SPACES}")
         expected = 3 if self.space == "w+" else 2
+        check_tensor(self.tensor, f"a code in {self.space}", f"of {expected} dimensions, batch first")
         if self.tensor.ndim != expected:
             shape = tuple(self.tensor.shape)
             raise InvalidInputError(
@@ -109,6 +111,20 @@ def checked_layers(layers: Iterable[int], whose: str) -> tuple[int, ...]:
     if not all(isinstance(layer, int) and not isinstance(layer, bool) and layer >= 0 for layer in numbers):
         raise InvalidInputError(f"the layers of {whose} are {numbers!r:.60}; expected whole numbers from 0")
     return tuple(sorted(set(numbers)))
+
+
+def check_codes(codes: object, what: str, hint: str = "") -> None:
+    """Raise InvalidInputError unless `codes` is a LatentCode of one or more codes of finite floats.
+
+    what: its name in the error; hint: where one comes from.
+    """
+    check_type(codes, what, LatentCode, hint)
+    tensor = codes.tensor  # type: ignore[attr-defined]
+    if not tensor.is_floating_point() or not tensor.numel():
+        kind = str(tensor.dtype).removeprefix("torch.")
+        raise InvalidInputError(f"{what} is {kind} {list(tensor.shape)}; expected one or more, of floats")
+    if not bool(tensor.isfinite().all()):
+        raise InvalidInputError(f"{what} holds NaN or infinite values; give another one")
 
 
 def convert(generator: Generator, code: LatentCode, space: str) -> LatentCode:

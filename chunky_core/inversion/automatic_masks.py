@@ -10,12 +10,11 @@ import torch
 from torch import Tensor
 
 from ..callbacks import Callback
-from ..checks import check_type
+from ..checks import check_image, check_type
 from ..generator.generator import Generator
 from ..generator.spaces import LatentCode
 from ..segments.mask_generator import MaskGenerator
-from ..segments.mask_generator.record import segment_masks
-from ..segments.names import resolve_names
+from ..segments.mask_generator.record import segment_masks, static_classes
 from ..segments.segment_masks import SegmentMasks, single_segment
 from .config import ProjectionConfig
 from .projector import project
@@ -63,10 +62,13 @@ def masks_of_photo(
     """
     check_type(mask_generator, "the mask generator", MaskGenerator, "load_mask_generator reads one")
     mask_generator.check_generator(generator)
-    kept = set(resolve_names(tuple(static), mask_generator.names)) if static else set()
+    check_image(photo, "the photo", batch=1)
+    config = QUICK if config is None else config
+    check_type(config, "the config", ProjectionConfig)
+    kept = static_classes(static, mask_generator.names)
     with torch.inference_mode(False), torch.no_grad():
         whole = single_segment((photo.shape[-2], photo.shape[-1]), photo.device)
-        chosen = replace(config or QUICK, num_steps=steps)
+        chosen = replace(config, num_steps=steps)
         found = project(generator, photo, whole, chosen, callback=callback, start=start, folders=folders)
         code = found.segments[0].code
         on_device = LatentCode(code.space, code.tensor.to(generator.device))

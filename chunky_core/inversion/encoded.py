@@ -7,8 +7,8 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from ..checks import check_type
-from ..encoders.encoder import Encoder
+from ..checks import check_image, check_type
+from ..encoders.encoder import Encoder, check_encoder
 from ..generator.generator import Generator
 from ..generator.spaces import LatentCode
 from ..segments.segment_masks import SegmentMasks
@@ -28,6 +28,10 @@ def inversion_from_encoder(
     size.
     """
     check_type(generator, "the generator", Generator, "load_generator reads one")
+    check_encoder(encoder)
+    check_image(photo, "the photo", batch=1)
+    if masks is not None:
+        check_type(masks, "masks", SegmentMasks, "segments_from_masks makes them of single masks")
     with torch.inference_mode(False), torch.no_grad():
         seen = masks.masks if masks is not None and encoder.takes_masks else None
         codes = [

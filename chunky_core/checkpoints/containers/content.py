@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -35,22 +35,40 @@ class Content:
 
 
 @contextmanager
-def open_content(path: str | os.PathLike[str], unknown: bool = False) -> Iterator[Content]:
+def open_content(
+    path: str | os.PathLike[str], unknown: bool = False, expected: str = unsupported_files.NETWORK
+) -> Iterator[Content]:
     """Opens a weights file. Tensors, arrays and bytes are views into it, to be used inside the `with` only.
 
     Writing to a view does not change the file. unknown: whether objects of unknown classes become inert Records
-    rather than that the file is refused; `unknown_in` finds them.
+    rather than that the file is refused; `unknown_in` finds them. expected: what the file should be, for errors.
     Raises MissingWeightsError where there is no such file; UnsupportedCheckpointError, naming the file and what it is,
     where it is damaged, of another kind, or names a function that is not on the list of what a StyleGAN file needs.
     """
     file = Path(path)
-    with suppress(OSError):  # a name that is too long is no folder; `mapped` says so
-        if file.is_dir():
-            raise MissingWeightsError(folders.described(file))
-    with mapped(file) as data:
-        with naming(file), _unfinished(file):
-            content = _content(file, data, unknown)
+    with ExitStack() as stack:
+        with _expecting(expected):
+            with suppress(OSError):  # a name that is too long is no folder; `mapped` says so
+                if file.is_dir():
+                    raise MissingWeightsError(folders.described(file))
+            data = stack.enter_context(mapped(file))
+            with naming(file), _unfinished(file):
+                content = _content(file, data, unknown)
         yield content
+
+
+@contextmanager
+def _expecting(expected: str) -> Iterator[None]:
+    """Errors say what was expected, where that isn't a generator's network."""
+    try:
+        yield
+    except (MissingWeightsError, UnsupportedCheckpointError) as error:
+        if expected == unsupported_files.NETWORK:
+            raise
+        said = str(error)
+        for usual in (unsupported_files.NETWORK, "a file of weights"):
+            said = said.replace(usual, expected)
+        raise type(error)(said if expected in said else f"{said}; expected {expected}") from error
 
 
 @contextmanager

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ...checks import check_whole
+from ...checks import check_whole, is_number
 from ...errors import InvalidInputError
 from ..masked_encoder import SPACES
+from ..masked_network import MaskedSizes
+
+MOST_SEED = (1 << 32) - 1
 
 
 @dataclass(frozen=True)
@@ -43,14 +46,17 @@ class EncoderTrainingConfig:
             raise InvalidInputError(f"the space is {self.space!r}; expected one of {', '.join(SPACES)}")
         for name in ("steps", "batch", "loss_size", "pool", "pool_steps"):
             check_whole(getattr(self, name), name, 1)
-        check_whole(self.seed, "seed", 0, (1 << 32) - 1)
-        if not 0 < self.learning_rate < float("inf"):
+        check_whole(self.seed, "seed", 0, MOST_SEED)
+        MaskedSizes(1, 1, self.size, self.channels, self.hidden)
+        if not is_number(self.learning_rate) or not 0 < self.learning_rate < float("inf"):
             raise InvalidInputError(
-                f"learning_rate is {self.learning_rate}; it must be above 0, 0.001 is usual"
+                f"learning_rate is {self.learning_rate!r:.40}; it must be above 0, 0.001 is usual"
             )
         for name in ("code_weight", "picture_weight"):
-            if not 0 <= getattr(self, name) < float("inf"):
-                raise InvalidInputError(f"{name} is {getattr(self, name)}; expected 0 or more")
+            value = getattr(self, name)
+            if not is_number(value) or not 0 <= value < float("inf"):
+                raise InvalidInputError(f"{name} is {value!r:.40}; expected 0 or more")
         for name in ("picture_share", "photo_share"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise InvalidInputError(f"{name} is {getattr(self, name)}; expected a fraction in [0, 1]")
+            value = getattr(self, name)
+            if not is_number(value) or not 0 <= value <= 1:
+                raise InvalidInputError(f"{name} is {value!r:.40}; expected a fraction in [0, 1]")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from time import monotonic
 
 import torch
 from torch import Tensor
 
 from ...callbacks import Callback
+from ...checks import check_callback, check_type
 from ...errors import InvalidInputError
 from ...generator.generator import Generator
 from ...losses.perceptual import PerceptualNetwork
@@ -18,6 +19,7 @@ from ..masked_encoder import MaskedEncoder, Whitening, measure_whitening
 from ..masked_network import MaskedNetwork, MaskedSizes, masked_input
 from .batches import Batch, Batches
 from .config import EncoderTrainingConfig
+from .digests import digests_of
 from .objective import batch_loss
 from .pictures import PhotoExamples
 from .state import TrainingState, check_resumable
@@ -45,15 +47,17 @@ def train_masked_encoder(
     callback(step, total, image): after each step; image: some pictures and below them what their codes draw.
     resume: a state to go on from; with the same config, examples, network, device and number of threads the weights
     become those of a training that was never interrupted, to the bit.
-    autosave(state): every `autosave_seconds`, at the end, and when the training ends by an exception.
+    autosave(state): every `autosave_seconds`, at the end, and when the training ends by an exception after a step.
     Works under torch.inference_mode; no global state is touched. Raises InvalidInputError and WrongGeneratorError
     (`resume`), and InvalidInputError where the loss is no longer finite.
     """
-    config = config or EncoderTrainingConfig()
+    config = EncoderTrainingConfig() if config is None else config
+    _check_types(generator, config, examples, resume, callback)
+    digests = digests_of(examples, perceptual)
     if resume is not None:
-        check_resumable(generator, resume, config)
+        check_resumable(generator, resume, config, digests)
     with torch.inference_mode(False), torch.enable_grad():
-        run = _Run(generator, config, examples, perceptual, resume)
+        run = _Run(generator, config, examples, perceptual, resume, digests)
         saved = monotonic()
         try:
             while run.step < config.steps:
@@ -64,9 +68,21 @@ def train_masked_encoder(
                     autosave(run.state())
                     saved = monotonic()
         finally:
-            if autosave is not None:
+            if autosave is not None and run.step:
                 autosave(run.state())
         return encoder_of(run.state())
+
+
+def _check_types(
+    generator: object, config: object, examples: object, resume: object, callback: object
+) -> None:
+    check_type(generator, "the generator", Generator, "load_generator reads one")
+    check_type(config, "the config", EncoderTrainingConfig)
+    if examples is not None:
+        check_type(examples, "examples", PhotoExamples)
+    if resume is not None:
+        check_type(resume, "resume", TrainingState, "load_training reads one")
+    check_callback(callback)
 
 
 def encoder_of(state: TrainingState) -> MaskedEncoder:
@@ -96,8 +112,10 @@ class _Run:
         examples: PhotoExamples | None,
         perceptual: PerceptualNetwork | None,
         resume: TrainingState | None,
+        digests: Mapping[str, str],
     ) -> None:
         self.generator, self.config, self.perceptual = generator, config, perceptual
+        self.digests = digests
         self.step = 0 if resume is None else resume.step
         self.whitening = (
             measure_whitening(generator, config.seed)
@@ -137,7 +155,7 @@ class _Run:
             tensors |= {f"adam.{index}.{name}": value for name, value in kept.items()}
         tensors |= {f"whitening.{name}": value for name, value in vars(self.whitening).items()}
         copies = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
-        return TrainingState(self.step, self.config, self.generator.fingerprint, copies)
+        return TrainingState(self.step, self.config, self.generator.fingerprint, copies, self.digests)
 
     def _on_device(self, batch: Batch) -> Batch:
         device = self.generator.device

@@ -9,12 +9,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ...boxes import Size
-from ...checks import check_type
+from ...checks import check_tensor, check_type, check_whole, is_number
 from ...errors import InvalidInputError
 from ...generator.features import feature_layers, recorded_layers
 from ...generator.generator import Generator
-from ...generator.spaces import LatentCode, synthesis_input
+from ...generator.spaces import LatentCode, check_codes, synthesis_input
 from .pixels import UNLABELED, checked_labels
+from .record import MOST_CLASSES
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class ExemplarConfig:
     longer side. margin: how much less alike, relatively, the best place with another label must be for a label to be
     carried, 0 = all are. way: what the longest way counts for, relative to the typical difference of two places.
     mutual: how far, relative to the longer side, the match of the match may lie from where it began; below 0 = any.
-    coarsest, finest: longer sides of the layers that are compared.
+    coarsest, finest: longer sides of the layers that are compared. Raises InvalidInputError for values out of range.
     """
 
     grid: int = 64
@@ -35,6 +36,16 @@ class ExemplarConfig:
     mutual: float = 0.05
     coarsest: int = 16
     finest: int = 128
+
+    def __post_init__(self) -> None:
+        check_whole(self.grid, "grid", 2, 512)
+        check_whole(self.coarsest, "coarsest", 1)
+        check_whole(self.finest, "finest", self.coarsest)
+        limits = {"reach": (1e-3, 2), "margin": (0, 1), "way": (0, 1e6), "mutual": (-2, 2)}
+        for name, (least, most) in limits.items():
+            value = getattr(self, name)
+            if not is_number(value) or not least <= value <= most:
+                raise InvalidInputError(f"{name} is {value!r:.60}; expected a number from {least} to {most}")
 
 
 @torch.no_grad()
@@ -51,25 +62,30 @@ def labels_from_exemplar(
     N other pictures. Each place of a target takes the label of the place of the exemplar whose features are most alike
     (nearest neighbor within reach), if that one's nearest neighbor lies near where it began and if places of any other
     label are clearly less alike. With the exemplar itself, these train a mask generator: join them and call
-    `train_mask_generator`. Raises InvalidInputError for several codes and labels that don't fit.
+    `train_mask_generator`. Raises InvalidInputError for several codes, codes that aren't finite, and labels that don't
+    fit or are all unknown.
     """
-    config = config or ExemplarConfig()
-    check_type(targets, "the targets", LatentCode, "sample gives some")
+    config = ExemplarConfig() if config is None else config
+    check_type(generator, "the generator", Generator, "load_generator reads one")
+    check_codes(code, "the exemplar's code", "sample gives one")
+    check_codes(targets, "the targets", "sample gives some")
+    check_type(config, "the config", ExemplarConfig)
+    check_tensor(labels, "the labels", "of whole numbers [H,W]")
     if len(code.tensor) != 1 or labels.ndim != 2:
         raise InvalidInputError(
             f"{len(code.tensor)} codes and labels {list(labels.shape)} were given; an exemplar is one, with [H,W]"
         )
-    classes = int(labels.max()) + 1
-    known = checked_labels(labels[None], 1, max(classes, 256), generator.img_size)[0]
-    known = torch.where(known == 255, UNLABELED, known)
-    size = Size(*labels.shape)
+    known = checked_labels(labels[None], 1, MOST_CLASSES, generator.img_size)[0]
+    if not bool((known >= 0).any()):
+        raise InvalidInputError(
+            "no pixel of the exemplar is labelled; expected whole numbers from 0 somewhere"
+        )
     plain = _features(generator, code, config)
     coarse = _coarse_labels(known, Size(*plain.shape[-2:]))
     found = []
     for index in range(len(targets.tensor)):
         one = LatentCode(targets.space, targets.tensor[index : index + 1])
-        carried = _carried(plain, coarse, _features(generator, one, config), config)
-        found.append(F.interpolate(carried[None, None].float(), size, mode="nearest-exact")[0, 0].long())
+        found.append(_carried(plain, known, coarse, _features(generator, one, config), config))
     return torch.stack(found)
 
 
@@ -105,19 +121,35 @@ def _coarse_labels(labels: Tensor, grid: Size) -> Tensor:
     return torch.tensor(present)[cells.argmax(dim=0)]
 
 
-def _carried(plain: Tensor, labels: Tensor, target: Tensor, config: ExemplarConfig) -> Tensor:
-    """The labels [h,w] of the exemplar at the places of a target, -1 where they are doubtful."""
-    height, width = labels.shape
+def _carried(plain: Tensor, labels: Tensor, coarse: Tensor, target: Tensor, config: ExemplarConfig) -> Tensor:
+    """The labels [H,W] of the exemplar, `coarse` on the grid, at the pixels of a target, -1 where they are doubtful."""
+    grid = height, width = Size(*coarse.shape)
     rows, columns = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
-    places = torch.stack([rows.flatten(), columns.flatten()], dim=1).to(plain) / max(height, width)
+    cells = torch.stack([rows.flatten(), columns.flatten()], dim=1).to(plain)
+    places = cells / max(grid)
     known, wanted = plain.flatten(1).T, target.flatten(1).T
-    flat = labels.flatten().to(plain.device)
+    flat = coarse.flatten().to(plain.device)
     there, clear = _nearest(wanted, known, places, flat, config)
     certain = clear & (flat[there] >= 0)
     if config.mutual >= 0:
         back, _ = _nearest(known, wanted, places, None, config)
         certain &= (places[back[there]] - places).norm(dim=1) <= config.mutual
-    return torch.where(certain, flat[there], UNLABELED).view(height, width).cpu()
+    ways = (cells[there] - cells).T.reshape(2, height, width)
+    found = _at_the_end(labels, ways.cpu())
+    kept = F.interpolate(certain.view(1, 1, height, width).float().cpu(), labels.shape, mode="nearest-exact")
+    return torch.where(kept[0, 0] > 0, found, UNLABELED)
+
+
+def _at_the_end(labels: Tensor, ways: Tensor) -> Tensor:
+    """The labels [H,W] at the ends of the ways [2,h,w] of the cells that the pixels lie in, each pixel from itself."""
+    height, width = labels.shape
+    scale = torch.tensor([height / ways.shape[1], width / ways.shape[2]])[:, None, None]
+    pixels = (
+        F.interpolate((ways.float() * scale)[None], (height, width), mode="nearest-exact")[0].round().long()
+    )
+    rows = (torch.arange(height)[:, None] + pixels[0]).clamp(0, height - 1)
+    columns = (torch.arange(width) + pixels[1]).clamp(0, width - 1)
+    return labels[rows, columns]
 
 
 def _nearest(

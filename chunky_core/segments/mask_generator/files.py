@@ -24,8 +24,8 @@ VERSION = (1, 0)  # a reader takes every file of its own major version and ignor
 SUFFIX = ".safetensors"
 DEMO = "demo"
 DEMO_FILE = Path(__file__).parents[2] / "demo" / "assets" / "mask_generator.safetensors"
+_EXPECTED = f"a mask generator, a .safetensors file of the format {FORMAT!r}"
 _LAYERS = 3  # of each network
-_MOST_NAMES = 4096
 
 
 def save_mask_generator(
@@ -71,11 +71,11 @@ def load_mask_generator(source: str | Path, *, generator: Generator | None = Non
     """
     path = DEMO_FILE if source == DEMO else as_path(source, "the mask generator's file")
     try:
-        with torch.inference_mode(False), open_content(path) as content:
+        with torch.inference_mode(False), open_content(path, expected=_EXPECTED) as content:
             _check_kind(content)
             found = _rebuilt(content)
     except MissingWeightsError as error:
-        raise MissingWeightsError(f"there is no mask generator {path}; check the path") from error
+        raise MissingWeightsError(f"no mask generator can be opened: {error}") from error
     except ChunkyError as error:
         said = str(error).removeprefix(f"{path.name}: ")
         raise UnsupportedCheckpointError(f"{path} is no mask generator that can be opened: {said}") from error
@@ -107,7 +107,7 @@ def _tensors(found: MaskGenerator, with_training: bool) -> dict[str, Tensor]:
 def _check_kind(content: Content) -> None:
     if content.container != "safetensors" or content.metadata.get("format") != FORMAT:
         kind = content.metadata.get("format", content.container)
-        raise InvalidInputError(f"its format is {kind!r:.60}; expected a file of the format {FORMAT!r}")
+        raise InvalidInputError(f"its format is {kind!r:.60}; expected {_EXPECTED}")
     version = content.metadata.get("version", "")
     if not re.fullmatch(r"[0-9]{1,4}\.[0-9]{1,4}", version):
         raise InvalidInputError(f"its version is {version!r:.40}; expected two numbers such as 1.0")
@@ -124,8 +124,8 @@ def _rebuilt(content: Content) -> MaskGenerator:
     _check_shapes(mean, scale, weights, biases)
     own = Classifier(mean, scale, weights, biases)
     names, layers = (tuple(document[key]) for key in ("names", "layers"))
-    if len(names) > _MOST_NAMES or not layers or not all(isinstance(one, str) for one in layers):
-        raise InvalidInputError("its names or layers are none of a mask generator")
+    if not layers or not all(isinstance(one, str) for one in layers):
+        raise InvalidInputError("its layers are none of a mask generator")
     figures = _figures(document.get("figures", {}))
     training = _training(document, read, (*weights, *biases)) if "step" in document else None
     fingerprint = content.metadata["generator"]

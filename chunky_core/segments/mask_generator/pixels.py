@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -71,7 +72,7 @@ def sample_pixels(
             generator.synthesis(synthesis_input(generator, code))
         channels = sum(maps[name].shape[1] for name in layers)
         count = max(1, min(most, memory // (4 * channels * len(known))))
-        rng = torch.Generator().manual_seed((seed << 16) + index)
+        rng = torch.Generator().manual_seed(derived_seed(seed, 16, index))
         places, stands_for = _drawn(one, classes, count, rng)
         own = {name: maps[name] for name in layers}
         features.append(sampled_features(own, places // size.width, places % size.width, size))
@@ -111,13 +112,26 @@ def _normalized(
     return LabeledPixels(joined, labels.to(place), (weights / weights.mean()).to(place), mean, scale)
 
 
+def derived_seed(seed: int, bits: int, number: int) -> int:
+    """The seed of one of several draws, each below 2^64 as torch takes it: seed and number side by side, or a hash of
+    both where that has no room.
+
+    bits: that the numbers have.
+    """
+    joined = (seed << bits) + number
+    if joined < 1 << 64:
+        return joined
+    return int.from_bytes(hashlib.sha256(f"{seed}/{number}".encode()).digest()[:8], "little")
+
+
 def checked_labels(labels: Tensor, count: int, classes: int, size: Size) -> Tensor:
     """Labels [N,H,W] on the CPU, int64, -1 where nothing is known.
 
     Raises InvalidInputError for another number, kind, range or proportion than those of the pictures.
     """
     check_tensor(labels, "the labels", "of whole numbers [N,H,W]")
-    if labels.is_floating_point() or labels.is_complex() or labels.ndim != 3 or not labels.numel():
+    whole = not (labels.is_floating_point() or labels.is_complex() or labels.is_meta or labels.is_sparse)
+    if not whole or labels.ndim != 3 or not labels.numel():
         raise InvalidInputError(
             f"the labels are {labels.dtype} {list(labels.shape)}; expected whole numbers [N,H,W]"
         )
@@ -132,8 +146,7 @@ def checked_labels(labels: Tensor, count: int, classes: int, size: Size) -> Tens
             "expected the same proportions"
         )
     known = labels.detach().cpu().long()
-    if classes <= UNLABELED_8BIT:
-        known = torch.where(known == UNLABELED_8BIT, UNLABELED, known)
+    known = torch.where(known == UNLABELED_8BIT, UNLABELED, known)
     wrong = known[(known < UNLABELED) | (known >= classes)]
     if wrong.numel():
         raise InvalidInputError(

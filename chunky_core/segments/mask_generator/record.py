@@ -9,17 +9,20 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from ...boxes import Size
-from ...checks import check_type
+from ...boxes import AnySize, Size, as_size
+from ...checks import FLOATS, check_type, check_whole, checked_names
+from ...devices import usable_device
 from ...errors import InvalidInputError, WrongGeneratorError
 from ...generator.features import recorded_layers
 from ...generator.generator import Generator
-from ...generator.spaces import LatentCode, synthesis_input
+from ...generator.spaces import LatentCode, check_codes, synthesis_input
 from ..names import check_name, resolve_names
 from ..segment_masks import SegmentMasks
 from .classifier import Classifier, member_logits
 
 FAINT = 0.01  # probabilities below are no part of a soft mask, which would cover the whole picture otherwise
+MOST_SIDE = 16384  # pixels of a picture of masks
+MOST_CLASSES = 255  # 255 itself stands for unknown in label maps of 8 bits
 SMALLEST_SHARE = 5e-4  # of the picture, below which a class shows in stray pixels only
 _TINY = 1e-12
 
@@ -80,8 +83,15 @@ class MaskGenerator:
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> MaskGenerator:
         """This mask generator on `device`, in `dtype`; without its training's state in another dtype. Fit for autograd,
-        even if it was made in inference mode.
+        even if it was made in inference mode. Raises InvalidInputError for a device that can't be used here, and a
+        dtype of no floats.
         """
+        if device is not None and device != self.device:
+            device = usable_device(device)
+        if dtype not in (None, *FLOATS):
+            raise InvalidInputError(
+                f"the dtype is {dtype!r:.60}; expected torch.float32 or another of floats"
+            )
         own = self.classifier
 
         def at(one: Tensor) -> Tensor:
@@ -95,8 +105,7 @@ class MaskGenerator:
 
     def with_members(self, count: int) -> MaskGenerator:
         """With the first `count` networks only, which is faster in proportion. Raises InvalidInputError."""
-        if not 1 <= count <= self.members:
-            raise InvalidInputError(f"{count} networks were asked for; choose 1 to {self.members}")
+        check_whole(count, "the number of networks", 1, self.members)
         own = self.classifier
         weights, biases = (tuple(one[:count] for one in ones) for ones in (own.weights, own.biases))
         return replace(self, classifier=Classifier(own.mean, own.scale, weights, biases), training=None)
@@ -107,7 +116,8 @@ class MaskGenerator:
         """How likely each pixel belongs to each class: [B,K,H,W] in [0,1], adding up to one; the mean of the networks.
 
         code: [B,...] in any space; differentiable by its tensor. size: (height, width), None: the generator's; a
-        smaller one is faster. Raises WrongGeneratorError for another generator than the one it was trained for.
+        smaller one is faster. Raises WrongGeneratorError for another generator than the one it was trained for,
+        InvalidInputError for codes that aren't finite and sides that are no whole numbers from 1 to 16384.
         """
         return self._by_member(generator, code, size).mean(dim=1)
 
@@ -148,11 +158,12 @@ class MaskGenerator:
         Probabilities below 0.01 count as 0. Raises InvalidInputError for several codes, unknown names, and where no
         segment is left.
         """
+        check_type(code, "the code", LatentCode, "an inversion's segments have one each")
         if len(code.tensor) != 1:
             raise InvalidInputError(
                 f"{len(code.tensor)} codes were given; masks are of one picture at a time"
             )
-        kept = set(resolve_names(tuple(static), self.names)) if static else set()
+        kept = static_classes(static, self.names)
         return segment_masks(self.probabilities(generator, code, size)[0], self.names, kept)
 
     def _by_member(
@@ -161,10 +172,12 @@ class MaskGenerator:
         """The probabilities of each network: [B,M,K,H,W]."""
         self.check_generator(generator)
         check_type(code, "the code", LatentCode, "an inversion's segments have one each")
+        if not code.tensor.requires_grad:  # one that is optimized is its optimizer's to watch
+            check_codes(code, "the code")
+        wanted = generator.img_size if size is None else masks_size(size)
         there = LatentCode(code.space, code.tensor.to(generator.device))
         with recorded_layers(generator, self.layers) as maps:
             generator.synthesis(synthesis_input(generator, there))
-        wanted = generator.img_size if size is None else Size(*size)
         features = [maps[name].to(self.device) for name in self.layers]
         dtype = torch.promote_types(self.classifier.mean.dtype, torch.float32)
         own = self if dtype == self.classifier.mean.dtype else self.to(dtype=dtype)
@@ -178,6 +191,27 @@ class MaskGenerator:
                 f"this mask generator was trained for generator {self.fingerprint[:12]}, the one given is "
                 f"{generator.fingerprint[:12]}; load the generator it was trained for, or train one for this"
             )
+
+
+def masks_size(size: AnySize) -> Size:
+    """(height, width) as pictures of masks may have it. Raises InvalidInputError for anything else."""
+    wanted = as_size(size)
+    for what, side in zip(("height", "width"), wanted, strict=True):
+        check_whole(side, f"the {what} of the masks", 1, MOST_SIDE)
+    return wanted
+
+
+def static_classes(static: Sequence[str], names: Sequence[str]) -> set[str]:
+    """The classes that `static` means: one name or group, or several.
+
+    Raises InvalidInputError for anything else, for unknown names, and where no class is left.
+    """
+    kept = set(resolve_names(checked_names(static, "the static classes"), names, thing="class"))
+    if len(kept) == len(names):
+        raise InvalidInputError(
+            f"all classes ({', '.join(names):.200}) are static; leave one of them out of static"
+        )
+    return kept
 
 
 def segment_masks(probabilities: Tensor, names: Sequence[str], static: set[str]) -> SegmentMasks:
@@ -205,10 +239,14 @@ def segment_masks(probabilities: Tensor, names: Sequence[str], static: set[str])
 
 
 def check_class_names(names: Sequence[str]) -> None:
-    """Raise InvalidInputError unless they are two or more different texts."""
+    """Raise InvalidInputError unless they are two or more different texts, at most MOST_CLASSES."""
     texts = isinstance(names, tuple | list) and all(isinstance(one, str) and one.strip() for one in names)
     if not texts or len(names) < 2 or len(set(names)) < len(names):
         raise InvalidInputError(f"the classes are named {names!r:.80}; expected two or more different names")
+    if len(names) > MOST_CLASSES:
+        raise InvalidInputError(
+            f"{len(names)} classes were named; expected at most {MOST_CLASSES}: label {MOST_CLASSES} is unknown"
+        )
     for name in names:
         check_name(name)
 

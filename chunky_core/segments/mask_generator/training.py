@@ -12,13 +12,13 @@ from torch.nn import functional as F
 
 from ...boxes import Size
 from ...callbacks import Callback
-from ...checks import check_callback, check_type, check_whole
+from ...checks import check_callback, check_each, check_type, check_whole, checked_list, is_number
 from ...errors import InvalidInputError
 from ...generator.features import feature_layers
 from ...generator.generator import Generator
-from ...generator.spaces import LatentCode
+from ...generator.spaces import LatentCode, check_codes
 from .classifier import Classifier, start_classifier
-from .pixels import UNLABELED, LabeledPixels, sample_pixels
+from .pixels import UNLABELED, LabeledPixels, derived_seed, sample_pixels
 from .record import MaskGenerator, TrainingState, check_class_names
 
 __all__ = ["UNLABELED", "MaskTrainingConfig", "StopTraining", "train_mask_generator"]
@@ -57,11 +57,12 @@ class MaskTrainingConfig:
         for name, most in limits.items():
             check_whole(getattr(self, name), name, 1, most)
         check_whole(self.seed, "seed", 0, (1 << 63) - 1)
-        if len(self.hidden) != 2:
+        if not isinstance(self.hidden, tuple | list) or len(self.hidden) != 2:
             raise InvalidInputError(f"hidden is {self.hidden!r:.60}; expected the widths of two layers")
         for width in self.hidden:
             check_whole(width, "a width in hidden", 1, 4096)
-        if not 0 < self.learning_rate < 1:
+        check_each(self.layers, "layers", str, "feature_layers names them")
+        if not is_number(self.learning_rate) or not 0 < self.learning_rate < 1:
             raise InvalidInputError(f"learning_rate is {self.learning_rate!r:.40}; expected 0 to 1")
 
 
@@ -84,14 +85,17 @@ def train_mask_generator(
     labels would be, [1,3,h,w] in [-1,1], every 100 steps, else None; it may raise StopTraining. resume: what an earlier
     call returned, to go on with: with the same pictures and config to the same weights as without interruption, to
     the bit; with other ones to what these tell.
-    Raises InvalidInputError for labels that fit neither codes nor names, and pictures without any;
-    WrongGeneratorError where `resume` is another generator's.
+    Raises InvalidInputError for codes that aren't finite, labels that fit neither codes nor names, more than 255 names,
+    and pictures without any; WrongGeneratorError where `resume` is another generator's.
     """
-    config = config or MaskTrainingConfig()
-    names = tuple(names)
-    check_type(codes, "the codes", LatentCode, "sample gives some")
+    config = MaskTrainingConfig() if config is None else config
+    check_type(generator, "the generator", Generator, "load_generator reads one")
+    check_codes(codes, "the codes", "sample gives some")
     check_type(config, "the config", MaskTrainingConfig)
     check_callback(callback)
+    if resume is not None:
+        check_type(resume, "resume", MaskGenerator, "an earlier call returned one")
+    names = checked_list(names, "the names", str)
     check_class_names(names)
     layers = tuple(config.layers) or feature_layers(generator)
     if resume is not None:
@@ -194,7 +198,7 @@ class _Run:
 
     def step(self, pixels: LabeledPixels, step: int) -> None:
         """One step of all networks, each on pixels of its own."""
-        rng = torch.Generator().manual_seed((self.config.seed << 20) + step)
+        rng = torch.Generator().manual_seed(derived_seed(self.config.seed, 20, step))
         chosen = torch.randint(len(pixels), (self.classifier.members, self.config.batch), generator=rng)
         features, labels, weights = pixels.batch(chosen)
         with torch.enable_grad():
