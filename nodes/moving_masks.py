@@ -11,12 +11,11 @@ from torch import Tensor
 
 from ..chunky_core.compositing.followed_masks import MaskFollower
 from ..chunky_core.compositing.generated_labels import mask_follower
-from ..chunky_core.editing.discovery import codes_of_inversions
 from ..chunky_core.errors import InvalidInputError
 from ..chunky_core.generator.generator import Generator
 from ..chunky_core.generator.spaces import LatentCode
 from ..chunky_core.inversion import Edit, Inversion, ProjectionConfig, SegmentCode
-from ..chunky_core.inversion.generated_masks import GeneratedMasks, mask_code_start
+from ..chunky_core.inversion.generated_masks import GeneratedMasks, code_of_masks, mask_code_start
 from ..chunky_core.inversion.given_codes import single_codes
 from ..chunky_core.inversion.presets import PRESETS
 from ..chunky_core.inversion.validation import check_moving_masks
@@ -36,13 +35,6 @@ class MovingMasks:
 
     mask_generator: MaskGenerator
     code: LatentCode | None = None
-
-    def start(self, generator: Generator, earlier: Inversion | None) -> LatentCode | None:
-        """X^S to set out from: the given one or, without it, that of the inversion that the codes set out from."""
-        if self.code is not None or earlier is None:
-            return self.code
-        code = code_of_masks(generator, earlier)
-        return None if code.space == "s" else code  # no other space has it
 
     def described(self) -> tuple[list[str], list[Tensor]]:
         """What a job's key is made of."""
@@ -143,11 +135,6 @@ def codes_of_masks(generator: Generator, given: CodesOfMasks | None) -> tuple[La
     else:
         codes = [code_of_masks(generator, one) for one in given]
     return tuple(mask_code_start(generator, code, 0) for code in codes)
-
-
-def code_of_masks(generator: Generator, inversion: Inversion) -> LatentCode:
-    """That of an inversion's masks or, where they weren't moved, the mean of its own."""
-    return inversion.mask_code or codes_of_inversions(generator, [inversion])
 
 
 def by_mask_generator(generator: Generator, mask_generator: MaskGenerator) -> MaskFollower:

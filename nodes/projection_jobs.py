@@ -108,7 +108,7 @@ class ProjectionJob:
         }
         if self.moving is not None:
             watching["mask_generator"] = self.moving.mask_generator
-            watching["mask_code"] = self.moving.start(generator, None if resume else earlier)
+            watching["mask_code"] = self.moving.code
         if self.preset == CUSTOM:
             found = project(generator, self.photo, self.segments, self.config, **watching)
         else:

@@ -27,7 +27,7 @@ from chunky_core.inversion import (
     project,
     save_inversion,
 )
-from chunky_core.inversion.generated_masks import SPACE, GeneratedMasks, mask_code_start
+from chunky_core.inversion.generated_masks import SPACE, GeneratedMasks, code_of_masks, mask_code_start
 from chunky_core.inversion.hooks import moving_masks
 from chunky_core.inversion.loss_regions import PyramidLevel
 from chunky_core.inversion.mask_code import MaskCode
@@ -396,3 +396,59 @@ def test_masks_follow_an_edit_of_their_code(
     picture = composite(generator, edited, follow=follower)
     assert picture.isfinite().all()
     assert with_followed_masks(generator, found, follower).inversion is found
+
+
+def test_the_code_of_the_masks_sets_out_from_that_of_the_start(
+    generator: Generator, mask_generator: MaskGenerator, masks: SegmentMasks, photo: Tensor, moved: Inversion
+) -> None:
+    """Its X^S or, where it has none, the mean of its codes by area, fitted to the photo."""
+    one_step = replace(JOINT, num_steps=1)
+    again = project(generator, photo, moved.masks, one_step, start=moved, mask_generator=mask_generator)
+    assert moved.mask_code is not None
+    assert again.mask_code is not None
+    assert torch.equal(again.mask_code.tensor, moved.mask_code.tensor)
+    fixed = project(generator, photo, masks, one_step)
+    areas = torch.stack([segment.mask.sum() for segment in fixed.segments])
+    codes = torch.cat([convert(generator, segment.code, SPACE).tensor for segment in fixed.segments])
+    mean = (codes * areas[:, None, None]).sum(dim=0, keepdim=True) / areas.sum()
+    torch.testing.assert_close(code_of_masks(generator, fixed).tensor, mean)
+    fitted = project(generator, photo, masks, one_step, start=fixed, mask_generator=mask_generator)
+    assert fitted.mask_code is not None
+    errors = [(generator.synthesis(code) - photo).square().mean() for code in (mean, fitted.mask_code.tensor)]
+    assert errors[1] < 0.9 * errors[0]
+
+
+def test_a_run_goes_on_with_its_own_mask_generator_alone(
+    generator: Generator, mask_generator: MaskGenerator, masks: SegmentMasks, photo: Tensor
+) -> None:
+    stopped = project(
+        generator,
+        photo,
+        masks,
+        JOINT,
+        mask_generator=mask_generator,
+        callback=stopping_at(5, StopProjection()),
+    )
+    for other in (mask_generator.with_members(1), "demo"):
+        with pytest.raises(InvalidInputError, match="another mask generator|load_mask_generator"):
+            project(generator, photo, masks, JOINT, start=stopped, resume=True, mask_generator=other)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"num_steps": -1}, "num_steps"),
+        ({"num_steps": 1.5}, "num_steps"),
+        ({"learning_rate": float("nan")}, "learning_rate"),
+        ({"learning_rate": 1e9}, "learning_rate"),
+        ({"seed": "x"}, "seed"),
+    ],
+)
+def test_fits_that_cannot_be(
+    generator: Generator, mask_generator: MaskGenerator, masks: SegmentMasks, changed: dict, message: str
+) -> None:
+    with pytest.raises(InvalidInputError, match=message):
+        fit_mask_code(generator, mask_generator, masks, **changed)
+    for nothing in ((None, mask_generator), (generator, None)):
+        with pytest.raises(InvalidInputError, match="generator"):
+            fit_mask_code(*nothing, masks)

@@ -122,7 +122,10 @@ def test_the_masks_set_out_from_a_code_or_from_that_of_an_inversion(scene: Scene
     (third,), _ = project(scene, **quiet, start=(record,))  # where its codes are, its masks are
     torch.testing.assert_close(third.mask_code.tensor, record.mask_code.tensor, **near)
     (fourth,), _ = project(scene, **quiet, start=one_code(scene, 1))
-    torch.testing.assert_close(fourth.mask_code.tensor[0], wanted, **near)
+    torch.testing.assert_close(
+        fourth.mask_code.tensor[0], wanted, atol=0.1, rtol=0
+    )  # fitted to the photo a little
+    assert (third.mask_code.tensor[0].mean(dim=0) - scene.code.tensor[0].reshape(-1, 32)[0]).abs().max() > 0.5
     with pytest.raises(scene.pack.errors.InvalidInputError, match="2 codes of masks for 1 photo"):
         project(scene, mask_code=scene.code)
 

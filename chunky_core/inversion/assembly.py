@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from ..checks import check_type
 from ..errors import InvalidInputError
 from ..generator.generator import Generator
 from ..generator.spaces import LatentCode
@@ -18,7 +19,7 @@ from ..losses import load_networks
 from ..segments.mask_generator import MaskGenerator
 from ..segments.segment_masks import SegmentMasks
 from .config import ProjectionConfig
-from .generated_masks import GeneratedMasks, mask_code_start
+from .generated_masks import GeneratedMasks, code_of_masks, mask_code_start
 from .hooks import TOGETHER, CoarseToFine, MovingMasks, WarmUp, default_hooks
 from .initialization import starting_codes, starting_noise
 from .latents import LatentOptimizer
@@ -53,6 +54,8 @@ def begin(
     photo, masks = photo.detach().clone().to(device, torch.float32), _cloned(masks, device)
     spaces = segment_spaces(masks, config)
     check_setup(generator, masks, spaces, config)
+    if mask_generator is not None:
+        check_type(mask_generator, "the mask generator", MaskGenerator, "load_mask_generator reads one")
     check_moving_masks(mask_generator, mask_code, config, start if resume else None)
     state: ProjectionState | None = None
     if resume:
@@ -69,16 +72,17 @@ def begin(
         )
     full = PyramidLevel.full(photo, masks, config)
     hooks = default_hooks(config) if hooks is None else list(hooks)
-    own = None
-    if mask_generator is not None:
-        mask_generator = mask_generator.to(device)
-        source = GeneratedMasks(generator, mask_generator, masks.names, masks.static)
-        own = MaskCode(source, mask_code_start(generator, mask_code, config.seed), config.adam_betas)
-        hooks.append(MovingMasks(own, follows=mask_code is None))
     warm_up = next((hook for hook in hooks if isinstance(hook, WarmUp)), None)
     coarse = next((hook for hook in hooks if isinstance(hook, CoarseToFine)), None)
     has_context = len(spaces) > 1 or (config.warmup_photo and bool(masks.static.any()))
     shared = start is None and has_context and warm_up is not None and warm_up.steps > 0
+    own = None
+    if mask_generator is not None:
+        known = mask_code if mask_code is not None or start is None else code_of_masks(generator, start)
+        source = GeneratedMasks(generator, mask_generator.to(device), masks.names, masks.static)
+        own = MaskCode(source, mask_code_start(generator, known, config.seed), config.adam_betas)
+        is_given = mask_code is not None or (start is not None and start.mask_code is not None)
+        hooks.append(MovingMasks(own, fits=not is_given and (shared or start is not None)))
     loss = ProjectionLoss(generator, config, spaces)
     run = Projection(
         generator=generator,

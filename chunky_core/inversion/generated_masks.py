@@ -9,17 +9,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..checks import check_type
+from ..checks import check_type, check_whole, is_number
 from ..errors import InvalidInputError
 from ..generator.generator import Generator
 from ..generator.spaces import LatentCode, convert
 from ..segments.mask_generator import MaskGenerator
 from ..segments.segment_masks import SegmentMasks
-from .initialization import mean_latent
+from .initialization import mean_latent, nearest_in_space
+from .record import Inversion
 from .schedule import learning_rate_factor
 
 SPACE = "w+"  # of X^S
 DRAWN, _FITTED = 256, 64  # longer sides at which classes are told, at most: of masks, in a fit to masks
+LARGEST_RATE = 10.0  # learning rate of a fit
 _FAINT = 0.01  # shares of a pixel below which are no part of a mask
 _TINY = 1e-12
 _NOTHING = 1e-20  # of all weights: where the static mask is 1
@@ -137,7 +139,15 @@ def fit_mask_code(
     Raises InvalidInputError for masks of another size, and names that are no classes; WrongGeneratorError for the mask
     generator of another generator.
     """
+    check_type(generator, "the generator", Generator, "it comes first; load_generator reads one")
+    check_type(mask_generator, "the mask generator", MaskGenerator, "load_mask_generator reads one")
     check_type(masks, "masks", SegmentMasks, "segments_from_masks makes them of single masks")
+    check_whole(num_steps, "num_steps", 0, 1 << 20)
+    check_whole(seed, "seed", 0, (1 << 63) - 1)
+    if not is_number(learning_rate) or not 0 < learning_rate < LARGEST_RATE:
+        raise InvalidInputError(
+            f"learning_rate is {learning_rate!r:.40}; expected above 0 and below {LARGEST_RATE:g}, .03 is usual"
+        )
     if masks.size != tuple(generator.img_size):
         height, width = generator.img_size
         raise InvalidInputError(
@@ -178,6 +188,20 @@ def mask_code_start(generator: Generator, code: LatentCode | None, seed: int) ->
     if not moved.isfinite().all():
         raise InvalidInputError("the code of the masks holds NaN or infinite values; give another one")
     return LatentCode(SPACE, moved)
+
+
+def code_of_masks(generator: Generator, inversion: Inversion) -> LatentCode:
+    """X^S of an inversion or, where its masks did not move, the mean of its segments' codes, weighted by their areas:
+    in w+, for a code in s the mean code.
+    """
+    if inversion.mask_code is not None:
+        return inversion.mask_code
+    areas = torch.stack([segment.mask.sum() for segment in inversion.segments])
+    codes = torch.cat(
+        [nearest_in_space(generator, segment.code, SPACE, 0).tensor for segment in inversion.segments]
+    )
+    weights = (areas / areas.sum().clamp(min=_TINY)).to(codes)
+    return LatentCode(SPACE, (codes * weights[:, None, None]).sum(dim=0, keepdim=True))
 
 
 def _at_most(masks: Tensor, longest: int) -> Tensor:

@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
+from ...errors import InvalidInputError
 from ..generated_masks import SPACE, vanished
 from ..initialization import nearest_in_space
 from ..latents import MASK_CODE, LatentOptimizer, pack, unpack
@@ -26,22 +27,24 @@ RATE = 0.3  # of the codes' learning rate: faster, masks of the demo generator l
 class MovingMasks(Hook):
     """Moves X^S by Adam beside the codes, and plans the boxes anew as masks move; in the last quarter they stay.
 
-    follows: X^S sets out from the warm-up's code, fitted to the photo further, when that comes to its end; until then
-    the masks stay in any case. Its state: X^S with its optimizer, and the code that boxes were planned for.
+    fits: X^S, or in its place the warm-up's code when that comes to its end, is fitted to the photo first; until then
+    the masks stay in any case. Its state: X^S with its optimizer, the code that boxes were planned for, and whose
+    masks these are.
     """
 
-    def __init__(self, own: MaskCode, *, follows: bool) -> None:
-        self.own, self.follows = own, follows
+    def __init__(self, own: MaskCode, *, fits: bool) -> None:
+        self.own, self.fits = own, fits
         self._level: PyramidLevel | None = None  # of the plan
 
     def before_loss(self, run: Projection) -> None:
         own = self.own
         if run.is_shared:
             return
-        if own.planned_at is None and self.follows and run.shared_latents is not None:
-            (shared,) = run.shared_latents.latent_codes()
-            code = nearest_in_space(run.generator, shared, SPACE, run.config.seed)
-            own.start(LatentOptimizer([code], joint=True, betas=own.latents.betas))
+        if own.planned_at is None and self.fits:
+            if run.shared_latents is not None:
+                (shared,) = run.shared_latents.latent_codes()
+                code = nearest_in_space(run.generator, shared, SPACE, run.config.seed)
+                own.start(LatentOptimizer([code], joint=True, betas=own.latents.betas))
             own.fit_to_photo(run.full.photo, FIT, run.config.learning_rate)
         settled = run.progress >= SETTLED
         if settled != own.settled:
@@ -90,12 +93,24 @@ class MovingMasks(Hook):
 
     def store(self, numbers: dict[str, Any], tensors: dict[str, Tensor]) -> None:
         own, held = pack(self.own.latents)
-        numbers["mask_code"] = {**own, "planned_at": self.own.planned_at, "settled": self.own.settled}
+        numbers["mask_code"] = {
+            **own,
+            "planned_at": self.own.planned_at,
+            "settled": self.own.settled,
+            "fits": self.fits,
+            "mask_generator": self.own.source.mask_generator.digest(),
+        }
         held["planned"] = self.own.planned.clone()
         tensors |= {f"{MASK_CODE}{name}": tensor for name, tensor in held.items()}
 
     def restore(self, run: Projection, numbers: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
         known, device = numbers["mask_code"], run.generator.device
+        if known.get("mask_generator") != self.own.source.mask_generator.digest():
+            raise InvalidInputError(
+                "the earlier projection moved its masks by another mask generator; go on with that one, or start from "
+                "its codes only"
+            )
+        self.fits = bool(known.get("fits", False))
         held = {
             name.removeprefix(MASK_CODE): tensor
             for name, tensor in tensors.items()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -194,6 +195,14 @@ class MaskGenerator:
         dtype = torch.promote_types(self.classifier.mean.dtype, torch.float32)
         own = self if dtype == self.classifier.mean.dtype else self.to(dtype=dtype)
         return member_logits(own.classifier, maps, size).softmax(dim=2)
+
+    def digest(self) -> str:
+        """SHA-256 (hex) of classes, layers and weights, which decide what it says of a code."""
+        own = self.classifier
+        found = hashlib.sha256(repr((self.names, self.layers, self.fingerprint)).encode())
+        for one in (own.mean, own.scale, *own.weights, *own.biases):
+            found.update(one.detach().float().cpu().contiguous().numpy().data)
+        return found.hexdigest()
 
     def check_generator(self, generator: Generator) -> None:
         """Raise WrongGeneratorError, which names both fingerprints, unless it is the one it was trained for."""
