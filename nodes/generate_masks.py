@@ -12,11 +12,12 @@ from torch import Tensor
 from ..chunky_core.editing.discovery import codes_of_inversions
 from ..chunky_core.generator.generator import Generator
 from ..chunky_core.generator.spaces import LatentCode, synthesis_input
-from ..chunky_core.inversion.automatic_masks import QUICK, STEPS, PhotoMasks, masks_of_photo
+from ..chunky_core.inversion.automatic_masks import QUICK, STEPS, PhotoMasks, masks_of_code, masks_of_photo
 from ..chunky_core.inversion.given_codes import single_codes
 from ..chunky_core.losses import LossConfig
 from ..chunky_core.segments.label_names import split_names
 from ..chunky_core.segments.mask_generator import MaskGenerator
+from ..chunky_core.segments.mask_generator.record import static_classes
 from ..chunky_core.segments.segment_masks import SegmentMasks
 from ..chunky_core.visualization.sheets import segment_overlay
 from ..chunky_core.wording import counted
@@ -191,12 +192,10 @@ def of_codes(
 ) -> tuple[list[PhotoMasks], list[Tensor]]:
     """The masks of each code, and what it draws: [1,3,H,W] on the CPU."""
     ones = single_codes(LatentCode(code.space, code.tensor.to(generator.device)))
+    kept = static_classes(static, finder.names)
     report, found, pictures = step_reporter(previews=False), [], []
     for done, one in enumerate(ones, start=1):
-        masks = finder.masks(generator, one, static)
-        found.append(
-            PhotoMasks(masks, finder.labels(generator, one), finder.uncertainty(generator, one), one)
-        )
+        found.append(masks_of_code(generator, finder, one, static=kept))
         pictures.append(generator.synthesis(synthesis_input(generator, one)).float().cpu())
         report(done, len(ones), None)
     return found, pictures

@@ -24,6 +24,7 @@ from ..chunky_core.segments.mask_generator import (
     train_mask_generator,
 )
 from ..chunky_core.segments.mask_generator.examples import continued_config, with_carried_labels
+from ..chunky_core.wording import counted
 from .host import HostedGenerator, loaded, plain_tensors, step_reporter
 from .mask_training_labels import Labels, named_classes
 from .model_files import file_in, files_in, stamp
@@ -220,7 +221,9 @@ class TrainMaskGenerator(io.ComfyNode):
             trained = train(
                 network, given, maps, classes.names, config, earlier, step_reporter(parts - 1, parts)
             )
-        show_on_node(f"{len(trained.names)} classes from {len(maps)} pictures: {', '.join(trained.names)}")
+        show_on_node(
+            f"{len(trained.names)} classes from {counted(len(maps), 'picture')}: {', '.join(trained.names)}"
+        )
         return io.NodeOutput(trained)
 
 
@@ -274,7 +277,7 @@ def training_inputs() -> list[io.Input]:
             "mask_generator",
             optional=True,
             tooltip="A mask generator whose training goes on: an interrupted one, or one that is to learn from other "
-            "pictures. Its classes stay.",
+            "pictures; saved with keep_training, as the demo's was not. Its classes stay.",
         ),
     ]
 

@@ -44,6 +44,7 @@ class SegmentedProjection(io.ComfyNode):
                 "projector",
                 "invert",
                 "gan inversion",
+                "invert photo",
                 "w+",
                 "chunkygan",
                 "joint masks",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -70,12 +70,17 @@ def masks_of_photo(
         whole = single_segment((photo.shape[-2], photo.shape[-1]), photo.device)
         chosen = replace(config, num_steps=steps)
         found = project(generator, photo, whole, chosen, callback=callback, start=start, folders=folders)
-        code = found.segments[0].code
-        on_device = LatentCode(code.space, code.tensor.to(generator.device))
-        probabilities = mask_generator.probabilities(generator, on_device)
-        return PhotoMasks(
-            masks=segment_masks(probabilities[0], mask_generator.names, kept),
-            labels=probabilities.argmax(dim=1),
-            uncertainty=mask_generator.uncertainty(generator, on_device),
-            code=code,
-        )
+        return masks_of_code(generator, mask_generator, found.segments[0].code, static=kept)
+
+
+def masks_of_code(
+    generator: Generator, mask_generator: MaskGenerator, code: LatentCode, *, static: Collection[str] = ()
+) -> PhotoMasks:
+    """The masks of what one code draws; static: names of classes. Raises as `MaskGenerator.masks`."""
+    probabilities, uncertainty = mask_generator.read(generator, code)
+    return PhotoMasks(
+        masks=segment_masks(probabilities[0], mask_generator.names, set(static)),
+        labels=probabilities.argmax(dim=1),
+        uncertainty=uncertainty,
+        code=code,
+    )

@@ -135,13 +135,20 @@ class MaskGenerator:
         The Jensen-Shannon divergence of their probabilities (DatasetGAN, §3.2), divided by its largest value, the
         logarithm of the number of networks or of classes, whichever is smaller. 0 everywhere for one network.
         """
+        return self.read(generator, code, size)[1]
+
+    @torch.no_grad()
+    def read(
+        self, generator: Generator, code: LatentCode, size: Size | tuple[int, int] | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """`probabilities` and `uncertainty`, by drawing the picture once."""
         wanted = generator.img_size if size is None else masks_size(size)
         each = self._by_member(self.drawn(generator, code)[1], wanted)
-        most = math.log(min(each.shape[1], each.shape[2]))
+        mean, most = each.mean(dim=1), math.log(min(each.shape[1], each.shape[2]))
         if not most:
-            return torch.zeros_like(each[:, 0, :1])
-        divergence = _entropy(each.mean(dim=1), 1) - _entropy(each, 2).mean(dim=1)
-        return (divergence / most).clamp(0, 1)[:, None]
+            return mean, torch.zeros_like(each[:, 0, :1])
+        divergence = _entropy(mean, 1) - _entropy(each, 2).mean(dim=1)
+        return mean, (divergence / most).clamp(0, 1)[:, None]
 
     @torch.no_grad()
     def labels(
