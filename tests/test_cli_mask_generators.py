@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -111,6 +113,15 @@ def test_a_single_pair_is_carried_to_others(folder: Path, capsys):
     assert "from 1 picture:" in capsys.readouterr().out
 
 
+@pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """In a job of the background a shell has SIGINT ignored, which a test is about."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("ctrl_c")
 def test_a_stopped_training_keeps_what_is_there_and_goes_on_to_the_same_file(
     folder: Path, monkeypatch, capsys
 ):
@@ -123,8 +134,6 @@ def test_a_stopped_training_keeps_what_is_there_and_goes_on_to_the_same_file(
         def __enter__(self):
             def stop(step, _total, _image):
                 if step == 5:
-                    import signal
-
                     signal.raise_signal(signal.SIGINT)
 
             return stop

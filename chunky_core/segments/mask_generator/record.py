@@ -123,7 +123,7 @@ class MaskGenerator:
         smaller one is faster. Raises WrongGeneratorError for another generator than the one it was trained for,
         InvalidInputError for codes that aren't finite and sides that are no whole numbers from 1 to 16384.
         """
-        wanted = generator.img_size if size is None else masks_size(size)
+        wanted = self._wanted(generator, size)
         return self.by_features(self.drawn(generator, code)[1], wanted)
 
     @torch.no_grad()
@@ -142,7 +142,7 @@ class MaskGenerator:
         self, generator: Generator, code: LatentCode, size: Size | tuple[int, int] | None = None
     ) -> tuple[Tensor, Tensor]:
         """`probabilities` and `uncertainty`, by drawing the picture once."""
-        wanted = generator.img_size if size is None else masks_size(size)
+        wanted = self._wanted(generator, size)
         each = self._by_member(self.drawn(generator, code)[1], wanted)
         mean, most = each.mean(dim=1), math.log(min(each.shape[1], each.shape[2]))
         if not most:
@@ -210,6 +210,10 @@ class MaskGenerator:
         for one in (own.mean, own.scale, *own.weights, *own.biases):
             found.update(one.detach().float().cpu().contiguous().numpy().data)
         return found.hexdigest()
+
+    def _wanted(self, generator: Generator, size: Size | tuple[int, int] | None) -> Size:
+        self.check_generator(generator)
+        return generator.img_size if size is None else masks_size(size)
 
     def check_generator(self, generator: Generator) -> None:
         """Raise WrongGeneratorError, which names both fingerprints, unless it is the one it was trained for."""
