@@ -94,8 +94,9 @@ def test_a_segment_moves_takes_from_neighbours_and_leaves_room_to_what_its_pictu
     found = with_followed_masks(generator, edited, Shifted(6))
     planes = {name: mask for name, mask in found.inversion.masks.planes().items()}
     assert torch.equal(planes["head"], box_mask(16, 26, 48, 46))
-    assert torch.equal(planes["left_uncovered"], box_mask(16, 20, 48, 26))
-    assert torch.equal(planes["left"], masks["left"])
+    # with a rim of a pixel, as what is left may show beyond its mask
+    assert torch.equal(planes["left_uncovered"], box_mask(16, 19, 48, 26))
+    assert torch.equal(planes["left"], box_mask(16, 0, 48, 19))
     assert torch.equal(planes["right"], box_mask(16, 46, 48, 64))
     assert list(planes) == ["left", "head", "right", "left_uncovered"]
     assert torch.equal(found.inversion.static_mask, still.static_mask)
@@ -199,7 +200,7 @@ def test_the_picture_is_that_of_the_moved_masks(generator: Generator) -> None:
         for follow in (False, Shifted(6))
     ]
     assert changed[0].nonzero().flatten().tolist() == [*range(20, 40)]
-    assert changed[1].nonzero().flatten().tolist() == [*range(20, 46)]
+    assert changed[1].nonzero().flatten().tolist() == [*range(19, 46)]
 
 
 def ramp(size: int = 40) -> Tensor:

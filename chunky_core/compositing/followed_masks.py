@@ -25,6 +25,7 @@ SUFFIX = "_uncovered"
 _HARDLY_SHOWN = 0.1  # the weight of a part in the photo below which its detail fades, where the part is new
 _GAINED = (0.05, 0.3)  # what a part gains at a pixel from nothing to a place that is all new to it
 CUT = 0.01  # of a segment's area, from which on it counts that static pixels hide it
+RIM = 1 / 85  # of the longer side: how far beyond an outline that is left the photo is drawn anew, too
 FAINTEST = 0.1  # a share of what is uncovered below which it goes to the others
 
 
@@ -106,8 +107,9 @@ def with_followed_masks(
     An edited segment has the pixels that its edited picture says are its own, as far as the photo isn't static there:
     it takes them from its neighbours, and static pixels stay. What it uncovers goes to the part that the picture shows
     there: to an edited segment itself; for an unedited one to a new segment "<name>_uncovered", drawn by that one's
-    code with the same edits, so that the photo stays where the neighbour was before; for the static part to a new
-    segment "static_uncovered", drawn by the code that uncovers it. A segment of which nothing is left is left out.
+    code with the same edits, so that the photo stays where the neighbour was before, but for a rim along the outline
+    that was left; for the static part to a new segment "static_uncovered", drawn by the code that uncovers it. A
+    segment of which nothing is left is left out.
     Without an effective edit the very same inversion comes back.
     """
     check_follow(follower)
@@ -195,9 +197,20 @@ def _moved_weights(layers: Tensor, seen: Mapping[int, Tensor]) -> tuple[Tensor, 
     others *= _share(room - claims.sum(dim=0), others)
     left = (room - claims.sum(dim=0) - others.sum(dim=0)).clamp(min=0)
     taken = _takers(layers, seen) * torch.where(left < SMALLEST_WEIGHT, 0, left)
-    weights = torch.cat([claims[:-1] + others[:-1] + (taken * edited)[:-1], taken * ~edited])
+    vacated = taken * ~edited
+    rim = others * _beside(vacated.sum(dim=0))
+    weights = torch.cat([(claims + others - rim + taken * edited)[:-1], vacated + rim])
     weights *= room / weights.sum(dim=0).clamp(min=1e-12)
     return weights[: len(layers) - 1], weights[len(layers) - 1 :]
+
+
+def _beside(vacated: Tensor) -> Tensor:
+    """[H,W], 1 where something was left and on its rim: a mask seldom ends with what it shows, and what it missed would
+    stay as a line.
+    """
+    reach = round(RIM * max(vacated.shape))
+    left = (vacated > 0.5).to(vacated)[None, None]
+    return torch.nn.functional.max_pool2d(left, 2 * reach + 1, 1, reach)[0, 0]
 
 
 def _cut(layers: Tensor, seen: Mapping[int, Tensor], names: Sequence[str]) -> dict[str, float]:
