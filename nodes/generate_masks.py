@@ -209,7 +209,7 @@ def summary(found: list[PhotoMasks]) -> str:
     """What the node says: the parts and how sure they are."""
     unsure = sum(float((one.uncertainty > DOUBTFUL).float().mean()) for one in found) / len(found)
     names = dict.fromkeys(name for one in found for name in one.masks.names)
-    return f"{counted(len(found), 'picture')}: {', '.join(names)}\n{unsure:.1%} of the pixels are uncertain"
+    return f"{counted(len(found), 'picture')}, {unsure:.1%} of the pixels uncertain: {', '.join(names)}"
 
 
 NODES = [GenerateMasks]
