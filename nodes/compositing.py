@@ -23,6 +23,8 @@ from ..chunky_core.compositing import (
     render,
     seamless_clone,
 )
+from ..chunky_core.compositing.followed_masks import MaskFollower
+from ..chunky_core.compositing.generated_labels import mask_follower
 from ..chunky_core.generator.generator import Generator
 from ..chunky_core.inversion.record import Inversion
 from ..chunky_core.segments.mask_generator import MaskGenerator
@@ -38,7 +40,6 @@ from .host import (
     step_reporter,
     to_host,
 )
-from .moving_masks import by_mask_generator
 from .notices import OnceEach, show_notice
 from .photos import PHOTO_TIP, into_photo, photos_of, with_photos
 from .types import GeneratorIO, InversionBatch, InversionIO, MaskGeneratorIO
@@ -318,7 +319,9 @@ def edited_picture(
 
     def draw(generator: Generator, inversion: Inversion, kept: Renderings) -> Tensor:
         chosen = None if inversion.photo is None else replace
-        by = by_mask_generator(generator, mask_generator) if follow and mask_generator is not None else follow
+        follower: bool | MaskFollower = follow
+        if follow and mask_generator is not None:
+            follower = mask_follower(generator, mask_generator.to(generator.device))
         return composite(
             generator,
             inversion,
@@ -327,7 +330,7 @@ def edited_picture(
             mode=mode,
             kept=kept,
             notify=told,
-            follow=by,
+            follow=follower,
             **options,
         )
 

@@ -1,4 +1,4 @@
-"""Masks that a mask generator moves: what Segmented Projection is given for them, and masks that follow an edit."""
+"""Masks that a mask generator moves: what Segmented Projection is given for them."""
 
 from __future__ import annotations
 
@@ -9,13 +9,11 @@ from typing import TypeAlias
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..chunky_core.compositing.followed_masks import MaskFollower
-from ..chunky_core.compositing.generated_labels import mask_follower
 from ..chunky_core.errors import InvalidInputError
 from ..chunky_core.generator.generator import Generator
 from ..chunky_core.generator.spaces import LatentCode
-from ..chunky_core.inversion import Edit, Inversion, ProjectionConfig, SegmentCode
-from ..chunky_core.inversion.generated_masks import GeneratedMasks, code_of_masks, mask_code_start
+from ..chunky_core.inversion import Inversion, ProjectionConfig
+from ..chunky_core.inversion.generated_masks import GeneratedMasks, code_of_masks, mask_code_start, vanished
 from ..chunky_core.inversion.given_codes import single_codes
 from ..chunky_core.inversion.presets import PRESETS
 from ..chunky_core.inversion.validation import check_moving_masks
@@ -36,27 +34,20 @@ class MovingMasks:
     mask_generator: MaskGenerator
     code: LatentCode | None = None
 
-    def described(self) -> tuple[list[str], list[Tensor]]:
+    def described(self) -> tuple[str, list[Tensor]]:
         """What a job's key is made of."""
-        own = self.mask_generator.classifier
-        code = [] if self.code is None else [self.code.tensor]
-        names = [*self.mask_generator.names, *self.mask_generator.layers]
-        return names, [own.mean, own.scale, *own.weights, *own.biases, *code]
+        return self.mask_generator.digest(), [] if self.code is None else [self.code.tensor]
 
-    def vanished(self, generator: Generator, record: Inversion) -> list[str]:
-        """A sentence for each segment of which the result shows nothing."""
-        if record.mask_code is None:
-            return []
-        device = generator.device
-        source = GeneratedMasks(
-            generator, self.mask_generator.to(device), record.names, record.static_mask.to(device)
-        )
-        code = LatentCode(record.mask_code.space, record.mask_code.tensor.to(device))
-        return [
-            f"segment {name!r} vanished: {other!r} has its place. Leave it out of the segments, or connect a code "
-            "whose picture shows it to mask_code"
-            for name, other in source.vanished(code).items()
-        ]
+
+def remarks_on_vanished(record: Inversion) -> list[str]:
+    """A sentence for each segment of which the result shows nothing, where its masks moved."""
+    if record.mask_code is None:
+        return []
+    return [
+        f"segment {name!r} vanished: {other!r} has its place. Leave it out of the segments, or connect a code "
+        "whose picture shows it to mask_code"
+        for name, other in vanished(record.masks).items()
+    ]
 
 
 def moving_inputs() -> list[io.Input]:
@@ -135,22 +126,3 @@ def codes_of_masks(generator: Generator, given: CodesOfMasks | None) -> tuple[La
     else:
         codes = [code_of_masks(generator, one) for one in given]
     return tuple(mask_code_start(generator, code, 0) for code in codes)
-
-
-def by_mask_generator(generator: Generator, mask_generator: MaskGenerator) -> MaskFollower:
-    """`mask_follower`, which refuses an edited segment that the mask generator knows nothing of."""
-    finder = mask_generator.to(generator.device)
-    follow = mask_follower(generator, finder)
-
-    def checked(
-        own: Generator, inversion: Inversion, segment: SegmentCode, edits: Sequence[Edit], /
-    ) -> Tensor:
-        if segment.name not in finder.names:
-            raise InvalidInputError(
-                f"the edited segment {segment.name!r:.40} is no class of the mask generator (it has "
-                f"{', '.join(finder.names):.200}), so its mask can't follow by it; take the mask generator off: follow "
-                "then goes by the generator's own features"
-            )
-        return follow(own, inversion, segment, edits)
-
-    return checked

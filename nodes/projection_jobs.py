@@ -23,7 +23,7 @@ from .autosave import SECONDS, job_key
 from .downstream import check_later_nodes
 from .host import HostedGenerator, each_photo, per_photo, plain_tensors
 from .losses import weight_folders
-from .moving_masks import CodesOfMasks, MovingMasks, moving_masks
+from .moving_masks import CodesOfMasks, MovingMasks, moving_masks, remarks_on_vanished
 from .notices import show_notice
 from .projection_inputs import CUSTOM
 from .runs import Keep, run_jobs
@@ -70,8 +70,8 @@ class ProjectionJob:
         described = [generator.fingerprint, photo_digest(self.photo), self.segments.names, settings]
         tensors = [self.segments.masks, self.segments.static]
         if self.moving is not None:
-            names, own = self.moving.described()
-            described, tensors = [*described, "moving masks", names], [*tensors, *own]
+            digest, code = self.moving.described()
+            described, tensors = [*described, "moving masks", digest], [*tensors, *code]
         return job_key(described, tensors)
 
     def _settings(self) -> dict[str, Any]:
@@ -118,8 +118,8 @@ class ProjectionJob:
             )
         return self.aligned(found)
 
-    def remarks(self, generator: Generator, record: Inversion) -> list[str]:
-        return [] if self.moving is None else self.moving.vanished(generator, record)
+    def remarks(self, record: Inversion) -> list[str]:
+        return remarks_on_vanished(record)
 
 
 def started_from_codes(hosted: HostedGenerator, code: LatentCode, photos: list[Tensor]) -> InversionBatch:

@@ -52,7 +52,7 @@ class Job(Protocol):
     ) -> Inversion:
         """Do the work. earlier: what to go on with (`resume`) or to set out from, if there is anything."""
 
-    def remarks(self, generator: Generator, record: Inversion) -> list[str]:
+    def remarks(self, record: Inversion) -> list[str]:
         """What is to be told of the result, beside its fits."""
 
 
@@ -67,7 +67,7 @@ def run_jobs(hosted: HostedGenerator, jobs: Sequence[Job], *, resume: bool) -> t
             found = run_job(generator, job, file, step_reporter(index, len(jobs)), resume=resume)
             which = what if len(jobs) > 1 else ""
             text.add_fit(found, job.names(), which)
-            for remark in job.remarks(generator, found):
+            for remark in job.remarks(found):
                 text.add_remark(remark, which)
             file.save_finished(found)
             remove_old(max(NEWEST, len(jobs)))

@@ -147,7 +147,7 @@ class TuningJob:
             folders=weight_folders(),
         )
 
-    def remarks(self, generator: Generator, record: Inversion) -> list[str]:
+    def remarks(self, record: Inversion) -> list[str]:
         return []
 
 

@@ -98,6 +98,14 @@ def moved(
     return project(generator, photo, masks, JOINT, mask_generator=mask_generator)
 
 
+def stopped_at(
+    step: int, generator: Generator, photo: Tensor, masks: SegmentMasks, mask_generator: MaskGenerator
+) -> Inversion:
+    """A joint projection that the user ends in a step."""
+    stopping = stopping_at(step, StopProjection())
+    return project(generator, photo, masks, JOINT, mask_generator=mask_generator, callback=stopping)
+
+
 @torch.no_grad()
 def test_generated_masks_divide_what_is_not_static(
     generator: Generator, mask_generator: MaskGenerator, masks: SegmentMasks
@@ -184,14 +192,7 @@ def test_masks_stay_in_the_last_quarter(
     generator: Generator, mask_generator: MaskGenerator, masks: SegmentMasks, photo: Tensor, moved: Inversion
 ) -> None:
     """X^S moves no more, the codes do; the masks are those of all networks at full size."""
-    stopped = project(
-        generator,
-        photo,
-        masks,
-        JOINT,
-        mask_generator=mask_generator,
-        callback=stopping_at(9, StopProjection()),
-    )
+    stopped = stopped_at(9, generator, photo, masks, mask_generator)
     assert moved.mask_code is not None
     assert stopped.mask_code is not None
     assert torch.equal(stopped.mask_code.tensor, moved.mask_code.tensor)
@@ -421,14 +422,7 @@ def test_the_code_of_the_masks_sets_out_from_that_of_the_start(
 def test_a_run_goes_on_with_its_own_mask_generator_alone(
     generator: Generator, mask_generator: MaskGenerator, masks: SegmentMasks, photo: Tensor
 ) -> None:
-    stopped = project(
-        generator,
-        photo,
-        masks,
-        JOINT,
-        mask_generator=mask_generator,
-        callback=stopping_at(5, StopProjection()),
-    )
+    stopped = stopped_at(5, generator, photo, masks, mask_generator)
     for other in (mask_generator.with_members(1), "demo"):
         with pytest.raises(InvalidInputError, match="another mask generator|load_mask_generator"):
             project(generator, photo, masks, JOINT, start=stopped, resume=True, mask_generator=other)
@@ -452,3 +446,16 @@ def test_fits_that_cannot_be(
     for nothing in ((None, mask_generator), (generator, None)):
         with pytest.raises(InvalidInputError, match="generator"):
             fit_mask_code(*nothing, masks)
+
+
+def test_an_edited_segment_that_is_no_class_cannot_follow(
+    generator: Generator, mask_generator: MaskGenerator, moved: Inversion
+) -> None:
+    """Its mask would vanish in silence; unedited ones are left alone."""
+    named = replace(moved, segments=[replace(moved.segments[0], name="hat"), *moved.segments[1:]])
+    direction = Direction("any", "w", torch.ones(generator.w_dim))
+    follower = mask_follower(generator, mask_generator)
+    with pytest.raises(InvalidInputError, match="'hat' is no class"):
+        with_followed_masks(generator, named.with_edits(Edit(direction, 1.0, ("hat", "high"))), follower)
+    other = named.with_edits(Edit(direction, 1.0, ("high",)))
+    assert with_followed_masks(generator, other, follower).inversion.names

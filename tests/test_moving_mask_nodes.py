@@ -183,8 +183,8 @@ def test_segments_that_are_no_classes_and_other_generators_are_refused(scene: Sc
 def test_a_segment_that_vanishes_is_named_on_the_node(
     scene: Scene, saved: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    own = sys.modules[f"{NAME}.chunky_core.inversion.generated_masks"].GeneratedMasks
-    monkeypatch.setattr(own, "vanished", lambda _self, _code: {"dark": "bright"})
+    own = sys.modules[f"{NAME}.nodes.moving_masks"]
+    monkeypatch.setattr(own, "vanished", lambda _masks: {"dark": "bright"})
     with scene.pack.running({"7": {"class_type": PROJECTION, "inputs": {}}}, "7"):
         project(scene, count=2, steps=2)
     texts = [data["text"] for event, data in scene.pack.server.events if event == "chunkygan.text"]

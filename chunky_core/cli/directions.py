@@ -6,8 +6,6 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
-
 from ..devices import usable_device
 from ..editing import save_directions
 from ..editing.direction_checks import layer_count
@@ -31,7 +29,7 @@ from ..images import save_image
 from ..inversion import load_inversion
 from ..visualization.direction_sheet import STRENGTHS, direction_sheet
 from .examples import codes_of_groups, read_scores
-from .generator_file import add_upsampling_option, open_generator
+from .generator_file import add_device_option, add_upsampling_option, open_generator
 from .progress import progress_bar
 
 GROUPS, SCORES = "groups", "scores"
@@ -73,11 +71,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--feature-layer", type=int, help="for ganspace-features; default: a third of the way up"
     )
-    parser.add_argument(
-        "--device",
-        default="cuda" if torch.cuda.is_available() else "cpu",
-        help="cpu, cuda or cuda:N; default: %(default)s",
-    )
+    add_device_option(parser)
     add_upsampling_option(parser)
     parser.set_defaults(run=run)
 

@@ -7,8 +7,6 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-import torch
-
 from ..checkpoints.generators import read_checkpoint
 from ..devices import usable_device
 from ..errors import InvalidInputError
@@ -18,12 +16,12 @@ from ..inversion.validation import check_photo_size
 from ..saving import save_bytes
 from ..segments.mask_generator import load_mask_generator
 from ..visualization.sheets import segment_overlay
-from .generator_file import add_upsampling_option, open_generator
+from .generator_file import add_device_option, add_upsampling_option, open_generator
+from .outputs import check_file
 from .photo_file import note_dropped
 from .progress import progress_bar
 
 SUFFIX = ".png"
-MOST_CLASSES = 256  # that a label map of 8 bits can hold
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -55,11 +53,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--steps", type=int, default=STEPS, help="of the fit to the photo; default: %(default)s"
     )
-    parser.add_argument(
-        "--device",
-        default="cuda" if torch.cuda.is_available() else "cpu",
-        help="cpu, cuda or cuda:N; default: %(default)s",
-    )
+    add_device_option(parser)
     add_upsampling_option(parser)
     parser.set_defaults(run=run)
 
@@ -76,10 +70,6 @@ def run(options: argparse.Namespace) -> None:
         options.generator, options.upsampling, usable_device(options.device, "--device")
     )
     finder = load_mask_generator(options.mask_generator, generator=generator)
-    if len(finder.names) > MOST_CLASSES:
-        raise InvalidInputError(
-            f"the mask generator has {len(finder.names)} classes; a label map holds {MOST_CLASSES} at most"
-        )
     with progress_bar("fitting the photo") as show:
         found = masks_of_photo(
             generator,
@@ -105,10 +95,7 @@ def _check(options: argparse.Namespace) -> None:
     given = {"--out": options.out, "--overlay": options.overlay, "--uncertainty": options.uncertainty}
     written = {name: path for name, path in given.items() if path is not None}
     for name, path in written.items():
-        if path.suffix.lower() != SUFFIX:
-            raise InvalidInputError(f"{name} is {path.name}; expected a name that ends in {SUFFIX}")
-        if not path.parent.is_dir():
-            raise InvalidInputError(f"the folder {path.parent} does not exist; make it first")
+        check_file(path, SUFFIX, option=name)
         if path.resolve() == options.photo.resolve():
             raise InvalidInputError(f"{name} is the photo itself; give another name")
     if len({path.resolve() for path in written.values()}) < len(written):

@@ -1,4 +1,4 @@
-"""The generator that a command is given, and the option that says which of two networks a file holds."""
+"""The generator that a command is given, and the options that say where it computes and which of two networks it is."""
 
 from __future__ import annotations
 
@@ -21,6 +21,15 @@ def add_upsampling_option(parser: argparse.ArgumentParser) -> None:
         choices=UPSAMPLINGS,
         help="for a generator with BasicSR's names, of two that nothing in the file tells apart: fir = BasicSR's own, "
         "bilinear = GFPGAN's; default: as the file says, else fir",
+    )
+
+
+def add_device_option(parser: argparse.ArgumentParser) -> None:
+    """Where the generator computes: on a GPU if there is one."""
+    parser.add_argument(
+        "--device",
+        default="cuda" if torch.cuda.is_available() else "cpu",
+        help="cpu, cuda or cuda:N; default: %(default)s",
     )
 
 

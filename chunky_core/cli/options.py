@@ -6,7 +6,6 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from ..compositing import CompositeMode, KeepDetail, Replace
@@ -24,7 +23,7 @@ from ..inversion.presets import PRESETS
 from ..segments import SegmentMasks
 from ..segments.label_names import split_names
 from ..segments.mask_generator import load_mask_generator
-from .generator_file import add_upsampling_option, open_generator
+from .generator_file import add_device_option, add_upsampling_option, open_generator
 from .job import Job
 
 REPLACE: dict[str, Replace] = {"edited": "edited segments", "all": "all segments"}
@@ -99,11 +98,7 @@ def add_job_options(parser: argparse.ArgumentParser) -> None:
         "--grow", type=int, default=4, help="pixels by which small segments grow over large ones"
     )
     parser.add_argument("--feather", type=float, default=1.5, help="softness of the boundaries in pixels")
-    parser.add_argument(
-        "--device",
-        default="cuda" if torch.cuda.is_available() else "cpu",
-        help="cpu, cuda or cuda:N; default: %(default)s",
-    )
+    add_device_option(parser)
     parser.add_argument(
         "--no-global",
         action="store_true",

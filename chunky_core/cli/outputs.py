@@ -1,4 +1,4 @@
-"""The folder that a command writes to, checked before any work."""
+"""The folder or file that a command writes to, checked before any work."""
 
 from __future__ import annotations
 
@@ -51,3 +51,24 @@ def prepare_folder(folder: Path, needed: int = 0) -> None:
             f"--out {folder} has {free / 1e6:.1f} MB left on its disk, the results may need {needed / 1e6:.1f} MB; "
             "free some space or give another folder"
         )
+
+
+def check_file(
+    path: Path, suffix: str, inputs: Iterable[str | Path | None] = (), option: str = "--out"
+) -> None:
+    """Raise InvalidInputError for a file that can't be written, has another ending, or is among those that are read."""
+    if path.suffix.lower() != suffix:
+        raise InvalidInputError(f"{option} is {path.name}; expected a name that ends in {suffix}")
+    if not path.parent.is_dir():
+        raise InvalidInputError(f"the folder {path.parent} does not exist; make it first")
+    if path.is_dir():
+        raise InvalidInputError(f"{path} is a folder; choose another {option}")
+    if any(one is not None and Path(one).resolve() == path.resolve() for one in inputs):
+        raise InvalidInputError(f"{option} {path} would overwrite a file that is read; choose another name")
+    try:
+        with TemporaryFile(dir=path.parent) as trial:
+            trial.write(b"written")
+    except OSError as error:
+        raise InvalidInputError(
+            f"{option} {path} can't be written ({error.strerror}); choose another folder"
+        ) from error

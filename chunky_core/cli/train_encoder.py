@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from tempfile import TemporaryFile
 
 import torch
 
@@ -27,7 +26,8 @@ from ..errors import InvalidInputError
 from ..images import load_image
 from ..losses.perceptual import load_perceptual_network
 from ..losses.resize import resize
-from .generator_file import add_upsampling_option, open_generator
+from .generator_file import add_device_option, add_upsampling_option, open_generator
+from .outputs import check_file
 from .progress import progress_bar
 from .signals import Stopped, delay_signals
 
@@ -84,11 +84,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--seed", type=_seed, default=defaults.seed, help="of all that is drawn; default: %(default)s"
     )
-    parser.add_argument(
-        "--device",
-        default="cuda" if torch.cuda.is_available() else "cpu",
-        help="cpu, cuda or cuda:N; default: %(default)s",
-    )
+    add_device_option(parser)
     add_upsampling_option(parser)
     parser.set_defaults(run=run)
 
@@ -175,25 +171,11 @@ def read_photos(files: Sequence[Path], size: int, pictures: Size) -> PhotoExampl
     return PhotoExamples(torch.cat(photos))
 
 
-def _check_out(path: Path, state_file: Path, inputs: Iterable[str | None]) -> None:
-    if path.suffix.lower() != SUFFIX or path.name.endswith(STATE_SUFFIX):
+def _check_out(path: Path, state_file: Path, inputs: Sequence[str | None]) -> None:
+    if path.name.endswith(STATE_SUFFIX):
         raise InvalidInputError(f"--out is {path.name}; expected a name that ends in {SUFFIX}")
-    if not path.parent.is_dir():
-        raise InvalidInputError(f"the folder {path.parent} does not exist; make it first")
     for file in (path, state_file):
-        if file.is_dir():
-            raise InvalidInputError(f"{file} is a folder; choose another --out")
-    if any(
-        one is not None and Path(one).resolve() in (path.resolve(), state_file.resolve()) for one in inputs
-    ):
-        raise InvalidInputError(f"--out {path} would overwrite a file that is read; choose another name")
-    try:
-        with TemporaryFile(dir=path.parent) as trial:
-            trial.write(b"written")
-    except OSError as error:
-        raise InvalidInputError(
-            f"--out {path} can't be written ({error.strerror}); choose another folder"
-        ) from error
+        check_file(file, SUFFIX, inputs)
 
 
 def _seed(text: str) -> int:

@@ -30,8 +30,9 @@ from ..segments.mask_generator import (
 from ..segments.mask_generator.examples import continued_config, labels_by_place, with_carried_labels
 from ..wording import counted
 from .examples import stored_codes
-from .generator_file import add_upsampling_option, open_generator
+from .generator_file import add_device_option, add_upsampling_option, open_generator
 from .options import seed
+from .outputs import check_file
 from .progress import progress_bar
 from .signals import Stopped, delay_signals
 
@@ -103,11 +104,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         default=defaults.seed,
         help="of weights, pixels and --samples; default: %(default)s",
     )
-    parser.add_argument(
-        "--device",
-        default="cuda" if torch.cuda.is_available() else "cpu",
-        help="cpu, cuda or cuda:N; default: %(default)s",
-    )
+    add_device_option(parser)
     add_upsampling_option(parser)
     parser.set_defaults(run=run)
 
@@ -207,10 +204,7 @@ def _label_maps(folder: Path) -> list[Path]:
 
 def _check(options: argparse.Namespace) -> None:
     path = options.out
-    if path.suffix.lower() != SUFFIX:
-        raise InvalidInputError(f"--out is {path.name}; expected a name that ends in {SUFFIX}")
-    if not path.parent.is_dir():
-        raise InvalidInputError(f"the folder {path.parent} does not exist; make it first")
+    check_file(path, SUFFIX, [options.generator])
     if path.exists() and not options.resume:
         raise InvalidInputError(
             f"{path} is there already; add --resume to go on with it, or give another --out"

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from ..checks import check_type
-from ..editing.edits import edited_code
+from ..editing.edits import applicable_edits, edited_code
+from ..errors import InvalidInputError
 from ..generator.generator import Generator
 from ..inversion import Edit, Inversion, SegmentCode
 from ..inversion.record import check_same_generator
@@ -24,14 +25,25 @@ def mask_follower(generator: Generator, mask_generator: MaskGenerator) -> MaskFo
     X^S is the inversion's mask_code, moved by the edits of the segment in question; where there is none, the segment's
     own code tells the parts of its picture. Classes that no segment has count as static. generator: the inversion's
     own, without a tuning, which X^S knows nothing of. Raises WrongGeneratorError for the mask generator of another one,
-    here, and for another one's inversion when it is called.
+    here; when it is called, for another one's inversion, and InvalidInputError for an edited segment that is no class.
     """
     check_type(mask_generator, "the mask generator", MaskGenerator, "load_mask_generator reads one")
     mask_generator.check_generator(generator)
 
+    def check_edited(inversion: Inversion) -> None:
+        check_same_generator(generator, inversion)
+        for name in inversion.names:
+            edits = applicable_edits(inversion.masks, name, inversion.edits)
+            if name not in mask_generator.names and any(edit.has_effect for edit in edits):
+                raise InvalidInputError(
+                    f"the edited segment {name!r:.40} is no class of the mask generator (it has "
+                    f"{', '.join(mask_generator.names):.200}), so its mask can't follow by it; follow without the mask "
+                    "generator: then the generator's own features tell the parts"
+                )
+
     @torch.no_grad()
     def labels(_own: Generator, inversion: Inversion, segment: SegmentCode, edits: Sequence[Edit]) -> Tensor:
-        check_same_generator(generator, inversion)
+        check_edited(inversion)
         height, width = inversion.static_mask.shape[-2:]
         code = inversion.mask_code or segment.code
         code = edited_code(generator, replace(code, tensor=code.tensor.to(generator.device)), edits)

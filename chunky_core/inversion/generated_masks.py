@@ -96,10 +96,6 @@ class GeneratedMasks:
         with torch.no_grad():
             return SegmentMasks(self.names, self.draw(code), self.static)
 
-    def vanished(self, code: LatentCode) -> dict[str, str]:
-        """`vanished` of the masks of a code."""
-        return vanished(self.masks(code))
-
     @staticmethod
     def _with_a_pixel(kept: Tensor, shares: Tensor, lost: list[int], least: float) -> Tensor:
         added = torch.zeros_like(kept)
