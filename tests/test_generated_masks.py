@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -32,6 +33,7 @@ from chunky_core.inversion.hooks import moving_masks
 from chunky_core.inversion.loss_regions import PyramidLevel
 from chunky_core.inversion.mask_code import MaskCode
 from chunky_core.inversion.objectives import segment_objective
+from chunky_core.inversion.single_fit import Judge, fitted_code
 from chunky_core.losses import load_networks
 from chunky_core.segments import SegmentMasks
 from chunky_core.segments.mask_generator import MaskGenerator, MaskTrainingConfig, train_mask_generator
@@ -172,20 +174,54 @@ def test_joint_gradients_are_those_of_one_big_graph(
 
 
 def test_the_code_of_the_masks_is_fitted_to_the_photo_first(
-    generator: Generator, mask_generator: MaskGenerator, masks: SegmentMasks, photo: Tensor
+    generator: Generator,
+    mask_generator: MaskGenerator,
+    masks: SegmentMasks,
+    photo: Tensor,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """By what isn't static alone."""
-    source = GeneratedMasks(generator, mask_generator, masks.names, masks.static)
+    """By the loss of the run, and by what isn't static alone."""
+    fits: list[tuple[float, float, float]] = []
 
+    def recorded(judge: Judge, start: LatentCode, *rest: Any) -> LatentCode:
+        found = fitted_code(judge, start, *rest)
+        losses = [judge(LatentCode(SPACE, one.tensor.detach().requires_grad_()))[0] for one in (start, found)]
+        fits.append((losses[0], losses[1], apart(found)))
+        return found
+
+    @torch.no_grad()
     def apart(code: LatentCode) -> float:
-        return ((generator.synthesis(code.tensor) - photo).square() * (1 - masks.static)).mean().item()
+        difference, moving = generator.synthesis(code.tensor) - photo, 1 - masks.static
+        errors = 0.7 * difference.square().mean(1, keepdim=True) + 0.3 * difference.abs().mean(
+            1, keepdim=True
+        )
+        return ((errors * moving).sum() / moving.sum()).item()
 
-    own, other = (MaskCode(source, some_code(generator, 4)) for _ in range(2))
-    before = apart(own.code)
-    own.fit_to_photo(photo, 10, 0.1)
-    assert apart(own.code) < 0.8 * before
-    other.fit_to_photo(torch.where(masks.static == 1, 9.0, photo), 10, 0.1)
-    assert torch.equal(own.code.tensor, other.code.tensor)
+    monkeypatch.setattr(moving_masks, "fitted_code", recorded)
+    monkeypatch.setattr(moving_masks, "FIT", 10)
+    config = replace(JOINT, loss=LossConfig(l2=0.7, l1=0.3), warmup_photo=False)
+    for shown in (photo, torch.where(masks.static == 1, -photo, photo)):
+        project(generator, shown, masks, config, mask_generator=mask_generator)
+    assert fits[0] == fits[1]
+    before, after, expected = fits[0]
+    assert after < 0.9 * before
+    assert after == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("losses", [[3.0, 1.0, 2.0, 5.0], [3.0, 1.0, float("nan"), 0.0]])
+def test_a_fit_returns_its_best_code_and_ends_where_a_loss_is_not_finite(losses: list[float]) -> None:
+    seen: list[Tensor] = []
+
+    def judge(code: LatentCode) -> tuple[float, Tensor]:
+        assert code.tensor.requires_grad
+        seen.append(code.tensor.detach().clone())
+        return losses[len(seen) - 1], torch.ones_like(code.tensor)
+
+    start = LatentCode(SPACE, torch.zeros(1, 2, 3))
+    found = fitted_code(judge, start, 3, 0.1)
+    assert torch.equal(found.tensor, seen[1]) and not torch.equal(seen[1], seen[0])
+    assert len(seen) == (4 if losses[2] == 2.0 else 3)
+    assert not start.tensor.any()
 
 
 def test_masks_stay_in_the_last_quarter(

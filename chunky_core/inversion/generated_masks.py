@@ -17,7 +17,7 @@ from ..segments.mask_generator import MaskGenerator
 from ..segments.segment_masks import SegmentMasks
 from .initialization import mean_latent, nearest_in_space
 from .record import Inversion
-from .schedule import learning_rate_factor
+from .single_fit import fitted_code
 
 SPACE = "w+"  # of X^S
 DRAWN, _FITTED = 256, 64  # longer sides at which classes are told, at most: of masks, in a fit to masks
@@ -156,18 +156,12 @@ def fit_mask_code(
         mask_generator = mask_generator.to(generator.device)
         source = GeneratedMasks(generator, mask_generator, masks.names, static)
         weights = wanted / wanted.sum()
-        value = mask_code_start(generator, start, seed).tensor.requires_grad_()
-        adam, best, least = torch.optim.Adam([value]), value.detach().clone(), float("inf")
-        for step in range(num_steps + 1):
-            loss = -(weights * source.shares(LatentCode(SPACE, value)).log()).sum()
-            if not loss.item() < float("inf"):
-                break
-            if loss.item() < least:
-                best, least = value.detach().clone(), loss.item()
-            (value.grad,) = torch.autograd.grad(loss, [value])
-            adam.param_groups[0]["lr"] = learning_rate * learning_rate_factor((step + 0.5) / (num_steps + 1))
-            adam.step()
-        return LatentCode(SPACE, best)
+
+        def judge(code: LatentCode) -> tuple[float, Tensor]:
+            loss = -(weights * source.shares(code).log()).sum()
+            return loss.item(), torch.autograd.grad(loss, [code.tensor])[0]
+
+        return fitted_code(judge, mask_code_start(generator, start, seed), num_steps, learning_rate)
 
 
 def mask_code_start(generator: Generator, code: LatentCode | None, seed: int) -> LatentCode:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -10,13 +9,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..generator.spaces import LatentCode, synthesis_input
-from ..losses.pixel import masked_mean
+from ..generator.spaces import LatentCode
 from ..segments.masks import grow
 from ..segments.segment_masks import SegmentMasks
 from .generated_masks import SPACE, GeneratedMasks
 from .latents import USUAL_BETAS, LatentOptimizer
-from .schedule import learning_rate_factor
 
 DRAFT = 64  # longer side at which classes are told while masks move
 DRAFT_MEMBERS = 2  # networks that are asked then
@@ -115,24 +112,6 @@ class MaskCode:
             _, again = self.draft.mask_generator.drawn(self.draft.generator, self.code)
             (found,) = torch.autograd.grad(again, self.latents.codes, by_maps)
         return found
-
-    def fit_to_photo(self, photo: Tensor, steps: int, learning_rate: float) -> None:
-        """Move X^S to where its own picture comes nearest to the photo [1,3,H,W], but for static parts, by Adam."""
-        generator, moving = self.source.generator, 1 - self.source.static
-        value = self.code.tensor.detach().clone().requires_grad_()
-        adam = torch.optim.Adam([value], betas=self.latents.betas)
-        best, least = value.detach().clone(), math.inf
-        for step in range(steps + 1):
-            picture = generator.synthesis(synthesis_input(generator, LatentCode(SPACE, value)))
-            apart = masked_mean((picture - photo).square(), moving)
-            if not apart.item() < math.inf:
-                break
-            if apart.item() < least:
-                best, least = value.detach().clone(), apart.item()
-            (value.grad,) = torch.autograd.grad(apart, [value])
-            adam.param_groups[0]["lr"] = learning_rate * learning_rate_factor((step + 0.5) / (steps + 1))
-            adam.step()
-        self.start(LatentOptimizer([LatentCode(SPACE, best)], joint=True, betas=self.latents.betas))
 
 
 def _shrunk(masks: Tensor, size: tuple[int, int]) -> Tensor:

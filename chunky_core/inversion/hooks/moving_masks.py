@@ -6,17 +6,20 @@ import warnings
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from ...errors import InvalidInputError
+from ...generator.spaces import LatentCode
 from ..generated_masks import SPACE, vanished
 from ..initialization import nearest_in_space
 from ..latents import MASK_CODE, LatentOptimizer, pack, unpack
 from ..loss_regions import PyramidLevel
 from ..mask_code import MaskCode
-from ..objectives import LossAndGrads
+from ..objectives import LossAndGrads, shared_objective
 from ..projection import Hook, Projection
 from ..schedule import learning_rate_factor
+from ..single_fit import fitted_code
 
 SETTLED = 0.75  # share of the run after which masks stay, and codes settle in them
 FIT = 40  # steps that fit the warm-up's code to the photo at its full size: small parts show in none lower
@@ -41,11 +44,7 @@ class MovingMasks(Hook):
         if run.is_shared:
             return
         if own.planned_at is None and self.fits:
-            if run.shared_latents is not None:
-                (shared,) = run.shared_latents.latent_codes()
-                code = nearest_in_space(run.generator, shared, SPACE, run.config.seed)
-                own.start(LatentOptimizer([code], joint=True, betas=own.latents.betas))
-            own.fit_to_photo(run.full.photo, FIT, run.config.learning_rate)
+            own.start(LatentOptimizer([self._fitted(run)], joint=True, betas=own.latents.betas))
         settled = run.progress >= SETTLED
         if settled != own.settled:
             run.losses_changed = True
@@ -59,6 +58,21 @@ class MovingMasks(Hook):
         if self._level is None or run.full is not self._level:  # also in a run that goes on
             run.full = self._level = PyramidLevel.full(run.full.photo, own.planned_masks(), run.config)
             run.masks_moved = True
+
+    def _fitted(self, run: Projection) -> LatentCode:
+        """The warm-up's code, or X^S, where its own picture is nearest to the photo by the loss of the run."""
+        code = self.own.code
+        if run.shared_latents is not None:
+            (shared,) = run.shared_latents.latent_codes()
+            code = nearest_in_space(run.generator, shared, SPACE, run.config.seed)
+        objective = shared_objective(run.generator, run.full, run.config, run.networks)
+
+        def judge(one: LatentCode) -> tuple[float, Tensor]:
+            with torch.enable_grad():
+                found = objective([one], [one.tensor], ())
+            return found.values[0], found.grads[0]
+
+        return fitted_code(judge, code, FIT, run.config.learning_rate, run.config.adam_betas)
 
     def at_stage(self, run: Projection) -> None:
         if run.stage.losses_are_new:
