@@ -2,6 +2,7 @@
 
     python benchmarks/automatic_masks.py --photos 40 --steps 60 --rows results/automatic_masks.jsonl
     python benchmarks/automatic_masks.py --photos 4 --steps 60 --extras hat,hand --rows results/automatic_masks.jsonl
+    python benchmarks/automatic_masks.py --photos 40 --perceptual --rows results/automatic_masks.jsonl
     python benchmarks/automatic_masks.py --photos 0 --out-of-domain 6 --rows results/automatic_masks.jsonl
 
 Each photo has nuisances that the generator never saw, and parts that belong together under no code. Its row has the
@@ -18,6 +19,7 @@ import json
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +29,15 @@ from torch import Tensor
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from benchmarks.fidelity import FIRST_OUT_OF_DOMAIN, OUT_OF_DOMAIN
+from benchmarks.lone_cases import LOSS
 from benchmarks.mask_generator import telling
 from benchmarks.rows import Row, append_row, read_rows, row_key, versions
 from chunky_core.checkpoints import load_generator
 from chunky_core.demo.photos import demo_photo
 from chunky_core.demo.portraits import LABELS
 from chunky_core.generator import Generator
-from chunky_core.inversion.automatic_masks import masks_of_photo
+from chunky_core.inversion import ProjectionConfig
+from chunky_core.inversion.automatic_masks import QUICK, masks_of_photo
 from chunky_core.segments.mask_generator import MaskGenerator, load_mask_generator
 
 FIRST = 9000  # seeds from here on are of no training and no other benchmark
@@ -47,13 +51,16 @@ def main(arguments: Sequence[str]) -> None:
     finder = load_mask_generator(options.mask_generator, generator=generator)
     settings = {**versions(generator), "mask_generator": str(options.mask_generator), "first": FIRST}
     known = {row_key(row) for row in read_rows([options.rows])} if options.rows else set()
+    config = QUICK
     arm = f"{options.steps} steps"
+    if options.perceptual:
+        config, arm = replace(QUICK, loss=LOSS), f"{arm}, perceptual"
     fresh = []
     for seed, extras in photos(options):
         if (seed, extras, arm) in known:
             continue
         row: Row = {"seed": seed, "extras": list(extras), "arm": arm, "spec": options.steps}
-        row |= {"settings": settings, **measured(generator, finder, seed, extras, options.steps)}
+        row |= {"settings": settings, **measured(generator, finder, seed, extras, options.steps, config)}
         append_row(row, options.rows)
         fresh.append(row)
         print(json.dumps({"seed": seed, "mean": round(mean(row), 3), "seconds": row["seconds"]}), flush=True)
@@ -78,11 +85,16 @@ def foreign(count: int) -> list[tuple[int, tuple[str, ...]]]:
 
 
 def measured(
-    generator: Generator, finder: MaskGenerator, seed: int, extras: tuple[str, ...], steps: int
+    generator: Generator,
+    finder: MaskGenerator,
+    seed: int,
+    extras: tuple[str, ...],
+    steps: int,
+    config: ProjectionConfig,
 ) -> dict[str, Any]:
     photo = demo_photo(seed, extras=extras)
     begun = time.process_time()
-    found = masks_of_photo(generator, finder, photo.image, steps)
+    found = masks_of_photo(generator, finder, photo.image, steps, config=config)
     seconds, truth = round(time.process_time() - begun, 2), photo.labels.long()
     judged = torch.isin(truth, known_labels(finder))
     places = torch.tensor([LABELS.index(name) if name in LABELS else -1 for name in finder.names])
@@ -141,6 +153,9 @@ def parsed(arguments: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument("--photos", type=int, default=40)
     parser.add_argument("--steps", type=int, default=60)
+    parser.add_argument(
+        "--perceptual", action="store_true", help="compare by the demo's perceptual network, too"
+    )
     parser.add_argument("--extras", default="", help="of demo photos, separated by commas")
     parser.add_argument("--out-of-domain", type=int, default=0, help="further photos, with something foreign")
     parser.add_argument("--mask-generator", default="demo", help='"demo" or the path of a file')

@@ -3,8 +3,9 @@
     python benchmarks/joint_masks.py --photos 4 --steps 60 --rows results/joint_masks.jsonl
 
 Every arm is a joint projection with one code for each segment, of the same steps and loss. "mean": the masks of the
-mean face stay; "joint": they move by X^S, which sets out from the warm-up's code; "found": masks of `masks_of_photo`
-stay; "found joint": they move from its code; "true": the photo's own labels. Figures of the whole picture that is
+mean face stay; "joint": they move by X^S, which sets out from the warm-up's code; "found": masks of `masks_of_photo`,
+by the same loss, stay; "found joint": they move from its code; "true": the photo's own labels; "fitted": the nearest to
+these that X^S can have, from that code (`fit_mask_code`), stay. Figures of the whole picture that is
 rendered: perceptual and identity distance from the photo; and, of the masks, the share of pixels with the right label.
 A row is appended as soon as it is measured, and skipped where the file holds it. One thread; process CPU time.
 """
@@ -16,6 +17,7 @@ import json
 import sys
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -36,13 +38,15 @@ from chunky_core.evaluation.metrics import both_networks, identity_distance, lpi
 from chunky_core.generator.generator import Generator
 from chunky_core.generator.spaces import LatentCode
 from chunky_core.inversion import Inversion, ProjectionConfig, project
-from chunky_core.inversion.automatic_masks import masks_of_photo
+from chunky_core.inversion.automatic_masks import QUICK, masks_of_photo
+from chunky_core.inversion.generated_masks import GeneratedMasks, fit_mask_code
 from chunky_core.inversion.initialization import mean_latent
 from chunky_core.losses import LossConfig, load_networks
 from chunky_core.segments import SegmentMasks
 from chunky_core.segments.mask_generator import MaskGenerator, load_mask_generator
 
-ARMS = ("mean", "joint", "found", "found joint", "true")
+ARMS = ("mean", "joint", "found", "found joint", "fitted", "true")
+FINDING = replace(QUICK, loss=LOSS)
 FIGURES = ("perceptual", "identity", "right", "seconds")
 
 
@@ -83,13 +87,18 @@ def masks_of_arm(
     arm: str, generator: Generator, finder: MaskGenerator, photo: Photo
 ) -> tuple[SegmentMasks, Mapping[str, Any]]:
     """The masks that it starts with, and what lets them move."""
-    if arm == "true":
+    if arm in ("true", "fitted"):
         labels = photo.labels.long()
         names = [LABELS[int(one)] for one in labels.unique()]
         parts = torch.stack([(labels == LABELS.index(name)).float() for name in names])[:, None]
-        return SegmentMasks(tuple(names), parts, torch.zeros_like(parts[:1])), {}
+        true = SegmentMasks(tuple(names), parts, torch.zeros_like(parts[:1]))
+        if arm == "true":
+            return true, {}
+        start = masks_of_photo(generator, finder, photo.image, config=FINDING).code
+        code = fit_mask_code(generator, finder, true, start=start)
+        return GeneratedMasks(generator, finder, true.names, true.static).masks(code), {}
     if arm.startswith("found"):
-        found = masks_of_photo(generator, finder, photo.image)
+        found = masks_of_photo(generator, finder, photo.image, config=FINDING)
         moving = {"mask_generator": finder, "mask_code": found.code}
         return found.masks, moving if arm == "found joint" else {}
     mean_code = LatentCode("w+", mean_latent(generator, "w+", 0))

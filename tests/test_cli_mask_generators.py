@@ -73,6 +73,9 @@ def test_what_was_trained_finds_the_masks_of_a_photo_for_edit(folder: Path, caps
     assert torch.equal(found, by_hand.labels[0])
     assert load_image(folder / "overlay.png").shape == (1, 3, *truth.shape)
     assert load_image(folder / "unsure.png").max() == -1  # a single network never disagrees
+    assert find(folder, "--perceptual", "demo") == 0
+    assert not torch.equal(read_label_map(folder / "found.png"), found)
+    assert find(folder) == 0
     assert edit(folder, "--no-global", "--static", "dark", masks="found.png") == 0
     assert (folder / "out" / "composite.png").is_file()
 

@@ -11,8 +11,10 @@ from ..checkpoints.generators import read_checkpoint
 from ..devices import usable_device
 from ..errors import InvalidInputError
 from ..images import load_image, open_image, save_image, save_label_map
+from ..inversion import LossConfig
 from ..inversion.automatic_masks import QUICK, STEPS, PhotoMasks, masks_of_photo
 from ..inversion.validation import check_photo_size
+from ..losses import load_networks
 from ..saving import save_bytes
 from ..segments.mask_generator import load_mask_generator
 from ..visualization.sheets import segment_overlay
@@ -53,6 +55,12 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--steps", type=int, default=STEPS, help="of the fit to the photo; default: %(default)s"
     )
+    parser.add_argument(
+        "--perceptual",
+        metavar="NETWORK",
+        help="vgg, alex, squeeze or a file of a perceptual network, by which the photo is compared, too: masks lie "
+        "closer; or 'demo', which is for demo portraits; default: colours alone",
+    )
     add_device_option(parser)
     add_upsampling_option(parser)
     parser.set_defaults(run=run)
@@ -64,6 +72,8 @@ def run(options: argparse.Namespace) -> None:
     file = open_image(options.photo)
     with read_checkpoint(options.generator) as checkpoint:  # before weights are read
         check_photo_size(file.size, checkpoint.architecture.img_size)
+    loss = LossConfig() if options.perceptual is None else LossConfig(lpips=1.0, lpips_net=options.perceptual)
+    load_networks(loss)  # what is wrong with it is said before the generator is read
     photo = load_image(options.photo)
     note_dropped(file)
     generator = open_generator(
@@ -75,7 +85,7 @@ def run(options: argparse.Namespace) -> None:
             generator,
             finder,
             photo.to(generator.device),
-            config=replace(QUICK, seed=0),
+            config=replace(QUICK, seed=0, loss=loss),
             steps=options.steps,
             callback=show,
         )
