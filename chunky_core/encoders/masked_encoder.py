@@ -63,7 +63,8 @@ def measure_whitening(generator: Generator, seed: int = 0) -> Whitening:
     w = draw_codes(generator, _SAMPLES, seed)[1].double().cpu()
     variances, axes = torch.linalg.eigh(torch.cov(w.T))
     floor = _LEAST * variances.max()
-    return Whitening(w.mean(0).float(), axes.float(), variances.clamp(min=floor).sqrt().float())
+    contiguous = axes.float().contiguous()  # as out of a file, or products would differ in the last bit
+    return Whitening(w.mean(0).float(), contiguous, variances.clamp(min=floor).sqrt().float())
 
 
 @dataclass(frozen=True, eq=False)
