@@ -82,6 +82,7 @@ def test_one_photo_goes_with_many_masks_and_one_mask_with_many_photos(encoder, g
 def test_whitening_is_undone_and_makes_unit_deviations(generator):
     whitening = measure_whitening(generator).to(generator.device)
     w = sample_codes(generator, list(range(2000)))
+    assert whitening.axes.is_contiguous()  # as out of a file
     numbers = whitening.whitened(w.float())
     assert torch.allclose(whitening.codes(numbers), w.float(), atol=1e-3)
     assert float(numbers.mean(0).abs().max()) < 0.15
