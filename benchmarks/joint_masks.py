@@ -5,9 +5,10 @@
 Every arm is a joint projection with one code for each segment, of the same steps and loss. "mean": the masks of the
 mean face stay; "joint": they move by X^S, which sets out from the warm-up's code; "found": masks of `masks_of_photo`,
 by the same loss, stay; "found joint": they move from its code; "true": the photo's own labels; "fitted": the nearest to
-these that X^S can have, from that code (`fit_mask_code`), stay. Figures of the whole picture that is
-rendered: perceptual and identity distance from the photo; and, of the masks, the share of pixels with the right label.
-A row is appended as soon as it is measured, and skipped where the file holds it. One thread; process CPU time.
+these that X^S can have, from that code (`fit_mask_code`), stay. Figures of the whole picture that is rendered:
+perceptual and identity distance from the photo; and, of the masks, the share of pixels with the right label. A row is
+appended as soon as it is measured, and skipped where the file holds it. One thread; process CPU time, that of finding
+the masks included.
 """
 
 from __future__ import annotations
